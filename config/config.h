@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The configuration: an immutable snapshot of one file, or a list of everything wrong with it.
+#pragma once
+
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/algs.h"
+#include "base/secret.h"
+
+struct cfg_strings {
+	char **items;
+	size_t count;
+};
+
+enum cfg_idle { CFG_IDLE_POLL, CFG_IDLE_SLEEP };
+enum cfg_hugepages { CFG_HUGEPAGES_AUTO, CFG_HUGEPAGES_REQUIRED, CFG_HUGEPAGES_OFF };
+
+struct cfg_main {
+	uint16_t workers[64]; // lcore ids
+	uint16_t worker_count;
+	uint16_t control_core;
+	uint16_t helper_cores[64];
+	uint16_t helper_count;
+	enum cfg_idle idle;
+	enum cfg_hugepages hugepages;
+	uint32_t memory_mb;
+	uint32_t node_id;
+	uint32_t max_sessions; // of the whole headend: sizes the SA tables
+	// IKE's protection against floods
+	uint32_t cookie_threshold; // half-open IKE SAs from which a cookie is asked for
+	uint32_t half_open_max;    // hard cap
+	uint32_t half_open_timeout_s;
+	char *state_dir;
+	char *run_dir;
+};
+
+enum cfg_role { CFG_OUTSIDE, CFG_INSIDE };
+enum cfg_rss { CFG_RSS_AUTO, CFG_RSS_UDP, CFG_RSS_SPI, CFG_RSS_OFF };
+
+struct cfg_route {
+	struct ip_prefix prefix;
+	struct ip_addr via;
+};
+
+struct cfg_port {
+	char *name;
+	enum cfg_role role;
+	char *device; // vdev name with arguments, or a PCI address
+	bool pci;     // device is a PCI address
+	bool mac_set;
+	uint8_t mac[6];
+	struct ip_prefix *addresses; // host bits kept
+	size_t address_count;
+	struct ip_addr *gateways;
+	size_t gateway_count;
+	struct cfg_route *routes;
+	size_t route_count;
+	uint16_t mtu;
+	enum cfg_rss rss;
+	uint16_t rx_descriptors, tx_descriptors;
+	bool promiscuous, checksum_offload, proxy_arp;
+};
+
+struct cfg_reservation {
+	char *owner; // user name or IKE identity
+	struct ip_addr address;
+};
+
+struct cfg_pool {
+	char *name;
+	struct ip_range *ranges;
+	size_t range_count;
+	struct ip_range *excludes;
+	size_t exclude_count;
+	struct ip_addr *dns;
+	size_t dns_count;
+	struct ip_addr *nbns;
+	size_t nbns_count;
+	char *domain;           // or NULL
+	struct ip_addr netmask; // family 0: none
+	uint32_t linger_s;
+	struct cfg_reservation *reservations;
+	size_t reservation_count;
+};
+
+struct cfg_psk {
+	char *id; // or NULL; "*" matches any
+	struct ip_prefix *addresses;
+	size_t address_count;
+	struct secret secret;
+};
+
+struct cfg_user {
+	char *name;
+	struct secret password;
+	struct cfg_strings groups;
+};
+
+struct cfg_certificate {
+	char *cert; // path of a PEM file, chain behind the leaf
+	char *key;  // path of a PEM file
+};
+
+enum cfg_auth { CFG_AUTH_PSK, CFG_AUTH_CERT, CFG_AUTH_NONE };
+enum cfg_user_auth {
+	CFG_USER_NONE,
+	CFG_USER_XAUTH,
+	CFG_USER_EAP_MSCHAPV2,
+	CFG_USER_EAP_TLS,
+	CFG_USER_RADIUS,
+};
+enum cfg_unique { CFG_UNIQUE_REPLACE, CFG_UNIQUE_KEEP, CFG_UNIQUE_NO };
+enum cfg_pfs { CFG_PFS_OPTIONAL, CFG_PFS_REQUIRED, CFG_PFS_NO };
+enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
+enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAND };
+
+struct cfg_child {
+	char *name;
+	struct selector *local_ts;
+	size_t local_ts_count;
+	struct selector *remote_ts; // none: the peer's assigned address, else its outer one
+	size_t remote_ts_count;
+	struct proposal *esp_proposals;
+	size_t esp_proposal_count;
+	enum cfg_pfs pfs;
+	uint16_t replay_window;
+	bool esn;
+	enum cfg_df df;
+};
+
+struct cfg_lifetime {
+	uint32_t ike_rekey_s, ike_hard_s, child_rekey_s, child_hard_s, reauth_s;
+	uint64_t child_rekey_bytes, child_rekey_packets;
+};
+
+struct cfg_connection {
+	char *name;
+	bool ikev1, ikev2;
+	struct proposal *ike_proposals;
+	size_t ike_proposal_count;
+	struct {
+		char *id; // own identity as text: FQDN, mail address, IP address, DN
+		enum cfg_auth auth;
+		char *cert; // path of the certificate to present, or NULL: the first that fits
+	} local;
+	struct {
+		char *id; // "*" matches any; "*.example" a suffix
+		enum cfg_auth auth;
+		enum cfg_user_auth user_auth;
+		struct ip_prefix *addresses; // none: any
+		size_t address_count;
+	} remote;
+	bool mode_config_initiate, mode_config_respond;
+	bool address_required;
+	const struct cfg_pool **pools; // in order; borrowed from the same snapshot
+	size_t pool_count;
+	bool responder_only;
+	enum cfg_unique unique;
+	uint32_t max_sessions;
+	enum cfg_initiate initiate;
+	struct cfg_lifetime lifetime;
+	struct {
+		uint32_t delay_s, timeout_s;
+	} dpd;
+	bool childless;
+	uint16_t fragment_size; // bytes of an IKE fragment's IP packet; 0: fragmentation off
+	struct ip_prefix *split_include;
+	size_t split_include_count;
+	char *banner; // or NULL
+	bool save_password;
+	struct cfg_child *children;
+	size_t child_count;
+};
+
+struct cfg {
+	struct cfg_main main;
+	struct cfg_port *ports;
+	size_t port_count;
+	struct cfg_pool *pools;
+	size_t pool_count;
+	struct cfg_psk *psks;
+	size_t psk_count;
+	struct cfg_user *users;
+	size_t user_count;
+	struct cfg_certificate *certificates;
+	size_t certificate_count;
+	struct cfg_strings ca; // paths of PEM files
+	struct cfg_connection *connections;
+	size_t connection_count;
+};
+
+// Read and check a file. On success *out is the snapshot, owned by the caller. Otherwise -EINVAL
+// (or -ENOMEM) and every mistake is one "file:line: error: ..." line on errors; warnings go there
+// too, in both cases. errors may be NULL. Any thread; touches no other state.
+MUST_USE int cfg_load(const char *path, FILE *errors, struct cfg **out);
+
+// The same for text in memory; name stands for the file's in messages, relative paths are taken
+// from the working directory.
+MUST_USE int cfg_load_text(const char *name, const char *text, FILE *errors, struct cfg **out);
+
+// Releases all, wiping secrets. NULL is fine.
+void cfg_free(struct cfg *c);
+
+// The reference of every option (path, type, range, default, help) as the man page's source.
+void cfg_print_reference(FILE *out);

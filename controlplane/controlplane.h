@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The IKE engine. It has no globals and does no I/O: datagrams, completions and time go in;
+// datagrams, SA messages and jobs come out through the seams below. One thread (the control
+// thread) calls everything here, except ike_job.run, which runs on a crypto helper.
+#pragma once
+
+#include "base/clock.h"
+#include "base/sa_msg.h"
+#include "config/config.h"
+#include "pools/pools.h"
+
+struct ike_engine;
+struct ike_credentials;
+
+// A piece of pure cryptography (DH, signature, chain check). run() touches the job's own memory
+// only. The job belongs to the runner from submit() until ike_job_done(), then to the engine.
+struct ike_job {
+	void (*run)(struct ike_job *job);
+	struct ike_job *next; // the runner's, for its queue
+	uint64_t token;       // the engine's: which exchange waits
+};
+
+struct ike_jobs {
+	void *ctx;
+	// 0, or -EAGAIN where the queue is full (the job stays the engine's).
+	int (*submit)(void *ctx, struct ike_job *job);
+};
+
+struct ike_transport {
+	void *ctx;
+	// Copies the bytes. Losing it is fine: IKE retransmits.
+	void (*send)(void *ctx, const struct ike_datagram *d);
+};
+
+// What an AAA server says of an authenticated peer. The seam is asynchronous; without one
+// (authorize == NULL) the configuration alone decides.
+enum ike_aaa_status { IKE_AAA_ACCEPT, IKE_AAA_REJECT, IKE_AAA_PENDING };
+
+struct ike_aaa_request {
+	const struct cfg_connection *connection;
+	const char *user;     // or NULL
+	const char *identity; // text of the IKE identity
+	struct endpoint remote;
+	uint64_t token;
+};
+
+struct ike_aaa {
+	void *ctx;
+	// PENDING: ike_aaa_done() follows, once.
+	enum ike_aaa_status (*authorize)(void *ctx, const struct ike_aaa_request *rq);
+	// A session began or ended. Never blocks.
+	void (*account)(void *ctx, uint64_t session, bool begin);
+};
+
+struct ike_params {
+	const struct cfg *cfg;                     // outlives the engine
+	const struct ike_credentials *credentials; // outlives the engine
+	const struct clock_source *clock;
+	const struct random_source *random;
+	struct ike_transport transport;
+	struct ike_jobs jobs;
+	struct address_source *addresses; // done and user are set by the engine
+	const struct sa_sink *sink;
+	struct ike_aaa aaa;
+};
+
+// Load certificates, keys and CAs that the configuration names. Reads files: before the control
+// thread runs. 0 or -EINVAL; every problem is a line on errors.
+MUST_USE int ike_credentials_new(const struct cfg *cfg, FILE *errors, struct ike_credentials **out);
+void ike_credentials_free(struct ike_credentials *c);
+
+// 0 or -ENOMEM.
+MUST_USE int ike_engine_new(const struct ike_params *p, struct ike_engine **out);
+// Forgets everything at once, sending nothing. Jobs must have come back before.
+void ike_engine_free(struct ike_engine *e);
+
+// Inputs.
+void ike_input(struct ike_engine *e, const struct ike_datagram *d);
+void ike_job_done(struct ike_engine *e, struct ike_job *job);
+void ike_aaa_done(struct ike_engine *e, uint64_t token, enum ike_aaa_status status);
+void ike_sa_event(struct ike_engine *e, const struct sa_event *ev);
+void ike_tick(struct ike_engine *e);
+// Absolute monotonic time of the next timer; UINT64_MAX: none.
+uint64_t ike_next_ns(const struct ike_engine *e);
+
+// DELETE to every peer; ike_drained() once all have answered or the time is up.
+void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns);
+bool ike_drained(const struct ike_engine *e);
+
+// Initiator. Starts the connection's IKE SA and its first child towards remote. The session's id,
+// or 0 (no such connection, no memory).
+uint64_t ike_initiate(struct ike_engine *e, const char *connection, const struct sa_origin *origin,
+	const struct endpoint *local, const struct endpoint *remote);
+// For an established session; 0, -ENOENT, -EBUSY. child is our inbound SPI.
+MUST_USE int ike_rekey_ike(struct ike_engine *e, uint64_t session);
+MUST_USE int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child);
+MUST_USE int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name);
+MUST_USE int ike_delete_child(struct ike_engine *e, uint64_t session, uint32_t child);
+// DELETE of the IKE SA, the session ends.
+MUST_USE int ike_delete_session(struct ike_engine *e, uint64_t session);
+// DPD now.
+MUST_USE int ike_probe(struct ike_engine *e, uint64_t session);
+
+// Show. Strings are borrowed until the engine is called again.
+enum ike_session_state {
+	IKE_SESSION_CONNECTING,
+	IKE_SESSION_ESTABLISHED,
+	IKE_SESSION_REKEYING,
+	IKE_SESSION_DELETING,
+};
+
+struct ike_child_info {
+	const char *name;
+	uint32_t spi_in, spi_out;
+	struct suite esp;
+	const struct selector *ts_local, *ts_remote;
+	uint8_t ts_local_count, ts_remote_count;
+	struct sa_counters in, out;
+	uint64_t installed_ns; // monotonic
+};
+
+#define IKE_CHILDREN_SHOWN 16
+
+struct ike_session_info {
+	uint64_t id;
+	const char *connection;
+	uint8_t ike_version;
+	enum ike_session_state state;
+	const char *remote_id; // text
+	const char *user;      // or ""
+	struct endpoint local, remote;
+	bool nat; // a NAT lies between
+	struct ip_addr inner[4];
+	uint8_t inner_count;
+	uint16_t worker;
+	uint64_t established_ns; // monotonic; 0: not yet
+	uint64_t spi_i, spi_r;
+	struct suite ike;
+	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too
+	struct ike_child_info children[IKE_CHILDREN_SHOWN];
+	uint8_t child_count;
+};
+
+// Walk in order of ids: the first session with an id above after (start with 0); false at the end.
+// O(1) amortised, so that a long list can be read in portions between other work.
+bool ike_session_next(struct ike_engine *e, uint64_t after, struct ike_session_info *out);
+bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info *out);
+
+enum ike_clear { IKE_CLEAR_ALL, IKE_CLEAR_ID, IKE_CLEAR_USER, IKE_CLEAR_ADDRESS };
+// Ends the sessions that match (user: user name or identity text; address: inner or outer); returns
+// how many.
+size_t ike_clear(struct ike_engine *e, enum ike_clear what, uint64_t id, const char *user,
+	const struct ip_addr *address);
+
+struct ike_status {
+	uint64_t sessions, children, half_open, ike_sas;
+	bool cookies; // asked for at present
+	uint64_t jobs_pending;
+};
+void ike_status(const struct ike_engine *e, struct ike_status *out);
+
+// Counter i by its name ("ike_bad_length", ...); false past the last. Help text may be NULL.
+bool ike_counter(const struct ike_engine *e, size_t i, const char **name, uint64_t *value,
+	const char **help);
+
+// The crypto helpers: threads that run jobs. Finished jobs are fetched on the control thread.
+struct ike_helpers;
+// One thread a core in cores[count] (none pinned where count is 0: one thread). wake_fd is an
+// eventfd that gets written when a job is finished.
+MUST_USE int ike_helpers_new(
+	const uint16_t *cores, size_t count, int wake_fd, struct ike_helpers **out);
+struct ike_jobs ike_helpers_jobs(struct ike_helpers *h);
+// The next finished job or NULL.
+struct ike_job *ike_helpers_done(struct ike_helpers *h);
+// Waits for running jobs; those that have not begun come back unrun through ike_helpers_done().
+void ike_helpers_stop(struct ike_helpers *h);
+void ike_helpers_free(struct ike_helpers *h);

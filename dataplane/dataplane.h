@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The data plane as the application sees it: ports, workers, the SA sink, punt and inject.
+// All functions: control thread (which is EAL's main lcore), unless said otherwise.
+#pragma once
+
+#include "base/clock.h"
+#include "base/sa_msg.h"
+#include "config/config.h"
+
+struct dp;
+
+struct dp_seams {
+	void *ctx;
+	// An IKE datagram for one of our addresses. Called from dp_poll().
+	void (*ike_input)(void *ctx, const struct ike_datagram *d);
+	// Called from dp_poll().
+	void (*sa_event)(void *ctx, const struct sa_event *ev);
+	const struct clock_source *clock;
+	const struct random_source *random;
+};
+
+// EAL, mempools, ports, workers: all running when it returns. Once per process (EAL). 0 or -errno
+// after the problem was logged. The snapshot outlives the data plane.
+MUST_USE int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out);
+// Workers end, SAs are wiped, ports close.
+void dp_stop(struct dp *d);
+
+const struct sa_sink *dp_sink(struct dp *d);
+
+// Send by one of our ports: builds UDP, IP and Ethernet around the bytes (with the non-ESP marker
+// where the local port is 4500), fragments above the MTU, resolves the next hop.
+void dp_send(struct dp *d, const struct ike_datagram *dg);
+
+// Fetch what workers have for the control thread, bounded; ARP, ND and ICMP are handled within.
+// Returns how many things were done: not 0 means call again soon.
+unsigned dp_poll(struct dp *d, uint64_t now_ns);
+// Absolute time at which dp_poll() wants to be called though nothing arrived (neighbour timers,
+// queued SA messages); UINT64_MAX: never.
+uint64_t dp_next_ns(const struct dp *d);
+// An eventfd that becomes readable when a worker has something for dp_poll(), armed by dp_arm():
+// call dp_arm(), poll once more, then sleep on it.
+int dp_wake_fd(struct dp *d);
+void dp_arm(struct dp *d);
+
+struct dp_port_info {
+	const char *name, *driver;
+	bool link;
+	uint32_t speed_mbps; // 0: unknown
+	uint8_t mac[6];
+	uint16_t mtu;
+	int socket;
+	uint16_t queues;
+	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, missed, errors, no_mbuf;
+};
+
+// Port i in the configuration's order; false past the last.
+bool dp_port_info(struct dp *d, size_t i, struct dp_port_info *out);
+
+// Why a packet came to a worker that does not own its tunnel.
+enum dp_handoff {
+	DP_HANDOFF_MISPREDICTED,
+	DP_HANDOFF_STICKY,
+	DP_HANDOFF_ROAMING,
+	DP_HANDOFF_PREFIX,
+	DP_HANDOFF_FRAGMENT,
+	DP_HANDOFF_CAUSES,
+};
+
+extern const char *const dp_handoff_name[DP_HANDOFF_CAUSES];
+
+struct dp_worker_info {
+	uint16_t id, lcore;
+	int socket;
+	uint64_t polls, idle_polls, sleeps;
+	uint64_t rx_packets, tx_packets, drops, punts;
+	uint64_t esp_in_packets, esp_out_packets;
+	uint64_t handoff_out[DP_HANDOFF_CAUSES]; // given to other workers
+	uint64_t handoff_in;
+	uint32_t tunnels, sas;
+};
+
+bool dp_worker_info(struct dp *d, size_t i, struct dp_worker_info *out);
+
+// Counter i, summed over workers, by its name ("dp_drop_runt", ...); false past the last.
+bool dp_counter(
+	const struct dp *d, size_t i, const char **name, uint64_t *value, const char **help);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "tests/cmocka_all.h"
+
+#include "base/algs.h"
+
+static void proposals(void **state)
+{
+	static const struct {
+		const char *text;
+		bool esp;
+		const char *why; // NULL: good
+	} cases[] = {
+		{"aes128gcm16-prfsha256-x25519", false, NULL},
+		{"aes256-sha256-modp2048", false, NULL},
+		{"aes128-aes256-sha256-sha1-modp2048-ecp256", false, NULL},
+		{"aes128gcm16", true, NULL},
+		{"aes128-sha256", true, NULL},
+		{"aes256ctr-sha384-x25519", true, NULL},
+		{"chacha20poly1305", true, NULL},
+		{"aes128gcm16-x25519", false, "an AEAD cipher needs a PRF (prfsha256, ...)"},
+		{"aes128gcm16-aes128-sha256", true,
+			"AEAD and other ciphers cannot share one proposal"},
+		{"aes128", true, "a cipher that is no AEAD needs an integrity algorithm"},
+		{"aes128-sha256", false, "an IKE proposal needs a DH group"},
+		{"sha256-modp2048", false, "no encryption algorithm"},
+		{"aes512", true, "unknown algorithm \"aes512\""},
+		{"aes128--sha1", true, "empty algorithm name"},
+		{"null-sha256-x25519", false, "an IKE proposal needs encryption"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct proposal p;
+		char why[96] = "";
+		int rc = proposal_parse(cases[i].text, cases[i].esp, &p, why, sizeof(why));
+		assert_int_equal(rc == 0, cases[i].why == NULL);
+		assert_string_equal(why, cases[i].why ? cases[i].why : "");
+	}
+}
+
+static void details(void **state)
+{
+	struct proposal p;
+	char why[96], text[SUITE_TEXT_MAX];
+	(void)state;
+	assert_int_equal(proposal_parse("aes256-sha256-modp2048", false, &p, why, sizeof(why)), 0);
+	assert_int_equal(p.prf[0], PRF_HMAC_SHA2_256);
+	assert_int_equal(p.prf_count, 1);
+	assert_null(proposal_legacy(&p));
+	assert_int_equal(proposal_parse("3des-md5-modp1024", false, &p, why, sizeof(why)), 0);
+	assert_string_equal(proposal_legacy(&p), "3des");
+	struct suite s = {{ENCR_AES_GCM_16, 256}, PRF_HMAC_SHA2_384, INTEG_NONE, DH_ECP_384, false};
+	assert_string_equal(suite_text(&s, text), "aes256gcm16-prfsha384-ecp384");
+	assert_int_equal(alg_encr(ENCR_AES_CBC, 0)->key_len, 16);
+	assert_null(alg_encr(ENCR_AES_CBC, 129));
+	assert_null(alg_encr(1234, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(proposals),
+		cmocka_unit_test(details),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
