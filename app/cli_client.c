@@ -47,8 +47,11 @@ static bool send_all(int fd, const char *p, size_t len)
 
 static bool send_request(int fd, const json_t *request)
 {
-	char *text = json_dumps(request, JSON_COMPACT);
-	bool ok = text && send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1);
+	char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
+	int len = text ? asprintf(&line, "%s\n", text) : -1;
+	bool ok = len > 0 && send_all(fd, line, (size_t)len);
+	if (len >= 0)
+		free(line);
 	free(text);
 	return ok;
 }

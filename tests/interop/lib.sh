@@ -14,6 +14,7 @@
 set -u
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${BUILD:-$LAB_ROOT/build}
+LAB_DIR=       # a scenario may choose its own before lab_begin
 POOL4=171.72.1 # of the pool "ire"
 
 CHARON_PLUGINS="random nonce x509 constraints pubkey pem pkcs1 openssl curve25519 hmac kdf gcm aes
@@ -22,7 +23,7 @@ CHARON_PLUGINS="random nonce x509 constraints pubkey pem pkcs1 openssl curve2551
 
 lab_begin() { # NAME
 	LAB=sallyport-$1
-	LAB_DIR=$(mktemp -d "/tmp/$LAB.XXXXXX")
+	LAB_DIR=${LAB_DIR:-$(mktemp -d "/tmp/$LAB.XXXXXX")}
 	LAB_NAMESPACES=()
 	LAB_PIDS=()
 	LAB_CHECKS=0
@@ -50,6 +51,7 @@ lab_end() {
 	trap - EXIT INT TERM HUP
 	for pid in "${LAB_PIDS[@]}"; do lab_kill "$pid"; done
 	for ns in "${LAB_NAMESPACES[@]}"; do ip netns del "$ns" 2>/dev/null; done
+	if declare -F lab_undo >/dev/null; then lab_undo; fi # the scenario's own
 	if [ $rc -eq 0 ] && [ "$LAB_FAILED" -ne 0 ]; then rc=1; fi
 	if [ $rc -ne 0 ] && [ "$LAB_FAILED" -eq 0 ]; then
 		echo "not ok - $LAB: ended early with status $rc"
