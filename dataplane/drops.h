@@ -49,12 +49,28 @@
 	X(handoff_full, "hand-off ring was full")                                                 \
 	X(tx_full, "transmit queue was full")                                                     \
 	X(port_down, "port is not usable")                                                        \
-	X(arp, "malformed or foreign ARP")                                                        \
-	X(nd, "malformed or foreign neighbour discovery")                                         \
+	X(arp, "malformed ARP")                                                                   \
+	X(nd, "neighbour discovery that RFC 4861 7.1 says to discard")                            \
 	X(icmp, "ICMP for the gateway that it does not answer")                                   \
 	X(local_proto, "protocol or port for the gateway that nothing listens on")                \
 	X(ike_short, "IKE datagram shorter than its header")                                      \
-	X(reassembly, "fragments of IKE that never became whole, overlapped or were too many")    \
+	X(ip_truncated, "IP packet longer than what carried it")                                  \
+	X(ip_extensions,                                                                          \
+		"too many IPv6 extension headers, or a routing header with segments left")        \
+	X(udp_checksum, "bad UDP checksum")                                                       \
+	X(icmp_malformed, "ICMP message shorter than its form")                                   \
+	X(icmp_checksum, "bad ICMP checksum")                                                     \
+	X(icmp_fragment, "ICMP message in fragments")                                             \
+	X(arp_foreign, "ARP or neighbour solicitation for an address that is not answered here")  \
+	X(arp_unasked, "ARP or neighbour answer that nobody asked for")                           \
+	X(ike_marker, "neither the non-ESP marker nor ESP on port 4500")                          \
+	X(fragment_overlap, "overlapping fragments: the whole datagram is gone (RFC 5722)")       \
+	X(fragment_bad, "fragment of impossible place or size")                                   \
+	X(fragment_duplicate, "fragment that has come before")                                    \
+	X(fragment_limit, "fragments above the share of a source, of a datagram or of all")       \
+	X(fragment_timeout, "datagrams whose other fragments never came")                         \
+	X(neighbour_table, "no room for another next hop")                                        \
+	X(no_mbuf, "packet memory of the control thread was empty")                               \
 	X(rate_limited, "answer suppressed by a rate limit")
 
 enum dp_drop {
@@ -62,6 +78,7 @@ enum dp_drop {
 	DP_DROPS(X)
 #undef X
 		DP_DROP_COUNT,
+	DP_DROP_NONE = DP_DROP_COUNT, // nothing was dropped
 };
 
 // Names and texts in the order of the enum; "dp_drop_<name>".

@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/ip.h"
 
-#define DP_OK DP_DROP_COUNT
 
 #define EXT_HOP      0
 #define EXT_ROUTING  43
@@ -33,7 +32,7 @@ static enum dp_drop parse_v4(const uint8_t *p, uint32_t len, bool check, struct 
 	out->fragment = (frag & 0x3fff) != 0;
 	out->later = (frag & 0x1fff) != 0;
 	out->extended = false;
-	return DP_OK;
+	return DP_DROP_NONE;
 }
 
 // Follow extension headers to the upper protocol; RFC 8200 4.1.
@@ -45,7 +44,7 @@ static enum dp_drop walk_v6(const uint8_t *p, struct ip_info *out)
 		if (next != EXT_HOP && next != EXT_ROUTING && next != EXT_DEST &&
 			next != EXT_FRAGMENT) {
 			out->upper = (uint16_t)at;
-			return DP_OK;
+			return DP_DROP_NONE;
 		}
 		out->extended = true;
 		if (out->later)
@@ -67,7 +66,7 @@ static enum dp_drop walk_v6(const uint8_t *p, struct ip_info *out)
 	}
 	if (out->later) {
 		out->upper = (uint16_t)at;
-		return DP_OK;
+		return DP_DROP_NONE;
 	}
 	return DP_DROP_ip_options;
 }

@@ -87,7 +87,7 @@ static inline void ip_sum_fix(uint8_t *check, uint16_t old, uint16_t now)
 }
 
 // Check the header at p with len bytes behind it. check: verify the IPv4 checksum. Returns
-// DP_DROP_COUNT if all is well. IPv4 options are refused (row 92 of every list of bad input:
+// DP_DROP_NONE if all is well. IPv4 options are refused (row 92 of every list of bad input:
 // source routes), and so is IPv6's routing header of type 0 (RFC 5095).
 enum dp_drop ip_parse_packet(const uint8_t *p, uint32_t len, bool check, struct ip_info *out);
 
