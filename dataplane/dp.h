@@ -134,8 +134,8 @@ struct dp_meta {
 	uint16_t worker; // that received or decrypted it
 	uint16_t mtu;    // TOO_BIG: largest inner packet that fits, bytes
 	uint32_t tunnel; // decrypted from, or TUNNEL_NONE; TOO_BIG, TTL: inner packet came from it
+	uint32_t to;     // index of the tunnel that it goes into (sa.h), with its generation
 	uint32_t generation;
-	uint32_t spi;
 	struct ip_addr next_hop;  // UNRESOLVED
 	struct ip_addr outer_src; // of a decrypted packet or ESP in hand-off
 	uint16_t outer_port;      // UDP source port, 0: not encapsulated
