@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Inside the control plane: IKE SAs, exchanges, sessions, and how a message becomes actions.
+//
+//   datagram -> wire/ (parse) -> rules -> state table -> exchange handler -> ike_out -> commit
+//
+// A handler reads x->in, appends to x->out, and says DONE, FAIL or PENDING. Nothing of what it
+// appended is visible before it says DONE; after FAIL only the error reply leaves.
+#pragma once
+
+#include <sys/queue.h>
+
+#include "base/htab.h"
+#include "base/log.h"
+#include "base/wheel.h"
+#include "controlplane/controlplane.h"
+#include "controlplane/crypto/crypto.h"
+#include "controlplane/reasons.h"
+#include "controlplane/wire/wire.h"
+
+struct ike_sa;
+struct ike_session;
+struct ike_child;
+struct ike_exchange;
+
+// ---- exchanges -------------------------------------------------------------------------------
+
+enum ike_verdict {
+	IKE_DONE,    // commit x->out
+	IKE_FAIL,    // ike_fail() was called: reason counted, error reply alone
+	IKE_PENDING, // the handler is called again when what it waits for has come (x->got)
+};
+
+typedef enum ike_verdict (*ike_handler)(struct ike_exchange *x);
+
+// What a pending exchange was waiting for.
+enum ike_got { IKE_GOT_NOTHING, IKE_GOT_JOB, IKE_GOT_ADDRESS, IKE_GOT_AAA, IKE_GOT_TIMEOUT };
+
+// Something to do if, and only if, the handler succeeds; in order, before the message is sent.
+struct ike_effect {
+	void (*apply)(struct ike_exchange *x, void *arg);
+	void (*drop)(void *arg); // releases arg, after apply or instead of it; NULL: nothing to do
+	void *arg;
+};
+
+struct ike_out {
+	struct wire_builder b; // payloads of the reply or request, in clear
+	uint8_t *buf;          // the builder's memory
+	struct ike_effect *effects;
+	uint16_t effect_count, effect_cap;
+	uint32_t
+		await_child; // the message leaves when this child's inbound SA is installed; 0: now
+	bool no_reply;
+	bool close_sa; // after the message was sent (or, as initiator, at once) the IKE SA ends
+};
+
+// One exchange in progress, either as responder to a request or as initiator from our request's
+// build to its response. Freed when its IKE SA goes; what completes later is dropped.
+struct ike_exchange {
+	struct ike_sa *sa;
+	uint8_t type; // IKEV2_EXCHANGE_*
+	bool initiator;
+	uint32_t message_id;
+	uint64_t token; // of the completion that is waited for; 0: none
+	struct htab_node by_token;
+	int step; // the handler's: where to go on
+	enum ike_got got;
+	struct ike_job *job; // IKE_GOT_JOB: belongs to the exchange now
+	struct lease lease;  // IKE_GOT_ADDRESS
+	enum address_status address_status;
+	enum ike_aaa_status aaa_status;
+	struct ike_message in; // views into in_buf
+	uint8_t *in_buf;       // owned copy of the decrypted payloads
+	size_t in_len;
+	struct ike_datagram from; // addresses and origin of the request; its bytes are not valid
+	struct ike_out out;
+	// On failure
+	enum ike_reason reason;
+	uint16_t notify; // 0: no error notify
+	uint8_t notify_data[32];
+	uint8_t notify_len;
+	bool fatal; // the IKE SA ends with it
+	// The exchange's own memory, freed by state_free.
+	void *state;
+	void (*state_free)(void *state);
+	struct ike_task *task; // as initiator
+	struct wheel_timer deadline;
+};
+
+// Something that we start: queued, and begun when the window (1) is free.
+struct ike_task {
+	TAILQ_ENTRY(ike_task) link;
+	const char *name;
+	uint8_t type;         // exchange
+	ike_handler build;    // fills x->out with the request; may be PENDING (DH)
+	ike_handler response; // x->in holds the response
+	// The exchange failed for good: timeout, or the IKE SA went. Called once, may be NULL.
+	void (*failed)(struct ike_sa *sa, struct ike_task *t);
+	void *arg;
+	void (*arg_free)(void *arg);
+};
+TAILQ_HEAD(ike_tasks, ike_task);
+
+// Count reason, remember the error notify (0: none) for the reply; returns IKE_FAIL.
+enum ike_verdict ike_fail(struct ike_exchange *x, enum ike_reason reason, uint16_t notify);
+enum ike_verdict ike_fail_data(struct ike_exchange *x, enum ike_reason reason, uint16_t notify,
+	const void *data, size_t len);
+// The same, and the IKE SA ends with the reply.
+enum ike_verdict ike_fail_fatal(struct ike_exchange *x, enum ike_reason reason, uint16_t notify);
+
+// Hand a job to the helpers; the handler returns what this returns (PENDING, or FAIL where the
+// queue is full, the job then freed). The job comes back in x->job.
+enum ike_verdict ike_wait_job(struct ike_exchange *x, struct ike_job *job, int next_step);
+// Ask the address source. PENDING, or DONE with x->lease and x->address_status set at once.
+enum ike_verdict ike_wait_address(
+	struct ike_exchange *x, const struct address_request *rq, int next_step);
+enum ike_verdict ike_wait_aaa(
+	struct ike_exchange *x, const struct ike_aaa_request *rq, int next_step);
+
+// 0 or -ENOMEM; on error the argument was dropped.
+MUST_USE int ike_effect_add(struct ike_exchange *x, void (*apply)(struct ike_exchange *, void *),
+	void (*drop)(void *), void *arg);
+
+// Queue something to do as initiator on this IKE SA; the task is copied. 0 or -ENOMEM, -ESHUTDOWN
+// (the IKE SA is ending); on error arg was freed.
+MUST_USE int ike_task_add(struct ike_sa *sa, const struct ike_task *t);
+
+// ---- IKE SAs ---------------------------------------------------------------------------------
+
+// State table: engine_table.c. Only ike_sa_state_set() writes the state; it logs "A -> B".
+#define IKE_SA_STATES(X)                                                               \
+	X(NEW, "new")                                                                  \
+	X(INIT_SENT, "init-sent") /* initiator: IKE_SA_INIT request sent */            \
+	X(INIT_DONE, "init-done") /* keys exist; responder: half-open */               \
+	X(AUTH_SENT, "auth-sent") /* initiator */                                      \
+	X(ESTABLISHED, "established")                                                  \
+	X(REKEYED, "rekeyed")   /* its successor has the children: waits for DELETE */ \
+	X(DELETING, "deleting") /* our DELETE is under way */                          \
+	X(DEAD, "dead")         /* about to be freed */
+
+enum ike_sa_state {
+#define X(name, text) IKE_SA_##name,
+	IKE_SA_STATES(X)
+#undef X
+};
+
+#define IKE_PEER_HASHES_MAX 8
+
+struct ike_sa {
+	struct ike_engine *engine;
+	struct htab_node by_spi;  // our SPI
+	struct htab_node by_init; // half-open responder: peer's SPI and address
+	bool in_init_table;
+	LIST_ENTRY(ike_sa) all;
+	uint64_t spi_i, spi_r; // as numbers of the header's bytes
+	bool initiator;        // of the IKE SA: decides SK_*i and SK_*r, and the header's flag
+	enum ike_sa_state state;
+	struct endpoint local, remote;     // where the peer was last heard, authenticated
+	struct sa_origin origin;           // port and worker of the last request
+	bool nat_local, nat_remote;        // NAT detected on that side
+	bool floated;                      // on port 4500
+	const struct cfg_connection *conn; // provisional until the identity is known
+	struct ike_session *session;       // NULL until authenticated
+	struct ike_sa *successor;          // by rekeying
+
+	struct suite suite;
+	struct ike_keys keys;
+	struct ike_crypt crypt_in, crypt_out;
+	struct secret nonce_i, nonce_r;
+	struct secret init_i,
+		init_r; // IKE_SA_INIT messages as sent, for AUTH; freed when authenticated
+
+	// What the peer announced
+	bool peer_fragments, peer_childless, peer_initial_contact, peer_message_id_sync;
+	uint16_t peer_hashes[IKE_PEER_HASHES_MAX]; // RFC 7427, HASH algorithm ids
+	uint8_t peer_hash_count;
+
+	// Message ids, RFC 7296 2.2 and 2.3, window 1
+	uint32_t next_in;                  // request expected next
+	uint32_t next_out;                 // id of our next request
+	struct ike_exchange *in_progress;  // request of the peer that is being answered
+	struct ike_exchange *out_progress; // ours
+	struct ike_tasks tasks;
+	struct ike_sent *last_response; // datagrams of the last response, for its retransmission
+	uint32_t last_response_id;
+	uint64_t last_request_hash; // of the request that last_response answers
+	struct ike_sent *request;   // datagrams of our outstanding request
+	uint32_t request_tries;
+	struct wheel_timer retransmit;
+	struct ike_fragments *fragments; // RFC 7383 reassembly under way
+
+	struct wheel_timer life; // half-open timeout; then the hard lifetime
+	struct wheel_timer dpd;
+	struct wheel_timer keepalive; // NAT on our side, RFC 3948 4
+	uint64_t created_ns, established_ns;
+	uint64_t last_heard_ns; // an authenticated message
+	bool cookie_proved;
+
+	// Initiator only
+	struct secret cookie;
+	uint16_t ke_group; // tried in IKE_SA_INIT
+	const struct cfg_child *first_child;
+};
+
+// The state's only writer.
+void ike_sa_state_set(struct ike_sa *sa, enum ike_sa_state s);
+
+// A new IKE SA with an SPI of ours; in the table by that SPI. NULL: no memory or the cap is met.
+struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator);
+// Ends it at once without a message; the session too if this was its current IKE SA.
+void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
+struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
+
+// "spi_i_spi_r peer" for the start of log lines; returns buf.
+#define IKE_SA_TEXT_MAX 128
+const char *ike_sa_text(const struct ike_sa *sa, char buf[static IKE_SA_TEXT_MAX]);
+
+// ---- sessions and children (session.c, child.c) ------------------------------------------------
+
+#define IKE_LEASES_MAX 4
+
+enum ike_child_state {
+	IKE_CHILD_INSTALLING, // inbound SA asked for
+	IKE_CHILD_READY,      // inbound installed; outbound installed but not switched to
+	IKE_CHILD_ACTIVE,     // outbound in use
+	IKE_CHILD_REKEYED,    // a younger one has replaced it
+	IKE_CHILD_DELETING,
+};
+
+struct ike_child {
+	LIST_ENTRY(ike_child) link; // of its session
+	struct htab_node by_spi;    // our inbound SPI
+	struct ike_session *session;
+	const struct cfg_child *conf;
+	enum ike_child_state state;
+	uint32_t spi_in, spi_out;
+	struct suite suite;
+	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
+	uint8_t ts_local_count, ts_remote_count;
+	struct ike_child *replaced; // the one that this one rekeys, until switched
+	uint8_t sas_out_there;      // directions that the sink still has to return
+	uint64_t installed_ns;
+	struct wheel_timer hard; // hard lifetime
+};
+LIST_HEAD(ike_children, ike_child);
+
+struct ike_session {
+	struct htab_node by_id;
+	struct htab_node
+		by_identity; // hash of the proven identity and user; not for anonymous peers
+	bool in_identity_table;
+	uint64_t id; // ascending, never reused
+	struct ike_engine *engine;
+	const struct cfg_connection *conn;
+	struct ike_sa *sa;    // the current one
+	struct view identity; // ID payload body (type, 3 reserved, data), owned
+	char *identity_text;
+	char *user;     // or NULL
+	bool anonymous; // the identity is a mere claim (wildcard PSK)
+	struct lease leases[IKE_LEASES_MAX];
+	uint8_t lease_count;
+	uint32_t tunnel; // TUNNEL_NONE until the first child
+	uint16_t worker;
+	struct ike_children children;
+	uint16_t child_count;
+	uint64_t established_ns;
+	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
+	bool closing;
+};
+
+// ---- the engine --------------------------------------------------------------------------------
+
+struct ike_engine {
+	struct ike_params p;
+	struct wheel wheel;
+	uint64_t now_ns; // of the present input
+	uint8_t hash_key[16];
+	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_identity, children_by_spi;
+	struct htab waiting; // exchanges by token
+	uint64_t next_token, next_session;
+	uint64_t half_open, sa_count, child_count, jobs_pending;
+	struct ike_cookies *cookies;
+	uint64_t counters[IKE_REASON_COUNT];
+	struct log_limit refusals; // log lines that outsiders can cause
+	LIST_HEAD(, ike_sa) all_sas;
+	bool shutting_down;
+	uint64_t shutdown_deadline_ns;
+};
+
+// Count it. sa may be NULL; a rate-limited line "SPIs peer: reason" is logged where log is true.
+void ike_count(struct ike_engine *e, enum ike_reason reason);
+void ike_refused(struct ike_engine *e, const struct ike_sa *sa, const struct endpoint *peer,
+	enum ike_reason reason);
+
+// ---- handlers by exchange ----------------------------------------------------------------------
+
+// ikev2/sa_init.c
+enum ike_verdict ikev2_sa_init_request(struct ike_exchange *x);  // responder
+enum ike_verdict ikev2_sa_init_build(struct ike_exchange *x);    // initiator
+enum ike_verdict ikev2_sa_init_response(struct ike_exchange *x); // initiator
+// ikev2/informational.c
+enum ike_verdict ikev2_informational_request(struct ike_exchange *x);
+int ikev2_delete_ike_sa(struct ike_sa *sa); // queues the DELETE
+int ikev2_probe(struct ike_sa *sa);         // queues a DPD
+// ikev2/auth.c
+enum ike_verdict ikev2_auth_request(struct ike_exchange *x);
+enum ike_verdict ikev2_auth_build(struct ike_exchange *x);
+enum ike_verdict ikev2_auth_response(struct ike_exchange *x);
+// ikev2/create_child.c
+enum ike_verdict ikev2_create_child_request(struct ike_exchange *x); // new, rekey child, rekey IKE
+int ikev2_rekey_ike(struct ike_sa *sa);
+int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child);
+int ikev2_add_child(struct ike_sa *sa, const struct cfg_child *conf);
+// ikev2/delete.c: DELETE of child SAs, both ways
+int ikev2_delete_child(struct ike_sa *sa, struct ike_child *child);
+// The DELETE payloads of a request that name child SAs: deletes them, appends the answer's payload.
+enum ike_verdict ikev2_children_deleted(struct ike_exchange *x);
+
+// session.c
+// The connection for a peer at this address, before (id == NULL) and after its identity is known:
+// the most specific match. NULL: none. ids: ID payload bodies.
+const struct cfg_connection *ike_connection_find(struct ike_engine *e,
+	const struct endpoint *remote, const struct view *remote_id, const struct view *local_id);
+void ike_session_close(struct ike_session *s, enum ike_reason why); // children, leases, tunnel
+// child.c: an event of the data plane
+void ike_child_event(struct ike_engine *e, const struct sa_event *ev);
