@@ -37,9 +37,12 @@ struct ike_child {
 	uint32_t tunnel;
 	bool spi_held;          // reserved, not yet installed
 	bool switch_at_install; // outbound is used as soon as inbound can receive
+	bool joined;            // in its session's list
 	bool rekeying;          // our CREATE_CHILD_SA for it is queued or under way
 	uint8_t installed;      // bit per enum sa_dir: the sink has it
-	uint64_t session_id;    // stays when the session has gone
+	uint8_t routes_held;    // of its own prefixes
+	uint64_t counted_bytes[2], counted_packets[2]; // what its session has already added up
+	uint64_t session_id;                           // stays when the session has gone
 	struct suite suite;
 	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
@@ -72,6 +75,7 @@ struct ike_session {
 	bool anonymous; // the identity is a mere claim (wildcard PSK)
 	struct lease leases[IKE_LEASES_MAX];
 	uint8_t lease_count;
+	bool lease_routes;  // they lead to the tunnel
 	bool leases_active; // renewed once the first child SA was installed
 	uint32_t tunnel;    // TUNNEL_NONE until the first child
 	uint16_t worker;
@@ -147,6 +151,8 @@ void ike_session_close(struct ike_session *s, enum ike_reason why);
 void ike_sessions_fini(struct ike_engine *e);
 // The current IKE SA is replaced by its successor; children stay.
 void ike_session_move(struct ike_session *s, struct ike_sa *to);
+// The peer's outer address or port has changed (s->sa has it): the tunnel follows.
+void ike_session_moved(struct ike_session *s);
 // A childless session is ended after a while; a child stops that.
 void ike_session_watch(struct ike_session *s);
 struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id);
@@ -159,7 +165,7 @@ struct ike_session *ike_session_holder(
 	struct ike_engine *e, struct view id_body, const struct ip_addr *addr);
 
 // A route for the session's tunnel, counted. Taken over from a session of the same owner if that
-// one has it by a lease. RATHER ike_reason: IKE_R_NONE or why not.
+// one has it by a lease. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
 
@@ -173,7 +179,7 @@ struct ike_child_terms {
 	struct view shared; // PFS; else empty
 };
 
-// From x->in. IKE_R_NONE or IKE_R_MALFORMED.
+// From x->in. IKE_REASON_NONE or IKE_REASON_MALFORMED.
 MUST_USE enum ike_reason ike_child_terms_parse(
 	const struct ike_message *m, struct ike_child_terms *out);
 
@@ -193,7 +199,7 @@ struct ike_peer_side {
 };
 
 // Responder: the first child of the connection that the offer fits, or only that one. notify gets
-// the refusal's notify. IKE_R_NONE or the reason. pfs: WIRE_PFS_IGNORE in IKE_AUTH, else the
+// the refusal's notify. IKE_REASON_NONE or the reason. pfs: WIRE_PFS_IGNORE in IKE_AUTH, else the
 // child's own; ke_group as in wire_sa_policy.
 struct ike_child_ask {
 	const struct cfg *cfg;
@@ -212,12 +218,16 @@ void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *p
 // False if a selector of the peer lies in one of our pools.
 bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n);
 
+// The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
+MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
+	struct ip_prefix out[static IKE_ROUTES_MAX], uint8_t *count);
+
 // A child with an inbound SPI of the session's worker. NULL and *why.
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
 // Sets what was agreed on.
 void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint32_t spi_out);
-// Keys, both SAs, routes. i_am_initiator: of the exchange that made it. On failure nothing remains
-// but the SPI. IKE_R_NONE or why not.
+// Keys, both SAs, routes. i_am_initiator: of the exchange that made it. On failure the caller drops
+// the child. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_child_install(
 	struct ike_child *c, const struct ike_child_terms *t, bool i_am_initiator);
 // Part of its session from now on. replaced may be NULL.
@@ -242,7 +252,6 @@ struct ike_cp_state {
 	bool want_v4, want_v6;
 	struct ip_addr hint_v4, hint_v6; // family 0: any
 	uint16_t asked_types;            // bit per attribute type below 16
-	bool asked_version;
 };
 
 // What of a CP request concerns us; wire_cp of type REQUEST.
