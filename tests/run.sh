@@ -116,7 +116,7 @@ fuzz_one() { # EXECUTABLE
 }
 
 part_fuzz() {
-	step "build the fuzz targets" build build-fuzz clang -Dfuzzers=true -Dbuildtype=debugoptimized \
+	step "build the fuzz targets" build build-fuzz clang -Dwerror=true -Dfuzzers=true -Dbuildtype=debugoptimized \
 		-Db_sanitize=address,undefined -Db_lundef=false || return
 	local targets=() t
 	for t in build-fuzz/tests/fuzz/fuzz_*; do
