@@ -23,6 +23,7 @@ struct ike_sa;
 struct ike_session;
 struct ike_child;
 struct ike_exchange;
+struct ike_row;
 
 // ---- states -----------------------------------------------------------------------------------
 
@@ -101,6 +102,8 @@ struct ike_exchange {
 	uint32_t message_id;
 	enum ike_phase phase;
 	ike_handler handler;
+	enum ike_sa_state next_state; // taken when the handler succeeds; NEW: unchanged
+	const struct ike_row *row;    // of the state table, for a message that has arrived
 	uint64_t token; // of the completion that is waited for; 0: none
 	struct htab_node by_token;
 	struct htab_node by_child; // while in IKE_PHASE_INSTALL
@@ -126,6 +129,8 @@ struct ike_exchange {
 	uint8_t notify_data[32];
 	uint8_t notify_len;
 	bool fatal; // the IKE SA ends with it
+	// As initiator, with fatal: the peer has ended the IKE SA itself, a DELETE would find nobody.
+	bool peer_ended;
 	// The exchange's own memory, freed by state_free.
 	void *state;
 	void (*state_free)(void *state);
@@ -341,6 +346,9 @@ struct ike_engine {
 	struct htab installing;    // exchanges by the child that they await
 	uint8_t *scratch;          // one message being built or opened, DATAGRAM_MAX bytes each
 	uint8_t *plain;
+	size_t fragment_bytes;        // of all reassemblies
+	struct ike_exchange *running; // whose handler or effects run now
+	struct log_limit version_replies;
 	unsigned depth; // of ike_enter()
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
