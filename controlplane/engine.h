@@ -273,59 +273,6 @@ MUST_USE enum ike_crypto_error ike_sa_keys(
 #define IKE_SA_TEXT_MAX 128
 const char *ike_sa_text(const struct ike_sa *sa, char buf[static IKE_SA_TEXT_MAX]);
 
-// ---- sessions and children (session.c, child.c) ------------------------------------------------
-
-#define IKE_LEASES_MAX 4
-
-enum ike_child_state {
-	IKE_CHILD_INSTALLING, // inbound SA asked for
-	IKE_CHILD_READY,      // inbound installed; outbound installed but not switched to
-	IKE_CHILD_ACTIVE,     // outbound in use
-	IKE_CHILD_REKEYED,    // a younger one has replaced it
-	IKE_CHILD_DELETING,
-};
-
-struct ike_child {
-	LIST_ENTRY(ike_child) link; // of its session
-	struct htab_node by_spi;    // our inbound SPI
-	struct ike_session *session;
-	const struct cfg_child *conf;
-	enum ike_child_state state;
-	uint32_t spi_in, spi_out;
-	struct suite suite;
-	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
-	uint8_t ts_local_count, ts_remote_count;
-	struct ike_child *replaced; // the one that this one rekeys, until switched
-	uint8_t sas_out_there;      // directions that the sink still has to return
-	uint64_t installed_ns;
-	struct wheel_timer hard; // hard lifetime
-};
-LIST_HEAD(ike_children, ike_child);
-
-struct ike_session {
-	struct htab_node by_id;
-	struct htab_node
-		by_identity; // hash of the proven identity and user; not for anonymous peers
-	bool in_identity_table;
-	uint64_t id; // ascending, never reused
-	struct ike_engine *engine;
-	const struct cfg_connection *conn;
-	struct ike_sa *sa;    // the current one
-	struct view identity; // ID payload body (type, 3 reserved, data), owned
-	char *identity_text;
-	char *user;     // or NULL
-	bool anonymous; // the identity is a mere claim (wildcard PSK)
-	struct lease leases[IKE_LEASES_MAX];
-	uint8_t lease_count;
-	uint32_t tunnel; // TUNNEL_NONE until the first child
-	uint16_t worker;
-	struct ike_children children;
-	uint16_t child_count;
-	uint64_t established_ns;
-	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
-	bool closing;
-};
-
 // ---- the engine --------------------------------------------------------------------------------
 
 struct ike_engine {
@@ -350,6 +297,10 @@ struct ike_engine {
 	struct ike_exchange *running; // whose handler or effects run now
 	struct log_limit version_replies;
 	unsigned depth; // of ike_enter()
+	// Sessions by ascending id, NULL where one has gone: order_len slots, order_gone of them NULL.
+	struct ike_session **order;
+	size_t order_len, order_cap, order_gone;
+	size_t session_count;
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };

@@ -86,6 +86,55 @@
 	X(HARD_LIFETIME, "ike_hard_lifetime", "hard lifetime over")                                \
 	X(REPLACED, "ike_replaced", "replaced by a younger IKE SA")                                \
 	X(PROBE_SENT, "ike_probe_sent", "liveness probe sent")                                     \
+	/* authentication */                                                                       \
+	X(AUTH_PAYLOADS, "ike_auth_payloads", "IKE_AUTH without a payload that it needs")          \
+	X(BAD_ID, "ike_bad_id", "identity malformed or longer than supported")                     \
+	X(NO_PEER, "ike_no_peer", "no connection fits the peer's identity and method")             \
+	X(NO_PSK, "ike_no_psk", "no pre-shared key for the peer")                                  \
+	X(BAD_PSK, "ike_bad_psk", "pre-shared key does not match")                                 \
+	X(NO_CERT, "ike_no_cert", "peer sent no certificate")                                      \
+	X(CERT_UNTRUSTED, "ike_cert_untrusted", "peer's certificate chain is not trusted")         \
+	X(CERT_EXPIRED, "ike_cert_expired", "peer's certificate is not valid at this time")        \
+	X(CERT_NAME, "ike_cert_name", "peer's certificate does not hold its identity")             \
+	X(CERT_INVALID, "ike_cert_invalid", "peer's certificate is unusable")                      \
+	X(BAD_SIGNATURE, "ike_bad_signature", "peer's signature does not verify")                  \
+	X(NO_OWN_CERT, "ike_no_own_cert", "no certificate of ours to present")                     \
+	X(OWN_AUTH, "ike_own_auth", "own AUTH could not be made")                                  \
+	X(AAA_REJECTED, "ike_aaa_rejected", "AAA server refused the peer")                         \
+	X(MAX_SESSIONS, "ike_max_sessions", "too many sessions of this identity")                  \
+	X(SESSIONS_FULL, "ike_sessions_full", "too many sessions on this headend")                 \
+	X(KEPT, "ike_kept", "an older session of this identity is kept")                           \
+	X(AUTH_REFUSED, "ike_auth_refused", "peer refused IKE_AUTH")                               \
+	X(INITIAL_CONTACT, "ike_initial_contact", "older session ended by INITIAL_CONTACT")        \
+	/* addresses */                                                                            \
+	X(CP_REQUIRED, "ike_cp_required", "peer asked for no address, which it must")              \
+	X(POOL_EXHAUSTED, "ike_pool_exhausted", "no address is free in the connection's pools")    \
+	X(ADDRESS_FAILED, "ike_address_failed", "address source failed")                           \
+	X(NO_ADDRESS, "ike_no_address", "peer assigned no address")                                \
+	/* child SAs */                                                                            \
+	X(TS, "ike_ts", "no traffic selector in common")                                           \
+	X(TS_POOL, "ike_ts_pool", "selector claims an address of a pool")                          \
+	X(TS_REKEY, "ike_ts_rekey", "rekeying would leave out selectors in use")                   \
+	X(ROUTE_TAKEN, "ike_route_taken", "destination belongs to another session")                \
+	X(ROUTE_LIMIT, "ike_route_limit", "too many destinations for one session")                 \
+	X(NO_ESP_PROPOSAL, "ike_no_esp_proposal", "no proposal of the child SA fits")              \
+	X(CHILD_INVALID_KE, "ike_child_invalid_ke", "KE payload of another group for a child SA")  \
+	X(SPI_EXHAUSTED, "ike_spi_exhausted", "no inbound SPI is free")                            \
+	X(SA_REFUSED, "ike_sa_refused", "data plane refused the SA")                               \
+	X(CHILD_UNKNOWN, "ike_child_unknown", "child SA to be rekeyed does not exist")             \
+	X(CHILD_LIMIT, "ike_child_limit", "too many child SAs in one session")                     \
+	X(REKEY_COLLISION, "ike_rekey_collision", "collides with an exchange of ours")             \
+	X(REKEY_RATE, "ike_rekey_rate", "too many rekeyings in a short time")                      \
+	X(REKEY_REFUSED, "ike_rekey_refused", "peer refused CREATE_CHILD_SA")                      \
+	X(CHILD_REFUSED, "ike_child_refused", "peer refused the child SA of IKE_AUTH")             \
+	X(CHILD_CREATED, "ike_child_created", "child SA created")                                  \
+	X(CHILD_REKEYED, "ike_child_rekeyed", "child SA rekeyed")                                  \
+	X(IKE_REKEYED, "ike_ike_rekeyed", "IKE SA rekeyed")                                        \
+	X(CHILD_HARD_LIMIT, "ike_child_hard_limit", "child SA ended at its hard limit")            \
+	X(CHILD_DELETED, "ike_child_deleted", "child SA deleted")                                  \
+	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
+	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
+	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
 	X(IGNORED_NOTIFY, "ike_ignored_notify", "unprotected error notify ignored")
 
 enum ike_reason {

@@ -16,44 +16,48 @@
 
 #include <time.h>
 
-// name, text. The text fits "... failed: %s"; "ike_crypto_" and the lower-case name is the counter.
-#define IKE_CRYPTO_ERRORS(X)                                                      \
-	X(OK, "no error")                                                         \
-	X(NO_MEMORY, "out of memory")                                             \
-	X(INTERNAL, "the crypto library failed")                                  \
-	X(UNSUPPORTED, "algorithm not supported")                                 \
-	X(SHORT, "encrypted payload too short")                                   \
-	X(BAD_ICV, "integrity check failed")                                      \
-	X(BAD_PADDING, "bad padding")                                             \
-	X(IV_EXHAUSTED, "no unused IV left under this key")                       \
-	X(DH_LENGTH, "DH public value of wrong length")                           \
-	X(DH_VALUE, "DH public value out of range or not on the curve")           \
-	X(DH_ZERO, "DH shared secret is zero")                                    \
-	X(AUTH_METHOD, "authentication method does not fit the key")              \
-	X(AUTH_ALGORITHM, "signature algorithm unknown, malformed or refused")    \
-	X(AUTH_FORMAT, "malformed AUTH data")                                     \
-	X(AUTH_SHA1, "SHA-1 signature refused")                                   \
-	X(AUTH_HASH, "no signature hash in common")                               \
-	X(AUTH_SIGNATURE, "signature does not verify")                            \
-	X(AUTH_PSK, "pre-shared key does not match")                              \
-	X(NO_PSK, "no pre-shared key")                                            \
-	X(NO_CERTIFICATE, "no certificate")                                       \
-	X(NO_CA, "no CA configured")                                              \
-	X(CERT_COUNT, "too many certificates")                                    \
-	X(CERT_SIZE, "certificate too large")                                     \
-	X(CERT_FORMAT, "malformed certificate")                                   \
-	X(CERT_KEY, "certificate's public key is unusable")                       \
-	X(CERT_WEAK_KEY, "key too small or signature hash too weak in the chain") \
-	X(CERT_USAGE, "certificate is not for signatures")                        \
-	X(CERT_UNTRUSTED, "certificate chain does not lead to a configured CA")   \
-	X(CERT_EXPIRED, "certificate has expired")                                \
-	X(CERT_NOT_YET_VALID, "certificate is not yet valid")                     \
-	X(CERT_CONSTRAINTS, "certificate violates a constraint of its issuer")    \
-	X(CERT_CHAIN, "certificate chain is not valid")                           \
-	X(CERT_NAME, "certificate does not hold the peer's identity")
+// name, counter, text. The text fits "... failed: %s".
+#define IKE_CRYPTO_ERRORS(X)                                                                   \
+	X(OK, "ike_crypto_ok", "no error")                                                     \
+	X(NO_MEMORY, "ike_crypto_no_memory", "out of memory")                                  \
+	X(INTERNAL, "ike_crypto_internal", "the crypto library failed")                        \
+	X(UNSUPPORTED, "ike_crypto_unsupported", "algorithm not supported")                    \
+	X(SHORT, "ike_crypto_short", "encrypted payload too short")                            \
+	X(BAD_ICV, "ike_crypto_bad_icv", "integrity check failed")                             \
+	X(BAD_PADDING, "ike_crypto_bad_padding", "bad padding")                                \
+	X(IV_EXHAUSTED, "ike_crypto_iv_exhausted", "no unused IV left under this key")         \
+	X(DH_LENGTH, "ike_crypto_dh_length", "DH public value of wrong length")                \
+	X(DH_VALUE, "ike_crypto_dh_value", "DH public value out of range or not on the curve") \
+	X(DH_ZERO, "ike_crypto_dh_zero", "DH shared secret is zero")                           \
+	X(AUTH_METHOD, "ike_crypto_auth_method", "authentication method does not fit the key") \
+	X(AUTH_ALGORITHM, "ike_crypto_auth_algorithm",                                         \
+		"signature algorithm unknown, malformed or refused")                           \
+	X(AUTH_FORMAT, "ike_crypto_auth_format", "malformed AUTH data")                        \
+	X(AUTH_SHA1, "ike_crypto_auth_sha1", "SHA-1 signature refused")                        \
+	X(AUTH_HASH, "ike_crypto_auth_hash", "no signature hash in common")                    \
+	X(AUTH_SIGNATURE, "ike_crypto_auth_signature", "signature does not verify")            \
+	X(AUTH_PSK, "ike_crypto_auth_psk", "pre-shared key does not match")                    \
+	X(NO_PSK, "ike_crypto_no_psk", "no pre-shared key")                                    \
+	X(NO_CERTIFICATE, "ike_crypto_no_certificate", "no certificate")                       \
+	X(NO_CA, "ike_crypto_no_ca", "no CA configured")                                       \
+	X(CERT_COUNT, "ike_crypto_cert_count", "too many certificates")                        \
+	X(CERT_SIZE, "ike_crypto_cert_size", "certificate too large")                          \
+	X(CERT_FORMAT, "ike_crypto_cert_format", "malformed certificate")                      \
+	X(CERT_KEY, "ike_crypto_cert_key", "certificate's public key is unusable")             \
+	X(CERT_WEAK_KEY, "ike_crypto_cert_weak_key",                                           \
+		"key too small or signature hash too weak in the chain")                       \
+	X(CERT_USAGE, "ike_crypto_cert_usage", "certificate is not for signatures")            \
+	X(CERT_UNTRUSTED, "ike_crypto_cert_untrusted",                                         \
+		"certificate chain does not lead to a configured CA")                          \
+	X(CERT_EXPIRED, "ike_crypto_cert_expired", "certificate has expired")                  \
+	X(CERT_NOT_YET_VALID, "ike_crypto_cert_not_yet_valid", "certificate is not yet valid") \
+	X(CERT_CONSTRAINTS, "ike_crypto_cert_constraints",                                     \
+		"certificate violates a constraint of its issuer")                             \
+	X(CERT_CHAIN, "ike_crypto_cert_chain", "certificate chain is not valid")               \
+	X(CERT_NAME, "ike_crypto_cert_name", "certificate does not hold the peer's identity")
 
 enum ike_crypto_error {
-#define X(name, text) IKE_CRYPTO_##name,
+#define X(name, counter, text) IKE_CRYPTO_##name,
 	IKE_CRYPTO_ERRORS(X)
 #undef X
 		IKE_CRYPTO_ERROR_COUNT

@@ -185,7 +185,8 @@ enum wire_variant {
 	WIRE_V_INTERMEDIATE,
 };
 
-// Which form of the exchange the message takes, by its payloads.
+// Which form of the exchange the message takes, by its payloads. Whether that form is due is for
+// the exchange's handler to say.
 enum wire_variant wire_variant(const struct ike_message *m, uint8_t exchange, bool response);
 
 // m is what the exchange itself holds: the message of IKE_SA_INIT, the decrypted chain of others.
@@ -447,8 +448,11 @@ MUST_USE uint8_t *wire_put_skf(
 
 // ---- Identities ----
 
-// For people: name, address, "keyid:...", "dn:<hex>" (the crypto part prints names); bytes that are
-// not printable ASCII, and backslash, become \xNN. Cut to cap; returns buf.
+// For people, and one text for one identity (so it may serve as a key, uncut): name, address,
+// "keyid:...", "dn:<hex>" (the crypto part prints names), "type<n>:<hex>". Bytes that are not
+// printable ASCII, backslash, and what would make it ambiguous become \xNN; a FQDN that reads like
+// an address gets "@" before it. Cut to cap (at least 1); returns buf.
+#define WIRE_ID_TEXT_MAX (4 * WIRE_ID_MAX + 16)
 const char *wire_id_text(const struct wire_id *id, char *buf, size_t cap);
 
 // "10.1.2.3", "2001:db8::1", "user@fqdn", "keyid:text", "@name" or "name" (FQDN). data points into
