@@ -23,6 +23,7 @@ struct ike_sa;
 struct ike_session;
 struct ike_child;
 struct ike_exchange;
+struct ike_row;
 
 // ---- states -----------------------------------------------------------------------------------
 
@@ -101,7 +102,9 @@ struct ike_exchange {
 	uint32_t message_id;
 	enum ike_phase phase;
 	ike_handler handler;
-	uint64_t token; // of the completion that is waited for; 0: none
+	enum ike_sa_state next_state; // taken when the handler succeeds; NEW: unchanged
+	const struct ike_row *row;    // of the state table, for a message that has arrived
+	uint64_t token;               // of the completion that is waited for; 0: none
 	struct htab_node by_token;
 	struct htab_node by_child; // while in IKE_PHASE_INSTALL
 	int step;                  // the handler's: where to go on. 0 at first
@@ -118,6 +121,7 @@ struct ike_exchange {
 	size_t in_len;
 	struct ike_datagram from; // addresses and origin of the request; its bytes are not valid
 	size_t from_len;          // bytes of the request as received
+	uint64_t peer_spi;        // of an IKE_SA_INIT response
 	uint64_t hash;            // of the request's (first) datagram, to know it again
 	struct ike_out out;
 	// On failure
@@ -126,6 +130,8 @@ struct ike_exchange {
 	uint8_t notify_data[32];
 	uint8_t notify_len;
 	bool fatal; // the IKE SA ends with it
+	// As initiator, with fatal: the peer has ended the IKE SA itself, a DELETE would find nobody.
+	bool peer_ended;
 	// The exchange's own memory, freed by state_free.
 	void *state;
 	void (*state_free)(void *state);
@@ -219,8 +225,12 @@ struct ike_sa {
 	struct ike_tasks tasks;
 	struct ike_sent *last_response; // datagrams of the last response, for its retransmission
 	uint32_t last_response_id;
-	uint64_t last_request_hash; // of the request that last_response answers
-	struct ike_sent *request;   // datagrams of our outstanding request
+	uint64_t last_request_hash;   // of the request that last_response answers
+	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
+	bool keep;                    // once DEAD, to repeat last_response
+	bool delete_queued;
+	bool delete_session;      // its DELETE means the session too: a successor goes with it
+	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up
 	struct wheel_timer retransmit;
@@ -283,11 +293,15 @@ struct ike_engine {
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;
-	LIST_HEAD(, ike_sa) dead;  // freed when the input is done, or after their last reply's time
+	LIST_HEAD(, ike_sa) dead;  // freed or kept when the input is done
+	LIST_HEAD(, ike_sa) kept;  // to repeat their last reply
 	TAILQ_HEAD(, ike_sa) work; // SAs that may begin a task
 	struct htab installing;    // exchanges by the child that they await
 	uint8_t *scratch;          // one message being built or opened, DATAGRAM_MAX bytes each
 	uint8_t *plain;
+	size_t fragment_bytes;        // of all reassemblies
+	struct ike_exchange *running; // whose handler or effects run now
+	struct log_limit version_replies;
 	unsigned depth; // of ike_enter()
 	// Sessions by ascending id, NULL where one has gone: order_len slots, order_gone of them NULL.
 	struct ike_session **order;
