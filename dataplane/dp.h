@@ -86,6 +86,9 @@ struct dp_route_table {
 // addr: 4 or 16 bytes, network order. NULL: no route. Any thread.
 const struct dp_route *dp_route_lookup(
 	const struct dp_route_table *t, enum cfg_role side, uint8_t family, const uint8_t *addr);
+// The same among the routes of one port.
+const struct dp_route *dp_route_lookup_port(const struct dp_route_table *t, enum cfg_role side,
+	uint16_t port, uint8_t family, const uint8_t *addr);
 // The own address, or NULL. Any thread.
 const struct dp_local *dp_local_lookup(
 	const struct dp_route_table *t, uint8_t family, const uint8_t *addr);
@@ -145,12 +148,11 @@ static inline struct dp_meta *dp_meta(struct rte_mbuf *m)
 
 // ---- The whole ----
 
-struct dp_worker; // worker.h
-struct dp_dst;    // dst.h
-struct dp_sink;   // sink.h
-struct dp_ports;  // port.c: private state of the control side of ports
-struct dp_neighs; // neigh.c
-struct dp_reass;  // reassembly of IKE, punt.c
+struct dp_worker;      // worker.h
+struct dp_dst;         // dst.h
+struct dp_sink;        // sink.h
+struct dp_ports;       // port.c: private state of the control side of ports
+struct dp_local_state; // punt.c: neighbours, reassembly, rate limits
 
 struct dp {
 	const struct cfg *cfg;
@@ -174,8 +176,7 @@ struct dp {
 	uint64_t drops[DP_DROP_COUNT];
 	// Owned by helper files of the control side; set up by their _init.
 	struct dp_ports *port_state;
-	struct dp_neighs *neighs;
-	struct dp_reass *reass;
+	struct dp_local_state *local;
 };
 
 static inline void dp_count_drop(struct dp *d, enum dp_drop why)

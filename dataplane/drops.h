@@ -61,6 +61,7 @@
 	X(icmp_malformed, "ICMP message shorter than its form")                                   \
 	X(icmp_checksum, "bad ICMP checksum")                                                     \
 	X(icmp_fragment, "ICMP message in fragments")                                             \
+	X(icmp_error, "ICMP error for the gateway, read and not acted on")                        \
 	X(arp_foreign, "ARP or neighbour solicitation for an address that is not answered here")  \
 	X(arp_unasked, "ARP or neighbour answer that nobody asked for")                           \
 	X(ike_marker, "neither the non-ESP marker nor ESP on port 4500")                          \

@@ -257,7 +257,6 @@ enum dp_drop reasm_input(
 	struct reasm *r, const struct pkt_ip *ip, uint64_t now_ns, bool *done, struct pkt_ip *whole)
 {
 	*done = false;
-	reasm_expire(r, now_ns);
 	uint64_t hash = datagram_hash(r, ip);
 	struct datagram *d = find(r, ip, hash);
 	if (!fragment_valid(r, ip)) {

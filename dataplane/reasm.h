@@ -32,7 +32,7 @@ void reasm_free(struct reasm *r);
 MUST_USE enum dp_drop reasm_input(struct reasm *r, const struct pkt_ip *ip, uint64_t now_ns,
 	bool *done, struct pkt_ip *whole);
 
-// Drops what is overdue; returns how many datagrams.
+// Drops what is overdue; returns how many datagrams. reasm_input() does not do it by itself.
 unsigned reasm_expire(struct reasm *r, uint64_t now_ns);
 // When reasm_expire() has something to do at the earliest; UINT64_MAX: never.
 uint64_t reasm_next_ns(const struct reasm *r);
