@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/ip.h"
 
-
 #define EXT_HOP      0
 #define EXT_ROUTING  43
 #define EXT_FRAGMENT 44
