@@ -8,6 +8,7 @@
 #include <rte_errno.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("port");
@@ -255,6 +256,8 @@ int dp_ports_start(struct dp *d)
 	if (!d->port_state)
 		return -ENOMEM;
 	d->port_count = 0;
+	// virtio_user writes to its peer's socket, also when that has gone.
+	signal(SIGPIPE, SIG_IGN);
 	for (size_t i = 0; i < d->cfg->port_count; i++) {
 		if (i == DP_PORTS_MAX) {
 			log_error("more than %d ports", DP_PORTS_MAX);

@@ -203,17 +203,45 @@ static enum dp_drop punt_udp(struct dp *d, const struct dp_meta *meta, const str
 	return DP_DROP_NONE;
 }
 
-static enum dp_drop punt_fragment(
-	struct dp *d, const struct dp_meta *meta, bool clear, const struct pkt_ip *ip)
+// ESP that came in fragments goes back to the workers as one frame.
+static enum dp_drop inject_whole(struct dp *d, const struct dp_meta *meta,
+	const struct pkt_eth *eth, const struct pkt_ip *ip)
+{
+	size_t len = ETH_HDR_LEN + IPV6_HDR_LEN + ip->payload.len;
+	struct pkt_ip_head h = {
+		.src = ip->src,
+		.dst = ip->dst,
+		.proto = ip->proto,
+		.ttl = ip->ttl,
+		.tos = ip->tos,
+	};
+	struct wr w;
+	if (len > DP_PACKET_MAX)
+		return DP_DROP_outer_fragment;
+	struct rte_mbuf *m = dp_buf_begin(d, len, &w);
+	if (!m)
+		return DP_DROP_NONE;
+	pkt_build_eth(&w, &eth->dst, &eth->src, eth->type);
+	pkt_build_ip(&w, &h, ip->payload.len);
+	wr_view(&w, ip->payload);
+	m = dp_buf_end(m, &w);
+	if (m)
+		dp_inject_outer(d, meta->port, m);
+	return DP_DROP_NONE;
+}
+
+static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
+	const struct pkt_eth *eth, const struct pkt_ip *ip)
 {
 	struct pkt_ip whole;
 	bool done;
-	if (!clear || ip->proto != IP_PROTO_UDP)
+	if (!eth || (ip->proto != IP_PROTO_UDP && ip->proto != IP_PROTO_ESP))
 		return DP_DROP_outer_fragment;
 	enum dp_drop why = reasm_input(d->local->reasm, ip, d->now_ns, &done, &whole);
 	if (why != DP_DROP_NONE || !done)
 		return why;
-	return whole.proto == IP_PROTO_UDP ? punt_udp(d, meta, &whole) : DP_DROP_outer_fragment;
+	why = whole.proto == IP_PROTO_UDP ? punt_udp(d, meta, &whole) : DP_DROP_ike_marker;
+	return why == DP_DROP_ike_marker ? inject_whole(d, meta, eth, &whole) : why;
 }
 
 // Compare the queue with what the port's hash says; whole UDP packets and inside ones tell.
@@ -240,7 +268,7 @@ static enum dp_drop punt_ip(
 	if (eth)
 		calibrate(d, meta, &ip);
 	if (ip.fragment)
-		return punt_fragment(d, meta, eth != NULL, &ip);
+		return punt_fragment(d, meta, eth, &ip);
 	if (ip.proto == (ip.family == IP_V4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6))
 		return punt_icmp(d, meta, eth, &ip);
 	if (ip.proto == IP_PROTO_UDP && eth)
