@@ -11,7 +11,7 @@
 #define CALM_NS           (10 * NS_PER_S) // below the threshold for so long: no more cookies
 #define SOURCE_SLOTS      4096            // sources that fall together share a budget
 #define SOURCE_UNPROVEN   8               // half-open IKE SAs of one source without a cookie
-#define SOURCE_PROVEN_DIV 2 // one source may have this part of all half-open IKE SAs
+#define SOURCE_PROVEN_DIV 2               // one source may have this part of all half-open IKE SAs
 
 struct ike_cookies {
 	uint8_t secret[2][2 * SECRET_LEN]; // by the generation's lowest bit
@@ -109,8 +109,8 @@ static void rotate(struct ike_engine *e)
 }
 
 // RFC 7296 2.6: Cookie = <VersionIDofSecret> | Hash(Ni | IPi | SPIi | <secret>); the port too.
-static void cookie_of(const struct ike_cookies *c, uint8_t generation,
-	const struct ike_datagram *d, uint64_t spi_i, struct view nonce, uint8_t out[IKE_COOKIE_LEN])
+static void cookie_of(const struct ike_cookies *c, uint8_t generation, const struct ike_datagram *d,
+	uint64_t spi_i, struct view nonce, uint8_t out[IKE_COOKIE_LEN])
 {
 	uint8_t input[sizeof(struct ip_addr) + 2 + 8 + IKEV2_NONCE_MAX];
 	struct wr w = wr_of(input, sizeof(input));

@@ -104,7 +104,7 @@ struct ike_exchange {
 	ike_handler handler;
 	enum ike_sa_state next_state; // taken when the handler succeeds; NEW: unchanged
 	const struct ike_row *row;    // of the state table, for a message that has arrived
-	uint64_t token; // of the completion that is waited for; 0: none
+	uint64_t token;               // of the completion that is waited for; 0: none
 	struct htab_node by_token;
 	struct htab_node by_child; // while in IKE_PHASE_INSTALL
 	int step;                  // the handler's: where to go on. 0 at first

@@ -17,7 +17,8 @@ static const struct ike_row rows[] = {
 	{IKE_SA_ESTABLISHED, IKEV2_EXCHANGE_CREATE_CHILD_SA, '*', false, ikev2_create_child_request,
 		S(REKEYED)},
 	{IKE_SA_ESTABLISHED, IKEV2_EXCHANGE_CREATE_CHILD_SA, '*', true, NULL, S(REKEYED)},
-	{IKE_SA_ESTABLISHED, IKEV2_EXCHANGE_INFORMATIONAL, '*', false, ikev2_informational_request, 0},
+	{IKE_SA_ESTABLISHED, IKEV2_EXCHANGE_INFORMATIONAL, '*', false, ikev2_informational_request,
+		0},
 	{IKE_SA_ESTABLISHED, IKEV2_EXCHANGE_INFORMATIONAL, '*', true, NULL, 0},
 
 	// RFC 7296 2.25.2: a peer that is asked for a child SA on an IKE SA that it is about to rekey

@@ -164,8 +164,7 @@ int ike_task_add(struct ike_sa *sa, const struct ike_task *t)
 
 void ike_sa_has_work(struct ike_sa *sa)
 {
-	if (sa->has_work || sa->state == IKE_SA_DEAD || sa->out_progress ||
-		TAILQ_EMPTY(&sa->tasks))
+	if (sa->has_work || sa->state == IKE_SA_DEAD || sa->out_progress || TAILQ_EMPTY(&sa->tasks))
 		return;
 	sa->has_work = true;
 	TAILQ_INSERT_TAIL(&sa->engine->work, sa, work);
@@ -265,8 +264,8 @@ static void await_late(struct wheel_timer *t, void *arg)
 	if (x->handler)
 		ike_exchange_run(x);
 	else
-		ike_exchange_act(x, ike_fail(x, IKE_REASON_INSTALL_TIMEOUT,
-					    IKEV2_NOTIFY_TEMPORARY_FAILURE));
+		ike_exchange_act(
+			x, ike_fail(x, IKE_REASON_INSTALL_TIMEOUT, IKEV2_NOTIFY_TEMPORARY_FAILURE));
 }
 
 static void await_install(struct ike_exchange *x)
@@ -274,8 +273,8 @@ static void await_install(struct ike_exchange *x)
 	struct ike_engine *e = x->sa->engine;
 	if (!out_save(x)) {
 		x->out.await_child = 0;
-		ike_exchange_act(x,
-			ike_fail_fatal(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE));
+		ike_exchange_act(
+			x, ike_fail_fatal(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE));
 		return;
 	}
 	x->phase = IKE_PHASE_INSTALL;
@@ -343,8 +342,8 @@ static void request(struct ike_exchange *x)
 		sa->give_up_ns = e->now_ns + sa->conn->dpd.timeout_s * NS_PER_S;
 	x->phase = IKE_PHASE_SENT;
 	ike_sent_send(e, s, &to);
-	wheel_set(&e->wheel, &sa->retransmit, e->now_ns + IKE_RETRANSMIT_BASE_NS, retransmit_due,
-		sa);
+	wheel_set(
+		&e->wheel, &sa->retransmit, e->now_ns + IKE_RETRANSMIT_BASE_NS, retransmit_due, sa);
 }
 
 void ike_sa_pump(struct ike_sa *sa)

@@ -73,8 +73,7 @@ enum ike_opened ike_message_open(struct ike_sa *sa, struct view d, const struct 
 // ---- fragments.c ----
 
 // Would this fragment be of use; else counted. Before its ICV is verified: changes nothing.
-bool ike_fragment_wanted(
-	struct ike_sa *sa, const struct ike_header *h, const struct wire_skf *f);
+bool ike_fragment_wanted(struct ike_sa *sa, const struct ike_header *h, const struct wire_skf *f);
 // A verified fragment's content. OPENED: the message is whole, in e->plain.
 enum ike_opened ike_fragment_add(struct ike_sa *sa, const struct ike_header *h,
 	const struct wire_skf *f, uint8_t first_payload, struct view content, struct view *plain,
@@ -102,8 +101,7 @@ void ike_child_installed(struct ike_engine *e, uint32_t child);
 // ---- wait.c ----
 
 void ike_wait_cancel(struct ike_exchange *x);
-void ike_address_done(
-	void *user, uint64_t token, enum address_status s, const struct lease *l);
+void ike_address_done(void *user, uint64_t token, enum address_status s, const struct lease *l);
 
 // ---- sa.c ----
 

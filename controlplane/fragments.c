@@ -46,8 +46,7 @@ static void timed_out(struct wheel_timer *t, void *arg)
 static struct ike_fragments *current(struct ike_sa *sa, const struct ike_header *h)
 {
 	struct ike_fragments *f = sa->fragments;
-	bool same = f && f->message_id == h->message_id &&
-		    f->is_response == ike_header_response(h);
+	bool same = f && f->message_id == h->message_id && f->is_response == ike_header_response(h);
 	return same ? f : NULL;
 }
 

@@ -78,7 +78,8 @@ static struct ike_sent *sent_new(uint16_t count, size_t bytes, uint8_t **data)
 	return s;
 }
 
-static struct ike_sent *clear_message(const struct ike_header *h, struct view payloads, uint8_t first)
+static struct ike_sent *clear_message(
+	const struct ike_header *h, struct view payloads, uint8_t first)
 {
 	uint8_t *data;
 	size_t len = IKE_HEADER_LEN + payloads.len;
@@ -171,8 +172,9 @@ static struct ike_sent *sealed_message(struct ike_sa *sa, const struct ike_heade
 	for (uint16_t i = 0; i < cut.total; i++) {
 		size_t at = i * cut.plain_each;
 		size_t len = plain.len - at < cut.plain_each ? plain.len - at : cut.plain_each;
-		size_t n = seal_one(sa, h, data, left, (struct view){plain.p ? plain.p + at : NULL, len},
-			first, (uint16_t)(i + 1), cut.total);
+		size_t n = seal_one(sa, h, data, left,
+			(struct view){plain.p ? plain.p + at : NULL, len}, first, (uint16_t)(i + 1),
+			cut.total);
 		if (n == 0) {
 			ike_sent_free(s);
 			return NULL;

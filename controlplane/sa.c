@@ -119,8 +119,7 @@ static uint64_t last_sign_of_life(const struct ike_sa *sa)
 	struct ike_child *c;
 	if (!sa->session)
 		return last;
-	LIST_FOREACH(c, &sa->session->children, link)
-	{
+	LIST_FOREACH (c, &sa->session->children, link) {
 		struct sa_counters n;
 		if (sink->sa_stats(sink->ctx, c->spi_in, SA_IN, &n) && n.last_used_ns > last)
 			last = n.last_used_ns;
@@ -190,8 +189,8 @@ void ike_sa_established(struct ike_sa *sa)
 		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
 			dpd_due, sa);
 	if (sa->nat_local && sa->floated)
-		wheel_set(&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due,
-			sa);
+		wheel_set(
+			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
 }
 
 void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)
