@@ -121,6 +121,7 @@ struct ike_exchange {
 	size_t in_len;
 	struct ike_datagram from; // addresses and origin of the request; its bytes are not valid
 	size_t from_len;          // bytes of the request as received
+	uint64_t peer_spi;        // of an IKE_SA_INIT response
 	uint64_t hash;            // of the request's (first) datagram, to know it again
 	struct ike_out out;
 	// On failure
@@ -224,8 +225,12 @@ struct ike_sa {
 	struct ike_tasks tasks;
 	struct ike_sent *last_response; // datagrams of the last response, for its retransmission
 	uint32_t last_response_id;
-	uint64_t last_request_hash; // of the request that last_response answers
-	struct ike_sent *request;   // datagrams of our outstanding request
+	uint64_t last_request_hash;   // of the request that last_response answers
+	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
+	bool keep;                    // once DEAD, to repeat last_response
+	bool delete_queued;
+	bool delete_session;      // its DELETE means the session too: a successor goes with it
+	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up
 	struct wheel_timer retransmit;
@@ -288,7 +293,8 @@ struct ike_engine {
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;
-	LIST_HEAD(, ike_sa) dead;  // freed when the input is done, or after their last reply's time
+	LIST_HEAD(, ike_sa) dead;  // freed or kept when the input is done
+	LIST_HEAD(, ike_sa) kept;  // to repeat their last reply
 	TAILQ_HEAD(, ike_sa) work; // SAs that may begin a task
 	struct htab installing;    // exchanges by the child that they await
 	uint8_t *scratch;          // one message being built or opened, DATAGRAM_MAX bytes each

@@ -218,7 +218,9 @@ static void out_resume(struct ike_exchange *x)
 static void remember_init(struct ike_sa *sa, const struct ike_sent *s, bool ours_is_request)
 {
 	struct view v = s->datagrams[0];
-	if (secret_copy(ours_is_request ? &sa->init_i : &sa->init_r, v.p, v.len) < 0)
+	struct secret *copy = ours_is_request ? &sa->init_i : &sa->init_r;
+	secret_fini(copy);
+	if (secret_copy(copy, v.p, v.len) < 0)
 		ike_count(sa->engine, IKE_REASON_NO_MEMORY); // AUTH will not verify
 }
 
@@ -247,6 +249,7 @@ static void respond(struct ike_exchange *x)
 		reason = why;
 	}
 	x->phase = IKE_PHASE_OVER;
+	sa->keep = over && s;
 	if (over)
 		ike_sa_close(sa, reason);
 }
@@ -320,6 +323,14 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 		retransmit_due, sa);
 }
 
+// The DPD timeout counts from the last message that was heard, but a probe gets some seconds.
+static uint64_t probe_give_up(const struct ike_sa *sa)
+{
+	uint64_t due = sa->last_heard_ns + sa->conn->dpd.timeout_s * NS_PER_S;
+	uint64_t soonest = sa->engine->now_ns + IKE_PROBE_MIN_NS;
+	return due > soonest ? due : soonest;
+}
+
 static void request(struct ike_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
@@ -339,7 +350,7 @@ static void request(struct ike_exchange *x)
 	sa->request_tries = 1;
 	sa->give_up_ns = UINT64_MAX;
 	if (x->task->probe && sa->conn->dpd.timeout_s)
-		sa->give_up_ns = e->now_ns + sa->conn->dpd.timeout_s * NS_PER_S;
+		sa->give_up_ns = probe_give_up(sa);
 	x->phase = IKE_PHASE_SENT;
 	ike_sent_send(e, s, &to);
 	wheel_set(
@@ -421,7 +432,8 @@ static void fail_responder(struct ike_exchange *x)
 			.message_id = x->message_id};
 		struct ike_datagram from = x->from;
 		from.bytes = (struct view){x->in_buf, x->from_len};
-		if (x->notify)
+		// A want of our own is not told in clear: the peer asks again.
+		if (x->notify && x->notify != IKEV2_NOTIFY_TEMPORARY_FAILURE)
 			ike_send_notify(sa->engine, &from, &h, x->notify, data);
 		ike_sa_close(sa, x->reason);
 		return;

@@ -9,7 +9,8 @@
 
 #define IKE_RETRANSMIT_BASE_NS (500 * NS_PER_MS)
 #define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
-#define IKE_RETRANSMIT_TRIES   7 // requests sent in all: given up after 63.5 s
+#define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
+#define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
 #define IKE_JOB_DEADLINE_NS    (10 * NS_PER_S)
 #define IKE_ADDR_DEADLINE_NS   (5 * NS_PER_S)
 #define IKE_AAA_DEADLINE_NS    (15 * NS_PER_S)

@@ -3,6 +3,7 @@
 //
 // IKE SAs: birth, state, timers, end.
 #include "controlplane/exchange.h"
+#include "controlplane/session.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -207,6 +208,8 @@ void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)
 	sa->remote = d->remote;
 	sa->local = d->local;
 	sa->floated = d->local.port == IKE_NAT_T_PORT;
+	if (sa->session && sa->session->sa == sa && sa->state == IKE_SA_ESTABLISHED)
+		ike_session_moved(sa->session);
 }
 
 // ---- end ----
