@@ -198,3 +198,32 @@ enum ike_reason ike_child_terms_parse(const struct ike_message *m, struct ike_ch
 		return IKE_REASON_MALFORMED;
 	return IKE_REASON_NONE;
 }
+
+void ike_session_own_side(const struct ike_session *s, struct wire_ts *local)
+{
+	if (!s->assigned_count)
+		return;
+	local->count = 0;
+	for (uint8_t i = 0; i < s->assigned_count; i++)
+		local->items[local->count++] = selector_of_addr(&s->assigned[i]);
+}
+
+bool ike_selectors_within(const struct wire_ts *answer, const struct wire_ts *offer)
+{
+	for (uint8_t i = 0; i < answer->count; i++) {
+		bool within = false;
+		for (uint8_t k = 0; k < offer->count && !within; k++)
+			within = selector_within(&answer->items[i], &offer->items[k]);
+		if (!within)
+			return false;
+	}
+	return answer->count > 0;
+}
+
+void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_terms *t)
+{
+	memcpy(plan->ts_local, t->ts_i.items, sizeof(plan->ts_local));
+	memcpy(plan->ts_remote, t->ts_r.items, sizeof(plan->ts_remote));
+	plan->ts_local_count = t->ts_i.count;
+	plan->ts_remote_count = t->ts_r.count;
+}

@@ -75,9 +75,11 @@ struct ike_session {
 	bool anonymous; // the identity is a mere claim (wildcard PSK)
 	struct lease leases[IKE_LEASES_MAX];
 	uint8_t lease_count;
-	bool lease_routes;  // they lead to the tunnel
-	bool leases_active; // renewed once the first child SA was installed
-	uint32_t tunnel;    // TUNNEL_NONE until the first child
+	bool lease_routes;                       // they lead to the tunnel
+	bool leases_active;                      // renewed once the first child SA was installed
+	struct ip_addr assigned[IKE_LEASES_MAX]; // as initiator: by the peer
+	uint8_t assigned_count;
+	uint32_t tunnel; // TUNNEL_NONE until the first child
 	uint16_t worker;
 	struct ike_children children;
 	uint16_t child_count;
@@ -88,6 +90,7 @@ struct ike_session {
 	uint64_t rekey_window_ns;                              // start of the present window
 	uint16_t rekey_count;                                  // requests in it
 	bool closing;                                          // its DELETE is queued or under way
+	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
 	struct wheel_timer end; // childless, or re-authenticated elsewhere
 };
@@ -221,6 +224,13 @@ bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *t
 // The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
 MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
 	struct ip_prefix out[static IKE_ROUTES_MAX], uint8_t *count);
+
+// As initiator: a session whose address the peer assigned offers that address as its own side.
+void ike_session_own_side(const struct ike_session *s, struct wire_ts *local);
+// Every selector of the answer lies within one that was offered.
+bool ike_selectors_within(const struct wire_ts *answer, const struct wire_ts *offer);
+// The selectors of a plan from the response's TSi (ours) and TSr (the peer's).
+void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_terms *t);
 
 // A child with an inbound SPI of the session's worker. NULL and *why.
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
