@@ -3,6 +3,7 @@
 //
 // Writes the seeds of the wire targets: wire_seeds DIR, which holds a folder for each target.
 #include "controlplane/wire/wire.h"
+#include "tests/unit/wire_recorded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,25 @@ static void messages(void)
 	begin(&b, IKEV2_EXCHANGE_INFORMATIONAL, true);
 	wire_put_raw(&b, 99, TEXT("unknown"));
 	save(t, "unknown", -1, wire_build_done(&b));
+}
+
+// A recorded datagram as it is; recorded inside parts behind a header of ours.
+static void recordings(void)
+{
+	for (size_t i = 0; i < sizeof(recorded) / sizeof(recorded[0]); i++) {
+		const struct recorded *r = &recorded[i];
+		struct view bytes = {r->bytes, r->len};
+		struct wire_builder b;
+		char name[64];
+		snprintf(name, sizeof(name), "recorded_%s", r->name);
+		if (r->first) {
+			begin(&b, r->exchange, r->response);
+			wr_patch_u8(&b.w, b.next_mark, r->first);
+			wr_view(&b.w, bytes);
+			bytes = wire_build_done(&b);
+		}
+		save("wire_message", name, -1, bytes);
+	}
 }
 
 static void proposals(void)
@@ -289,6 +309,7 @@ int main(int argc, char **argv)
 	}
 	top = argv[1];
 	messages();
+	recordings();
 	proposals();
 	selectors();
 	configurations();
