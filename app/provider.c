@@ -51,9 +51,9 @@ static bool pools_counter(const struct pools *p, size_t i, const char **name, ui
 static size_t count_of_ike(const struct ike_engine *e)
 {
 	size_t n = 0;
-	const char *name;
+	const char *name, *help;
 	uint64_t value;
-	while (ike_counter(e, n, &name, &value, NULL))
+	while (ike_counter(e, n, &name, &value, &help))
 		n++;
 	return n;
 }
@@ -61,9 +61,9 @@ static size_t count_of_ike(const struct ike_engine *e)
 static size_t count_of_dp(const struct dp *d)
 {
 	size_t n = 0;
-	const char *name;
+	const char *name, *help;
 	uint64_t value;
-	while (dp_counter(d, n, &name, &value, NULL))
+	while (dp_counter(d, n, &name, &value, &help))
 		n++;
 	return n;
 }
@@ -72,15 +72,16 @@ static size_t count_of_dp(const struct dp *d)
 static bool counter(void *ctx, size_t i, const char **name, uint64_t *value)
 {
 	struct daemon *d = ctx;
+	const char *help;
 	if (!d->ike_counters) {
 		d->ike_counters = count_of_ike(d->engine);
 		d->dp_counters = count_of_dp(d->dp);
 	}
 	if (i < d->ike_counters)
-		return ike_counter(d->engine, i, name, value, NULL);
+		return ike_counter(d->engine, i, name, value, &help);
 	i -= d->ike_counters;
 	if (i < d->dp_counters)
-		return dp_counter(d->dp, i, name, value, NULL);
+		return dp_counter(d->dp, i, name, value, &help);
 	i -= d->dp_counters;
 	if (i < POOL_COUNTERS)
 		return pools_counter(d->pools, i, name, value);

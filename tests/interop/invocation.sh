@@ -48,7 +48,7 @@ for what in sessions sa pools ports counters workers status; do
 	check "show $what --json is JSON" shows $what ".${what/%sa/sas} != null"
 done
 check "options may stand before the command" bash -c \
-	"$BUILD/app/sallyport --json --socket $LAB_DIR/run/control.sock show status | jq -e .status"
+	"set -o pipefail; $BUILD/app/sallyport --json --socket $LAB_DIR/run/control.sock show status | jq -e .status"
 check "commands come from standard input" bash -c \
 	"printf 'show status # now\n\nshow pools\n' |
 	$BUILD/app/sallyport --socket $LAB_DIR/run/control.sock | grep -q ire6"

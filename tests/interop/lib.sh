@@ -49,6 +49,7 @@ lab_kill() { # PID
 lab_end() {
 	local rc=$? ns pid
 	trap - EXIT INT TERM HUP
+	if [ $rc -ne 0 ] || [ "$LAB_FAILED" -ne 0 ]; then gw_snapshot; fi
 	for pid in "${LAB_PIDS[@]}"; do lab_kill "$pid"; done
 	for ns in "${LAB_NAMESPACES[@]}"; do ip netns del "$ns" 2>/dev/null; done
 	if declare -F lab_undo >/dev/null; then lab_undo; fi # the scenario's own
@@ -61,12 +62,22 @@ lab_end() {
 	exit $rc
 }
 
+# What the headend says of itself before it ends, for a failure's log.
+gw_snapshot() {
+	local what
+	[ -S "$LAB_DIR/run/control.sock" ] || return 0
+	for what in status ports workers counters sa; do
+		echo "-- show $what"
+		cli show $what
+	done >"$LAB_DIR/show.log" 2>&1
+}
+
 lab_logs() {
 	local f
 	for f in "$LAB_DIR"/*.log; do
 		[ -s "$f" ] || continue
 		echo "# --- ${f##*/} (end)"
-		tail -n 60 "$f" | sed 's/^/# /'
+		tail -n "${LAB_LINES:-60}" "$f" | sed 's/^/# /'
 	done
 }
 
@@ -199,7 +210,8 @@ gw_is_ready() {
 }
 
 gw_start() {
-	ns gw "$BUILD/app/sallyportd" -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
+	# Not by ns(): what is started in the background is the program itself, for its PID.
+	ip netns exec "$LAB-gw" "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
 		2>"$LAB_DIR/sallyportd.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")
@@ -294,7 +306,7 @@ charon_start() { # NAME
 		  }
 		}
 	END
-	STRONGSWAN_CONF=$dir/strongswan.conf ns "$1" /usr/sbin/charon-systemd \
+	STRONGSWAN_CONF=$dir/strongswan.conf ip netns exec "$LAB-$1" /usr/sbin/charon-systemd \
 		>"$LAB_DIR/$1.out.log" 2>&1 &
 	LAB_PIDS+=("$!")
 	CHARON_PID[$1]=$!
@@ -403,7 +415,7 @@ pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
 tcp() { # FROM-NAMESPACE FROM-ADDRESS TO-NAMESPACE TO-ADDRESS [BYTES]
 	local port=$((20000 + RANDOM % 20000)) bytes=${5:-2000000} server
 	head -c "$bytes" /dev/urandom >"$LAB_DIR/tcp.sent"
-	ns "$3" python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$4" "$port" \
+	ip netns exec "$LAB-$3" python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$4" "$port" \
 		>"$LAB_DIR/tcp.received" &
 	server=$!
 	LAB_PIDS+=("$server")
