@@ -222,11 +222,13 @@ gw_start() {
 	done
 }
 
-# The TAP interfaces are our side of the headend's cables: they go where the peers are.
+# The TAP interfaces are our side of the headend's cables: they go where the peers are. net_tap
+# gives them the port's own MAC, which a bridge would take for an address of its own.
 gw_attach() {
 	ip -n "$LAB-gw" link set sp-outside netns "$LAB-out" || return
-	ip -n "$LAB-out" link set sp-outside master br0 up || return
+	ip -n "$LAB-out" link set sp-outside address 02:00:00:00:01:02 master br0 up || return
 	ip -n "$LAB-gw" link set sp-inside netns "$LAB-in" || return
+	ip -n "$LAB-in" link set sp-inside address 02:00:00:00:02:02
 	ip -n "$LAB-in" addr add 10.99.0.10/24 dev sp-inside
 	ip -n "$LAB-in" addr add 2001:db8:99::10/64 dev sp-inside nodad
 	ip -n "$LAB-in" link set sp-inside up
