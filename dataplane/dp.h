@@ -165,6 +165,12 @@ struct dp {
 	struct dp_dst *dst;
 	struct dp_sink *sink;
 	struct sa_sink sa_sink;
+	// Grace periods (grace.c): numbers of the last one asked for, running and done, and the
+	// workers' polls when the running one began.
+	struct {
+		uint64_t asked, running, done;
+		uint64_t from[DP_WORKERS_MAX];
+	} grace;
 	// Receive buffers, one pool a socket (index: socket id, NULL where none).
 	struct rte_mempool *rx_pool[8];
 	// Control's own: punted copies, injected packets.

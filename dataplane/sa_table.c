@@ -301,7 +301,8 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 {
 	uint32_t slot = dp_tunnel_slot(msg->tunnel);
 	slab_learn(&w->tunnels, slot, msg->chunk);
-	struct dp_tunnel *t = dp_slab_at(&w->tunnels, slot);
+	struct dp_tunnel *t =
+		(struct dp_tunnel *)(void *)(msg->chunk + (slot & (DP_CHUNK - 1)) * sizeof(*t));
 	memset(t, 0, sizeof(*t));
 	t->index = msg->tunnel;
 	t->generation = msg->generation;
