@@ -388,6 +388,33 @@ static void names(void **state)
 	assert_int_equal(wire_error_notify(WIRE_BAD_LENGTH), 0);
 }
 
+// Each registry gives a name for what it lists and "unknown" for the rest.
+static void registries(void **state)
+{
+	static const struct {
+		const char *(*name)(unsigned n);
+		unsigned n;
+		const char *text;
+	} cases[] = {
+		{ikev2_exchange_name, 34, "IKE_SA_INIT"},
+		{ikev2_payload_name, 48, "EAP"},
+		{ikev2_protocol_name, 3, "ESP"},
+		{ikev2_id_type_name, 9, "DER_ASN1_DN"},
+		{ikev2_auth_method_name, 14, "DIGITAL_SIGNATURE"},
+		{ikev2_hash_name, 5, "IDENTITY"},
+		{ikev2_cert_encoding_name, 4, "X509_SIGNATURE"},
+		{ikev2_cp_type_name, 4, "ACK"},
+		{ikev2_cp_attribute_name, 25, "INTERNAL_DNS_DOMAIN"},
+		{ikev2_ts_type_name, 8, "IPV6_ADDR_RANGE"},
+		{ikev2_notify_name, 16393, "REKEY_SA"},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_string_equal(cases[i].name(cases[i].n), cases[i].text);
+		assert_string_equal(cases[i].name(40000), "unknown");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +427,7 @@ int main(void)
 		cmocka_unit_test(payload_rules),
 		cmocka_unit_test(outer_rules),
 		cmocka_unit_test(names),
+		cmocka_unit_test(registries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

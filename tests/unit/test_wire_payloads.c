@@ -303,6 +303,24 @@ static void encrypted_body(void **state)
 	}
 }
 
+// The builders that no other test here calls, byte for byte.
+static void small_builders(void **state)
+{
+	static const uint8_t expected[] = {48, 0, 0, 8, 1, 0, 0, 0, // DELETE of the IKE SA
+		40, 0, 0, 9, 1, 2, 0, 5, 1,                         // EAP
+		0, 0, 0, 20, 'n', 'o', 'n', 'c', 'e', '-',          // NONCE
+		'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'};
+	uint8_t buf[64];
+	struct wire_builder b;
+	(void)state;
+	wire_build_begin(&b, buf, sizeof(buf));
+	wire_put_delete_ike(&b);
+	wire_put_eap(&b, V(1, 2, 0, 5, 1));
+	wire_put_nonce(&b, VS("nonce-0123456789"));
+	assert_int_equal(b.first, IKEV2_PAYLOAD_DELETE);
+	assert_true(view_eq(wire_build_done(&b), (struct view){expected, sizeof(expected)}));
+}
+
 static void too_long_for_a_payload(void **state)
 {
 	static uint8_t big[65536], buf[70000];
@@ -313,6 +331,11 @@ static void too_long_for_a_payload(void **state)
 	assert_int_equal(wire_build_done(&b).len, 65535);
 	wire_build_begin(&b, buf, sizeof(buf));
 	wire_put_vendor(&b, (struct view){big, 65532});
+	assert_int_equal(wire_build_done(&b).len, 0);
+	wire_build_begin(&b, buf, sizeof(buf));
+	wire_open_cp(&b, IKEV2_CP_REPLY);
+	wire_cp_put(&b, IKEV2_CP_APPLICATION_VERSION, (struct view){big, 65536});
+	wire_close(&b);
 	assert_int_equal(wire_build_done(&b).len, 0);
 }
 
@@ -327,6 +350,7 @@ int main(void)
 		cmocka_unit_test(rfc5903_ke),
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(encrypted_body),
+		cmocka_unit_test(small_builders),
 		cmocka_unit_test(too_long_for_a_payload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
