@@ -63,6 +63,20 @@ static void rfc_proposals(void **state)
 	assert_true(c.suite.esn);
 }
 
+static void zero_spi(void **state)
+{
+	uint8_t body[sizeof(rfc_example)];
+	struct proposal mine = proposal_of("aes192-sha1", true);
+	struct wire_choice c;
+	(void)state;
+	memcpy(body, rfc_example, sizeof(body));
+	assert_int_equal(parse((struct view){body, sizeof(body)}), WIRE_OK);
+	assert_int_equal(wire_select(&mine, 1, &esp_auth, &parsed, &c), WIRE_OK);
+	memset(body + 8, 0, 4);
+	assert_int_equal(parse((struct view){body, sizeof(body)}), WIRE_OK);
+	assert_int_equal(wire_select(&mine, 1, &esp_auth, &parsed, &c), WIRE_NO_PROPOSAL);
+}
+
 static void damage(void **state)
 {
 	static const size_t lengths[] = {2, 14, 26, 38, 50, 58, 66, 74, 82, 94};
@@ -477,6 +491,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc_proposals),
+		cmocka_unit_test(zero_spi),
 		cmocka_unit_test(damage),
 		cmocka_unit_test(ike_choice),
 		cmocka_unit_test(esp_choice),
