@@ -155,6 +155,9 @@ struct cfg_connection {
 	} remote;
 	bool mode_config_initiate, mode_config_respond;
 	bool address_required;
+	// As initiator: ask the peer for addresses. Not an option of the file.
+	bool request_v4, request_v6;
+	struct ip_addr request_hint;   // this one; family 0: any
 	const struct cfg_pool **pools; // in order; borrowed from the same snapshot
 	size_t pool_count;
 	bool responder_only;

@@ -52,7 +52,7 @@ struct address_source {
 	// offered -> active: the child SA is installed.
 	void (*renew)(void *ctx, const struct lease *l);
 	// Drops one reference; the last one makes an owned lease linger, an anonymous or a merely
-	// offered one free.
+	// offered one free (an offered one that lingered before lingers again).
 	void (*release)(void *ctx, const struct lease *l);
 	// Set by the user of the source before the first acquire().
 	void (*done)(void *user, uint64_t token, enum address_status s, const struct lease *l);
@@ -87,6 +87,9 @@ struct pool_stats {
 	uint64_t free, in_use, lingering, reserved;
 	uint64_t high_water; // most in use at once
 	uint64_t allocated, released, exhausted, borrowed, adopted;
+	uint64_t expired; // offered leases that were neither renewed nor released in time
+	uint64_t stale;   // renew or release by a grant that has ended
+	uint64_t failed;  // no memory, or an owner of more than POOL_OWNER_MAX bytes
 };
 
 // Pool i in the configuration's order; false past the last.

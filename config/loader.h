@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What the parts of the loader share. Private to config/ and its tests.
+#pragma once
+
+#include "config/diag.h"
+#include "config/options.h"
+
+struct loader {
+	const char *dir; // relative paths start here; NULL: the working directory
+	bool no_files; // touch no file: no @include, no secret_file, no test whether a path exists
+	struct diags diags;
+	struct cfg *cfg;
+};
+
+// One value as text into *slot (opt_size() bytes, zeroed). False and an error at `at` if it is none.
+bool value_parse(struct loader *l, const struct option *o, const config_setting_t *at,
+	const char *text, void *slot);
+// Number in range, into *slot.
+bool value_number(struct loader *l, const struct option *o, const config_setting_t *at,
+	long long number, void *slot);
+// Releases what a value owns.
+void value_fini(const struct option *o, void *slot);
+
+// "prefix", "lo-hi" or one address, with "[proto]", "[proto/port]" or "[proto/lo-hi]" behind it.
+MUST_USE int selector_parse(const char *text, struct selector *out);
+
+// What one line alone cannot show. Each setting may be NULL (left out in the file).
+void check_main(struct loader *l, const config_setting_t *root);
+void check_ports(struct loader *l, const config_setting_t *root);
+void check_pools(struct loader *l, const config_setting_t *root);
+void check_credentials(struct loader *l, const config_setting_t *root);
+void check_connections(struct loader *l, const config_setting_t *root);
+
+// Member or element, NULL if s is NULL, of another type, or too short.
+config_setting_t *member(const config_setting_t *s, const char *name);
+config_setting_t *element(const config_setting_t *s, size_t i);
+// member(), or the group itself where the option was left out: a place to complain at.
+const config_setting_t *place(const config_setting_t *s, const char *name);
+
+// An error at the option of each of list's n elements whose name an earlier element has; name() may
+// return NULL.
+typedef const char *(*name_of)(const void *elements, size_t i);
+struct named {
+	const config_setting_t *list;
+	const void *elements;
+	size_t count;
+	name_of name;
+	const char *option; // where to complain
+	const char *what;   // "pool"
+};
+void check_unique(struct loader *l, const struct named *n);
+bool same_text(const char *a, const char *b);
+
+// As cfg_load_text(), touching no file; "@include" is an error. For tests with hostile text.
+MUST_USE int cfg_load_text_alone(
+	const char *name, const char *text, FILE *errors, struct cfg **out);

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
+#include "controlplane/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+LOG_SUBSYSTEM("child");
+
+_Static_assert(TUNNEL_NONE == 0, "a zeroed child has no tunnel");
+
+static uint64_t spi_hash(const struct ike_engine *e, uint32_t spi)
+{
+	return siphash(e->hash_key, &spi, sizeof(spi));
+}
+
+struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi)
+{
+	struct htab_node *n = htab_first(&e->children_by_spi, spi_hash(e, spi));
+	for (; n; n = htab_next(n)) {
+		struct ike_child *c = container_of(n, struct ike_child, by_spi);
+		if (c->spi_in == spi)
+			return c;
+	}
+	return NULL;
+}
+
+struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi)
+{
+	struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->spi_out == spi)
+			return c;
+	return NULL;
+}
+
+uint16_t ike_children_live(const struct ike_session *s)
+{
+	const struct ike_child *c;
+	uint16_t n = 0;
+	LIST_FOREACH (c, &s->children, link)
+		n += c->state != IKE_CHILD_REKEYED && c->state != IKE_CHILD_DELETING &&
+		     !c->replaced;
+	return n;
+}
+
+struct tunnel_path ike_path(const struct ike_sa *sa)
+{
+	return (struct tunnel_path){
+		.local = sa->local,
+		.remote = sa->remote,
+		.encap = sa->nat_local || sa->nat_remote,
+		.port = sa->origin.port,
+	};
+}
+
+// ---- making ----------------------------------------------------------------------------------
+
+struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
+{
+	struct ike_engine *e = s->engine;
+	const struct sa_sink *sink = e->p.sink;
+	struct tunnel_path path = ike_path(s->sa);
+	struct ike_child *c = calloc(1, sizeof(*c));
+	if (!c) {
+		*why = IKE_REASON_NO_MEMORY;
+		return NULL;
+	}
+	if (sink->spi_reserve(sink->ctx, s->worker, &path, &c->spi_in) < 0) {
+		*why = IKE_REASON_SPI_EXHAUSTED;
+		free(c);
+		return NULL;
+	}
+	c->engine = e;
+	c->session = s;
+	c->session_id = s->id;
+	c->spi_held = true;
+	htab_insert(&e->children_by_spi, &c->by_spi, spi_hash(e, c->spi_in));
+	e->child_count++;
+	*why = IKE_REASON_NONE;
+	return c;
+}
+
+void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint32_t spi_out)
+{
+	c->conf = plan->conf;
+	c->suite = plan->choice.suite;
+	c->spi_out = spi_out;
+	memcpy(c->ts_local, plan->ts_local, sizeof(c->ts_local));
+	memcpy(c->ts_remote, plan->ts_remote, sizeof(c->ts_remote));
+	c->ts_local_count = plan->ts_local_count;
+	c->ts_remote_count = plan->ts_remote_count;
+}
+
+static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_child *conf)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	if (s->tunnel != TUNNEL_NONE)
+		return IKE_REASON_NONE;
+	struct tunnel_spec spec = {
+		.worker = s->worker,
+		.path = ike_path(s->sa),
+		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
+		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
+						 : SA_DF_COPY,
+		.session = s->id,
+	};
+	if (sink->tunnel_add(sink->ctx, &spec, &s->tunnel) == 0)
+		return IKE_REASON_NONE;
+	s->tunnel = TUNNEL_NONE;
+	return IKE_REASON_SA_REFUSED;
+}
+
+// One that the peer was to rekey at the soft limit stops a quarter later.
+static uint64_t hard_limit(uint64_t soft)
+{
+	return soft && soft < UINT64_MAX / 2 ? soft + soft / 4 + 1 : 0;
+}
+
+static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_keys *keys)
+{
+	const struct sa_sink *sink = c->engine->p.sink;
+	const struct cfg_lifetime *life = &c->session->conn->lifetime;
+	struct sa_spec spec = {
+		.tunnel = c->tunnel,
+		.child = c->spi_in,
+		.spi = dir == SA_IN ? c->spi_in : c->spi_out,
+		.dir = dir,
+		.encr = c->suite.encr,
+		.integ = c->suite.integ,
+		.esn = c->suite.esn,
+		.encr_key_len = keys->encr_len,
+		.integ_key_len = keys->integ_len,
+		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
+		.soft_bytes = life->child_rekey_bytes,
+		.hard_bytes = hard_limit(life->child_rekey_bytes),
+		.soft_packets = life->child_rekey_packets,
+		.hard_packets = hard_limit(life->child_rekey_packets),
+		.ts_local_count = c->ts_local_count,
+		.ts_remote_count = c->ts_remote_count,
+	};
+	memcpy(spec.encr_key, keys->encr, keys->encr_len);
+	memcpy(spec.integ_key, keys->integ, keys->integ_len);
+	memcpy(spec.ts_local, c->ts_local, sizeof(spec.ts_local));
+	memcpy(spec.ts_remote, c->ts_remote, sizeof(spec.ts_remote));
+	int rc = sink->sa_add(sink->ctx, &spec);
+	secret_wipe(&spec, sizeof(spec));
+	if (rc == 0)
+		c->installed |= (uint8_t)(1u << dir);
+	return rc;
+}
+
+static enum ike_reason add_sas(
+	struct ike_child *c, const struct ike_child_terms *t, bool i_am_initiator)
+{
+	struct ike_sa *sa = c->session->sa;
+	struct ike_child_keymat keys;
+	struct ike_child_input in = {
+		.prf = sa->suite.prf,
+		.sk_d = sa->keys.sk_d,
+		.shared = t->shared,
+		.ni = t->nonce_i,
+		.nr = t->nonce_r,
+		.esp = &c->suite,
+	};
+	enum ike_reason why = IKE_REASON_CRYPTO;
+	if (ike_child_keys(&in, &keys) == IKE_CRYPTO_OK) {
+		const struct ike_esp_keys *ours = i_am_initiator ? &keys.i_to_r : &keys.r_to_i;
+		const struct ike_esp_keys *peers = i_am_initiator ? &keys.r_to_i : &keys.i_to_r;
+		why = IKE_REASON_SA_REFUSED;
+		if (add_sa(c, SA_IN, peers) == 0) {
+			c->spi_held = false;
+			if (add_sa(c, SA_OUT, ours) == 0)
+				why = IKE_REASON_NONE;
+		}
+	}
+	secret_wipe(&keys, sizeof(keys));
+	return why;
+}
+
+static enum ike_reason add_routes(struct ike_child *c)
+{
+	struct ike_session *s = c->session;
+	enum ike_reason why;
+	for (uint8_t i = 0; i < s->lease_count && !s->lease_routes; i++) {
+		struct ip_prefix p = {
+			s->leases[i].addr, (uint8_t)ip_bits(s->leases[i].addr.family)};
+		why = ike_route_get(s, &p);
+		if (why != IKE_REASON_NONE) {
+			while (i-- > 0) {
+				p.addr = s->leases[i].addr;
+				p.bits = (uint8_t)ip_bits(p.addr.family);
+				ike_route_put(s, &p);
+			}
+			return why;
+		}
+	}
+	s->lease_routes = s->lease_count > 0;
+	if (s->lease_routes)
+		return IKE_REASON_NONE;
+	struct ip_prefix own[IKE_ROUTES_MAX];
+	uint8_t n = 0;
+	if (!ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
+		return IKE_REASON_ROUTE_LIMIT;
+	for (; c->routes_held < n; c->routes_held++) {
+		why = ike_route_get(s, &own[c->routes_held]);
+		if (why != IKE_REASON_NONE)
+			return why;
+	}
+	return IKE_REASON_NONE;
+}
+
+enum ike_reason ike_child_install(
+	struct ike_child *c, const struct ike_child_terms *t, bool i_am_initiator)
+{
+	enum ike_reason why = tunnel_ensure(c->session, c->conf);
+	if (why != IKE_REASON_NONE)
+		return why;
+	c->tunnel = c->session->tunnel;
+	c->state = IKE_CHILD_INSTALLING;
+	why = add_sas(c, t, i_am_initiator);
+	return why == IKE_REASON_NONE ? add_routes(c) : why;
+}
+
+static void hard_fire(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	ike_count(c->engine, IKE_REASON_CHILD_HARD_LIMIT);
+	(void)ikev2_delete_child(c->session->sa, c);
+}
+
+void ike_child_join(struct ike_child *c, struct ike_child *replaced)
+{
+	struct ike_session *s = c->session;
+	struct ike_engine *e = c->engine;
+	char suite[SUITE_TEXT_MAX], local[SELECTOR_TEXT_MAX], remote[SELECTOR_TEXT_MAX];
+	LIST_INSERT_HEAD(&s->children, c, link);
+	s->child_count++;
+	c->joined = true;
+	c->replaced = replaced;
+	ike_count(e, replaced ? IKE_REASON_CHILD_REKEYED : IKE_REASON_CHILD_CREATED);
+	if (s->conn->lifetime.child_hard_s)
+		wheel_set(&e->wheel, &c->hard,
+			e->now_ns + s->conn->lifetime.child_hard_s * NS_PER_S, hard_fire, c);
+	log_notice("%llu: child \"%s\" %08x_%08x %s %s === %s%s", (unsigned long long)s->id,
+		c->conf->name, c->spi_in, c->spi_out, suite_text(&c->suite, suite),
+		selector_text(&c->ts_local[0], local), selector_text(&c->ts_remote[0], remote),
+		replaced ? ", rekeyed" : "");
+}
+
+void ike_child_switch(struct ike_child *c)
+{
+	const struct sa_sink *sink = c->engine->p.sink;
+	sink->sa_switch(sink->ctx, c->spi_in);
+	if (c->replaced && c->replaced->state != IKE_CHILD_DELETING)
+		c->replaced->state = IKE_CHILD_REKEYED;
+	c->replaced = NULL;
+	if (c->state != IKE_CHILD_DELETING)
+		c->state = IKE_CHILD_ACTIVE;
+}
+
+// ---- ending ----------------------------------------------------------------------------------
+
+// Adds what the session has not counted yet.
+static void count_traffic(
+	struct ike_child *c, struct ike_session *s, enum sa_dir dir, const struct sa_counters *now)
+{
+	uint64_t bytes = now->bytes - c->counted_bytes[dir];
+	uint64_t packets = now->packets - c->counted_packets[dir];
+	c->counted_bytes[dir] = now->bytes;
+	c->counted_packets[dir] = now->packets;
+	*(dir == SA_IN ? &s->bytes_in : &s->bytes_out) += bytes;
+	*(dir == SA_IN ? &s->packets_in : &s->packets_out) += packets;
+}
+
+void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out)
+{
+	const struct sa_sink *sink = c->engine->p.sink;
+	memset(in, 0, sizeof(*in));
+	memset(out, 0, sizeof(*out));
+	if (c->installed & 1u << SA_IN && !sink->sa_stats(sink->ctx, c->spi_in, SA_IN, in))
+		memset(in, 0, sizeof(*in));
+	if (c->installed & 1u << SA_OUT && !sink->sa_stats(sink->ctx, c->spi_in, SA_OUT, out))
+		memset(out, 0, sizeof(*out));
+}
+
+static void child_free(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	htab_remove(&e->children_by_spi, &c->by_spi);
+	e->child_count--;
+	free(c);
+}
+
+// Out of its session: whoever replaces it takes over now.
+static void leave_session(struct ike_child *c)
+{
+	struct ike_session *s = c->session;
+	struct ike_child *o;
+	struct sa_counters in, out;
+	LIST_REMOVE(c, link);
+	s->child_count--;
+	LIST_FOREACH (o, &s->children, link) {
+		if (o->replaced != c)
+			continue;
+		if (o->state == IKE_CHILD_READY)
+			ike_child_switch(o);
+		else
+			o->switch_at_install = true;
+		o->replaced = NULL;
+	}
+	ike_child_counters(c, &in, &out);
+	count_traffic(c, s, SA_IN, &in);
+	count_traffic(c, s, SA_OUT, &out);
+}
+
+void ike_child_drop(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	const struct sa_sink *sink = e->p.sink;
+	struct ip_prefix own[IKE_ROUTES_MAX];
+	uint8_t n;
+	if (c->state == IKE_CHILD_GONE)
+		return;
+	wheel_cancel(&e->wheel, &c->hard);
+	if (c->joined)
+		leave_session(c);
+	if (c->routes_held && ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
+		while (c->routes_held > 0)
+			ike_route_put(c->session, &own[--c->routes_held]);
+	c->state = IKE_CHILD_GONE;
+	c->session = NULL;
+	if (c->spi_held)
+		sink->spi_release(sink->ctx, c->spi_in);
+	if (!c->installed) {
+		child_free(c);
+		return;
+	}
+	uint32_t spi = c->spi_in;
+	uint8_t installed = c->installed;
+	for (enum sa_dir dir = SA_IN; dir <= SA_OUT; dir++)
+		if (installed & 1u << dir)
+			sink->sa_del(sink->ctx, spi, dir);
+}
+
+// ---- events ----------------------------------------------------------------------------------
+
+static void on_returned(struct ike_child *c, const struct sa_event *ev)
+{
+	struct ike_session *s = ike_session_by_id(c->engine, c->session_id);
+	if (s)
+		count_traffic(c, s, ev->dir, &ev->counters);
+	c->installed &= (uint8_t) ~(1u << ev->dir);
+	if (!c->installed && c->state == IKE_CHILD_GONE)
+		child_free(c);
+}
+
+static void on_installed(struct ike_child *c)
+{
+	struct ike_session *s = c->session;
+	struct address_source *src = c->engine->p.addresses;
+	c->installed_ns = c->engine->now_ns;
+	if (!s->leases_active)
+		for (uint8_t i = 0; i < s->lease_count; i++)
+			src->renew(src->ctx, &s->leases[i]);
+	s->leases_active = true;
+	if (c->state != IKE_CHILD_INSTALLING)
+		return;
+	c->state = IKE_CHILD_READY;
+	if (c->switch_at_install)
+		ike_child_switch(c);
+}
+
+// RFC 7296 2.23: the peer's mapping in its NAT may change; a peer that has none does not move.
+static void on_moved(struct ike_engine *e, const struct sa_event *ev)
+{
+	char from[EP_TEXT_MAX], to[EP_TEXT_MAX];
+	struct ike_session *s = ike_session_by_id(e, ev->session);
+	if (!s || !s->sa->nat_remote || endpoint_eq(&s->sa->remote, &ev->remote))
+		return;
+	log_notice("%llu: peer moved from %s to %s", (unsigned long long)s->id,
+		endpoint_text(&s->sa->remote, from), endpoint_text(&ev->remote, to));
+	ike_count(e, IKE_REASON_PEER_MOVED);
+	s->sa->remote = ev->remote;
+	ike_session_moved(s);
+}
+
+void ike_child_event(struct ike_engine *e, const struct sa_event *ev)
+{
+	if (ev->type == SA_EVENT_PEER_MOVED) {
+		on_moved(e, ev);
+		return;
+	}
+	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
+	if (!c)
+		return;
+	if (ev->type == SA_EVENT_RETURNED)
+		on_returned(c, ev);
+	else if (!c->joined || !c->session)
+		return;
+	else if (ev->type == SA_EVENT_INSTALLED)
+		on_installed(c);
+	else if (ev->type == SA_EVENT_FIRST_IN && c->state == IKE_CHILD_READY)
+		ike_child_switch(c);
+	else if (ev->type == SA_EVENT_HARD_LIMIT)
+		hard_fire(&c->hard, c);
+}

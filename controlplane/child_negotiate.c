@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What a child SA is to be: selectors, proposal, and the destinations that follow from them.
+#include "controlplane/session.h"
+
+__extension__ typedef unsigned __int128 u128;
+
+// ---- ranges to prefixes ----------------------------------------------------------------------
+
+static u128 to_number(const struct ip_addr *a)
+{
+	u128 v = 0;
+	for (size_t i = 0; i < ip_len(a->family); i++)
+		v = v << 8 | a->bytes[i];
+	return v;
+}
+
+static struct ip_addr to_addr(uint8_t family, u128 v)
+{
+	uint8_t bytes[16];
+	size_t len = ip_len(family);
+	for (size_t i = len; i-- > 0; v >>= 8)
+		bytes[i] = (uint8_t)v;
+	return ip_from_bytes(family, bytes);
+}
+
+// The largest prefix that begins at lo and ends at hi or before: its host bits.
+static unsigned host_bits(u128 lo, u128 hi, unsigned width)
+{
+	unsigned n = 0;
+	while (n < width && !(lo >> n & 1)) {
+		u128 last = lo | (((u128)1 << n << 1) - 1);
+		if (last > hi)
+			break;
+		n++;
+	}
+	return n;
+}
+
+static bool range_prefixes(const struct ip_range *r, struct ip_prefix *out, uint8_t *count)
+{
+	uint8_t family = r->lo.family;
+	unsigned width = ip_bits(family);
+	u128 lo = to_number(&r->lo), hi = to_number(&r->hi);
+	for (;;) {
+		if (*count == IKE_ROUTES_MAX)
+			return false;
+		unsigned n = host_bits(lo, hi, width);
+		out[(*count)++] = (struct ip_prefix){to_addr(family, lo), (uint8_t)(width - n)};
+		u128 last = n < 128 ? lo + (((u128)1 << n) - 1) : hi;
+		if (last >= hi)
+			return true;
+		lo = last + 1;
+	}
+}
+
+bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
+	struct ip_prefix out[static IKE_ROUTES_MAX], uint8_t *count)
+{
+	*count = 0;
+	for (uint8_t i = 0; i < n; i++)
+		if (!range_prefixes(&ts[i].range, out, count))
+			return false;
+	return true;
+}
+
+// ---- selectors -------------------------------------------------------------------------------
+
+static bool in_pool(const struct cfg *cfg, const struct ip_range *r)
+{
+	for (size_t i = 0; i < cfg->pool_count; i++)
+		for (size_t k = 0; k < cfg->pools[i].range_count; k++) {
+			const struct ip_range *p = &cfg->pools[i].ranges[k];
+			if (ip_range_contains(p, &r->lo) && ip_range_contains(p, &r->hi))
+				return true;
+		}
+	return false;
+}
+
+bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n)
+{
+	struct ip_prefix own[IKE_ROUTES_MAX];
+	uint8_t count;
+	if (!ike_selectors_prefixes(ts, n, own, &count))
+		return false;
+	for (uint8_t i = 0; i < count; i++) {
+		struct ip_range r = ip_prefix_range(&own[i]);
+		if (in_pool(cfg, &r))
+			return false;
+	}
+	return true;
+}
+
+static void remote_policy(
+	const struct cfg_child *conf, const struct ike_peer_side *peer, struct wire_ts *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (uint8_t i = 0; i < peer->lease_count; i++)
+		out->items[out->count++] = selector_of_addr(&peer->leases[i].addr);
+	if (out->count)
+		return;
+	for (size_t i = 0; i < conf->remote_ts_count && out->count < SA_SELECTORS_MAX; i++)
+		out->items[out->count++] = conf->remote_ts[i];
+	if (!out->count)
+		out->items[out->count++] = selector_of_addr(peer->outer);
+}
+
+void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
+	struct wire_ts *local, struct wire_ts *remote)
+{
+	memset(local, 0, sizeof(*local));
+	for (size_t i = 0; i < conf->local_ts_count && local->count < SA_SELECTORS_MAX; i++)
+		local->items[local->count++] = conf->local_ts[i];
+	remote_policy(conf, peer, remote);
+}
+
+static enum ike_reason narrow(const struct ike_child_ask *ask, const struct cfg_child *conf,
+	const struct ike_child_terms *t, struct ike_child_plan *plan)
+{
+	struct wire_ts remote;
+	remote_policy(conf, &ask->peer, &remote);
+	if (wire_ts_narrow(t->ts_r.items, t->ts_r.count, conf->local_ts, conf->local_ts_count,
+		    plan->ts_local, &plan->ts_local_count) != WIRE_OK)
+		return IKE_REASON_TS;
+	if (wire_ts_narrow(t->ts_i.items, t->ts_i.count, remote.items, remote.count,
+		    plan->ts_remote, &plan->ts_remote_count) != WIRE_OK)
+		return IKE_REASON_TS;
+	if (!ask->peer.lease_count &&
+		!ike_selectors_outside_pools(ask->cfg, plan->ts_remote, plan->ts_remote_count))
+		return IKE_REASON_TS_POOL;
+	return IKE_REASON_NONE;
+}
+
+// ---- proposals -------------------------------------------------------------------------------
+
+struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_auth, uint16_t group)
+{
+	return (struct wire_sa_policy){
+		.protocol = IKEV2_PROTOCOL_ESP,
+		.spi_len = 4,
+		.prefer_mine = true,
+		.esn = conf->esn,
+		.pfs = in_auth                         ? WIRE_PFS_IGNORE
+		       : conf->pfs == CFG_PFS_REQUIRED ? WIRE_PFS_REQUIRED
+		       : conf->pfs == CFG_PFS_NO       ? WIRE_PFS_NO
+						       : WIRE_PFS_OPTIONAL,
+		.ke_group = group,
+	};
+}
+
+static enum ike_reason decide_one(const struct ike_child_ask *ask, const struct cfg_child *conf,
+	const struct ike_child_terms *t, struct ike_child_plan *plan)
+{
+	enum ike_reason why = narrow(ask, conf, t, plan);
+	if (why != IKE_REASON_NONE)
+		return why;
+	struct wire_sa_policy policy = ike_child_policy(conf, ask->in_auth, ask->ke_group);
+	if (wire_select(conf->esp_proposals, conf->esp_proposal_count, &policy, &t->sa,
+		    &plan->choice) != WIRE_OK ||
+		(uint32_t)plan->choice.spi == 0)
+		return IKE_REASON_NO_ESP_PROPOSAL;
+	plan->conf = conf;
+	return IKE_REASON_NONE;
+}
+
+// A child whose selectors fit tells more about what is wrong than one whose do not.
+static bool tells_more(enum ike_reason a, enum ike_reason b)
+{
+	return b == IKE_REASON_TS || (b == IKE_REASON_TS_POOL && a == IKE_REASON_NO_ESP_PROPOSAL);
+}
+
+enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
+	const struct ike_child_terms *terms, struct ike_child_plan *plan, uint16_t *notify)
+{
+	enum ike_reason why = IKE_REASON_TS;
+	for (size_t i = 0; i < ask->conn->child_count; i++) {
+		const struct cfg_child *conf = &ask->conn->children[i];
+		if (ask->only && ask->only != conf)
+			continue;
+		enum ike_reason r = decide_one(ask, conf, terms, plan);
+		if (r == IKE_REASON_NONE)
+			return r;
+		if (tells_more(r, why))
+			why = r;
+	}
+	*notify = why == IKE_REASON_NO_ESP_PROPOSAL ? IKEV2_NOTIFY_NO_PROPOSAL_CHOSEN
+						    : IKEV2_NOTIFY_TS_UNACCEPTABLE;
+	return why;
+}
+
+enum ike_reason ike_child_terms_parse(const struct ike_message *m, struct ike_child_terms *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (wire_sa_parse(m->sa, &out->sa) != WIRE_OK ||
+		wire_ts_parse(m->ts_i, &out->ts_i) != WIRE_OK ||
+		wire_ts_parse(m->ts_r, &out->ts_r) != WIRE_OK)
+		return IKE_REASON_MALFORMED;
+	return IKE_REASON_NONE;
+}
+
+void ike_session_own_side(const struct ike_session *s, struct wire_ts *local)
+{
+	if (!s->assigned_count)
+		return;
+	local->count = 0;
+	for (uint8_t i = 0; i < s->assigned_count; i++)
+		local->items[local->count++] = selector_of_addr(&s->assigned[i]);
+}
+
+bool ike_selectors_within(const struct wire_ts *answer, const struct wire_ts *offer)
+{
+	for (uint8_t i = 0; i < answer->count; i++) {
+		bool within = false;
+		for (uint8_t k = 0; k < offer->count && !within; k++)
+			within = selector_within(&answer->items[i], &offer->items[k]);
+		if (!within)
+			return false;
+	}
+	return answer->count > 0;
+}
+
+void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_terms *t)
+{
+	memcpy(plan->ts_local, t->ts_i.items, sizeof(plan->ts_local));
+	memcpy(plan->ts_remote, t->ts_r.items, sizeof(plan->ts_remote));
+	plan->ts_local_count = t->ts_i.count;
+	plan->ts_remote_count = t->ts_r.count;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Private to the engine's own files: how exchanges run, and how messages are protected, cut into
+// fragments, put together and sent. Control thread.
+#pragma once
+
+#include "controlplane/engine.h"
+
+#define IKE_RETRANSMIT_BASE_NS (500 * NS_PER_MS)
+#define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
+#define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
+#define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
+#define IKE_JOB_DEADLINE_NS    (10 * NS_PER_S)
+#define IKE_ADDR_DEADLINE_NS   (5 * NS_PER_S)
+#define IKE_AAA_DEADLINE_NS    (15 * NS_PER_S)
+#define IKE_INSTALL_NS         (2 * NS_PER_S)
+#define IKE_KEEPALIVE_NS       (20 * NS_PER_S) // RFC 3948 4
+#define IKE_FRAGMENT_NS        (30 * NS_PER_S) // a reassembly that does not end
+#define IKE_FRAGMENT_BYTES_MAX (64u * 1024)    // of one message
+#define IKE_FRAGMENTS_ALL_MAX  (32u << 20)     // bytes of all reassemblies under way
+#define IKE_REPEAT_NS          (30 * NS_PER_S) // how long an ended IKE SA repeats its last reply
+#define IKE_REPEAT_MAX         4096            // such IKE SAs
+#define IKE_NONCE_LEN          32              // bytes of our nonces
+#define IKE_INIT_TRIES         5               // IKE_SA_INIT with other cookies and groups
+
+// The datagrams of one message. One allocation.
+struct ike_sent {
+	uint16_t count;
+	struct view datagrams[];
+};
+
+// ---- engine_table.c ----
+
+// The state table's row for a message that arrives. handler is NULL for responses: the task's.
+struct ike_row {
+	enum ike_sa_state state;
+	uint8_t exchange;
+	char role; // of us in the IKE SA: 'i', 'r' or '*'
+	bool is_response;
+	ike_handler handler;
+	unsigned next; // 1 << state; staying and DEAD are always allowed
+};
+
+// NULL: not allowed in this state.
+const struct ike_row *ike_row_find(const struct ike_sa *sa, uint8_t exchange, bool is_response);
+// May the IKE SA go from a to b at all.
+bool ike_transition_allowed(enum ike_sa_state a, enum ike_sa_state b);
+
+// ---- message.c ----
+
+// A message of sa with these payloads, protected unless exchange is IKE_SA_INIT, and in fragments
+// where the peer takes them and it is large. NULL with the reason in *why.
+struct ike_sent *ike_message_seal(struct ike_sa *sa, uint8_t exchange, uint32_t message_id,
+	bool is_response, const struct wire_builder *payloads, enum ike_reason *why);
+void ike_sent_free(struct ike_sent *s);
+// To the other end of to (an incoming datagram's local is our side).
+void ike_sent_send(struct ike_engine *e, const struct ike_sent *s, const struct ike_datagram *to);
+void ike_send(struct ike_engine *e, const struct ike_datagram *to, struct view bytes);
+// Where sa's peer is.
+struct ike_datagram ike_sa_path(const struct ike_sa *sa);
+// A message in clear without an IKE SA, spi_r as given: one notify. Withheld if it is larger than
+// the request (from->bytes).
+void ike_send_notify(struct ike_engine *e, const struct ike_datagram *from,
+	const struct ike_header *h, uint16_t type, struct view data);
+
+enum ike_opened { IKE_OPENED, IKE_OPEN_MORE, IKE_OPEN_DROP };
+
+// Verify and decrypt d, a message of sa whose outside was parsed to outer. IKE_OPENED: *plain are
+// the inner payloads, in e->plain, the first of type *first. MORE: a fragment, kept. DROP: counted.
+enum ike_opened ike_message_open(struct ike_sa *sa, struct view d, const struct ike_header *h,
+	const struct ike_message *outer, struct view *plain, uint8_t *first);
+
+// ---- fragments.c ----
+
+// Would this fragment be of use; else counted. Before its ICV is verified: changes nothing.
+bool ike_fragment_wanted(struct ike_sa *sa, const struct ike_header *h, const struct wire_skf *f);
+// A verified fragment's content. OPENED: the message is whole, in e->plain.
+enum ike_opened ike_fragment_add(struct ike_sa *sa, const struct ike_header *h,
+	const struct wire_skf *f, uint8_t first_payload, struct view content, struct view *plain,
+	uint8_t *first);
+void ike_fragments_drop(struct ike_sa *sa);
+
+// ---- exchange.c ----
+
+// The new exchange is sa's in_progress or out_progress. NULL: no memory.
+struct ike_exchange *ike_exchange_new(
+	struct ike_sa *sa, uint8_t type, bool initiator, uint32_t message_id);
+// Run the handler and act on its verdict; x may be gone afterwards.
+void ike_exchange_run(struct ike_exchange *x);
+// Act on a verdict that the engine itself has reached.
+void ike_exchange_act(struct ike_exchange *x, enum ike_verdict v);
+// Ends it without a word: what it waits for is forgotten, a task has failed.
+void ike_exchange_end(struct ike_exchange *x);
+// Begin the next task if nothing of ours is under way.
+void ike_sa_pump(struct ike_sa *sa);
+void ike_sa_has_work(struct ike_sa *sa);
+void ike_tasks_drop(struct ike_sa *sa);
+// SA_EVENT_INSTALLED of a child.
+void ike_child_installed(struct ike_engine *e, uint32_t child);
+
+// ---- wait.c ----
+
+void ike_wait_cancel(struct ike_exchange *x);
+void ike_address_done(void *user, uint64_t token, enum address_status s, const struct lease *l);
+
+// ---- sa.c ----
+
+void ike_sa_free(struct ike_sa *sa); // it is DEAD and in no list
+// Of any state, DEAD ones too.
+struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
+uint64_t ike_sa_our_spi(const struct ike_sa *sa);
+// An authenticated, new message from there.
+void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d);
+
+// ---- cookies.c ----
+
+#define IKE_COOKIE_LEN 17
+
+struct ike_cookies;
+struct ike_cookies *ike_cookies_new(struct ike_engine *e);
+void ike_cookies_free(struct ike_cookies *c);
+// The budget that a source shares: an IPv4 address, an IPv6 /64.
+uint16_t ike_source_slot(const struct ike_engine *e, const struct ip_addr *source);
+// +1, -1: a half-open IKE SA of this source began or ended.
+void ike_half_open_count(struct ike_engine *e, uint16_t slot, int delta);
+// Must a new IKE_SA_INIT from this source show a cookie first.
+bool ike_cookie_needed(struct ike_engine *e, uint16_t slot);
+// May one more half-open IKE SA of this source begin (path proven by a cookie or not); else why.
+enum ike_reason ike_half_open_room(const struct ike_engine *e, uint16_t slot);
+void ike_cookie_make(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,
+	struct view nonce, uint8_t out[static IKE_COOKIE_LEN]);
+MUST_USE bool ike_cookie_check(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,
+	struct view nonce, struct view cookie);
+bool ike_cookies_on(const struct ike_engine *e);
+// The demand for one.
+void ike_cookie_demand(struct ike_engine *e, const struct ike_datagram *d,
+	const struct ike_header *h, struct view nonce);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Identities: configured text, ID payload bodies, patterns, and the pre-shared keys bound to them.
+#include "controlplane/session.h"
+
+#include <errno.h>
+
+static bool id_set(struct ike_id *out, const struct wire_id *id)
+{
+	struct wr w = wr_of(out->body, sizeof(out->body));
+	wire_id_body(&w, id);
+	out->len = w.overflow ? 0 : w.len;
+	return out->len > 0;
+}
+
+int ike_id_from_text(const char *text, struct ike_id *out)
+{
+	uint8_t store[WIRE_ID_MAX];
+	struct wire_id id;
+	int rc = wire_id_from_text(text, store, sizeof(store), &id);
+	if (rc == 0)
+		return id_set(out, &id) ? 0 : -EINVAL;
+	if (rc != -ENOTSUP)
+		return -EINVAL;
+	struct secret der SECRET_CLEANUP = {NULL, 0};
+	if (ike_dn_from_text(text, &der) != IKE_CRYPTO_OK)
+		return -EINVAL;
+	id = (struct wire_id){IKEV2_ID_DER_ASN1_DN, secret_view(&der)};
+	return id_set(out, &id) ? 0 : -EINVAL;
+}
+
+const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX])
+{
+	struct wire_id id;
+	buf[0] = '\0';
+	if (wire_id_parse(body, &id) != WIRE_OK)
+		return buf;
+	_Static_assert(IKE_ID_TEXT_MAX >= IKE_DN_TEXT_MAX, "a DN's text fits");
+	if (id.type == IKEV2_ID_DER_ASN1_DN && ike_dn_text(id.data, buf))
+		return buf;
+	return wire_id_text(&id, buf, IKE_ID_TEXT_MAX);
+}
+
+// A name without a type of its own (a group's name sent as KEY_ID) is its bytes.
+static bool key_id_fits(const char *pattern, const struct wire_id *id)
+{
+	size_t len = strlen(pattern);
+	return id->type == IKEV2_ID_KEY_ID && id->data.len == len &&
+	       memcmp(id->data.p, pattern, len) == 0;
+}
+
+static bool dn_fits(const char *pattern, const struct wire_id *id)
+{
+	struct secret der SECRET_CLEANUP = {NULL, 0};
+	return id->type == IKEV2_ID_DER_ASN1_DN && strchr(pattern, '=') &&
+	       ike_dn_from_text(pattern, &der) == IKE_CRYPTO_OK &&
+	       ike_dn_equal(secret_view(&der), id->data);
+}
+
+int ike_id_fit(const char *pattern, struct view body)
+{
+	struct wire_id id;
+	struct ip_prefix prefix;
+	if (wire_id_parse(body, &id) != WIRE_OK)
+		return 0;
+	if (strcmp(pattern, "*") == 0)
+		return 1;
+	if (wire_id_match(pattern, &id)) {
+		bool range = ip_prefix_parse(pattern, false, &prefix) == 0 &&
+			     prefix.bits < ip_bits(prefix.addr.family);
+		return pattern[0] == '*' || range ? 2 : 3;
+	}
+	return key_id_fits(pattern, &id) || dn_fits(pattern, &id) ? 3 : 0;
+}
+
+static bool psk_by_address(const struct cfg_psk *k, const struct ip_addr *peer)
+{
+	for (size_t i = 0; i < k->address_count; i++)
+		if (ip_prefix_contains(&k->addresses[i], peer))
+			return true;
+	return false;
+}
+
+const struct cfg_psk *ike_psk_find(
+	const struct cfg *cfg, struct view body, const struct ip_addr *peer, bool *bound)
+{
+	const struct cfg_psk *best = NULL;
+	int best_fit = 0;
+	*bound = false;
+	for (size_t i = 0; i < cfg->psk_count; i++) {
+		const struct cfg_psk *k = &cfg->psks[i];
+		// 4: this very ID; 3: the address; 2: a pattern; 1: any.
+		int fit = k->id && body.len ? ike_id_fit(k->id, body) : 0;
+		if (fit == 3)
+			fit = 4;
+		else if (k->id && !body.len && strcmp(k->id, "*") == 0)
+			fit = 1;
+		else if (psk_by_address(k, peer))
+			fit = 3;
+		if (fit > best_fit) {
+			best = k;
+			best_fit = fit;
+		}
+	}
+	*bound = best_fit == 4;
+	return best;
+}

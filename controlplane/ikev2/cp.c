@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The configuration payload as responder (RFC 7296 3.15): what is asked for, and the reply.
+#include "controlplane/session.h"
+
+#define APPLICATION_VERSION "sallyport"
+
+void ike_cp_read(const struct wire_cp *cp, struct ike_cp_state *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->asked = true;
+	for (uint8_t i = 0; i < cp->count; i++) {
+		const struct wire_cp_attr *a = &cp->attrs[i];
+		if (!a->valid)
+			continue;
+		if (a->type < 16)
+			out->asked_types |= (uint16_t)(1u << a->type);
+		// One address a family; of several wishes the first counts. RFC 7296 3.15.1: an
+		// address of zeros, as an empty one, leaves the choice to us.
+		if (a->type == IKEV2_CP_INTERNAL_IP4_ADDRESS && !out->want_v4) {
+			out->want_v4 = true;
+			if (ip_to_v4(&a->addr))
+				out->hint_v4 = a->addr;
+		} else if (a->type == IKEV2_CP_INTERNAL_IP6_ADDRESS && !out->want_v6) {
+			static const struct ip_addr any = {.family = IP_V6};
+			out->want_v6 = true;
+			if (a->addr.family == IP_V6 && !ip_eq(&a->addr, &any))
+				out->hint_v6 = a->addr;
+		}
+	}
+}
+
+static bool pool_has_family(const struct cfg_pool *p, uint8_t family)
+{
+	for (size_t i = 0; i < p->range_count; i++)
+		if (p->ranges[i].lo.family == family)
+			return true;
+	return false;
+}
+
+const struct cfg_pool *ike_cp_pool(const struct cfg_connection *conn, uint8_t family, size_t *index)
+{
+	while (*index < conn->pool_count) {
+		const struct cfg_pool *p = conn->pools[(*index)++];
+		if (pool_has_family(p, family))
+			return p;
+	}
+	return NULL;
+}
+
+static void put_lease(struct wire_builder *b, const struct lease *l)
+{
+	if (l->addr.family == IP_V6) {
+		struct ip_prefix p = {l->addr, 128};
+		wire_cp_put_prefix(b, IKEV2_CP_INTERNAL_IP6_ADDRESS, &p);
+		return;
+	}
+	wire_cp_put_addr(b, IKEV2_CP_INTERNAL_IP4_ADDRESS, &l->addr);
+	if (l->pool->netmask.family == IP_V4)
+		wire_cp_put_addr(b, IKEV2_CP_INTERNAL_IP4_NETMASK, &l->pool->netmask);
+}
+
+// DNS servers of a family stand with whatever pool names them, asked for or not: clients that
+// forget to ask use them all the same.
+static void put_servers(struct wire_builder *b, const struct cfg_pool *pool)
+{
+	for (size_t i = 0; i < pool->dns_count; i++)
+		wire_cp_put_addr(b,
+			pool->dns[i].family == IP_V6 ? IKEV2_CP_INTERNAL_IP6_DNS
+						     : IKEV2_CP_INTERNAL_IP4_DNS,
+			&pool->dns[i]);
+	for (size_t i = 0; i < pool->nbns_count; i++)
+		if (pool->nbns[i].family == IP_V4)
+			wire_cp_put_addr(b, IKEV2_CP_INTERNAL_IP4_NBNS, &pool->nbns[i]);
+}
+
+static bool family_leased(uint8_t family, const struct lease *leases, uint8_t count)
+{
+	for (uint8_t i = 0; i < count; i++)
+		if (leases[i].addr.family == family)
+			return true;
+	return false;
+}
+
+static void put_subnets(struct wire_builder *b, const struct cfg_connection *conn,
+	const struct lease *leases, uint8_t count)
+{
+	for (size_t i = 0; i < conn->child_count; i++)
+		for (size_t k = 0; k < conn->children[i].local_ts_count; k++) {
+			struct ip_prefix p;
+			const struct ip_range *r = &conn->children[i].local_ts[k].range;
+			if (!ip_range_is_prefix(r, &p) || p.bits == 0 ||
+				!family_leased(p.addr.family, leases, count))
+				continue;
+			wire_cp_put_prefix(b,
+				p.addr.family == IP_V6 ? IKEV2_CP_INTERNAL_IP6_SUBNET
+						       : IKEV2_CP_INTERNAL_IP4_SUBNET,
+				&p);
+		}
+}
+
+void ike_cp_reply(struct wire_builder *b, const struct ike_cp_state *cp,
+	const struct cfg_connection *conn, const struct lease *leases, uint8_t count)
+{
+	wire_open_cp(b, IKEV2_CP_REPLY);
+	for (uint8_t i = 0; i < count; i++)
+		put_lease(b, &leases[i]);
+	for (uint8_t i = 0; i < count; i++)
+		if (i == 0 || leases[i].pool != leases[i - 1].pool)
+			put_servers(b, leases[i].pool);
+	put_subnets(b, conn, leases, count);
+	if (cp->asked_types & 1u << IKEV2_CP_APPLICATION_VERSION)
+		wire_cp_put(b, IKEV2_CP_APPLICATION_VERSION,
+			(struct view){(const uint8_t *)APPLICATION_VERSION,
+				sizeof(APPLICATION_VERSION) - 1});
+	wire_close(b);
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// CREATE_CHILD_SA as responder (RFC 7296 1.3, 2.8, 2.25): new child SAs and their rekeying.
+#include "controlplane/ikev2/create_child.h"
+
+#include <stdlib.h>
+
+enum step { BEGIN, KE_DONE };
+
+static void create_free(void *arg)
+{
+	struct ike_create *c = arg;
+	struct ike_child *child = c->spi_in ? ike_child_by_spi_in(c->engine, c->spi_in) : NULL;
+	if (child && !child->joined && child->state != IKE_CHILD_GONE)
+		ike_child_drop(child);
+	if (c->new_sa && c->new_sa->state == IKE_SA_NEW)
+		ike_sa_close(c->new_sa, IKE_REASON_REKEY_REFUSED);
+	ike_dh_free(c->dh);
+	secret_fini(&c->shared);
+	free(c);
+}
+
+struct ike_create *ike_create_new(struct ike_exchange *x)
+{
+	struct ike_create *c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->engine = x->sa->engine;
+	random_fill(c->engine->p.random, c->nonce, sizeof(c->nonce));
+	x->state = c;
+	x->state_free = create_free;
+	return c;
+}
+
+enum ike_verdict ike_create_ke(struct ike_exchange *x, uint16_t group, struct wire_ke *out)
+{
+	uint8_t wanted[2] = {(uint8_t)(group >> 8), (uint8_t)group};
+	if (x->in.ke.p && wire_ke_parse(x->in.ke, out) != WIRE_OK)
+		return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
+	// RFC 7296 1.3: "the responder MUST reject the request and indicate its preferred
+	// Diffie-Hellman group in the INVALID_KE_PAYLOAD Notify payload".
+	if (!x->in.ke.p || out->group != group)
+		return ike_fail_data(x, IKE_REASON_CHILD_INVALID_KE,
+			IKEV2_NOTIFY_INVALID_KE_PAYLOAD, wanted, sizeof(wanted));
+	return IKE_DONE;
+}
+
+enum ike_verdict ike_create_shared(struct ike_exchange *x)
+{
+	struct ike_create *c = x->state;
+	if (x->got != IKE_GOT_JOB || !x->job)
+		return ike_fail(x, IKE_REASON_JOB_TIMEOUT, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	struct ike_dh_job *job = IKE_JOB_AS(ike_dh_job, x->job);
+	if (job->base.error != IKE_CRYPTO_OK)
+		return ike_fail_fatal(x, IKE_REASON_BAD_KE, IKEV2_NOTIFY_INVALID_SYNTAX);
+	secret_move(&c->shared, &job->shared);
+	c->terms.shared = secret_view(&c->shared);
+	return IKE_DONE;
+}
+
+// ---- the end: child, reply -------------------------------------------------------------------
+
+static enum ike_verdict install_late(struct ike_exchange *x)
+{
+	struct ike_create *c = x->state;
+	struct ike_child *child = ike_child_by_spi_in(c->engine, c->spi_in);
+	if (child)
+		ike_child_drop(child);
+	return ike_fail(x, IKE_REASON_INSTALL_TIMEOUT, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+}
+
+static uint16_t notify_of(enum ike_reason why)
+{
+	switch (why) {
+	case IKE_REASON_ROUTE_TAKEN:
+	case IKE_REASON_ROUTE_LIMIT:
+		return IKEV2_NOTIFY_TS_UNACCEPTABLE;
+	case IKE_REASON_SPI_EXHAUSTED:
+		return IKEV2_NOTIFY_NO_ADDITIONAL_SAS;
+	default:
+		return IKEV2_NOTIFY_TEMPORARY_FAILURE;
+	}
+}
+
+static void put_reply(
+	struct ike_exchange *x, const struct ike_create *c, const struct ike_child *child)
+{
+	struct wire_builder *b = &x->out.b;
+	wire_build_choice(b, &c->plan.choice, child->spi_in);
+	wire_put_nonce(b, (struct view){c->nonce, sizeof(c->nonce)});
+	if (x->job) {
+		struct ike_dh *dh = IKE_JOB_AS(ike_dh_job, x->job)->dh;
+		wire_put_ke(b, ike_dh_group(dh), ike_dh_public(dh));
+	}
+	wire_put_ts(b, IKEV2_PAYLOAD_TSI, child->ts_remote, child->ts_remote_count);
+	wire_put_ts(b, IKEV2_PAYLOAD_TSR, child->ts_local, child->ts_local_count);
+}
+
+// The peer names the inbound SPI that it has no longer.
+static enum ike_verdict not_found(struct ike_exchange *x, uint32_t spi)
+{
+	ike_refused(x->sa->engine, x->sa, &x->sa->remote, IKE_REASON_CHILD_UNKNOWN);
+	wire_put_notify_esp(
+		&x->out.b, IKEV2_NOTIFY_CHILD_SA_NOT_FOUND, spi, (struct view){NULL, 0});
+	return IKE_DONE;
+}
+
+static enum ike_verdict finish(struct ike_exchange *x)
+{
+	struct ike_create *c = x->state;
+	struct ike_session *s = x->sa->session;
+	struct ike_child *old = NULL;
+	enum ike_reason why;
+	if (!s || s->closing || x->sa->state != IKE_SA_ESTABLISHED)
+		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	if (c->old_spi) {
+		old = ike_child_by_spi_in(c->engine, c->old_spi);
+		if (!old || old->session != s)
+			return not_found(x, c->old_spi);
+		if (old->state == IKE_CHILD_DELETING)
+			return ike_fail(
+				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	}
+	struct ike_child *child = ike_child_new(s, &why);
+	if (!child)
+		return ike_fail(x, why, notify_of(why));
+	ike_child_set(child, &c->plan, (uint32_t)c->plan.choice.spi);
+	why = ike_child_install(child, &c->terms, false);
+	if (why != IKE_REASON_NONE) {
+		ike_child_drop(child);
+		return ike_fail(x, why, notify_of(why));
+	}
+	c->spi_in = child->spi_in;
+	put_reply(x, c, child);
+	child->switch_at_install = !old;
+	ike_child_join(child, old);
+	ike_session_watch(s);
+	x->out.await_child = child->spi_in;
+	x->out.await_failed = install_late;
+	return IKE_DONE;
+}
+
+// ---- the beginning: what is asked for --------------------------------------------------------
+
+// Rekeying must not narrow what is in use (RFC 7296 2.9.2).
+static bool covers(const struct selector *now, uint8_t n, const struct selector *before, uint8_t m)
+{
+	for (uint8_t i = 0; i < m; i++) {
+		bool within = false;
+		for (uint8_t k = 0; k < n && !within; k++)
+			within = selector_within(&before[i], &now[k]);
+		if (!within)
+			return false;
+	}
+	return true;
+}
+
+static enum ike_verdict decide(struct ike_exchange *x, const struct ike_child *old)
+{
+	struct ike_create *c = x->state;
+	struct ike_session *s = x->sa->session;
+	struct wire_ke ke = {0};
+	if (x->in.ke.p && wire_ke_parse(x->in.ke, &ke) != WIRE_OK)
+		return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
+	struct ike_child_ask ask = {
+		.cfg = c->engine->p.cfg,
+		.conn = s->conn,
+		.only = old ? old->conf : NULL,
+		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
+		.ke_group = ke.group,
+	};
+	uint16_t notify;
+	enum ike_reason why = ike_child_decide(&ask, &c->terms, &c->plan, &notify);
+	if (why != IKE_REASON_NONE)
+		return ike_fail(x, why, notify);
+	if (old && (!covers(c->plan.ts_local, c->plan.ts_local_count, old->ts_local,
+			    old->ts_local_count) ||
+			   !covers(c->plan.ts_remote, c->plan.ts_remote_count, old->ts_remote,
+				   old->ts_remote_count)))
+		return ike_fail(x, IKE_REASON_TS_REKEY, IKEV2_NOTIFY_TS_UNACCEPTABLE);
+	uint16_t group = c->plan.choice.suite.dh;
+	if (group == DH_NONE)
+		return finish(x);
+	enum ike_verdict v = ike_create_ke(x, group, &ke);
+	if (v != IKE_DONE)
+		return v;
+	struct ike_dh_job *job = ike_dh_job_respond(group, ke.value);
+	return ike_wait_job(x, job ? &job->base.job : NULL, KE_DONE);
+}
+
+static enum ike_verdict create_child(struct ike_exchange *x)
+{
+	struct ike_session *s = x->sa->session;
+	const struct wire_notify *rekey = wire_notify_find(&x->in, IKEV2_NOTIFY_REKEY_SA);
+	struct ike_child *old = NULL;
+	if (rekey) {
+		struct rd r = rd_view(rekey->spi);
+		uint32_t spi;
+		// RFC 7296 3.10: the notify names the child SA by its protocol and SPI.
+		if (rekey->protocol != IKEV2_PROTOCOL_ESP || !rd_u32(&r, &spi) || !rd_empty(&r))
+			return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
+		old = ike_child_by_spi_out(s, spi);
+		if (!old)
+			return not_found(x, spi);
+		// RFC 7296 2.25.1; being rekeyed by us, too: both sides try again later.
+		if (old->state == IKE_CHILD_DELETING || old->state == IKE_CHILD_REKEYED ||
+			old->rekeying)
+			return ike_fail(
+				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	}
+	if ((!old && ike_children_live(s) >= IKE_CHILDREN_MAX) ||
+		s->child_count >= 2 * IKE_CHILDREN_MAX)
+		return ike_fail(x, IKE_REASON_CHILD_LIMIT, IKEV2_NOTIFY_NO_ADDITIONAL_SAS);
+	struct ike_create *c = ike_create_new(x);
+	if (!c)
+		return ike_fail(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	if (ike_child_terms_parse(&x->in, &c->terms) != IKE_REASON_NONE ||
+		wire_nonce_parse(x->in.nonce, &c->terms.nonce_i) != WIRE_OK)
+		return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
+	c->terms.nonce_r = (struct view){c->nonce, sizeof(c->nonce)};
+	c->old_spi = old ? old->spi_in : 0;
+	return decide(x, old);
+}
+
+static bool rate_exceeded(struct ike_session *s)
+{
+	uint64_t now = s->engine->now_ns;
+	if (s->rekey_count == 0 || now - s->rekey_window_ns > IKE_REKEY_WINDOW_S * NS_PER_S) {
+		s->rekey_window_ns = now;
+		s->rekey_count = 0;
+	}
+	return ++s->rekey_count > IKE_REKEY_BURST;
+}
+
+static enum ike_verdict begin(struct ike_exchange *x)
+{
+	struct ike_session *s = x->sa->session;
+	// RFC 7296 2.25.2: while this IKE SA is being rekeyed by us or ends, all is refused.
+	if (!s || s->closing || s->rekeying || x->sa->state != IKE_SA_ESTABLISHED)
+		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	if (rate_exceeded(s))
+		return ike_fail(x, IKE_REASON_REKEY_RATE, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	if (wire_variant(&x->in, IKEV2_EXCHANGE_CREATE_CHILD_SA, false) == WIRE_V_IKE_REKEY)
+		return ikev2_rekey_ike_request(x);
+	return create_child(x);
+}
+
+enum ike_verdict ikev2_create_child_request(struct ike_exchange *x)
+{
+	if (x->step == BEGIN)
+		return begin(x);
+	if (((struct ike_create *)x->state)->rekey_ike)
+		return ikev2_rekey_ike_request(x);
+	enum ike_verdict v = ike_create_shared(x);
+	return v == IKE_DONE ? finish(x) : v;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Why the IKE engine dropped, refused or ended something, and the events that it counts: one row
+// gives the enumerator, the counter's name and the text for logs and help.
+#pragma once
+
+#define IKE_REASONS(X)                                                                             \
+	X(NONE, "ike_none", "no reason")                                                           \
+	/* traffic */                                                                              \
+	X(RECEIVED, "ike_received", "datagrams received")                                          \
+	X(SENT, "ike_sent", "datagrams sent")                                                      \
+	X(KEEPALIVE, "ike_keepalive", "NAT keepalive received")                                    \
+	X(RETRANSMITTED, "ike_retransmitted", "own request sent again")                            \
+	X(REPEATED_REQUEST, "ike_repeated_request", "request repeated, response sent again")       \
+	X(REPEATED_PENDING, "ike_repeated_pending", "request repeated while it is being answered") \
+	X(REPEATED_RESPONSE, "ike_repeated_response", "response without an outstanding request")   \
+	/* before the IKE SA is found */                                                           \
+	X(SHORT, "ike_short", "datagram shorter than the IKE header")                              \
+	X(BAD_LENGTH, "ike_bad_length", "header length differs from the datagram's")               \
+	X(BAD_VERSION, "ike_bad_version", "IKE major version not supported")                       \
+	X(ZERO_SPI, "ike_zero_spi", "SPI is zero")                                                 \
+	X(UNKNOWN_SPI, "ike_unknown_spi", "no IKE SA with this SPI")                               \
+	X(BAD_EXCHANGE, "ike_bad_exchange", "exchange type not known")                             \
+	X(BAD_FLAGS, "ike_bad_flags", "header flags do not fit the exchange")                      \
+	X(BAD_MESSAGE_ID, "ike_bad_message_id", "message id of IKE_SA_INIT is not 0")              \
+	X(MALFORMED, "ike_malformed", "malformed payload")                                         \
+	X(NO_CONNECTION, "ike_no_connection", "no connection fits the peer's address")             \
+	X(SHUTTING_DOWN, "ike_shutting_down", "no new IKE SA during shutdown")                     \
+	X(CONGESTED, "ike_congested", "no new IKE SA while the data plane is behind")              \
+	X(NO_MEMORY, "ike_no_memory", "out of memory")                                             \
+	/* floods */                                                                               \
+	X(COOKIE_SENT, "ike_cookie_sent", "cookie asked for")                                      \
+	X(COOKIE_BAD, "ike_cookie_bad", "cookie does not verify")                                  \
+	X(COOKIE_TOO_LONG, "ike_cookie_too_long", "cookie longer than 64 bytes")                   \
+	X(HALF_OPEN_FULL, "ike_half_open_full", "too many half-open IKE SAs")                      \
+	X(HALF_OPEN_SOURCE, "ike_half_open_source", "too many half-open IKE SAs of one source")    \
+	X(HALF_OPEN_TIMEOUT, "ike_half_open_timeout", "IKE SA not authenticated in time")          \
+	X(NO_REPLY_AMPLIFY, "ike_no_reply_amplify", "reply withheld: larger than the request")     \
+	X(INIT_CONFLICT, "ike_init_conflict", "other IKE_SA_INIT with the SPI of a half-open one") \
+	/* windows */                                                                              \
+	X(MESSAGE_ID_AHEAD, "ike_message_id_ahead", "request beyond the window of 1")              \
+	X(MESSAGE_ID_OLD, "ike_message_id_old", "request older than the last one")                 \
+	X(REPEAT_DIFFERS, "ike_repeat_differs", "other request with the last one's message id")    \
+	X(RESPONSE_EXCHANGE, "ike_response_exchange", "response of another exchange type")         \
+	/* protection */                                                                           \
+	X(NO_KEYS, "ike_no_keys", "protected message before keys exist")                           \
+	X(NOT_PROTECTED, "ike_not_protected", "message outside the IKE SA's protection")           \
+	X(DECRYPT, "ike_decrypt", "integrity check failed")                                        \
+	X(CRYPTO, "ike_crypto", "crypto library failed")                                           \
+	X(IV_EXHAUSTED, "ike_iv_exhausted", "no unused IV left")                                   \
+	/* fragments */                                                                            \
+	X(FRAGMENT_BAD, "ike_fragment_bad", "fragment number out of range")                        \
+	X(FRAGMENT_NOT_AGREED, "ike_fragment_not_agreed", "fragment without agreement")            \
+	X(FRAGMENT_REPEATED, "ike_fragment_repeated", "fragment received again")                   \
+	X(FRAGMENT_TOTAL, "ike_fragment_total", "fragment of an older, coarser split")             \
+	X(FRAGMENT_LIMIT, "ike_fragment_limit", "too many fragments or bytes")                     \
+	X(REASSEMBLED, "ike_reassembled", "message put together from fragments")                   \
+	X(FRAGMENTED, "ike_fragmented", "message sent in fragments")                               \
+	/* state table and rules */                                                                \
+	X(WRONG_STATE, "ike_wrong_state", "exchange not allowed in this state")                    \
+	X(RULES, "ike_rules", "payload missing, doubled or out of place")                          \
+	X(CRITICAL_PAYLOAD, "ike_critical_payload", "unknown payload marked critical")             \
+	/* IKE_SA_INIT */                                                                          \
+	X(NO_PROPOSAL, "ike_no_proposal", "no proposal of the IKE SA fits")                        \
+	X(INVALID_KE, "ike_invalid_ke", "KE payload of another group")                             \
+	X(BAD_KE, "ike_bad_ke", "KE payload's value is not valid")                                 \
+	X(BAD_NONCE, "ike_bad_nonce", "nonce shorter than 16 or longer than 256 bytes")            \
+	X(INIT_REFUSED, "ike_init_refused", "peer refused IKE_SA_INIT")                            \
+	X(INIT_LOOP, "ike_init_loop", "IKE_SA_INIT was retried too often")                         \
+	X(PROPOSAL_ALTERED, "ike_proposal_altered", "peer chose what was not offered")             \
+	/* waiting */                                                                              \
+	X(JOB_QUEUE_FULL, "ike_job_queue_full", "crypto helpers have no room")                     \
+	X(JOB_TIMEOUT, "ike_job_timeout", "crypto helper did not answer in time")                  \
+	X(ADDRESS_TIMEOUT, "ike_address_timeout", "address source did not answer in time")         \
+	X(AAA_TIMEOUT, "ike_aaa_timeout", "AAA server did not answer in time")                     \
+	X(INSTALL_TIMEOUT, "ike_install_timeout", "data plane did not install the SA in time")     \
+	X(LATE_RESULT, "ike_late_result", "result for an exchange that has gone")                  \
+	/* life and end */                                                                         \
+	X(ESTABLISHED, "ike_established", "IKE SA established")                                    \
+	X(PEER_DEAD, "ike_peer_dead", "peer does not answer")                                      \
+	X(PEER_SYNTAX, "ike_peer_syntax", "peer answered INVALID_SYNTAX")                          \
+	X(DELETED_BY_PEER, "ike_deleted_by_peer", "DELETE received")                               \
+	X(DELETED, "ike_deleted", "DELETE answered by the peer")                                   \
+	X(CLOSED, "ike_closed", "closed by the operator or at shutdown")                           \
+	X(HARD_LIFETIME, "ike_hard_lifetime", "hard lifetime over")                                \
+	X(REPLACED, "ike_replaced", "replaced by a younger IKE SA")                                \
+	X(PROBE_SENT, "ike_probe_sent", "liveness probe sent")                                     \
+	/* authentication */                                                                       \
+	X(AUTH_PAYLOADS, "ike_auth_payloads", "IKE_AUTH without a payload that it needs")          \
+	X(BAD_ID, "ike_bad_id", "identity malformed or longer than supported")                     \
+	X(NO_PEER, "ike_no_peer", "no connection fits the peer's identity and method")             \
+	X(NO_PSK, "ike_no_psk", "no pre-shared key for the peer")                                  \
+	X(BAD_PSK, "ike_bad_psk", "pre-shared key does not match")                                 \
+	X(NO_CERT, "ike_no_cert", "peer sent no certificate")                                      \
+	X(CERT_UNTRUSTED, "ike_cert_untrusted", "peer's certificate chain is not trusted")         \
+	X(CERT_EXPIRED, "ike_cert_expired", "peer's certificate is not valid at this time")        \
+	X(CERT_NAME, "ike_cert_name", "peer's certificate does not hold its identity")             \
+	X(CERT_INVALID, "ike_cert_invalid", "peer's certificate is unusable")                      \
+	X(BAD_SIGNATURE, "ike_bad_signature", "peer's signature does not verify")                  \
+	X(NO_OWN_CERT, "ike_no_own_cert", "no certificate of ours to present")                     \
+	X(OWN_AUTH, "ike_own_auth", "own AUTH could not be made")                                  \
+	X(AAA_REJECTED, "ike_aaa_rejected", "AAA server refused the peer")                         \
+	X(MAX_SESSIONS, "ike_max_sessions", "too many sessions of this identity")                  \
+	X(SESSIONS_FULL, "ike_sessions_full", "too many sessions on this headend")                 \
+	X(KEPT, "ike_kept", "an older session of this identity is kept")                           \
+	X(AUTH_REFUSED, "ike_auth_refused", "peer refused IKE_AUTH")                               \
+	X(INITIAL_CONTACT, "ike_initial_contact", "older session ended by INITIAL_CONTACT")        \
+	/* addresses */                                                                            \
+	X(CP_REQUIRED, "ike_cp_required", "peer asked for no address, which it must")              \
+	X(POOL_EXHAUSTED, "ike_pool_exhausted", "no address is free in the connection's pools")    \
+	X(ADDRESS_FAILED, "ike_address_failed", "address source failed")                           \
+	X(NO_ADDRESS, "ike_no_address", "peer assigned no address")                                \
+	/* child SAs */                                                                            \
+	X(TS, "ike_ts", "no traffic selector in common")                                           \
+	X(TS_POOL, "ike_ts_pool", "selector claims an address of a pool")                          \
+	X(TS_REKEY, "ike_ts_rekey", "rekeying would leave out selectors in use")                   \
+	X(ROUTE_TAKEN, "ike_route_taken", "destination belongs to another session")                \
+	X(ROUTE_LIMIT, "ike_route_limit", "too many destinations for one session")                 \
+	X(NO_ESP_PROPOSAL, "ike_no_esp_proposal", "no proposal of the child SA fits")              \
+	X(CHILD_INVALID_KE, "ike_child_invalid_ke", "KE payload of another group for a child SA")  \
+	X(SPI_EXHAUSTED, "ike_spi_exhausted", "no inbound SPI is free")                            \
+	X(SA_REFUSED, "ike_sa_refused", "data plane refused the SA")                               \
+	X(CHILD_UNKNOWN, "ike_child_unknown", "child SA to be rekeyed does not exist")             \
+	X(CHILD_LIMIT, "ike_child_limit", "too many child SAs in one session")                     \
+	X(REKEY_COLLISION, "ike_rekey_collision", "collides with an exchange of ours")             \
+	X(REKEY_RATE, "ike_rekey_rate", "too many rekeyings in a short time")                      \
+	X(REKEY_REFUSED, "ike_rekey_refused", "peer refused CREATE_CHILD_SA")                      \
+	X(CHILD_REFUSED, "ike_child_refused", "peer refused the child SA of IKE_AUTH")             \
+	X(CHILD_CREATED, "ike_child_created", "child SA created")                                  \
+	X(CHILD_REKEYED, "ike_child_rekeyed", "child SA rekeyed")                                  \
+	X(IKE_REKEYED, "ike_ike_rekeyed", "IKE SA rekeyed")                                        \
+	X(CHILD_HARD_LIMIT, "ike_child_hard_limit", "child SA ended at its hard limit")            \
+	X(CHILD_DELETED, "ike_child_deleted", "child SA deleted")                                  \
+	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
+	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
+	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
+	X(IGNORED_NOTIFY, "ike_ignored_notify", "unprotected error notify ignored")
+
+enum ike_reason {
+#define X(id, name, text) IKE_REASON_##id,
+	IKE_REASONS(X)
+#undef X
+		IKE_REASON_COUNT
+};
+
+// "ike_bad_length", ...; NULL past the last.
+const char *ike_reason_name(enum ike_reason r);
+// "header length differs from the datagram's", ...
+const char *ike_reason_text(enum ike_reason r);

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Sessions: their tables, owners, leases, routes and end.
+#include "controlplane/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+LOG_SUBSYSTEM("session");
+
+// ---- tables ----------------------------------------------------------------------------------
+
+// Closes the gaps once they are most of the array: amortised O(1) per session that goes.
+static void order_compact(struct ike_engine *e)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < e->order_len; i++) {
+		if (!e->order[i])
+			continue;
+		e->order[n] = e->order[i];
+		e->order[n]->order = n;
+		n++;
+	}
+	e->order_len = n;
+	e->order_gone = 0;
+}
+
+static bool order_append(struct ike_engine *e, struct ike_session *s)
+{
+	if (e->order_len == e->order_cap) {
+		size_t cap = e->order_cap ? e->order_cap * 2 : 64;
+		struct ike_session **grown = realloc(e->order, cap * sizeof(*grown));
+		if (!grown)
+			return false;
+		e->order = grown;
+		e->order_cap = cap;
+	}
+	s->order = e->order_len;
+	e->order[e->order_len++] = s;
+	return true;
+}
+
+static void order_remove(struct ike_engine *e, struct ike_session *s)
+{
+	e->order[s->order] = NULL;
+	e->order_gone++;
+	if (e->order_gone * 2 > e->order_len)
+		order_compact(e);
+}
+
+static uint64_t id_hash(const struct ike_engine *e, uint64_t id)
+{
+	return siphash(e->hash_key, &id, sizeof(id));
+}
+
+struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id)
+{
+	struct htab_node *n = htab_first(&e->sessions_by_id, id_hash(e, id));
+	for (; n; n = htab_next(n)) {
+		struct ike_session *s = container_of(n, struct ike_session, by_id);
+		if (s->id == id)
+			return s;
+	}
+	return NULL;
+}
+
+struct ike_session *ike_session_of_owner(
+	struct ike_engine *e, struct view id_body, struct ike_session *after)
+{
+	struct htab_node *n = after ? htab_next(&after->by_identity)
+				    : htab_first(&e->sessions_by_identity,
+					      siphash(e->hash_key, id_body.p, id_body.len));
+	for (; n; n = htab_next(n)) {
+		struct ike_session *s = container_of(n, struct ike_session, by_identity);
+		if (view_eq(secret_view(&s->identity), id_body))
+			return s;
+	}
+	return NULL;
+}
+
+static bool holds(const struct ike_session *s, const struct ip_addr *addr)
+{
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (ip_eq(&s->leases[i].addr, addr))
+			return true;
+	return false;
+}
+
+struct ike_session *ike_session_holder(
+	struct ike_engine *e, struct view id_body, const struct ip_addr *addr)
+{
+	struct ike_session *s = NULL;
+	while ((s = ike_session_of_owner(e, id_body, s)))
+		if (holds(s, addr))
+			return s;
+	return NULL;
+}
+
+// ---- life ------------------------------------------------------------------------------------
+
+struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connection *conn)
+{
+	struct ike_engine *e = sa->engine;
+	struct ike_session *s = calloc(1, sizeof(*s));
+	if (!s || !order_append(e, s)) {
+		free(s);
+		return NULL;
+	}
+	s->engine = e;
+	s->id = ++e->next_session;
+	s->conn = conn;
+	s->sa = sa;
+	s->tunnel = TUNNEL_NONE;
+	s->anonymous = true;
+	LIST_INIT(&s->children);
+	LIST_INIT(&s->routes);
+	htab_insert(&e->sessions_by_id, &s->by_id, id_hash(e, s->id));
+	e->session_count++;
+	sa->session = s;
+	return s;
+}
+
+int ike_session_identify(struct ike_session *s, struct view id_body, bool anonymous)
+{
+	struct ike_engine *e = s->engine;
+	char text[IKE_ID_TEXT_MAX];
+	char *copy = strdup(ike_id_text(id_body, text));
+	if (!copy || secret_copy(&s->identity, id_body.p, id_body.len) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	free(s->identity_text);
+	s->identity_text = copy;
+	s->anonymous = anonymous;
+	if (!anonymous) {
+		htab_insert(&e->sessions_by_identity, &s->by_identity,
+			siphash(e->hash_key, id_body.p, id_body.len));
+		s->in_identity_table = true;
+	}
+	return 0;
+}
+
+void ike_session_established(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	char peer[EP_TEXT_MAX], addr[IP_TEXT_MAX];
+	s->established_ns = e->now_ns;
+	if (e->p.aaa.account && !s->accounted) {
+		e->p.aaa.account(e->p.aaa.ctx, s->id, true);
+		s->accounted = true;
+	}
+	log_notice("%llu: %s from %s established on \"%s\", address %s, worker %u",
+		(unsigned long long)s->id, s->identity_text ? s->identity_text : "",
+		endpoint_text(&s->sa->remote, peer), s->conn->name,
+		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
+}
+
+// Its children go one by one, so that each SA comes back with its counters; the tunnel follows.
+static void release_traffic(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	struct ike_child *c;
+	struct ike_route *r;
+	while ((c = LIST_FIRST(&s->children)))
+		ike_child_drop(c);
+	while ((r = LIST_FIRST(&s->routes))) {
+		e->p.sink->route_del(e->p.sink->ctx, s->tunnel, &r->dst);
+		LIST_REMOVE(r, link);
+		free(r);
+	}
+	s->route_count = 0;
+	if (s->tunnel != TUNNEL_NONE)
+		e->p.sink->tunnel_del(e->p.sink->ctx, s->tunnel);
+	s->tunnel = TUNNEL_NONE;
+}
+
+static void session_free(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	wheel_cancel(&e->wheel, &s->end);
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
+	if (s->in_identity_table)
+		htab_remove(&e->sessions_by_identity, &s->by_identity);
+	htab_remove(&e->sessions_by_id, &s->by_id);
+	order_remove(e, s);
+	e->session_count--;
+	secret_fini(&s->identity);
+	free(s->identity_text);
+	free(s->user);
+	free(s);
+}
+
+void ike_session_close(struct ike_session *s, enum ike_reason why)
+{
+	struct ike_engine *e = s->engine;
+	release_traffic(s);
+	if (s->accounted)
+		e->p.aaa.account(e->p.aaa.ctx, s->id, false);
+	if (s->established_ns)
+		log_notice("%llu: ended: %s", (unsigned long long)s->id, ike_reason_text(why));
+	if (s->sa && s->sa->session == s)
+		s->sa->session = NULL;
+	session_free(s);
+}
+
+void ike_session_sa_gone(struct ike_session *s, struct ike_sa *sa, enum ike_reason why)
+{
+	if (s->sa == sa)
+		ike_session_close(s, why);
+}
+
+void ike_sessions_fini(struct ike_engine *e)
+{
+	size_t cursor = 0;
+	struct htab_node *n, *next;
+	for (size_t i = e->order_len; i-- > 0;)
+		if (i < e->order_len && e->order[i])
+			ike_session_close(e->order[i], IKE_REASON_CLOSED);
+	free(e->order);
+	e->order = NULL;
+	e->order_len = e->order_cap = e->order_gone = 0;
+	// What the sink has not returned yet.
+	for (n = htab_walk(&e->children_by_spi, &cursor, NULL); n; n = next) {
+		next = htab_walk(&e->children_by_spi, &cursor, n);
+		htab_remove(&e->children_by_spi, n);
+		free(container_of(n, struct ike_child, by_spi));
+		e->child_count--;
+	}
+}
+
+void ike_session_moved(struct ike_session *s)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	struct tunnel_path path = ike_path(s->sa);
+	if (s->tunnel != TUNNEL_NONE)
+		sink->tunnel_move(sink->ctx, s->tunnel, &path);
+}
+
+void ike_session_move(struct ike_session *s, struct ike_sa *to)
+{
+	struct ike_sa *from = s->sa;
+	s->sa = to;
+	to->session = s;
+	from->session = NULL;
+}
+
+// ---- ends by time ----------------------------------------------------------------------------
+
+static void end_now(struct ike_session *s)
+{
+	s->closing = true;
+	(void)ikev2_delete_ike_sa(s->sa); // -EALREADY: it is under way
+}
+
+static void end_fire(struct wheel_timer *t, void *arg)
+{
+	struct ike_session *s = arg;
+	if (s->child_count == 0 && !s->closing)
+		ike_refused(s->engine, s->sa, &s->sa->remote, IKE_REASON_CHILDLESS);
+	end_now(s);
+}
+
+void ike_session_end(struct ike_session *s, uint32_t delay_s)
+{
+	struct ike_engine *e = s->engine;
+	if (delay_s == 0) {
+		end_now(s);
+		return;
+	}
+	s->closing = true;
+	wheel_set(&e->wheel, &s->end, e->now_ns + delay_s * NS_PER_S, end_fire, s);
+}
+
+void ike_session_watch(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	if (s->closing)
+		return;
+	if (s->child_count > 0 || s->conn->childless)
+		wheel_cancel(&e->wheel, &s->end);
+	else
+		wheel_set(&e->wheel, &s->end, e->now_ns + IKE_CHILDLESS_S * NS_PER_S, end_fire, s);
+}
+
+// ---- routes ----------------------------------------------------------------------------------
+
+static struct ike_route *route_find(const struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link)
+		if (r->dst.bits == dst->bits && ip_eq(&r->dst.addr, &dst->addr))
+			return r;
+	return NULL;
+}
+
+static void route_forget(struct ike_session *s, struct ike_route *r)
+{
+	LIST_REMOVE(r, link);
+	s->route_count--;
+	free(r);
+}
+
+// Which older session of the same owner has it, by a lease that this one shares.
+static struct ike_session *route_holder(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_session *o = NULL;
+	if (s->anonymous || dst->bits != ip_bits(dst->addr.family) || !holds(s, &dst->addr))
+		return NULL;
+	while ((o = ike_session_of_owner(s->engine, secret_view(&s->identity), o)))
+		if (o->id < s->id && route_find(o, dst))
+			return o;
+	return NULL;
+}
+
+// An adopted address goes from the older tunnel to the younger one at once. Without success the
+// older one has it back.
+static int route_take(struct ike_session *s, struct ike_session *from, const struct ip_prefix *dst)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	sink->route_del(sink->ctx, from->tunnel, dst);
+	int rc = sink->route_add(sink->ctx, s->tunnel, dst);
+	if (rc < 0 && sink->route_add(sink->ctx, from->tunnel, dst) == 0)
+		return rc;
+	route_forget(from, route_find(from, dst));
+	return rc;
+}
+
+enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	struct ike_route *r = route_find(s, dst);
+	if (r) {
+		r->users++;
+		return IKE_REASON_NONE;
+	}
+	if (s->route_count >= IKE_ROUTES_MAX)
+		return IKE_REASON_ROUTE_LIMIT;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return IKE_REASON_NO_MEMORY;
+	struct ike_session *from = route_holder(s, dst);
+	int rc = from ? route_take(s, from, dst) : sink->route_add(sink->ctx, s->tunnel, dst);
+	if (rc < 0) {
+		free(r);
+		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
+	}
+	r->dst = *dst;
+	r->users = 1;
+	LIST_INSERT_HEAD(&s->routes, r, link);
+	s->route_count++;
+	return IKE_REASON_NONE;
+}
+
+void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	struct ike_route *r = route_find(s, dst);
+	if (!r || --r->users > 0)
+		return;
+	sink->route_del(sink->ctx, s->tunnel, dst);
+	route_forget(s, r);
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Sessions, their children, leases and routes, and who a peer is. Private to the control plane;
+// control thread only.
+#pragma once
+
+#include "controlplane/engine.h"
+
+#define IKE_LEASES_MAX      4
+#define IKE_CHILDREN_MAX    IKE_CHILDREN_SHOWN // of one session, those being replaced not counted
+#define IKE_ROUTES_MAX      64                 // of one session
+#define IKE_CHILDLESS_S     30                 // a session without a child SA ends
+#define IKE_REAUTH_GRACE_S  10 // an IKE SA that was re-authenticated is deleted by us after that
+#define IKE_REKEYED_GRACE_S 60 // a rekeyed IKE SA that the peer does not delete
+#define IKE_REKEY_BURST     64 // CREATE_CHILD_SA requests of one session in IKE_REKEY_WINDOW_S
+#define IKE_REKEY_WINDOW_S  10
+
+enum ike_child_state {
+	IKE_CHILD_NEW,        // not yet part of its session
+	IKE_CHILD_INSTALLING, // inbound SA asked for
+	IKE_CHILD_READY,      // inbound installed; outbound installed but not switched to
+	IKE_CHILD_ACTIVE,     // outbound in use
+	IKE_CHILD_REKEYED,    // a younger one has replaced it
+	IKE_CHILD_DELETING,   // our DELETE is queued or under way
+	IKE_CHILD_GONE,       // the sink has still to return its SAs
+};
+
+struct ike_child {
+	LIST_ENTRY(ike_child) link; // of its session
+	struct htab_node by_spi;    // our inbound SPI
+	struct ike_engine *engine;
+	struct ike_session *session; // NULL once GONE
+	const struct cfg_child *conf;
+	enum ike_child_state state;
+	uint32_t spi_in, spi_out;
+	uint32_t tunnel;
+	bool spi_held;          // reserved, not yet installed
+	bool switch_at_install; // outbound is used as soon as inbound can receive
+	bool joined;            // in its session's list
+	bool rekeying;          // our CREATE_CHILD_SA for it is queued or under way
+	uint8_t installed;      // bit per enum sa_dir: the sink has it
+	uint8_t routes_held;    // of its own prefixes
+	uint64_t counted_bytes[2], counted_packets[2]; // what its session has already added up
+	uint64_t session_id;                           // stays when the session has gone
+	struct suite suite;
+	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
+	uint8_t ts_local_count, ts_remote_count;
+	struct ike_child *replaced; // the one that this one rekeys, until switched
+	uint64_t installed_ns;
+	struct wheel_timer hard; // hard lifetime
+};
+LIST_HEAD(ike_children, ike_child);
+
+// A destination that the data plane gives to the session's tunnel.
+struct ike_route {
+	LIST_ENTRY(ike_route) link;
+	struct ip_prefix dst;
+	uint32_t users; // leases and children
+};
+
+struct ike_session {
+	struct htab_node by_id;
+	struct htab_node by_identity; // by the owner; not for anonymous peers
+	bool in_identity_table;
+	size_t order; // index in the engine's order of ids
+	uint64_t id;  // ascending, never reused
+	struct ike_engine *engine;
+	const struct cfg_connection *conn;
+	struct ike_sa *sa; // the current one
+	struct secret
+		identity; // ID payload body (type, 3 reserved, data); empty until proven or claimed
+	char *identity_text;
+	char *user;     // or NULL
+	bool anonymous; // the identity is a mere claim (wildcard PSK)
+	struct lease leases[IKE_LEASES_MAX];
+	uint8_t lease_count;
+	bool lease_routes;                       // they lead to the tunnel
+	bool leases_active;                      // renewed once the first child SA was installed
+	struct ip_addr assigned[IKE_LEASES_MAX]; // as initiator: by the peer
+	uint8_t assigned_count;
+	uint32_t tunnel; // TUNNEL_NONE until the first child
+	uint16_t worker;
+	struct ike_children children;
+	uint16_t child_count;
+	LIST_HEAD(, ike_route) routes;
+	uint16_t route_count;
+	uint64_t established_ns;
+	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
+	uint64_t rekey_window_ns;                              // start of the present window
+	uint16_t rekey_count;                                  // requests in it
+	bool closing;                                          // its DELETE is queued or under way
+	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
+	bool accounted;
+	struct wheel_timer end; // childless, or re-authenticated elsewhere
+};
+
+// ---- identities (identity.c) -----------------------------------------------------------------
+
+#define IKE_ID_BODY_MAX (4 + WIRE_ID_MAX)
+
+// An ID payload body, by value.
+struct ike_id {
+	uint8_t body[IKE_ID_BODY_MAX];
+	size_t len;
+};
+
+static inline struct view ike_id_view(const struct ike_id *id)
+{
+	return (struct view){id->body, id->len};
+}
+
+// The configured text of an identity (FQDN, mail address, IP address, DN). 0 or -EINVAL.
+MUST_USE int ike_id_from_text(const char *text, struct ike_id *out);
+// For people; the name of a DN is spelled out. Returns buf.
+#define IKE_ID_TEXT_MAX 600
+const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX]);
+// How well a pattern of the configuration ("*", "*.example", exact) fits: 0 not at all, 1 any,
+// 2 suffix or prefix, 3 exactly this one.
+int ike_id_fit(const char *pattern, struct view body);
+
+// The PSK for a peer: bound to this very ID, else by address, else the wildcard. *bound: the first
+// kind, which proves the identity. NULL: none. body may be empty (initiator: not yet known).
+const struct cfg_psk *ike_psk_find(
+	const struct cfg *cfg, struct view body, const struct ip_addr *peer, bool *bound);
+
+// ---- connections (connection.c) --------------------------------------------------------------
+
+struct ike_match {
+	const struct endpoint *remote;
+	const struct view *remote_id; // ID payload bodies; NULL: not known
+	const struct view *local_id;
+	const struct suite *suite; // of the IKE SA; NULL: any
+	int auth;                  // enum cfg_auth of the peer, or -1
+};
+const struct cfg_connection *ike_connection_match(const struct cfg *cfg, const struct ike_match *m);
+
+// ---- sessions (session.c) --------------------------------------------------------------------
+
+// A session of this IKE SA, with an id, in no table of identities yet; sa->session is set. NULL: no
+// memory.
+struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connection *conn);
+// Keeps a copy; with anonymous false the session is found by its owner from now on. 0 or -ENOMEM.
+MUST_USE int ike_session_identify(struct ike_session *s, struct view id_body, bool anonymous);
+// Counts as established from now on; starts accounting.
+void ike_session_established(struct ike_session *s);
+// Called when an IKE SA goes: ends the session if it was the current one.
+void ike_session_sa_gone(struct ike_session *s, struct ike_sa *sa, enum ike_reason why);
+// Ends it with a DELETE to the peer after delay_s seconds (0: now).
+void ike_session_end(struct ike_session *s, uint32_t delay_s);
+// Everything of it is given back, as at the end of a session; the IKE SA stays.
+void ike_session_close(struct ike_session *s, enum ike_reason why);
+// For ike_engine_free(): all sessions and the children whose SAs have not come back.
+void ike_sessions_fini(struct ike_engine *e);
+// The current IKE SA is replaced by its successor; children stay.
+void ike_session_move(struct ike_session *s, struct ike_sa *to);
+// The peer's outer address or port has changed (s->sa has it): the tunnel follows.
+void ike_session_moved(struct ike_session *s);
+// A childless session is ended after a while; a child stops that.
+void ike_session_watch(struct ike_session *s);
+struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id);
+
+// Walk the sessions of an owner; begin with NULL.
+struct ike_session *ike_session_of_owner(
+	struct ike_engine *e, struct view id_body, struct ike_session *after);
+// The owner's session that holds the address, or NULL.
+struct ike_session *ike_session_holder(
+	struct ike_engine *e, struct view id_body, const struct ip_addr *addr);
+
+// A route for the session's tunnel, counted. Taken over from a session of the same owner if that
+// one has it by a lease. IKE_REASON_NONE or why not.
+MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
+void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
+
+// ---- children (child.c, child_negotiate.c) -----------------------------------------------------
+
+// What the peer's messages say about a child SA; parsed and checked for syntax only.
+struct ike_child_terms {
+	struct wire_proposals sa;
+	struct wire_ts ts_i, ts_r;
+	struct view nonce_i, nonce_r;
+	struct view shared; // PFS; else empty
+};
+
+// From x->in. IKE_REASON_NONE or IKE_REASON_MALFORMED.
+MUST_USE enum ike_reason ike_child_terms_parse(
+	const struct ike_message *m, struct ike_child_terms *out);
+
+// What is decided about a child before anything is reserved.
+struct ike_child_plan {
+	const struct cfg_child *conf;
+	struct wire_choice choice;
+	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
+	uint8_t ts_local_count, ts_remote_count;
+};
+
+// The peer's side as the policy has it: leases, remote_ts, or the outer address.
+struct ike_peer_side {
+	const struct lease *leases;
+	uint8_t lease_count;
+	const struct ip_addr *outer;
+};
+
+// Responder: the first child of the connection that the offer fits, or only that one. notify gets
+// the refusal's notify. IKE_REASON_NONE or the reason. pfs: WIRE_PFS_IGNORE in IKE_AUTH, else the
+// child's own; ke_group as in wire_sa_policy.
+struct ike_child_ask {
+	const struct cfg *cfg;
+	const struct cfg_connection *conn;
+	const struct cfg_child *only; // rekeying; else NULL
+	struct ike_peer_side peer;
+	bool in_auth;
+	uint16_t ke_group;
+};
+MUST_USE enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
+	const struct ike_child_terms *terms, struct ike_child_plan *plan, uint16_t *notify);
+struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_auth, uint16_t group);
+// Initiator: our side of the offer. The peer's selectors are any where a lease is still to come.
+void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
+	struct wire_ts *local, struct wire_ts *remote);
+// False if a selector of the peer lies in one of our pools.
+bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n);
+
+// The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
+MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
+	struct ip_prefix out[static IKE_ROUTES_MAX], uint8_t *count);
+
+// As initiator: a session whose address the peer assigned offers that address as its own side.
+void ike_session_own_side(const struct ike_session *s, struct wire_ts *local);
+// Every selector of the answer lies within one that was offered.
+bool ike_selectors_within(const struct wire_ts *answer, const struct wire_ts *offer);
+// The selectors of a plan from the response's TSi (ours) and TSr (the peer's).
+void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_terms *t);
+
+// A child with an inbound SPI of the session's worker. NULL and *why.
+struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
+// Sets what was agreed on.
+void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint32_t spi_out);
+// Keys, both SAs, routes. i_am_initiator: of the exchange that made it. On failure the caller drops
+// the child. IKE_REASON_NONE or why not.
+MUST_USE enum ike_reason ike_child_install(
+	struct ike_child *c, const struct ike_child_terms *t, bool i_am_initiator);
+// Part of its session from now on. replaced may be NULL.
+void ike_child_join(struct ike_child *c, struct ike_child *replaced);
+// Outbound traffic takes it from now on; what it replaced is REKEYED.
+void ike_child_switch(struct ike_child *c);
+// Gives everything back: SPI, SAs, routes; freed at once or when the sink has returned its SAs.
+void ike_child_drop(struct ike_child *c);
+// The session's child by either SPI (host order), or NULL; those that are GONE are not found.
+struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
+struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
+// Present counters of both directions, zero where the sink has none.
+void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// Children that carry traffic or will: not replaced, not being deleted.
+uint16_t ike_children_live(const struct ike_session *s);
+struct tunnel_path ike_path(const struct ike_sa *sa);
+
+// ---- CP (ikev2/cp.c) ---------------------------------------------------------------------------
+
+struct ike_cp_state {
+	bool asked; // the peer sent a request that we answer
+	bool want_v4, want_v6;
+	struct ip_addr hint_v4, hint_v6; // family 0: any
+	uint16_t asked_types;            // bit per attribute type below 16
+};
+
+// What of a CP request concerns us; wire_cp of type REQUEST.
+void ike_cp_read(const struct wire_cp *cp, struct ike_cp_state *out);
+// The next pool of this family at or behind *index; NULL: no more. *index is behind it then.
+const struct cfg_pool *ike_cp_pool(
+	const struct cfg_connection *conn, uint8_t family, size_t *index);
+// Appends the CP reply.
+void ike_cp_reply(struct wire_builder *b, const struct ike_cp_state *cp,
+	const struct cfg_connection *conn, const struct lease *leases, uint8_t count);

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Sessions as the outside sees them: the walk in order of ids, and what may be asked of each.
+#include "controlplane/session.h"
+
+#include <errno.h>
+
+static enum ike_session_state state_of(const struct ike_session *s)
+{
+	const struct ike_sa *sa = s->sa;
+	if (s->closing || sa->state == IKE_SA_DELETING)
+		return IKE_SESSION_DELETING;
+	if (!s->established_ns)
+		return IKE_SESSION_CONNECTING;
+	if ((sa->out_progress && sa->out_progress->type == IKEV2_EXCHANGE_CREATE_CHILD_SA) ||
+		(sa->in_progress && sa->in_progress->type == IKEV2_EXCHANGE_CREATE_CHILD_SA))
+		return IKE_SESSION_REKEYING;
+	return IKE_SESSION_ESTABLISHED;
+}
+
+static void show_child(const struct ike_child *c, struct ike_child_info *out)
+{
+	*out = (struct ike_child_info){
+		.name = c->conf->name,
+		.spi_in = c->spi_in,
+		.spi_out = c->spi_out,
+		.esp = c->suite,
+		.ts_local = c->ts_local,
+		.ts_remote = c->ts_remote,
+		.ts_local_count = c->ts_local_count,
+		.ts_remote_count = c->ts_remote_count,
+		.installed_ns = c->installed_ns,
+	};
+	ike_child_counters(c, &out->in, &out->out);
+}
+
+static void show_traffic(const struct ike_session *s, struct ike_session_info *out)
+{
+	const struct ike_child *c;
+	out->bytes_in = s->bytes_in;
+	out->bytes_out = s->bytes_out;
+	out->packets_in = s->packets_in;
+	out->packets_out = s->packets_out;
+	LIST_FOREACH (c, &s->children, link) {
+		struct ike_child_info info;
+		show_child(c, &info);
+		out->bytes_in += info.in.bytes - c->counted_bytes[SA_IN];
+		out->bytes_out += info.out.bytes - c->counted_bytes[SA_OUT];
+		out->packets_in += info.in.packets - c->counted_packets[SA_IN];
+		out->packets_out += info.out.packets - c->counted_packets[SA_OUT];
+		if (out->child_count < IKE_CHILDREN_SHOWN)
+			out->children[out->child_count++] = info;
+	}
+}
+
+static void show(const struct ike_session *s, struct ike_session_info *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->id = s->id;
+	out->connection = s->conn->name;
+	out->ike_version = 2;
+	out->state = state_of(s);
+	out->remote_id = s->identity_text ? s->identity_text : "";
+	out->user = s->user ? s->user : "";
+	out->local = s->sa->local;
+	out->remote = s->sa->remote;
+	out->nat = s->sa->nat_local || s->sa->nat_remote;
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		out->inner[out->inner_count++] = s->leases[i].addr;
+	for (uint8_t i = 0; i < s->assigned_count && out->inner_count < IKE_LEASES_MAX; i++)
+		out->inner[out->inner_count++] = s->assigned[i];
+	out->worker = s->worker;
+	out->established_ns = s->established_ns;
+	out->spi_i = s->sa->spi_i;
+	out->spi_r = s->sa->spi_r;
+	out->ike = s->sa->suite;
+	show_traffic(s, out);
+}
+
+// The first slot whose session may have an id above after: ids ascend, gaps are skipped.
+static size_t first_above(const struct ike_engine *e, uint64_t after)
+{
+	size_t lo = 0, hi = e->order_len;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2, k = mid;
+		while (k < hi && !e->order[k])
+			k++;
+		if (k == hi)
+			hi = mid;
+		else if (e->order[k]->id > after)
+			hi = mid;
+		else
+			lo = k + 1;
+	}
+	return lo;
+}
+
+bool ike_session_next(struct ike_engine *e, uint64_t after, struct ike_session_info *out)
+{
+	struct ike_session *s = after ? ike_session_by_id(e, after) : NULL;
+	size_t i = s ? s->order + 1 : first_above(e, after);
+	while (i < e->order_len && !e->order[i])
+		i++;
+	if (i >= e->order_len)
+		return false;
+	show(e->order[i], out);
+	return true;
+}
+
+bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info *out)
+{
+	struct ike_session *s = ike_session_by_id(e, id);
+	if (s)
+		show(s, out);
+	return s != NULL;
+}
+
+// ---- what may be asked -----------------------------------------------------------------------
+
+static bool has_address(const struct ike_session *s, const struct ip_addr *a)
+{
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (ip_eq(&s->leases[i].addr, a))
+			return true;
+	return ip_eq(&s->sa->remote.addr, a);
+}
+
+static bool has_name(const struct ike_session *s, const char *name)
+{
+	return (s->user && strcmp(s->user, name) == 0) ||
+	       (s->identity_text && strcmp(s->identity_text, name) == 0);
+}
+
+static bool clear_matches(const struct ike_session *s, enum ike_clear what, uint64_t id,
+	const char *user, const struct ip_addr *address)
+{
+	switch (what) {
+	case IKE_CLEAR_ALL:
+		return true;
+	case IKE_CLEAR_ID:
+		return s->id == id;
+	case IKE_CLEAR_USER:
+		return user && has_name(s, user);
+	case IKE_CLEAR_ADDRESS:
+		return address && has_address(s, address);
+	}
+	return false;
+}
+
+size_t ike_clear(struct ike_engine *e, enum ike_clear what, uint64_t id, const char *user,
+	const struct ip_addr *address)
+{
+	size_t n = 0;
+	ike_enter(e);
+	// A session may end at once, and others close up then: from the end nothing is missed.
+	for (size_t i = e->order_len; i-- > 0;) {
+		struct ike_session *s = i < e->order_len ? e->order[i] : NULL;
+		if (!s || !clear_matches(s, what, id, user, address))
+			continue;
+		ike_session_end(s, 0);
+		n++;
+	}
+	ike_leave(e);
+	return n;
+}
+
+int ike_rekey_ike(struct ike_engine *e, uint64_t session)
+{
+	ike_enter(e);
+	struct ike_session *s = ike_session_by_id(e, session);
+	int rc = s ? ikev2_rekey_ike(s->sa) : -ENOENT;
+	ike_leave(e);
+	return rc;
+}
+
+static struct ike_child *find_child(struct ike_engine *e, uint64_t session, uint32_t spi)
+{
+	struct ike_child *c = ike_child_by_spi_in(e, spi);
+	return c && c->joined && c->session && c->session->id == session ? c : NULL;
+}
+
+int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child)
+{
+	ike_enter(e);
+	struct ike_child *c = find_child(e, session, child);
+	int rc = c ? ikev2_rekey_child(c->session->sa, c) : -ENOENT;
+	ike_leave(e);
+	return rc;
+}
+
+int ike_delete_child(struct ike_engine *e, uint64_t session, uint32_t child)
+{
+	ike_enter(e);
+	struct ike_child *c = find_child(e, session, child);
+	int rc = c ? ikev2_delete_child(c->session->sa, c) : -ENOENT;
+	ike_leave(e);
+	return rc == -EALREADY ? -EBUSY : rc;
+}
+
+static const struct cfg_child *child_named(const struct ike_session *s, const char *name)
+{
+	for (size_t i = 0; i < s->conn->child_count; i++)
+		if (strcmp(s->conn->children[i].name, name) == 0)
+			return &s->conn->children[i];
+	return NULL;
+}
+
+int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name)
+{
+	ike_enter(e);
+	struct ike_session *s = ike_session_by_id(e, session);
+	const struct cfg_child *conf = s ? child_named(s, child_name) : NULL;
+	int rc = conf ? ikev2_add_child(s->sa, conf) : -ENOENT;
+	ike_leave(e);
+	return rc;
+}
+
+int ike_delete_session(struct ike_engine *e, uint64_t session)
+{
+	ike_enter(e);
+	struct ike_session *s = ike_session_by_id(e, session);
+	if (s)
+		ike_session_end(s, 0);
+	ike_leave(e);
+	return s ? 0 : -ENOENT;
+}
+
+int ike_probe(struct ike_engine *e, uint64_t session)
+{
+	ike_enter(e);
+	struct ike_session *s = ike_session_by_id(e, session);
+	int rc = s ? ikev2_probe(s->sa) : -ENOENT;
+	ike_leave(e);
+	return rc == -EALREADY ? -EBUSY : rc;
+}

@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The bench: clock, wire, jobs and machines.
+#include "tests/engine/bench.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BENCH_SEED_DEFAULT 20260101
+#define STEP_MAX_NS        (50 * NS_PER_MS) // of one look at the condition
+
+struct bench_job {
+	STAILQ_ENTRY(bench_job) link;
+	struct ike_job *job;
+	uint64_t due_ns;
+};
+
+// ---- clock and randomness ----
+
+static uint64_t now_ns(void *ctx)
+{
+	return ((struct bench *)ctx)->now_ns;
+}
+
+static time_t wall_s(void *ctx)
+{
+	return time(NULL); // certificates are made at run time
+}
+
+// splitmix64
+static uint64_t draw(struct bench *b)
+{
+	uint64_t z = b->random += 0x9e3779b97f4a7c15ull;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+static void fill(void *ctx, void *buf, size_t len)
+{
+	uint8_t *p = buf;
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)(draw(ctx) >> 32);
+}
+
+static bool chance(struct bench *b, unsigned percent)
+{
+	return percent && draw(b) % 100 < percent;
+}
+
+struct bench *bench_new_seeded(uint64_t seed)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	assert_non_null(b);
+	b->seed = b->random = seed;
+	b->now_ns = 1000 * NS_PER_S;
+	b->clock = (struct clock_source){now_ns, wall_s, b};
+	b->random_source = (struct random_source){fill, b};
+	STAILQ_INIT(&b->packets);
+	b->last = calloc(1, sizeof(*b->last));
+	assert_non_null(b->last);
+	return b;
+}
+
+struct bench *bench_new(void)
+{
+	const char *text = getenv("BENCH_SEED");
+	log_set_level(getenv("BENCH_LOG") ? LOG_DEBUG : LOG_ERROR);
+	return bench_new_seeded(text ? strtoull(text, NULL, 0) : BENCH_SEED_DEFAULT);
+}
+
+uint64_t bench_now_ms(const struct bench *b)
+{
+	return b->now_ns / NS_PER_MS;
+}
+
+// ---- the wire ----
+
+struct endpoint bench_at(const char *addr, uint16_t port)
+{
+	struct endpoint ep = {.port = port};
+	assert_int_equal(ip_parse(addr, &ep.addr), 0);
+	return ep;
+}
+
+struct ike_header bench_header(const struct bench_packet *p)
+{
+	struct ike_header h = {0};
+	if (wire_header_parse((struct view){p->bytes, p->len}, &h) != WIRE_OK)
+		return h;
+	return h;
+}
+
+struct bench_node *bench_node_at(struct bench *b, const struct ip_addr *addr)
+{
+	for (unsigned i = 0; i < b->node_count; i++)
+		if (ip_eq(&b->nodes[i]->addr, addr))
+			return b->nodes[i];
+	return NULL;
+}
+
+void bench_filter_add(struct bench *b, bench_filter fn, void *arg)
+{
+	assert_true(b->filter_count < 8);
+	b->filters[b->filter_count].fn = fn;
+	b->filters[b->filter_count++].arg = arg;
+}
+
+void bench_filters_clear(struct bench *b)
+{
+	b->filter_count = 0;
+}
+
+void bench_lossy(struct bench *b, unsigned loss, unsigned repeat, unsigned reorder)
+{
+	b->loss = loss;
+	b->repeat = repeat;
+	b->reorder = reorder;
+}
+
+void bench_nat_add(struct bench *b, const char *inside, const char *outside)
+{
+	struct bench_nat *n = &b->nats[b->nat_count++];
+	assert_true(b->nat_count <= 4);
+	n->inside = bench_at(inside, 0).addr;
+	n->outside = bench_at(outside, 0).addr;
+	n->next_port = (uint16_t)(20000 + 1000 * b->nat_count);
+}
+
+void bench_nat_forget(struct bench *b)
+{
+	for (unsigned i = 0; i < b->nat_count; i++)
+		b->nats[i].port_count = 0;
+}
+
+static void nat_out(struct bench_nat *n, struct bench_packet *p)
+{
+	unsigned i;
+	for (i = 0; i < n->port_count; i++)
+		if (n->ports[i][0] == p->from.port)
+			break;
+	if (i == n->port_count) {
+		assert_true(n->port_count++ < 16);
+		n->ports[i][0] = p->from.port;
+		n->ports[i][1] = n->next_port++;
+	}
+	p->from = (struct endpoint){n->outside, n->ports[i][1]};
+}
+
+// False: no mapping.
+static bool nat_in(struct bench_nat *n, struct bench_packet *p)
+{
+	for (unsigned i = 0; i < n->port_count; i++)
+		if (n->ports[i][1] == p->to.port) {
+			p->to = (struct endpoint){n->inside, n->ports[i][0]};
+			return true;
+		}
+	return false;
+}
+
+static bool nat(struct bench *b, struct bench_packet *p)
+{
+	for (unsigned i = 0; i < b->nat_count; i++) {
+		if (ip_eq(&p->from.addr, &b->nats[i].inside))
+			nat_out(&b->nats[i], p);
+		if (ip_eq(&p->to.addr, &b->nats[i].outside) && !nat_in(&b->nats[i], p))
+			return false;
+	}
+	return true;
+}
+
+static void enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_ns)
+{
+	// Only as much as the packet holds: benches with many SAs keep many of them.
+	struct bench_packet *q = malloc(offsetof(struct bench_packet, bytes) + p->len + 1);
+	assert_non_null(q);
+	memcpy(q, p, offsetof(struct bench_packet, bytes) + p->len);
+	q->due_ns = due_ns;
+	STAILQ_INSERT_TAIL(&b->packets, q, link);
+}
+
+static void launch(struct bench *b, struct bench_packet *p)
+{
+	enum bench_fate fate = BENCH_PASS;
+	p->number = ++b->packet_count;
+	memcpy(b->last, p, offsetof(struct bench_packet, bytes) + p->len);
+	for (unsigned i = 0; i < b->filter_count && fate == BENCH_PASS; i++)
+		fate = b->filters[i].fn(b, p, b->filters[i].arg);
+	if (fate == BENCH_PASS && chance(b, b->loss))
+		fate = BENCH_DROP;
+	if (fate == BENCH_PASS && chance(b, b->repeat))
+		fate = BENCH_DOUBLE;
+	if (fate == BENCH_DROP || !nat(b, p))
+		return;
+	uint64_t due = b->now_ns + BENCH_LATENCY;
+	if (chance(b, b->reorder))
+		due += draw(b) % (300 * NS_PER_MS);
+	if (fate == BENCH_DELAY)
+		due += 2 * NS_PER_S;
+	enqueue(b, p, due);
+	if (fate == BENCH_DOUBLE)
+		enqueue(b, p, due + draw(b) % (20 * NS_PER_MS));
+}
+
+void bench_inject(struct bench *b, const struct endpoint *from, const struct endpoint *to,
+	const void *bytes, size_t len)
+{
+	struct bench_packet *p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	assert_true(len <= sizeof(p->bytes));
+	p->from = *from;
+	p->to = *to;
+	p->len = len;
+	if (len)
+		memcpy(p->bytes, bytes, len);
+	launch(b, p);
+	free(p);
+}
+
+static void transport_send(void *ctx, const struct ike_datagram *d)
+{
+	struct bench_node *n = ctx;
+	uint8_t exchange = d->bytes.len >= IKE_HEADER_LEN ? d->bytes.p[18] : 0;
+	bool response = d->bytes.len >= IKE_HEADER_LEN && (d->bytes.p[19] & IKE_FLAG_RESPONSE);
+	n->sent++;
+	n->sent_bytes += d->bytes.len;
+	assert_true(ip_eq(&d->local.addr, &n->addr));
+	if (response &&
+		(exchange == IKEV2_EXCHANGE_IKE_AUTH || exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA))
+		bench_sink_check_reply(&n->sink, &d->remote);
+	bench_inject(n->bench, &d->local, &d->remote, d->bytes.p, d->bytes.len);
+}
+
+static void arrive(struct bench *b, struct bench_packet *p)
+{
+	struct bench_node *n = bench_node_at(b, &p->to.addr);
+	if (n && n->engine && !n->deaf) {
+		struct ike_datagram d = {.local = p->to,
+			.remote = p->from,
+			.origin = n->origin,
+			.bytes = {p->bytes, p->len}};
+		// Exactly as long as it says, so that a sanitizer sees what reads past it.
+		uint8_t *copy = malloc(p->len ? p->len : 1);
+		assert_non_null(copy);
+		memcpy(copy, p->bytes, p->len);
+		d.bytes.p = copy;
+		ike_input(n->engine, &d);
+		free(copy);
+	}
+}
+
+// ---- jobs ----
+
+static int job_submit(void *ctx, struct ike_job *job)
+{
+	struct bench_node *n = ctx;
+	if (n->fail_jobs > 0 && n->fail_jobs--)
+		return -EAGAIN;
+	struct bench_job *j = calloc(1, sizeof(*j));
+	assert_non_null(j);
+	j->job = job;
+	j->due_ns = n->bench->now_ns + n->job_delay_ns;
+	STAILQ_INSERT_TAIL(&n->jobs, j, link);
+	return 0;
+}
+
+static bool job_finish(struct bench_node *n, bool force)
+{
+	struct bench_job *j = STAILQ_FIRST(&n->jobs);
+	if (!j || (!force && (n->hold_jobs || j->due_ns > n->bench->now_ns)))
+		return false;
+	STAILQ_REMOVE_HEAD(&n->jobs, link);
+	j->job->run(j->job);
+	n->jobs_run++;
+	ike_job_done(n->engine, j->job);
+	free(j);
+	return true;
+}
+
+// ---- machines ----
+
+static const char ports[] =
+	"ports = ( { name = \"outside\"; role = \"outside\"; device = \"net_null0\";"
+	" addresses = [ \"192.0.2.1/24\" ]; },"
+	" { name = \"inside\"; role = \"inside\"; device = \"net_null1\";"
+	" addresses = [ \"10.99.0.1/24\" ]; } );\n";
+
+static struct cfg *config_load(const char *text)
+{
+	char *all;
+	struct cfg *cfg = NULL;
+	const char *main_group = strstr(text, "main:") ? "" : BENCH_MAIN;
+	assert_true(asprintf(&all, "%s%s%s", main_group, ports, text) > 0);
+	if (cfg_load_text("bench", all, stderr, &cfg) < 0)
+		fail_msg("configuration refused:\n%s", all);
+	free(all);
+	return cfg;
+}
+
+static uint16_t pool_worker_of(void *ctx, const struct ip_addr *inner)
+{
+	struct bench_node *n = ctx;
+	return n->sink.sink.worker_of(n->sink.sink.ctx, inner);
+}
+
+void bench_start(struct bench_node *n)
+{
+	struct bench *b = n->bench;
+	struct pools_seams seams = {.clock = &b->clock,
+		.random = &b->random_source,
+		.workers = BENCH_WORKERS,
+		.worker_of = pool_worker_of,
+		.ctx = n};
+	bench_sink_init(&n->sink, n);
+	STAILQ_INIT(&n->jobs);
+	assert_int_equal(pools_new(n->cfg, &seams, &n->pools), 0);
+	pools_source(n->pools, &n->addresses);
+	struct ike_params p = {.cfg = n->cfg,
+		.credentials = n->credentials,
+		.clock = &b->clock,
+		.random = &b->random_source,
+		.transport = {n, transport_send},
+		.jobs = {n, job_submit},
+		.addresses = &n->addresses,
+		.sink = &n->sink.sink};
+	assert_int_equal(ike_engine_new(&p, &n->engine), 0);
+}
+
+struct bench_node *bench_add(
+	struct bench *b, const char *name, const char *addr, const char *config_text)
+{
+	struct bench_node *n = calloc(1, sizeof(*n));
+	assert_non_null(n);
+	assert_true(b->node_count < BENCH_NODES_MAX);
+	b->nodes[b->node_count++] = n;
+	n->bench = b;
+	n->name = name;
+	n->addr = bench_at(addr, 0).addr;
+	n->cfg = config_load(config_text);
+	assert_int_equal(ike_credentials_new(n->cfg, stderr, &n->credentials), 0);
+	bench_start(n);
+	return n;
+}
+
+static void node_stop(struct bench_node *n, bool check)
+{
+	if (!n->engine)
+		return;
+	while (job_finish(n, true))
+		continue;
+	ike_engine_free(n->engine);
+	n->engine = NULL;
+	bench_sink_fini(&n->sink, check);
+	struct pool_stats st;
+	for (size_t i = 0; check && pools_stats(n->pools, i, &st); i++)
+		if (st.in_use)
+			fail_msg("%s: pool %s: %llu leases were not given back", n->name, st.name,
+				(unsigned long long)st.in_use);
+	pools_free(n->pools);
+	n->pools = NULL;
+}
+
+void bench_kill(struct bench_node *n)
+{
+	node_stop(n, false);
+}
+
+void bench_free(struct bench *b)
+{
+	struct bench_packet *p;
+	for (unsigned i = 0; i < b->node_count; i++) {
+		struct bench_node *n = b->nodes[i];
+		node_stop(n, true);
+		ike_credentials_free(n->credentials);
+		cfg_free(n->cfg);
+		free(n);
+	}
+	while ((p = STAILQ_FIRST(&b->packets))) {
+		STAILQ_REMOVE_HEAD(&b->packets, link);
+		free(p);
+	}
+	free(b->last);
+	free(b);
+}
+
+uint64_t bench_connect_from(struct bench_node *from, struct bench_node *to, const char *connection,
+	uint16_t local_port, uint16_t remote_port)
+{
+	struct bench *b = from->bench;
+	struct endpoint local = {from->addr, local_port};
+	struct endpoint remote = {to->addr, remote_port};
+	for (unsigned i = 0; i < b->nat_count; i++)
+		if (ip_eq(&b->nats[i].inside, &to->addr))
+			remote.addr = b->nats[i].outside;
+	return ike_initiate(from->engine, connection, &from->origin, &local, &remote);
+}
+
+uint64_t bench_connect(struct bench_node *from, struct bench_node *to, const char *connection)
+{
+	return bench_connect_from(from, to, connection, IKE_PORT, IKE_PORT);
+}
+
+// ---- time ----
+
+static bool packet_due(struct bench *b)
+{
+	struct bench_packet *p;
+	STAILQ_FOREACH (p, &b->packets, link) {
+		if (p->due_ns <= b->now_ns)
+			break;
+	}
+	if (!p)
+		return false;
+	STAILQ_REMOVE(&b->packets, p, bench_packet, link);
+	arrive(b, p);
+	free(p);
+	return true;
+}
+
+// One thing that is due now; false: nothing is.
+static bool one_thing(struct bench *b)
+{
+	for (unsigned i = 0; i < b->node_count; i++) {
+		struct bench_node *n = b->nodes[i];
+		if (n->engine && (job_finish(n, false) || bench_sink_deliver(&n->sink)))
+			return true;
+	}
+	return packet_due(b);
+}
+
+static void tick(struct bench *b)
+{
+	for (unsigned i = 0; i < b->node_count; i++) {
+		struct bench_node *n = b->nodes[i];
+		if (!n->engine)
+			continue;
+		ike_tick(n->engine);
+		pools_tick(n->pools, b->now_ns);
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t next_thing(struct bench *b)
+{
+	uint64_t next = UINT64_MAX;
+	struct bench_packet *p;
+	STAILQ_FOREACH (p, &b->packets, link) {
+		next = earlier(next, p->due_ns);
+	}
+	for (unsigned i = 0; i < b->node_count; i++) {
+		struct bench_node *n = b->nodes[i];
+		if (!n->engine)
+			continue;
+		struct bench_job *j = STAILQ_FIRST(&n->jobs);
+		next = earlier(next, bench_sink_next(&n->sink));
+		next = earlier(next, ike_next_ns(n->engine));
+		if (j && !n->hold_jobs)
+			next = earlier(next, j->due_ns);
+	}
+	return next;
+}
+
+bool bench_run_until(struct bench *b, bench_condition done, void *arg, uint64_t max_ms)
+{
+	uint64_t end = b->now_ns + max_ms * NS_PER_MS;
+	for (;;) {
+		while (one_thing(b))
+			continue;
+		if (done && done(arg))
+			return true;
+		if (b->now_ns >= end)
+			return false;
+		uint64_t next = earlier(next_thing(b), b->now_ns + STEP_MAX_NS);
+		if (next <= b->now_ns)
+			next = b->now_ns + NS_PER_MS;
+		b->now_ns = earlier(next, end);
+		tick(b);
+	}
+}
+
+void bench_run(struct bench *b, uint64_t ms)
+{
+	(void)bench_run_until(b, NULL, NULL, ms);
+}
+
+// ---- looking ----
+
+bool bench_established(void *node)
+{
+	struct bench_node *n = node;
+	struct ike_session_info info;
+	return ike_session_next(n->engine, 0, &info) && info.state == IKE_SESSION_ESTABLISHED;
+}
+
+bool bench_empty(void *node)
+{
+	struct bench_node *n = node;
+	struct ike_status st;
+	ike_status(n->engine, &st);
+	return st.ike_sas == 0 && st.sessions == 0 && st.children == 0 &&
+	       LIST_EMPTY(&n->sink.sas) && LIST_EMPTY(&n->sink.tunnels);
+}
+
+bool bench_quiet(void *node)
+{
+	struct bench_node *n = node;
+	struct ike_sa *sa;
+	LIST_FOREACH (sa, &n->engine->all_sas, all) {
+		if (sa->out_progress || sa->in_progress || !TAILQ_EMPTY(&sa->tasks))
+			return false;
+	}
+	return STAILQ_EMPTY(&n->sink.events);
+}
+
+uint64_t bench_counter(const struct bench_node *n, const char *name)
+{
+	const char *have;
+	uint64_t value;
+	for (size_t i = 0; ike_counter(n->engine, i, &have, &value, NULL); i++)
+		if (strcmp(have, name) == 0)
+			return value;
+	fail_msg("no counter %s", name);
+	return 0;
+}
+
+void bench_expect_at(
+	const struct bench_node *n, const char *name, uint64_t value, const char *file, int line)
+{
+	const char *have;
+	uint64_t got = bench_counter(n, name), v;
+	if (got == value)
+		return;
+	for (size_t i = 0; ike_counter(n->engine, i, &have, &v, NULL); i++)
+		if (v)
+			print_error("  %s: %s = %llu\n", n->name, have, (unsigned long long)v);
+	fail_msg("%s:%d: %s: %s is %llu, not %llu (seed %llu)", file, line, n->name, name,
+		(unsigned long long)got, (unsigned long long)value,
+		(unsigned long long)n->bench->seed);
+}
+
+struct ike_session_info bench_session(struct bench_node *n)
+{
+	struct ike_session_info info;
+	if (!ike_session_next(n->engine, 0, &info))
+		fail_msg("%s has no session (seed %llu)", n->name,
+			(unsigned long long)n->bench->seed);
+	return info;
+}
+
+size_t bench_session_count(struct bench_node *n)
+{
+	struct ike_status st;
+	ike_status(n->engine, &st);
+	return st.sessions;
+}
+
+struct ike_sa *bench_sa_of(struct bench_node *n, uint64_t session)
+{
+	struct ike_session *s = ike_session_by_id(n->engine, session);
+	assert_non_null(s);
+	return s->sa;
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// A data plane that only records, and holds the engine to the contract of sa_msg.h.
+#include "tests/engine/bench.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct bench_sa *bench_sink_find(struct bench_sink *s, uint32_t child, enum sa_dir dir)
+{
+	struct bench_sa *sa;
+	LIST_FOREACH (sa, &s->sas, link) {
+		if (sa->spec.child == child && sa->spec.dir == dir)
+			return sa;
+	}
+	return NULL;
+}
+
+static struct bench_tunnel *tunnel_find(struct bench_sink *s, uint32_t id)
+{
+	struct bench_tunnel *t;
+	LIST_FOREACH (t, &s->tunnels, link) {
+		if (t->id == id)
+			return t;
+	}
+	return NULL;
+}
+
+static struct bench_spi *spi_find(struct bench_sink *s, uint32_t spi)
+{
+	struct bench_spi *p;
+	LIST_FOREACH (p, &s->spis, link) {
+		if (p->spi == spi)
+			return p;
+	}
+	return NULL;
+}
+
+static uint16_t worker_of(void *ctx, const struct ip_addr *inner)
+{
+	unsigned sum = 0;
+	for (size_t i = 0; i < sizeof(inner->bytes); i++)
+		sum += inner->bytes[i];
+	return (uint16_t)(sum % BENCH_WORKERS);
+}
+
+static int spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
+{
+	struct bench_sink *s = ctx;
+	assert_true(worker < BENCH_WORKERS);
+	if (s->fail_spi > 0 && s->fail_spi--)
+		return -ENOSPC;
+	struct bench_spi *p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	p->spi = 0x10000000u + ++s->next_spi * BENCH_WORKERS + worker;
+	p->worker = worker;
+	LIST_INSERT_HEAD(&s->spis, p, link);
+	*spi = p->spi;
+	return 0;
+}
+
+static void spi_drop(struct bench_spi *p)
+{
+	LIST_REMOVE(p, link);
+	free(p);
+}
+
+static void spi_release(void *ctx, uint32_t spi)
+{
+	struct bench_spi *p = spi_find(ctx, spi);
+	assert_non_null(p);
+	assert_false(p->added); // an installed one is freed with its SAs
+	spi_drop(p);
+}
+
+static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *tunnel)
+{
+	struct bench_sink *s = ctx;
+	struct bench_tunnel *t = calloc(1, sizeof(*t));
+	assert_non_null(t);
+	assert_true(spec->worker < BENCH_WORKERS);
+	t->id = ++s->next_tunnel;
+	t->spec = *spec;
+	LIST_INSERT_HEAD(&s->tunnels, t, link);
+	s->tunnel_count++;
+	*tunnel = t->id;
+	return 0;
+}
+
+void bench_sink_event(struct bench_sink *s, const struct sa_event *ev)
+{
+	struct bench_event *e = calloc(1, sizeof(*e));
+	assert_non_null(e);
+	e->ev = *ev;
+	e->due_ns = s->node->bench->now_ns;
+	if (ev->type == SA_EVENT_INSTALLED)
+		e->due_ns += s->hold_installs ? 3600 * NS_PER_S : s->install_delay_ns;
+	STAILQ_INSERT_TAIL(&s->events, e, link);
+}
+
+static void sa_return(struct bench_sink *s, struct bench_sa *sa)
+{
+	struct bench_tunnel *t = tunnel_find(s, sa->spec.tunnel);
+	struct sa_event ev = {.type = SA_EVENT_RETURNED,
+		.dir = sa->spec.dir,
+		.child = sa->spec.child,
+		.tunnel = sa->spec.tunnel,
+		.session = t ? t->spec.session : 0,
+		.counters = sa->counters};
+	bench_sink_event(s, &ev);
+	LIST_REMOVE(sa, link);
+	secret_wipe(&sa->spec, sizeof(sa->spec));
+	free(sa);
+	s->dels++;
+}
+
+static void sa_del(void *ctx, uint32_t child, enum sa_dir dir)
+{
+	struct bench_sink *s = ctx;
+	struct bench_sa *sa = bench_sink_find(s, child, dir);
+	assert_non_null(sa); // a delete without an add, or a second one
+	sa_return(s, sa);
+	struct bench_spi *p = spi_find(s, child);
+	if (p && !bench_sink_find(s, child, SA_IN) && !bench_sink_find(s, child, SA_OUT))
+		spi_drop(p);
+}
+
+static void tunnel_del(void *ctx, uint32_t tunnel)
+{
+	struct bench_sink *s = ctx;
+	struct bench_tunnel *t = tunnel_find(s, tunnel);
+	struct bench_sa *sa, *next;
+	assert_non_null(t);
+	for (sa = LIST_FIRST(&s->sas); sa; sa = next) {
+		next = LIST_NEXT(sa, link);
+		if (sa->spec.tunnel == tunnel)
+			sa_del(s, sa->spec.child, sa->spec.dir);
+	}
+	LIST_REMOVE(t, link);
+	free(t);
+	s->tunnel_count--;
+}
+
+static bool prefix_eq(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	return a->bits == b->bits && ip_eq(&a->addr, &b->addr);
+}
+
+static int route_add(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
+{
+	struct bench_sink *s = ctx;
+	struct bench_tunnel *t, *mine = tunnel_find(s, tunnel);
+	assert_non_null(mine);
+	if (s->fail_route > 0 && s->fail_route--)
+		return -ENOSPC;
+	LIST_FOREACH (t, &s->tunnels, link) {
+		for (unsigned i = 0; i < t->route_count; i++)
+			if (prefix_eq(&t->routes[i], dst)) {
+				assert_ptr_not_equal(t, mine); // the same one twice
+				return -EEXIST;
+			}
+	}
+	assert_true(mine->route_count < sizeof(mine->routes) / sizeof(mine->routes[0]));
+	mine->routes[mine->route_count++] = *dst;
+	return 0;
+}
+
+static void route_del(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
+{
+	struct bench_tunnel *t = tunnel_find(ctx, tunnel);
+	assert_non_null(t);
+	for (unsigned i = 0; i < t->route_count; i++)
+		if (prefix_eq(&t->routes[i], dst)) {
+			t->routes[i] = t->routes[--t->route_count];
+			return;
+		}
+	fail_msg("route_del of a route that is not there");
+}
+
+static void tunnel_move(void *ctx, uint32_t tunnel, const struct tunnel_path *path)
+{
+	struct bench_sink *s = ctx;
+	struct bench_tunnel *t = tunnel_find(s, tunnel);
+	assert_non_null(t);
+	t->spec.path = *path;
+	t->moves++;
+	s->moves++;
+}
+
+static void tunnel_pmtu(void *ctx, uint32_t tunnel, uint16_t outer_mtu)
+{
+	assert_non_null(tunnel_find(ctx, tunnel));
+}
+
+static int sa_add(void *ctx, const struct sa_spec *spec)
+{
+	struct bench_sink *s = ctx;
+	struct bench_tunnel *t = tunnel_find(s, spec->tunnel);
+	struct bench_spi *p = spi_find(s, spec->child);
+	assert_non_null(t);
+	assert_non_null(p); // never reserved, or released
+	assert_int_equal(p->worker, t->spec.worker);
+	assert_null(bench_sink_find(s, spec->child, spec->dir)); // twice
+	assert_true(spec->dir == SA_OUT || spec->spi == spec->child);
+	assert_true(spec->ts_local_count > 0 && spec->ts_remote_count > 0);
+	if (s->fail_add > 0 && s->fail_add--)
+		return -ENOSPC;
+	struct bench_sa *sa = calloc(1, sizeof(*sa));
+	assert_non_null(sa);
+	sa->spec = *spec;
+	LIST_INSERT_HEAD(&s->sas, sa, link);
+	p->added = true;
+	s->adds++;
+	if (spec->dir == SA_IN) {
+		struct sa_event ev = {.type = SA_EVENT_INSTALLED,
+			.dir = SA_IN,
+			.child = spec->child,
+			.tunnel = spec->tunnel,
+			.session = t->spec.session};
+		bench_sink_event(s, &ev);
+	}
+	return 0;
+}
+
+static void sa_switch(void *ctx, uint32_t child)
+{
+	struct bench_sink *s = ctx;
+	struct bench_sa *sa = bench_sink_find(s, child, SA_OUT);
+	assert_non_null(sa);
+	sa->switched = true;
+	sa->order = ++s->next_order;
+	s->switches++;
+}
+
+static bool sa_stats(void *ctx, uint32_t child, enum sa_dir dir, struct sa_counters *out)
+{
+	struct bench_sa *sa = bench_sink_find(ctx, child, dir);
+	if (sa)
+		*out = sa->counters;
+	return sa != NULL;
+}
+
+static bool congested(void *ctx)
+{
+	struct bench_sink *s = ctx;
+	return s->congested;
+}
+
+void bench_sink_init(struct bench_sink *s, struct bench_node *n)
+{
+	*s = (struct bench_sink){.node = n};
+	s->sink = (struct sa_sink){.ctx = s,
+		.workers = BENCH_WORKERS,
+		.worker_of = worker_of,
+		.spi_reserve = spi_reserve,
+		.spi_release = spi_release,
+		.tunnel_add = tunnel_add,
+		.tunnel_del = tunnel_del,
+		.route_add = route_add,
+		.route_del = route_del,
+		.tunnel_move = tunnel_move,
+		.tunnel_pmtu = tunnel_pmtu,
+		.sa_add = sa_add,
+		.sa_switch = sa_switch,
+		.sa_del = sa_del,
+		.sa_stats = sa_stats,
+		.congested = congested};
+	LIST_INIT(&s->sas);
+	LIST_INIT(&s->tunnels);
+	LIST_INIT(&s->spis);
+	STAILQ_INIT(&s->events);
+}
+
+void bench_sink_fini(struct bench_sink *s, bool check)
+{
+	struct bench_event *e;
+	struct bench_sa *sa;
+	struct bench_tunnel *t;
+	struct bench_spi *p;
+	if (check) {
+		assert_true(LIST_EMPTY(&s->sas));
+		assert_true(LIST_EMPTY(&s->tunnels));
+		assert_true(LIST_EMPTY(&s->spis));
+	}
+	while ((e = STAILQ_FIRST(&s->events))) {
+		STAILQ_REMOVE_HEAD(&s->events, link);
+		free(e);
+	}
+	while ((sa = LIST_FIRST(&s->sas))) {
+		LIST_REMOVE(sa, link);
+		free(sa);
+	}
+	while ((t = LIST_FIRST(&s->tunnels))) {
+		LIST_REMOVE(t, link);
+		free(t);
+	}
+	while ((p = LIST_FIRST(&s->spis)))
+		spi_drop(p);
+}
+
+uint64_t bench_sink_next(const struct bench_sink *s)
+{
+	const struct bench_event *e;
+	uint64_t next = UINT64_MAX;
+	STAILQ_FOREACH (e, &s->events, link) {
+		if (e->due_ns < next)
+			next = e->due_ns;
+	}
+	return next;
+}
+
+bool bench_sink_deliver(struct bench_sink *s)
+{
+	struct bench_event *e;
+	STAILQ_FOREACH (e, &s->events, link) {
+		if (e->due_ns <= s->node->bench->now_ns)
+			break;
+	}
+	if (!e)
+		return false;
+	STAILQ_REMOVE(&s->events, e, bench_event, link);
+	struct bench_sa *sa = bench_sink_find(s, e->ev.child, SA_IN);
+	if (e->ev.type == SA_EVENT_INSTALLED && sa)
+		sa->installed = true;
+	if (e->ev.type != SA_EVENT_INSTALLED || sa)
+		ike_sa_event(s->node->engine, &e->ev);
+	free(e);
+	return true;
+}
+
+void bench_sink_check_reply(struct bench_sink *s, const struct endpoint *to)
+{
+	struct bench_sa *sa;
+	if (s->node->bench->allow_reply_before_install)
+		return;
+	LIST_FOREACH (sa, &s->sas, link) {
+		struct bench_tunnel *t = tunnel_find(s, sa->spec.tunnel);
+		if (sa->spec.dir == SA_IN && !sa->installed && t &&
+			ip_eq(&t->spec.path.remote.addr, &to->addr))
+			fail_msg("%s: a reply left before the inbound SA %08x could receive",
+				s->node->name, sa->spec.spi);
+	}
+}
+
+// ---- inner packets ----
+
+static bool matches(const struct selector *ts, uint8_t n, const struct ip_addr *a)
+{
+	for (uint8_t i = 0; i < n; i++)
+		if (ip_range_contains(&ts[i].range, a))
+			return true;
+	return false;
+}
+
+static bool same_keys(const struct sa_spec *a, const struct sa_spec *b)
+{
+	return a->encr.id == b->encr.id && a->encr.key_bits == b->encr.key_bits &&
+	       a->integ == b->integ && a->esn == b->esn && a->encr_key_len == b->encr_key_len &&
+	       a->integ_key_len == b->integ_key_len && a->encr_key_len > 0 &&
+	       memcmp(a->encr_key, b->encr_key, a->encr_key_len) == 0 &&
+	       memcmp(a->integ_key, b->integ_key, a->integ_key_len) == 0;
+}
+
+bool bench_traffic(struct bench_node *a, struct bench_node *b, const char *src, const char *dst)
+{
+	struct ip_addr from, to;
+	struct bench_sa *sa, *out = NULL, *in = NULL;
+	assert_int_equal(ip_parse(src, &from), 0);
+	assert_int_equal(ip_parse(dst, &to), 0);
+	LIST_FOREACH (sa, &a->sink.sas, link) {
+		if (sa->spec.dir == SA_OUT && sa->switched && (!out || sa->order > out->order) &&
+			matches(sa->spec.ts_local, sa->spec.ts_local_count, &from) &&
+			matches(sa->spec.ts_remote, sa->spec.ts_remote_count, &to))
+			out = sa;
+	}
+	if (!out)
+		return false;
+	LIST_FOREACH (sa, &b->sink.sas, link) {
+		if (sa->spec.dir == SA_IN && sa->spec.spi == out->spec.spi && sa->installed &&
+			same_keys(&sa->spec, &out->spec))
+			in = sa;
+	}
+	if (!in || !matches(in->spec.ts_remote, in->spec.ts_remote_count, &from) ||
+		!matches(in->spec.ts_local, in->spec.ts_local_count, &to))
+		return false;
+	out->counters.packets++;
+	in->counters.packets++;
+	in->counters.last_used_ns = a->bench->now_ns;
+	if (!in->used) {
+		struct bench_tunnel *t = tunnel_find(&b->sink, in->spec.tunnel);
+		struct sa_event ev = {.type = SA_EVENT_FIRST_IN,
+			.dir = SA_IN,
+			.child = in->spec.child,
+			.tunnel = in->spec.tunnel,
+			.session = t->spec.session};
+		in->used = true;
+		bench_sink_event(&b->sink, &ev);
+	}
+	return true;
+}
