@@ -23,6 +23,7 @@ static X509_NAME *name_of(struct view der)
 		return NULL;
 	const uint8_t *p = der.p;
 	X509_NAME *name = d2i_X509_NAME(NULL, &p, (long)der.len);
+	ERR_clear_error();
 	if (name && p != der.p + der.len) {
 		X509_NAME_free(name);
 		name = NULL;
@@ -41,6 +42,7 @@ bool ike_dn_text(struct view der, char buf[static IKE_DN_TEXT_MAX])
 	buf[len > 0 ? len : 0] = '\0';
 	BIO_free(bio);
 	X509_NAME_free(name);
+	ERR_clear_error();
 	return len > 0;
 }
 
@@ -107,7 +109,11 @@ static bool rdn_add(X509_NAME *name, const char **text, int set)
 	while (len && type[len - 1] == ' ')
 		len--;
 	type[len] = '\0';
-	const char *field = strcasecmp(type, "E") == 0 ? "emailAddress" : type;
+	// The library knows "CN", people also write "cn".
+	if (OBJ_txt2nid(type) == NID_undef)
+		for (size_t i = 0; i < len; i++)
+			type[i] = (char)toupper((unsigned char)type[i]);
+	const char *field = strcmp(type, "E") == 0 ? "emailAddress" : type;
 	*text = strchr(p, '=') + 1;
 	return rdn_value(text, &value) && X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
 						  bytes, (int)value.len, -1, set) == 1;
@@ -188,6 +194,7 @@ bool crypto_cert_has_id(X509 *cert, uint8_t id_type, struct view id_data)
 		return same;
 	}
 	GENERAL_NAMES *sans = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	ERR_clear_error();
 	bool found = false;
 	for (int i = 0; !found && i < sk_GENERAL_NAME_num(sans); i++)
 		found = san_equal(sk_GENERAL_NAME_value(sans, i), id_type, id_data);
