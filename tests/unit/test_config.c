@@ -427,15 +427,17 @@ static void secret_files_and_relative_paths(void **state)
 	char want[512];
 	int rc;
 	write_file(s, "s", "a secret that stands in a file\n", 0604);
-	write_file(s, "cert.pem", "", 0600);
+	write_file(s, "cert.pem", "", 0644);
 	write_file(s, "main.conf",
 		"ports = ( { name = \"o\"; role = \"outside\"; device = \"net_tap0\"; } ); connections = ( );\n"
 		"credentials: { certificates = ( { cert = \"cert.pem\"; key = \"cert.pem\"; } );\n"
 		"psk = ( { id = \"a\"; secret_file = \"s\"; } ); };\n",
 		0600);
 	char *got = messages(s->path, &rc, &c);
-	snprintf(want, sizeof(want), "%s:3: warning: secret_file: \"%s/s\" is open to all users\n",
-		s->path, s->dir);
+	snprintf(want, sizeof(want),
+		"%s:2: warning: key: \"%s/cert.pem\" is open to all users\n"
+		"%s:3: warning: secret_file: \"%s/s\" is open to all users\n",
+		s->path, s->dir, s->path, s->dir);
 	assert_string_equal(got, want);
 	assert_int_equal(rc, 0);
 	assert_int_equal(c->psks[0].secret.len, 30);

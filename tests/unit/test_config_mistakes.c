@@ -146,6 +146,11 @@ static void warnings_do_not_refuse(void **state)
 			"the hard limit ends the SA\n"},
 		{CONNECTION("responder_only = true; lifetime = { ike_rekey_s = 600; };") PORT(""),
 			"1: psk: \"*\" lets whoever knows the secret in under any name\n"},
+		{MAIN("workers = [ 1, 0 ]; cookie_threshold = 9; half_open_max = 8;")
+				PORT("") "connections = ( );",
+			"2: main.workers: lcore 0 polls without a pause, and is control_core\n"
+			"2: main.cookie_threshold: 9 is never reached, half_open_max is 8\n"},
+		{MAIN("workers = [ 0 ]; idle = \"sleep\";") PORT("") "connections = ( );", ""},
 		{P1 CONNECTION("pools = [ \"pool1\" ];") PORT(""),
 			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
 			"7: pools: not used, mode_config is empty\n"},
