@@ -345,6 +345,8 @@ static void request(struct ike_exchange *x)
 	}
 	if (x->type == IKEV2_EXCHANGE_IKE_SA_INIT)
 		remember_init(sa, s, true);
+	else if (x->type == IKEV2_EXCHANGE_IKE_AUTH)
+		ike_sa_state_set(sa, IKE_SA_AUTH_SENT);
 	ike_sent_free(sa->request);
 	sa->request = s;
 	sa->request_tries = 1;
