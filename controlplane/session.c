@@ -221,11 +221,14 @@ void ike_sessions_fini(struct ike_engine *e)
 	free(e->order);
 	e->order = NULL;
 	e->order_len = e->order_cap = e->order_gone = 0;
-	// What the sink has not returned yet.
+	// What the sink has not returned yet, or what was being negotiated.
 	for (n = htab_walk(&e->children_by_spi, &cursor, NULL); n; n = next) {
+		struct ike_child *c = container_of(n, struct ike_child, by_spi);
 		next = htab_walk(&e->children_by_spi, &cursor, n);
+		if (c->spi_held)
+			e->p.sink->spi_release(e->p.sink->ctx, c->spi_in);
 		htab_remove(&e->children_by_spi, n);
-		free(container_of(n, struct ike_child, by_spi));
+		free(c);
 		e->child_count--;
 	}
 }

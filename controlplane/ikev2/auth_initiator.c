@@ -124,6 +124,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 		set_offer(a, sa);
 		put_child(x, c->spi_in);
 	}
+	ike_next_state(x, IKE_SA_AUTH_SENT);
 	return IKE_DONE;
 }
 
