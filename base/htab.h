@@ -43,4 +43,6 @@ struct htab_node *htab_walk(const struct htab *t, size_t *cursor, struct htab_no
 
 uint64_t siphash(const uint8_t key[static 16], const void *bytes, size_t len);
 
+#ifndef container_of // DPDK has the same
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#endif

@@ -423,7 +423,7 @@ static int load_stream(const char *path, FILE *in, FILE *errors, struct cfg **ou
 		free(dir);
 		return e == ENOMEM ? -ENOMEM : -EINVAL;
 	}
-	struct loader l = {.diags.name = path, .dir = dir};
+	struct loader l = {.diags = {.name = path, .dir = dir}, .dir = dir};
 	int rc = load(&l, text, errors, out);
 	secret_wipe(text, cap);
 	free(text);

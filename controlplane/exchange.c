@@ -318,7 +318,8 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 	sa->request_tries++;
 	ike_count(e, IKE_REASON_RETRANSMITTED);
 	ike_sent_send(e, sa->request, &to);
-	uint64_t due = e->now_ns + (next < IKE_RETRANSMIT_MAX_NS ? next : IKE_RETRANSMIT_MAX_NS);
+	uint64_t longest = probe ? IKE_PROBE_PAUSE_NS : IKE_RETRANSMIT_MAX_NS;
+	uint64_t due = e->now_ns + (next < longest ? next : longest);
 	wheel_set(&e->wheel, &sa->retransmit, due < sa->give_up_ns ? due : sa->give_up_ns,
 		retransmit_due, sa);
 }

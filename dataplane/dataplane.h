@@ -65,6 +65,8 @@ enum dp_handoff {
 	DP_HANDOFF_ROAMING,
 	DP_HANDOFF_PREFIX,
 	DP_HANDOFF_FRAGMENT,
+	DP_HANDOFF_CLIENT, // decrypted here for another worker's client
+	DP_HANDOFF_TX,     // no transmit queue of its own on that port
 	DP_HANDOFF_CAUSES,
 };
 

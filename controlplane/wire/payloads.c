@@ -37,6 +37,16 @@ static bool id_length_fits(uint8_t type, size_t len)
 	}
 }
 
+// RFC 7296 3.5, of FQDN and mail addresses: "The string MUST NOT contain any terminators (e.g.,
+// NULL, CR, etc.)."
+static bool has_control(struct view v)
+{
+	for (size_t i = 0; i < v.len; i++)
+		if (v.p[i] < ' ' || v.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 enum wire_error wire_id_parse(struct view body, struct wire_id *out)
 {
 	struct rd r = rd_view(body);
@@ -45,6 +55,8 @@ enum wire_error wire_id_parse(struct view body, struct wire_id *out)
 		return WIRE_MALFORMED_ID;
 	id.data = rd_rest(&r);
 	if (!id_length_fits(id.type, id.data.len))
+		return WIRE_MALFORMED_ID;
+	if ((id.type == IKEV2_ID_FQDN || id.type == IKEV2_ID_RFC822_ADDR) && has_control(id.data))
 		return WIRE_MALFORMED_ID;
 	*out = id;
 	return WIRE_OK;

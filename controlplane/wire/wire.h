@@ -283,6 +283,7 @@ MUST_USE enum wire_error wire_ke_parse(struct view body, struct wire_ke *out);
 MUST_USE enum wire_error wire_nonce_parse(struct view body, struct view *out);
 
 // RFC 7296 3.5. Addresses have their length; ID_NULL (RFC 7619) none; others 1 to WIRE_ID_MAX.
+// Names and mail addresses hold no control characters.
 struct wire_id {
 	uint8_t type; // enum ikev2_id_type
 	struct view data;

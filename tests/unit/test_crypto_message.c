@@ -167,45 +167,57 @@ static void iv_never_repeats(void **state)
 	ike_keys_fini(&p.keys);
 }
 
-// A valid ICV over a pad length that says more than there is, and one that says all.
+// Gives message[0, len) a valid ICV, as the holder of the keys can; the length with it. Suites with
+// an integrity algorithm: with an AEAD that takes GCM's insides.
+static size_t icv_forged(const struct ike_crypt *c, uint8_t *message, size_t len)
+{
+	uint8_t full[IKE_PRF_MAX];
+	struct view covered = {message, len};
+	uint16_t prf = c->integ->id == INTEG_HMAC_SHA1_96        ? PRF_HMAC_SHA1
+		       : c->integ->id == INTEG_HMAC_SHA2_256_128 ? PRF_HMAC_SHA2_256
+		       : c->integ->id == INTEG_HMAC_SHA2_384_192 ? PRF_HMAC_SHA2_384
+								 : PRF_HMAC_SHA2_512;
+	assert_int_equal(ike_prf(prf, c->seal_integ, &covered, 1, full), 0);
+	memcpy(message + len, full, c->integ->icv_len);
+	return len + c->integ->icv_len;
+}
+
+// Nothing between IV and ICV, and a pad length that says all and one that says more than there is,
+// each under a valid ICV.
 static void padding(void **state)
 {
 	for (size_t s = 0; s < SUITES; s++) {
-		uint8_t message[MESSAGE], out[MESSAGE];
+		uint8_t message[MESSAGE] = {0}, *out = malloc(MESSAGE);
 		struct pair p;
-		size_t out_len;
+		size_t out_len, len;
 		pair_make(&p, &suites[s]);
-		// A whole block is sealed as plaintext, its last octet the pad length that is wanted.
-		// The message is then cut behind it, which leaves out the real padding, and gets an
-		// ICV of its own. With an AEAD that takes GCM's insides.
-		if (!p.i.integ) {
-			ike_keys_fini(&p.keys);
-			continue;
-		}
-		struct ike_crypt forger = p.i;
-		size_t block = p.i.encr->block > 1 ? p.i.encr->block : 16,
-		       iv = ike_seal_iv_len(&p.i);
-		for (int bad = 0; bad < 2; bad++) {
-			uint8_t body[32];
-			memset(body, 0, sizeof(body));
-			body[block - 1] = (uint8_t)(bad ? block : block - 1);
-			memcpy(message + HEADER + iv, body, block);
-			assert_int_equal(ike_seal(&forger, message, HEADER, block), 0);
-			size_t icv = p.i.integ->icv_len, end = HEADER + iv + block;
-			uint8_t full[IKE_PRF_MAX];
-			struct view covered = {message, end};
-			uint16_t prf =
-				p.i.integ->id == INTEG_HMAC_SHA1_96        ? PRF_HMAC_SHA1
-				: p.i.integ->id == INTEG_HMAC_SHA2_256_128 ? PRF_HMAC_SHA2_256
-				: p.i.integ->id == INTEG_HMAC_SHA2_384_192 ? PRF_HMAC_SHA2_384
-									   : PRF_HMAC_SHA2_512;
-			assert_int_equal(ike_prf(prf, p.i.seal_integ, &covered, 1, full), 0);
-			memcpy(message + end, full, icv);
-			assert_int_equal(ike_open(&p.r, (struct view){message, end + icv}, HEADER,
-						 out, &out_len),
+		size_t block = p.i.encr->block > 1 ? p.i.encr->block : 16;
+		size_t body = HEADER + ike_seal_iv_len(&p.i);
+		for (int bad = 0; p.i.integ && bad < 2; bad++) {
+			// A whole block is sealed as plaintext, its last octet the pad length that
+			// is wanted. Cut behind it, the message lacks the real padding.
+			memset(message + body, 0, block);
+			message[body + block - 1] = (uint8_t)(bad ? block : block - 1);
+			assert_int_equal(ike_seal(&p.i, message, HEADER, block), 0);
+			len = icv_forged(&p.i, message, body + block);
+			assert_int_equal(
+				ike_open(&p.r, (struct view){message, len}, HEADER, out, &out_len),
 				bad ? IKE_CRYPTO_BAD_PADDING : IKE_CRYPTO_OK);
 			assert_int_equal(out_len, 0);
 		}
+		if (p.i.integ) {
+			len = icv_forged(&p.i, message, body);
+			assert_int_equal(
+				ike_open(&p.r, (struct view){message, len}, HEADER, out, &out_len),
+				IKE_CRYPTO_SHORT);
+			// No whole number of blocks.
+			len = icv_forged(&p.i, message, body + block + 1);
+			if (p.i.encr->block > 1)
+				assert_int_equal(ike_open(&p.r, (struct view){message, len}, HEADER,
+							 out, &out_len),
+					IKE_CRYPTO_SHORT);
+		}
+		free(out);
 		ike_keys_fini(&p.keys);
 	}
 }

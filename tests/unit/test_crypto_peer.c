@@ -66,6 +66,8 @@ static int teardown(void **state)
 	return rmdir(pki.dir);
 }
 
+static long later_s; // the peer's clock against ours
+
 static enum ike_crypto_error verify_der(const struct ike_credentials *creds, struct view leaf,
 	const struct view *subs, size_t sub_count, uint8_t type, struct view id)
 {
@@ -74,7 +76,7 @@ static enum ike_crypto_error verify_der(const struct ike_credentials *creds, str
 		.intermediate_count = sub_count,
 		.id_type = type,
 		.id_data = id,
-		.wall_s = time(NULL)};
+		.wall_s = time(NULL) + later_s};
 	EVP_PKEY *key = (EVP_PKEY *)1;
 	enum ike_crypto_error e = ike_peer_verify(creds, &chain, &key);
 	assert_int_equal(key != NULL, e == IKE_CRYPTO_OK);
@@ -183,6 +185,42 @@ static void validity_and_usage(void **state)
 		assert_int_equal(verify(leaf, IKE_ID_FQDN, TEXT("client.example")), rows[i].want);
 		X509_free(leaf);
 	}
+}
+
+// The clock that counts is the one given.
+static void given_clock(void **state)
+{
+	struct test_cert c = {.cn = "client", .san = "DNS:client.example"};
+	struct view id = TEXT("client.example");
+	X509 *leaf = leaf_made(&c);
+	later_s = 2 * 86400;
+	assert_int_equal(verify(leaf, IKE_ID_FQDN, id), IKE_CRYPTO_CERT_EXPIRED);
+	later_s = -2 * 86400;
+	assert_int_equal(verify(leaf, IKE_ID_FQDN, id), IKE_CRYPTO_CERT_NOT_YET_VALID);
+	later_s = 0;
+	assert_int_equal(verify(leaf, IKE_ID_FQDN, id), IKE_CRYPTO_OK);
+	X509_free(leaf);
+}
+
+// A zero octet within a SAN that a careless CA signed: no identity, even where it is equal.
+static void zero_octet(void **state)
+{
+	static const uint8_t name[] = "client.example\0.evil.example";
+	struct test_cert c = {.cn = "client"};
+	X509 *leaf = leaf_made(&c);
+	GENERAL_NAMES *sans = GENERAL_NAMES_new();
+	GENERAL_NAME *san = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	assert_int_equal(ASN1_STRING_set(text, name, sizeof(name) - 1), 1);
+	GENERAL_NAME_set0_value(san, GEN_DNS, text);
+	sk_GENERAL_NAME_push(sans, san);
+	assert_int_equal(X509_add1_ext_i2d(leaf, NID_subject_alt_name, sans, 0, 0), 1);
+	assert_true(X509_sign(leaf, pki.sub_key, EVP_sha256()) > 0);
+	assert_int_equal(verify(leaf, IKE_ID_FQDN, (struct view){name, sizeof(name) - 1}),
+		IKE_CRYPTO_CERT_NAME);
+	assert_int_equal(verify(leaf, IKE_ID_FQDN, TEXT("client.example")), IKE_CRYPTO_CERT_NAME);
+	GENERAL_NAMES_free(sans);
+	X509_free(leaf);
 }
 
 static void trust(void **state)
@@ -389,6 +427,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(validity_and_usage),
+		cmocka_unit_test(given_clock),
+		cmocka_unit_test(zero_octet),
 		cmocka_unit_test(trust),
 		cmocka_unit_test(issuers),
 		cmocka_unit_test(path_length),

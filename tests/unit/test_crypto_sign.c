@@ -249,6 +249,17 @@ static void pss_parameters(void **state)
 		check(key, &sha1, pss_algor(NID_undef, NID_undef, -1, 0)), IKE_CRYPTO_AUTH_SHA1);
 	assert_int_equal(
 		check(key, &sha1, pss_algor(NID_sha1, NID_sha1, 20, 0)), IKE_CRYPTO_AUTH_SHA1);
+	// Another mask generation function, with the right parameters.
+	X509_ALGOR *mask = pss_algor(sha256, sha256, 32, 0);
+	RSA_PSS_PARAMS *inner =
+		ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), mask->parameter);
+	ASN1_STRING *packed = NULL;
+	ASN1_OBJECT_free(inner->maskGenAlgorithm->algorithm);
+	inner->maskGenAlgorithm->algorithm = OBJ_nid2obj(NID_commonName);
+	assert_non_null(ASN1_item_pack(inner, ASN1_ITEM_rptr(RSA_PSS_PARAMS), &packed));
+	X509_ALGOR_set0(mask, OBJ_nid2obj(NID_rsassaPss), V_ASN1_SEQUENCE, packed);
+	RSA_PSS_PARAMS_free(inner);
+	assert_int_equal(check(key, &good, mask), IKE_CRYPTO_AUTH_ALGORITHM);
 	// No parameters at all, and some of another type.
 	assert_int_equal(
 		check(key, &good, algor(NID_rsassaPss, V_ASN1_UNDEF)), IKE_CRYPTO_AUTH_ALGORITHM);
@@ -295,6 +306,14 @@ static void rfc7427_algorithms(void **state)
 			check(keys[rows[i].key], &o, algor(rows[i].nid, rows[i].parameter)),
 			rows[i].want);
 	}
+	// One byte more in the length octet's reach than the identifier has.
+	struct ike_auth_value v;
+	assert_int_equal(ike_sign(keys[KEY_ED25519], H_ALL, false, octets, &v), IKE_CRYPTO_OK);
+	memmove(v.bytes + 9, v.bytes + 8, v.len - 8u);
+	v.bytes[0]++;
+	assert_int_equal(
+		ike_verify(keys[KEY_ED25519], 14, (struct view){v.bytes, v.len + 1u}, octets, true),
+		IKE_CRYPTO_AUTH_ALGORITHM);
 	// A key that is for PSS alone.
 	struct own_signature pkcs1 = {.md = "SHA256", .padding = RSA_PKCS1_PADDING};
 	uint8_t auth[2048];

@@ -10,7 +10,7 @@ static void failed_read_consumes_nothing(void **state)
 	struct rd r = rd_of(bytes, sizeof(bytes));
 	uint32_t v32;
 	uint16_t v16;
-	uint8_t v8;
+	uint8_t v8 = 0;
 	(void)state;
 	assert_false(rd_u32(&r, &v32));
 	assert_int_equal(rd_left(&r), 3);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The command line's parts: words to request, request to reply, reply to tables.
+#pragma once
+
+#include "base/cursor.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+// Exit statuses.
+enum cli_status {
+	CLI_OK = 0,
+	CLI_REFUSED = 1,     // sallyportd answered with an error
+	CLI_USAGE = 2,       // no such command
+	CLI_UNREACHABLE = 3, // no answer from the management socket
+};
+
+#define CLI_WORDS_MAX 8
+
+// A command's words into the request to send, a new reference; NULL after a message on errors.
+json_t *cli_request(char *const *words, size_t count, FILE *errors);
+
+// All commands, one a line.
+void cli_help(FILE *out);
+
+// The words that may follow the first count words and begin with prefix: calls found for each.
+void cli_complete(char *const *words, size_t count, const char *prefix,
+	void (*found)(void *ctx, const char *word), void *ctx);
+
+// Send the request, wait for its reply (a new reference); NULL after a message on errors.
+json_t *cli_ask(const char *socket_path, const json_t *request, FILE *errors);
+
+// Print a reply as tables for people.
+void cli_print(const json_t *reply, FILE *out);
+
+// Run one command line's words and print the reply; json: print the object itself.
+enum cli_status cli_run(const char *socket_path, char *const *words, size_t count, bool json);
+
+// Split a line at blanks, in place, up to '#' or CLI_WORDS_MAX words; -1: too many.
+int cli_split(char *line, char *words[CLI_WORDS_MAX]);
+
+// Interactive prompt until end of file or "quit".
+enum cli_status cli_prompt(const char *socket_path, bool json);

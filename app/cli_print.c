@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Replies as aligned tables. Columns are a table too: heading, key, and how the value is shown.
+#include "app/cli.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CELL_MAX    160
+#define COLUMNS_MAX 14
+
+enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG };
+
+struct column {
+	const char *heading;
+	const char *key;
+	enum style style;
+};
+
+struct table {
+	const char *key;
+	struct column columns[COLUMNS_MAX];
+};
+
+static const struct table tables[] = {
+	{"sessions",
+		{{"ID", "id", NUMBER}, {"CONNECTION", "connection", TEXT}, {"STATE", "state", TEXT},
+			{"REMOTE ID", "remote_id", TEXT}, {"USER", "user", TEXT},
+			{"REMOTE", "remote_addr", TEXT}, {"PORT", "remote_port", NUMBER},
+			{"NAT", "nat", FLAG}, {"INNER", "inner_addrs", LIST},
+			{"W", "worker", NUMBER}, {"AGE", "established_s", SECONDS},
+			{"IN", "bytes_in", SIZE}, {"OUT", "bytes_out", SIZE}}},
+	{"sas", {{"SESSION", "session", NUMBER}, {"CHILD", "name", TEXT},
+			{"REMOTE", "remote_addr", TEXT}, {"SPI IN", "spi_in", TEXT},
+			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", TEXT}, {"W", "worker", NUMBER},
+			{"AGE", "installed_s", SECONDS}, {"PKTS IN", "packets_in", NUMBER},
+			{"PKTS OUT", "packets_out", NUMBER}, {"REPLAYED", "replayed", NUMBER},
+			{"BAD ICV", "auth_failed", NUMBER}, {"LOCAL", "ts_local", LIST},
+			{"REMOTE TS", "ts_remote", LIST}}},
+	{"pools", {{"POOL", "name", TEXT}, {"SIZE", "size", NUMBER}, {"FREE", "free", NUMBER},
+			  {"IN USE", "in_use", NUMBER}, {"LINGERING", "lingering", NUMBER},
+			  {"HIGH WATER", "high_water", NUMBER}, {"REFUSED", "exhausted", NUMBER}}},
+	{"ports", {{"PORT", "name", TEXT}, {"DRIVER", "driver", TEXT}, {"LINK", "link", FLAG},
+			  {"MBIT/S", "speed_mbps", NUMBER}, {"MAC", "mac", TEXT},
+			  {"MTU", "mtu", NUMBER}, {"QUEUES", "queues", NUMBER},
+			  {"RX PKTS", "rx_packets", NUMBER}, {"RX", "rx_bytes", SIZE},
+			  {"TX PKTS", "tx_packets", NUMBER}, {"TX", "tx_bytes", SIZE},
+			  {"MISSED", "missed", NUMBER}, {"ERRORS", "errors", NUMBER},
+			  {"NO MBUF", "no_mbuf", NUMBER}}},
+	{"workers", {{"WORKER", "id", NUMBER}, {"LCORE", "lcore", NUMBER},
+			    {"SOCKET", "socket", NUMBER}, {"POLLS", "polls", NUMBER},
+			    {"IDLE", "idle_polls", NUMBER}, {"RX PKTS", "rx_packets", NUMBER},
+			    {"TX PKTS", "tx_packets", NUMBER}, {"ESP IN", "esp_in_packets", NUMBER},
+			    {"ESP OUT", "esp_out_packets", NUMBER}, {"DROPS", "drops", NUMBER},
+			    {"PUNTS", "punts", NUMBER}, {"HANDED IN", "handoff_in", NUMBER},
+			    {"TUNNELS", "tunnels", NUMBER}, {"SAS", "sas", NUMBER}}},
+};
+
+// Identities are chosen by peers: nothing of theirs may move a terminal's cursor.
+static void put_text(char cell[CELL_MAX], const char *s)
+{
+	size_t n = 0;
+	for (; *s && n < CELL_MAX - 1; s++)
+		cell[n++] = (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s;
+	cell[n] = '\0';
+}
+
+static void put_size(char cell[CELL_MAX], json_int_t bytes)
+{
+	static const char units[] = "BKMGTPE";
+	double v = (double)bytes;
+	size_t unit = 0;
+	while (v >= 10000 && unit < sizeof(units) - 2) {
+		v /= 1024;
+		unit++;
+	}
+	snprintf(cell, CELL_MAX, "%.0f %c", v, units[unit]);
+}
+
+static void put_seconds(char cell[CELL_MAX], json_int_t s)
+{
+	if (s >= 86400)
+		snprintf(cell, CELL_MAX, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(cell, CELL_MAX, "%lldh%02lldm", s / 3600, s / 60 % 60);
+	else
+		snprintf(cell, CELL_MAX, "%lldm%02llds", s / 60, s % 60);
+}
+
+static void put_list(char cell[CELL_MAX], const json_t *list)
+{
+	char text[CELL_MAX] = "";
+	size_t i, n = 0;
+	json_t *item;
+	json_array_foreach(list, i, item)
+	{
+		int w = snprintf(
+			text + n, sizeof(text) - n, "%s%s", n ? "," : "", json_string_value(item));
+		if (w < 0 || (size_t)w >= sizeof(text) - n)
+			break;
+		n += (size_t)w;
+	}
+	put_text(cell, text);
+}
+
+static void put_cell(char cell[CELL_MAX], const json_t *value, enum style style)
+{
+	json_int_t n = json_integer_value(value);
+	const char *s = json_string_value(value);
+	switch (style) {
+	case TEXT:
+		put_text(cell, s && *s ? s : "-");
+		break;
+	case NUMBER:
+		snprintf(cell, CELL_MAX, "%" JSON_INTEGER_FORMAT, n);
+		break;
+	case SIZE:
+		put_size(cell, n);
+		break;
+	case SECONDS:
+		put_seconds(cell, n);
+		break;
+	case LIST:
+		put_list(cell, value);
+		break;
+	case FLAG:
+		snprintf(cell, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
+		break;
+	}
+}
+
+static size_t column_width(const struct column *c, const json_t *rows)
+{
+	char cell[CELL_MAX];
+	size_t i, width = strlen(c->heading);
+	json_t *row;
+	json_array_foreach(rows, i, row)
+	{
+		put_cell(cell, json_object_get(row, c->key), c->style);
+		if (strlen(cell) > width)
+			width = strlen(cell);
+	}
+	return width;
+}
+
+static void print_cell(FILE *out, const struct column *c, size_t width, const char *cell, bool last)
+{
+	bool right = c->style == NUMBER || c->style == SIZE || c->style == SECONDS;
+	if (right)
+		fprintf(out, "%*s", (int)width, cell);
+	else
+		fprintf(out, "%-*s", last ? 0 : (int)width, cell);
+	fputs(last ? "\n" : "  ", out);
+}
+
+static void print_table(const struct table *t, const json_t *rows, FILE *out)
+{
+	size_t widths[COLUMNS_MAX], columns = 0, i;
+	char cell[CELL_MAX];
+	json_t *row;
+	while (columns < COLUMNS_MAX && t->columns[columns].heading) {
+		widths[columns] = column_width(&t->columns[columns], rows);
+		columns++;
+	}
+	for (size_t k = 0; k < columns; k++)
+		print_cell(out, &t->columns[k], widths[k], t->columns[k].heading, k == columns - 1);
+	json_array_foreach(rows, i, row)
+	{
+		for (size_t k = 0; k < columns; k++) {
+			const struct column *c = &t->columns[k];
+			put_cell(cell, json_object_get(row, c->key), c->style);
+			print_cell(out, c, widths[k], cell, k == columns - 1);
+		}
+	}
+}
+
+// Names and values: only what is not zero, so that a reader sees what happened.
+static void print_counters(const json_t *counters, FILE *out)
+{
+	const char *name;
+	json_t *value;
+	size_t zero = 0;
+	json_object_foreach((json_t *)(uintptr_t)counters, name, value)
+	{
+		if (json_integer_value(value) == 0)
+			zero++;
+		else
+			fprintf(out, "%-40s %" JSON_INTEGER_FORMAT "\n", name,
+				json_integer_value(value));
+	}
+	fprintf(out, "(%zu more are zero)\n", zero);
+}
+
+static void print_object(const json_t *object, FILE *out)
+{
+	const char *name;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+	{
+		char *text = json_dumps(value, JSON_ENCODE_ANY);
+		if (json_is_string(value))
+			fprintf(out, "%-16s %s\n", name, json_string_value(value));
+		else
+			fprintf(out, "%-16s %s\n", name, text ? text : "");
+		free(text);
+	}
+}
+
+void cli_print(const json_t *reply, FILE *out)
+{
+	const json_t *value;
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if ((value = json_object_get(reply, tables[i].key))) {
+			print_table(&tables[i], value, out);
+			return;
+		}
+	if ((value = json_object_get(reply, "counters")))
+		print_counters(value, out);
+	else if ((value = json_object_get(reply, "status")))
+		print_object(value, out);
+	else
+		print_object(reply, out);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The management socket: one JSON object a line in each direction, served by a thread of its own.
+// That thread owns sockets, parsing and formatting. What it must know of the headend it asks of the
+// control thread in bounded portions, so that a long list or a slow client never holds up IKE.
+//
+// Requests:  {"command":"show","what":"sessions|sa|pools|ports|counters|workers|status"}
+//            {"command":"clear","what":"session","by":"id|user|address|all","value":...}
+// Replies:   {"sessions":[...]}, {"sas":[...]}, {"pools":[...]}, {"ports":[...]},
+//            {"workers":[...]}, {"counters":{...}}, {"status":{...}}, {"cleared":n},
+//            {"error":"..."}
+#pragma once
+
+#include "controlplane/controlplane.h"
+#include "dataplane/dataplane.h"
+#include "pools/pools.h"
+
+#define MGMT_SOCKET      "control.sock"
+#define MGMT_REQUEST_MAX 4096 // bytes of one request with its newline
+#define MGMT_CLIENTS_MAX 16
+
+struct mgmt;
+
+struct mgmt_status {
+	struct ike_status ike;
+	uint16_t workers;
+	uint32_t node_id;
+	uint64_t started_ns; // monotonic
+	bool congested;      // new sessions wait because SA rings are backed up
+	bool stopping;
+};
+
+// What the control thread answers. Every function is called in mgmt_turn(), on its thread.
+struct mgmt_provider {
+	void *ctx;
+	bool (*session_next)(void *ctx, uint64_t after, struct ike_session_info *out);
+	bool (*pool)(void *ctx, size_t i, struct pool_stats *out);
+	bool (*port)(void *ctx, size_t i, struct dp_port_info *out);
+	bool (*worker)(void *ctx, size_t i, struct dp_worker_info *out);
+	bool (*counter)(void *ctx, size_t i, const char **name, uint64_t *value);
+	void (*status)(void *ctx, struct mgmt_status *out);
+	size_t (*clear)(void *ctx, enum ike_clear what, uint64_t id, const char *user,
+		const struct ip_addr *address);
+	const char *const *handoff_names; // DP_HANDOFF_CAUSES of them
+	const struct clock_source *clock;
+};
+
+// Creates run_dir (0750) if it is missing, takes its lock, listens on run_dir/control.sock (0600)
+// and starts the thread. wake_fd, an eventfd, is written whenever mgmt_turn() has work; the caller
+// keeps it open until mgmt_free(). The provider is copied. 0 or -errno after the problem was
+// logged: -EBUSY where another process holds run_dir.
+MUST_USE int mgmt_new(
+	const char *run_dir, const struct mgmt_provider *p, int wake_fd, struct mgmt **out);
+
+// Ends the thread, drops all clients, removes the socket. NULL is fine.
+void mgmt_free(struct mgmt *m);
+
+// Control thread: answers at most one portion. Returns how many were answered (0 or 1).
+unsigned mgmt_turn(struct mgmt *m);
+
+// Counters of the management socket itself by index, for the provider's counter(); any thread.
+bool mgmt_counter(const struct mgmt *m, size_t i, const char **name, uint64_t *value);

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "app/mgmt_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void mgmt_queue_init(struct mgmt_queue *q, int wake_fd)
+{
+	*q = (struct mgmt_queue){.wake_fd = wake_fd};
+	q->tail = &q->head;
+	pthread_mutex_init(&q->lock, NULL);
+}
+
+void mgmt_queue_put(struct mgmt_queue *q, struct mgmt_call *c)
+{
+	c->next = NULL;
+	pthread_mutex_lock(&q->lock);
+	*q->tail = c;
+	q->tail = &c->next;
+	pthread_mutex_unlock(&q->lock);
+	uint64_t one = 1;
+	// A full eventfd is readable already, which is all that matters.
+	if (write(q->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+struct mgmt_call *mgmt_queue_get(struct mgmt_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	struct mgmt_call *c = q->head;
+	if (c) {
+		q->head = c->next;
+		if (!q->head)
+			q->tail = &q->head;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return c;
+}
+
+static size_t text_size(const char *s)
+{
+	return s ? strlen(s) + 1 : 0;
+}
+
+static size_t session_size(const struct ike_session_info *s)
+{
+	size_t size = sizeof(*s);
+	for (size_t i = 0; i < s->child_count; i++) {
+		const struct ike_child_info *c = &s->children[i];
+		size += ((size_t)c->ts_local_count + c->ts_remote_count) * sizeof(struct selector);
+	}
+	for (size_t i = 0; i < s->child_count; i++)
+		size += text_size(s->children[i].name);
+	return size + text_size(s->connection) + text_size(s->remote_id) + text_size(s->user);
+}
+
+static const struct selector *copy_selectors(
+	struct selector **room, const struct selector *from, size_t count)
+{
+	struct selector *to = *room;
+	if (count)
+		memcpy(to, from, count * sizeof(*from));
+	*room += count;
+	return to;
+}
+
+static const char *copy_text(char **room, const char *from)
+{
+	if (!from)
+		return NULL;
+	size_t size = strlen(from) + 1;
+	char *to = memcpy(*room, from, size);
+	*room += size;
+	return to;
+}
+
+// The engine's strings and selectors live only until its next call: one allocation keeps them.
+static struct ike_session_info *session_copy(const struct ike_session_info *s)
+{
+	struct ike_session_info *copy = malloc(session_size(s));
+	if (!copy)
+		return NULL;
+	*copy = *s;
+	struct selector *selectors = (struct selector *)(void *)(copy + 1);
+	for (size_t i = 0; i < s->child_count; i++) {
+		struct ike_child_info *c = &copy->children[i];
+		c->ts_local = copy_selectors(&selectors, c->ts_local, c->ts_local_count);
+		c->ts_remote = copy_selectors(&selectors, c->ts_remote, c->ts_remote_count);
+	}
+	char *text = (char *)selectors;
+	for (size_t i = 0; i < s->child_count; i++)
+		copy->children[i].name = copy_text(&text, s->children[i].name);
+	copy->connection = copy_text(&text, s->connection);
+	copy->remote_id = copy_text(&text, s->remote_id);
+	copy->user = copy_text(&text, s->user);
+	return copy;
+}
+
+static void answer_sessions(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	struct ike_session_info info;
+	while (c->count < SESSIONS_PER_PORTION) {
+		if (!p->session_next(p->ctx, c->cursor, &info)) {
+			c->end = true;
+			return;
+		}
+		struct ike_session_info *copy = session_copy(&info);
+		if (!copy) {
+			c->failed = true;
+			c->end = true;
+			return;
+		}
+		c->cursor = info.id;
+		c->rows.sessions[c->count++] = copy;
+	}
+}
+
+static bool answer_row(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	switch (c->what) {
+	case MGMT_POOLS:
+		return p->pool(p->ctx, c->cursor, &c->rows.pools[c->count]);
+	case MGMT_PORTS:
+		return p->port(p->ctx, c->cursor, &c->rows.ports[c->count]);
+	case MGMT_WORKERS:
+		return p->worker(p->ctx, c->cursor, &c->rows.workers[c->count]);
+	default:
+		return p->counter(p->ctx, c->cursor, &c->rows.counters[c->count].name,
+			&c->rows.counters[c->count].value);
+	}
+}
+
+static void answer_rows(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	for (; c->count < ROWS_PER_PORTION; c->count++, c->cursor++)
+		if (!answer_row(c, p)) {
+			c->end = true;
+			return;
+		}
+}
+
+void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	c->count = 0;
+	c->end = false;
+	c->failed = false;
+	c->now_ns = clock_now_ns(p->clock);
+	switch (c->what) {
+	case MGMT_SESSIONS:
+	case MGMT_SAS:
+		answer_sessions(c, p);
+		return;
+	case MGMT_STATUS:
+		p->status(p->ctx, &c->rows.status);
+		c->end = true;
+		return;
+	case MGMT_CLEAR:
+		c->count = p->clear(p->ctx, c->by, c->id, c->user, &c->address);
+		c->end = true;
+		return;
+	default:
+		answer_rows(c, p);
+	}
+}
+
+void mgmt_call_reset(struct mgmt_call *c)
+{
+	if (c->what == MGMT_SESSIONS || c->what == MGMT_SAS)
+		for (size_t i = 0; i < c->count; i++)
+			free(c->rows.sessions[i]);
+	c->count = 0;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Between the management thread (mgmt.c), the control thread's side (mgmt_call.c) and the JSON
+// (mgmt_json.c). A call belongs to one thread at a time: who took it from a queue owns it.
+#pragma once
+
+#include "app/mgmt.h"
+
+#include <pthread.h>
+
+#define SESSIONS_PER_PORTION 128
+#define ROWS_PER_PORTION     64
+
+enum mgmt_what {
+	MGMT_SESSIONS,
+	MGMT_SAS,
+	MGMT_POOLS,
+	MGMT_PORTS,
+	MGMT_COUNTERS,
+	MGMT_WORKERS,
+	MGMT_STATUS,
+	MGMT_CLEAR,
+	MGMT_WHATS,
+};
+
+struct mgmt_counter_row {
+	const char *name; // static
+	uint64_t value;
+};
+
+// A question to the control thread, and its answer. Strings within the rows are static or belong
+// to the configuration; those of a session lie in its own allocation.
+struct mgmt_call {
+	struct mgmt_call *next;
+	enum mgmt_what what;
+	uint64_t cursor; // sessions: the id after which to go on; rows: the index to go on from
+
+	enum ike_clear by; // MGMT_CLEAR
+	uint64_t id;
+	char user[POOL_OWNER_MAX];
+	struct ip_addr address;
+
+	uint64_t now_ns;
+	bool end; // nothing follows this portion
+	bool failed;
+	size_t count; // rows, or sessions that were cleared
+	union {
+		struct ike_session_info *sessions[SESSIONS_PER_PORTION];
+		struct pool_stats pools[ROWS_PER_PORTION];
+		struct dp_port_info ports[ROWS_PER_PORTION];
+		struct dp_worker_info workers[ROWS_PER_PORTION];
+		struct mgmt_counter_row counters[ROWS_PER_PORTION];
+		struct mgmt_status status;
+	} rows;
+};
+
+struct mgmt_queue {
+	pthread_mutex_t lock; // held for a few pointer writes only
+	struct mgmt_call *head;
+	struct mgmt_call **tail;
+	int wake_fd;
+};
+
+void mgmt_queue_init(struct mgmt_queue *q, int wake_fd);
+void mgmt_queue_put(struct mgmt_queue *q, struct mgmt_call *c);
+struct mgmt_call *mgmt_queue_get(struct mgmt_queue *q);
+
+// Control thread: fill in the next portion.
+void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p);
+// Release what the answer holds; the call can be asked again.
+void mgmt_call_reset(struct mgmt_call *c);
+
+// Growing text that belongs to one client.
+struct mgmt_text {
+	char *p;
+	size_t len, cap;
+	bool failed; // no memory: what follows is ignored
+};
+
+void mgmt_text_add(struct mgmt_text *t, const char *bytes, size_t len);
+
+// The reply of one request as it grows by portions.
+struct mgmt_reply {
+	struct mgmt_text text; // what is formatted; the owner takes from its front
+	bool opened;           // the key and the opening bracket are written
+	bool elements;         // at least one is written: the next one needs a comma
+};
+
+// One request (len bytes, no NUL needed) into c. 0, or -EINVAL and a sentence in why[cap].
+MUST_USE int mgmt_parse(const char *bytes, size_t len, struct mgmt_call *c, char *why, size_t cap);
+
+// Append the portion: before the first one the reply's opening, after the last (c->end) its closing
+// and a newline.
+void mgmt_format(const struct mgmt_call *c, const char *const *handoff_names, struct mgmt_reply *r);
+void mgmt_format_error(const char *why, struct mgmt_reply *r);

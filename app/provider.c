@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What the management thread may ask of the headend. Control thread.
+#include "app/daemon.h"
+
+static bool session_next(void *ctx, uint64_t after, struct ike_session_info *out)
+{
+	struct daemon *d = ctx;
+	return ike_session_next(d->engine, after, out);
+}
+
+static bool pool(void *ctx, size_t i, struct pool_stats *out)
+{
+	struct daemon *d = ctx;
+	return pools_stats(d->pools, i, out);
+}
+
+static bool port(void *ctx, size_t i, struct dp_port_info *out)
+{
+	struct daemon *d = ctx;
+	return dp_port_info(d->dp, i, out);
+}
+
+static bool worker(void *ctx, size_t i, struct dp_worker_info *out)
+{
+	struct daemon *d = ctx;
+	return dp_worker_info(d->dp, i, out);
+}
+
+#define POOL_COUNTERS 5
+
+// The pools' own counters, summed over all of them.
+static bool pools_counter(const struct pools *p, size_t i, const char **name, uint64_t *value)
+{
+	static const char *const names[POOL_COUNTERS] = {"pool_allocated", "pool_released",
+		"pool_exhausted", "pool_borrowed", "pool_adopted"};
+	struct pool_stats s;
+	if (i >= POOL_COUNTERS)
+		return false;
+	*name = names[i];
+	*value = 0;
+	for (size_t k = 0; pools_stats(p, k, &s); k++) {
+		uint64_t values[POOL_COUNTERS] = {
+			s.allocated, s.released, s.exhausted, s.borrowed, s.adopted};
+		*value += values[i];
+	}
+	return true;
+}
+
+static size_t count_of_ike(const struct ike_engine *e)
+{
+	size_t n = 0;
+	const char *name, *help;
+	uint64_t value;
+	while (ike_counter(e, n, &name, &value, &help))
+		n++;
+	return n;
+}
+
+static size_t count_of_dp(const struct dp *d)
+{
+	size_t n = 0;
+	const char *name, *help;
+	uint64_t value;
+	while (dp_counter(d, n, &name, &value, &help))
+		n++;
+	return n;
+}
+
+// One list behind one index: IKE, data plane, pools, management.
+static bool counter(void *ctx, size_t i, const char **name, uint64_t *value)
+{
+	struct daemon *d = ctx;
+	const char *help;
+	if (!d->ike_counters) {
+		d->ike_counters = count_of_ike(d->engine);
+		d->dp_counters = count_of_dp(d->dp);
+	}
+	if (i < d->ike_counters)
+		return ike_counter(d->engine, i, name, value, &help);
+	i -= d->ike_counters;
+	if (i < d->dp_counters)
+		return dp_counter(d->dp, i, name, value, &help);
+	i -= d->dp_counters;
+	if (i < POOL_COUNTERS)
+		return pools_counter(d->pools, i, name, value);
+	return mgmt_counter(d->mgmt, i - POOL_COUNTERS, name, value);
+}
+
+static void status(void *ctx, struct mgmt_status *out)
+{
+	struct daemon *d = ctx;
+	const struct sa_sink *sink = dp_sink(d->dp);
+	*out = (struct mgmt_status){
+		.workers = sink->workers,
+		.node_id = d->cfg->main.node_id,
+		.started_ns = d->started_ns,
+		.congested = sink->congested(sink->ctx),
+		.stopping = d->stopping,
+	};
+	ike_status(d->engine, &out->ike);
+}
+
+static size_t clear(void *ctx, enum ike_clear what, uint64_t id, const char *user,
+	const struct ip_addr *address)
+{
+	struct daemon *d = ctx;
+	return ike_clear(d->engine, what, id, user, address);
+}
+
+struct mgmt_provider daemon_provider(struct daemon *d)
+{
+	return (struct mgmt_provider){
+		.ctx = d,
+		.session_next = session_next,
+		.pool = pool,
+		.port = port,
+		.worker = worker,
+		.counter = counter,
+		.status = status,
+		.clear = clear,
+		.handoff_names = dp_handoff_name,
+		.clock = &clock_system,
+	};
+}

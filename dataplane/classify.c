@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
+// from the inside. Every length is checked before what it covers is read.
+#include "dataplane/worker.h"
+
+#include <rte_prefetch.h>
+
+#define IKE_HDR         28
+#define IKE_RESPONDER   8 // offset of the responder's SPI
+#define NON_ESP_MARKER  4 // RFC 3948 2.2: four zero bytes before IKE on port 4500
+#define IKE_PORT        500
+#define IKE_NATT_PORT   4500
+#define ND_FIRST        133 // router solicitation; ICMPv6 types up to redirect are ND
+#define ND_LAST         137
+#define ETH_MULTICAST   1
+#define IP6_LINK_LOCAL0 0xfe
+
+// The frame's destination is ours, or a group's.
+static bool eth_for_us(const struct dp_port *port, const uint8_t *p)
+{
+	return (p[0] & ETH_MULTICAST) || memcmp(p, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN) == 0;
+}
+
+static enum dp_drop punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
+{
+	dp_punt(w, m, class);
+	return DP_DROP_NONE;
+}
+
+// IKE header at offset at of the frame. Without a responder SPI it is a first message.
+static enum dp_drop punt_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
+{
+	static const uint8_t none[8];
+	if (len < IKE_HDR)
+		return DP_DROP_ike_short;
+	bool first = memcmp(dp_data(m) + at + IKE_RESPONDER, none, sizeof(none)) == 0;
+	return punt(w, m, first ? DP_PUNT_IKE_NEW : DP_PUNT_IKE_KNOWN);
+}
+
+// ESP at offset l2 + l3: to this worker's batch, or to its owner.
+static enum dp_drop take_esp(struct dp_worker *w, struct rte_mbuf *m, uint32_t len)
+{
+	if (len < ESP_HDR_LEN)
+		return DP_DROP_esp_runt;
+	uint32_t spi = get_be32(dp_data(m) + m->l2_len + m->l3_len);
+	uint32_t owner = dp_spi_worker(&w->layout, spi);
+	if (dp_spi_node(spi) != w->layout.node || owner >= w->dp->worker_count)
+		return DP_DROP_esp_no_sa;
+	if (owner == w->id) {
+		dp_batch_add(&w->esp_in, m);
+		return DP_DROP_NONE;
+	}
+	const struct dp_worker *o = w->dp->workers[owner];
+	enum dp_handoff cause = dp_meta(m)->cause;
+	if (cause != DP_HANDOFF_FRAGMENT)
+		cause = atomic_load_explicit(
+			&o->uplink_cause[dp_spi_slot(&w->layout, spi)], memory_order_relaxed);
+	dp_handoff(w, (uint16_t)owner, m, DP_CARRY_ESP, cause);
+	return DP_DROP_NONE;
+}
+
+static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
+{
+	const uint8_t *p = dp_data(m) + at;
+	if (len == 1 && p[0] == 0xff)
+		return DP_DROP_keepalive; // RFC 3948 2.3
+	if (len < NON_ESP_MARKER)
+		return DP_DROP_udp;
+	if (get_be32(p) == 0)
+		return punt_ike(w, m, at + NON_ESP_MARKER, len - NON_ESP_MARKER);
+	m->l3_len += UDP_HDR;
+	return take_esp(w, m, len);
+}
+
+// UDP to one of our addresses, whole.
+static enum dp_drop take_udp(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
+{
+	uint32_t at = m->l2_len + ip->upper, left = ip->total - ip->upper;
+	const uint8_t *u = dp_data(m) + at;
+	if (left < UDP_HDR)
+		return DP_DROP_udp;
+	uint16_t port = get_be16(u + 2), len = get_be16(u + 4);
+	if (len < UDP_HDR || len > left)
+		return DP_DROP_udp;
+	if (port == IKE_NATT_PORT)
+		return take_natt(w, m, at + UDP_HDR, len - UDP_HDR);
+	if (port == IKE_PORT)
+		return punt_ike(w, m, at + UDP_HDR, len - UDP_HDR);
+	return punt(w, m, DP_PUNT_LOCAL);
+}
+
+static bool is_nd(const struct ip_info *ip, const uint8_t *packet)
+{
+	return ip->family == IP_V6 && ip->proto == PROTO_ICMP6 && !ip->fragment &&
+	       ip->upper < ip->total && packet[ip->upper] >= ND_FIRST &&
+	       packet[ip->upper] <= ND_LAST;
+}
+
+static enum dp_drop for_gateway(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m,
+	const struct ip_info *ip)
+{
+	if (ip->fragment)
+		return punt(w, m, DP_PUNT_FRAGMENT);
+	if (port->role != CFG_OUTSIDE)
+		return punt(w, m, DP_PUNT_LOCAL);
+	if (ip->extended)
+		return DP_DROP_ip_options;
+	if (ip->proto == PROTO_UDP)
+		return take_udp(w, m, ip);
+	if (ip->proto == PROTO_ESP)
+		return take_esp(w, m, ip->total - ip->upper);
+	return punt(w, m, DP_PUNT_LOCAL);
+}
+
+static bool link_local(const struct ip_info *ip)
+{
+	return ip->family == IP_V6 && ip->dst[0] == IP6_LINK_LOCAL0 && (ip->dst[1] & 0xc0) == 0x80;
+}
+
+// A clear packet that is not for the gateway: only the inside is routed.
+static enum dp_drop transit(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m,
+	const struct ip_info *ip)
+{
+	if (port->role != CFG_INSIDE)
+		return DP_DROP_outside_clear;
+	// RFC 1812 5.3.4: what came as a link-layer broadcast is not forwarded.
+	if (dp_data(m)[0] & ETH_MULTICAST || ip_bad_destination(ip->family, ip->dst))
+		return DP_DROP_ip_destination;
+	if (ip_bad_source(ip->family, ip->src))
+		return DP_DROP_ip_source;
+	m->data_off += (uint16_t)m->l2_len;
+	m->data_len -= (uint16_t)m->l2_len;
+	m->pkt_len -= m->l2_len;
+	m->l2_len = 0;
+	dp_batch_add(&w->route, m);
+	return DP_DROP_NONE;
+}
+
+static enum dp_drop take_ip(
+	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, uint8_t family)
+{
+	const uint8_t *p = dp_data(m) + RTE_ETHER_HDR_LEN;
+	uint32_t len = m->data_len - RTE_ETHER_HDR_LEN;
+	bool sure = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	struct ip_info ip;
+
+	enum dp_drop why = ip_parse_packet(p, len, !sure, &ip);
+	if (why != DP_DROP_NONE)
+		return why;
+	if (ip.family != family)
+		return DP_DROP_ip_header;
+	// Ethernet's padding goes.
+	m->data_len = (uint16_t)(RTE_ETHER_HDR_LEN + ip.total);
+	m->pkt_len = m->data_len;
+	m->l2_len = RTE_ETHER_HDR_LEN;
+	m->l3_len = ip.upper;
+	if (is_nd(&ip, p))
+		return punt(w, m, DP_PUNT_ND);
+	if (dp_local_lookup(&w->dp->routes, ip.family, ip.dst))
+		return for_gateway(w, port, m, &ip);
+	if (link_local(&ip) && !ip.fragment)
+		return punt(w, m, DP_PUNT_LOCAL);
+	return transit(w, port, m, &ip);
+}
+
+static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+{
+	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
+		return DP_DROP_chained;
+	if (m->data_len < RTE_ETHER_HDR_LEN)
+		return DP_DROP_runt;
+	const uint8_t *p = dp_data(m);
+	if (!eth_for_us(port, p))
+		return DP_DROP_not_for_us;
+	switch (get_be16(p + 12)) {
+	case RTE_ETHER_TYPE_IPV4:
+		return take_ip(w, port, m, IP_V4);
+	case RTE_ETHER_TYPE_IPV6:
+		return take_ip(w, port, m, IP_V6);
+	case RTE_ETHER_TYPE_ARP:
+		m->l2_len = RTE_ETHER_HDR_LEN;
+		return punt(w, m, DP_PUNT_ARP);
+	default:
+		return DP_DROP_ethertype;
+	}
+}
+
+void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
+	enum dp_handoff cause)
+{
+	for (unsigned i = 0; i < n; i++)
+		rte_prefetch0(dp_data(m[i]));
+	for (unsigned i = 0; i < n; i++) {
+		struct dp_meta *meta = dp_meta(m[i]);
+		memset(meta, 0, sizeof(*meta));
+		meta->cause = (uint8_t)cause;
+		meta->port = port->index;
+		meta->worker = w->id;
+		enum dp_drop why = take(w, port, m[i]);
+		if (why != DP_DROP_NONE)
+			dp_drop(w, m[i], why);
+	}
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "dataplane/eal.h"
+
+#include "base/log.h"
+#include "dataplane/worker.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_memory.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+LOG_SUBSYSTEM("dataplane");
+
+#define ARGS_MAX    (16 + 2 * DP_PORTS_MAX)
+#define LCORES_MAX  2048
+#define HUGE_SYSFS  "/sys/kernel/mm/hugepages"
+#define MBUF_CACHE  256
+#define ESP_ROOM    128 // trailer, ICV and what stands before the inner packet, above the headroom
+#define CTL_BUFFERS 2047
+
+struct args {
+	char *v[ARGS_MAX];
+	int n;
+};
+
+__attribute__((format(printf, 2, 3))) static void arg_add(struct args *a, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	if (a->n < ARGS_MAX - 1 && vasprintf(&a->v[a->n], format, ap) >= 0)
+		a->n++;
+	va_end(ap);
+}
+
+static void args_free(struct args *a)
+{
+	for (int i = 0; i < a->n; i++)
+		free(a->v[i]);
+}
+
+// ---- Hugepages ----
+
+// "hugepages-2048kB": its free ones, in MiB.
+static uint64_t free_huge_mb(const char *entry)
+{
+	char path[512];
+	unsigned long kb, pages = 0;
+	if (sscanf(entry, "hugepages-%lukB", &kb) != 1)
+		return 0;
+	snprintf(path, sizeof(path), HUGE_SYSFS "/%s/free_hugepages", entry);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return (uint64_t)pages * kb / 1024;
+}
+
+static bool huge_enough(uint32_t mb)
+{
+	uint64_t have = 0;
+	struct dirent *e;
+	DIR *dir = opendir(HUGE_SYSFS);
+	if (!dir)
+		return false;
+	while ((e = readdir(dir)))
+		have += free_huge_mb(e->d_name);
+	closedir(dir);
+	return have >= mb;
+}
+
+static bool any_pci(const struct cfg *c)
+{
+	for (size_t i = 0; i < c->port_count; i++)
+		if (c->ports[i].pci)
+			return true;
+	return false;
+}
+
+static bool use_huge(const struct cfg *c)
+{
+	if (c->main.hugepages == CFG_HUGEPAGES_OFF)
+		return false;
+	if (c->main.hugepages == CFG_HUGEPAGES_REQUIRED || any_pci(c))
+		return true;
+	return huge_enough(c->main.memory_mb);
+}
+
+// ---- Command line ----
+
+// "0@2,1@3,2@3": control on lcore 0, worker i on lcore i + 1; several may share a CPU.
+static void add_lcores(struct args *a, const struct cfg_main *m)
+{
+	char text[LCORES_MAX];
+	size_t at = (size_t)snprintf(text, sizeof(text), "0@%u", m->control_core);
+	for (unsigned i = 0; i < m->worker_count && at < sizeof(text); i++)
+		at += (size_t)snprintf(
+			text + at, sizeof(text) - at, ",%u@%u", DP_LCORE(i), m->workers[i]);
+	arg_add(a, "--lcores");
+	arg_add(a, "%s", text);
+	arg_add(a, "--main-lcore=0");
+}
+
+// run_dir as a file name.
+static void add_prefix(struct args *a, const char *run_dir)
+{
+	char text[128];
+	size_t n = 0;
+	for (const char *p = run_dir ? run_dir : ""; *p && n < sizeof(text) - 1; p++)
+		if (*p != '/' || n)
+			text[n++] = *p == '/' ? '_' : *p;
+	text[n] = 0;
+	arg_add(a, "--file-prefix=%s", n ? text : "sallyport");
+}
+
+static void add_devices(struct args *a, const struct cfg *c)
+{
+	if (!any_pci(c)) {
+		arg_add(a, "--no-pci");
+		arg_add(a, "--iova-mode=va");
+		return;
+	}
+	for (size_t i = 0; i < c->port_count; i++)
+		if (c->ports[i].pci) {
+			arg_add(a, "-a");
+			arg_add(a, "%s", c->ports[i].device);
+		}
+}
+
+static void add_memory(struct args *a, const struct cfg *c)
+{
+	// Nothing with keys stays behind in hugetlbfs.
+	if (use_huge(c)) {
+		arg_add(a, "--in-memory");
+	} else {
+		arg_add(a, "--no-huge");
+		arg_add(a, "--no-shconf");
+	}
+	arg_add(a, "-m");
+	arg_add(a, "%u", c->main.memory_mb);
+}
+
+// ---- Keys and packets stay out of core dumps ----
+
+static int omit_list(const struct rte_memseg_list *msl, void *arg)
+{
+	(void)arg;
+	madvise(msl->base_va, msl->len, MADV_DONTDUMP);
+	return 0;
+}
+
+static void omit_new(enum rte_mem_event event, const void *addr, size_t len, void *arg)
+{
+	(void)arg;
+	if (event == RTE_MEM_EVENT_ALLOC)
+		madvise((void *)(uintptr_t)addr, len, MADV_DONTDUMP);
+}
+
+static void omit_from_dumps(void)
+{
+	rte_memseg_list_walk(omit_list, NULL);
+	// Without hugepages nothing is added later, and registering is refused.
+	(void)rte_mem_event_callback_register("sallyport_dump", omit_new, NULL);
+}
+
+int dp_eal_start(const struct cfg *c)
+{
+	struct args a = {.n = 0};
+	arg_add(&a, "sallyportd");
+	add_lcores(&a, &c->main);
+	add_prefix(&a, c->main.run_dir);
+	add_devices(&a, c);
+	add_memory(&a, c);
+	arg_add(&a, "--log-level=warning");
+
+	// EAL moves its arguments about.
+	char *argv[ARGS_MAX];
+	memcpy(argv, a.v, sizeof(argv));
+	int rc = rte_eal_init(a.n, argv) < 0 ? -rte_errno : 0;
+	if (rc)
+		log_error("DPDK does not start (%s); memory_mb %u with%s hugepages",
+			rte_strerror(-rc), c->main.memory_mb, use_huge(c) ? "" : "out");
+	else
+		omit_from_dumps();
+	args_free(&a);
+	return rc;
+}
+
+// ---- Buffers ----
+
+static uint16_t largest_mtu(const struct cfg *c)
+{
+	uint16_t mtu = 1500;
+	for (size_t i = 0; i < c->port_count; i++)
+		mtu = RTE_MAX(mtu, c->ports[i].mtu);
+	return mtu;
+}
+
+// One segment holds headroom, the port's MTU and what ESP adds.
+static uint16_t data_room(const struct cfg *c)
+{
+	uint32_t len = RTE_PKTMBUF_HEADROOM + RTE_ETHER_HDR_LEN + largest_mtu(c) + ESP_ROOM;
+	return (uint16_t)RTE_ALIGN_CEIL(len, 64u);
+}
+
+static struct rte_mempool *pool_new(const char *name, unsigned n, uint16_t room, int socket)
+{
+	uint16_t meta = RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN);
+	struct rte_mempool *p = rte_pktmbuf_pool_create(name, n, MBUF_CACHE, meta, room, socket);
+	if (!p)
+		log_error("no memory for %u buffers of %u bytes (%s): raise memory_mb", n, room,
+			rte_strerror(rte_errno));
+	return p;
+}
+
+// Every descriptor and every place in a hand-off ring can hold a packet at once.
+static unsigned rx_buffers(const struct cfg *c)
+{
+	unsigned n = 0, workers = c->main.worker_count;
+	for (size_t i = 0; i < c->port_count; i++)
+		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
+	n += workers * (workers - 1) * 256 + workers * (2 * MBUF_CACHE + 512);
+	return rte_align32pow2(n + 1) - 1;
+}
+
+int dp_pools_new(struct dp *d)
+{
+	const struct cfg *c = d->cfg;
+	char name[32];
+	for (unsigned i = 0; i < c->main.worker_count; i++) {
+		unsigned socket = rte_lcore_to_socket_id(DP_LCORE(i));
+		if (socket >= RTE_DIM(d->rx_pool))
+			socket = 0;
+		if (d->rx_pool[socket])
+			continue;
+		snprintf(name, sizeof(name), "sallyport_rx_%u", socket);
+		d->rx_pool[socket] = pool_new(name, rx_buffers(c), data_room(c), (int)socket);
+		if (!d->rx_pool[socket])
+			return -ENOMEM;
+	}
+	unsigned n = c->main.worker_count * DP_PUNT_RINGS * DP_PUNT_RING + CTL_BUFFERS;
+	d->punt_pool = pool_new(
+		"sallyport_ctl", rte_align32pow2(n) - 1, data_room(c), (int)rte_socket_id());
+	return d->punt_pool ? 0 : -ENOMEM;
+}
+
+void dp_pools_free(struct dp *d)
+{
+	for (size_t i = 0; i < RTE_DIM(d->rx_pool); i++) {
+		rte_mempool_free(d->rx_pool[i]);
+		d->rx_pool[i] = NULL;
+	}
+	rte_mempool_free(d->punt_pool);
+	d->punt_pool = NULL;
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
+// to back and sent.
+#include "dataplane/worker.h"
+
+#include <rte_prefetch.h>
+
+#define IP4_DF 0x40
+
+// Stage 1: tunnels that are still there.
+static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < w->esp_out.n; i++)
+		rte_prefetch0(
+			dp_slab_at(&w->tunnels, dp_tunnel_slot(dp_meta(w->esp_out.m[i])->to)));
+	for (unsigned i = 0; i < w->esp_out.n; i++) {
+		struct rte_mbuf *m = w->esp_out.m[i];
+		struct dp_tunnel *t = dp_tunnel_at(w, dp_meta(m)->to, dp_meta(m)->generation);
+		if (!t) {
+			dp_drop(w, m, DP_DROP_stale_tunnel);
+			continue;
+		}
+		if (t->out_count) {
+			rte_prefetch0(t->out[0]);
+			rte_prefetch0((uint8_t *)t->out[0] + 64);
+		}
+		w->ops[kept].m = m;
+		tunnels[kept++] = t;
+	}
+	return kept;
+}
+
+static void ask_for_child(struct dp_worker *w, struct dp_tunnel *t)
+{
+	if (t->no_child_ns && w->now_ns - t->no_child_ns < DP_NO_CHILD_NS)
+		return;
+	t->no_child_ns = w->now_ns;
+	dp_pend(w, &t->pending, SA_EVENT_NO_CHILD);
+}
+
+// Newest first whose selectors hold the packet (RFC 4301 4.4.1).
+static enum dp_drop choose_sa(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
+{
+	bool any = false;
+	for (unsigned i = 0; i < t->out_count; i++) {
+		struct dp_sa *sa = t->out[i];
+		if (sa->flags & DP_SA_STOPPED)
+			continue;
+		any = true;
+		if (dp_sa_selects(sa, dp_data(op->m), op->m->data_len)) {
+			op->sa = sa;
+			return DP_DROP_NONE;
+		}
+	}
+	if (any)
+		return DP_DROP_no_selector;
+	ask_for_child(w, t);
+	return DP_DROP_no_child;
+}
+
+static uint32_t overhead(const struct dp_tunnel *t, const struct dp_sa *sa)
+{
+	return t->hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+}
+
+static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
+{
+	return RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
+}
+
+// The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one.
+static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+{
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	uint64_t last = dp_get(&sa->seq);
+	if (last >= c->hard_seq) {
+		sa->flags |= DP_SA_STOPPED;
+		dp_pend(w, &c->pending, SA_EVENT_HARD_LIMIT);
+		return DP_DROP_seq_end;
+	}
+	*seq = last + 1;
+	dp_set(&sa->seq, *seq);
+	if (*seq >= c->soft_seq && !(sa->flags & DP_SA_SOFT_TOLD)) {
+		sa->flags |= DP_SA_SOFT_TOLD;
+		dp_pend(w, &c->pending, SA_EVENT_SOFT_LIMIT);
+		dp_sa_limits(sa);
+	}
+	return DP_DROP_NONE;
+}
+
+// Largest inner packet that fits, for the ICMP answer.
+static uint16_t inner_mtu(const struct dp_tunnel *t, const struct dp_sa *sa)
+{
+	uint32_t room = t->mtu > overhead(t, sa) ? t->mtu - overhead(t, sa) : 0;
+	room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
+	return (uint16_t)(room > 2 ? room - 2 : 0);
+}
+
+// Room before and behind, padding and trailer, ESP header. RFC 4303 2.4: padding is 1, 2, 3, ...
+static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t)
+{
+	struct rte_mbuf *m = op->m;
+	struct dp_sa *sa = op->sa;
+	uint32_t inner = m->data_len, text = text_len(sa, inner);
+	uint32_t tail = text - inner + sa->icv_len;
+	uint8_t *p = dp_data(m), next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
+
+	if (overhead(t, sa) + text > t->mtu) {
+		dp_meta(m)->mtu = inner_mtu(t, sa);
+		return DP_DROP_too_big;
+	}
+	if (rte_pktmbuf_headroom(m) < overhead(t, sa) + RTE_ETHER_HDR_LEN ||
+		rte_pktmbuf_tailroom(m) < tail)
+		return DP_DROP_no_room;
+	enum dp_drop why = next_seq(w, sa, &op->seq);
+	if (why != DP_DROP_NONE)
+		return why;
+	uint32_t pad = text - inner - 2;
+	for (uint32_t i = 0; i < pad; i++)
+		p[inner + i] = (uint8_t)(i + 1);
+	p[text - 2] = (uint8_t)pad;
+	p[text - 1] = next;
+	op->text_len = (uint16_t)text;
+	op->esp = p - sa->iv_len - ESP_HDR_LEN;
+	memcpy(op->esp, &sa->spi, 4);
+	set_be32(op->esp + 4, (uint32_t)op->seq);
+	return DP_DROP_NONE;
+}
+
+static void refuse(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
+{
+	if (why != DP_DROP_too_big) {
+		dp_drop(w, m, why);
+		return;
+	}
+	dp_add(&w->stats.drops[why], 1);
+	dp_punt(w, m, DP_PUNT_TOO_BIG);
+}
+
+// Stages 2 and 3: SA, then header and trailer, while the keys come.
+static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigned n)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct esp_op *op = &w->ops[i];
+		struct dp_tunnel *t = tunnels[i];
+		enum dp_drop why = choose_sa(w, op, t);
+		if (why == DP_DROP_NONE)
+			why = wrap(w, op, t);
+		if (why != DP_DROP_NONE) {
+			refuse(w, op->m, why);
+			continue;
+		}
+		dp_keys_prefetch(op->sa, op->text_len);
+		// Counted here, so that the limit that this packet reaches holds for the next.
+		dp_sa_count(w, op->sa, op->m->data_len);
+		tunnels[kept] = t;
+		if (kept != i)
+			memcpy(&w->ops[kept], op, offsetof(struct esp_op, ok));
+		kept++;
+	}
+	return kept;
+}
+
+struct inner_marks {
+	uint8_t tos;
+	bool df;
+};
+
+static struct inner_marks marks_of(const uint8_t *inner)
+{
+	if (inner[0] >> 4 == 4)
+		return (struct inner_marks){inner[1], inner[6] & IP4_DF};
+	// IPv6 is never fragmented on its way, so its outer packet is not either.
+	return (struct inner_marks){(uint8_t)(inner[0] << 4 | inner[1] >> 4), true};
+}
+
+// RFC 6040 4.1: the ECN field goes along as it is; RFC 4301 8.1: DF copied, set or cleared.
+static void outer_v4(const struct dp_tunnel *t, uint8_t *h, uint16_t total,
+	struct inner_marks marks, uint16_t id)
+{
+	bool df = t->df == SA_DF_SET || (t->df == SA_DF_COPY && marks.df);
+	uint16_t frag = df ? IP4_DF << 8 : 0;
+	h[1] = marks.tos;
+	set_be16(h + 2, total);
+	set_be16(h + 4, id);
+	set_be16(h + 6, frag);
+	set_be16(h + 10, (uint16_t)~ip_fold(t->sum + marks.tos + total + id + frag));
+}
+
+static void outer_v6(uint8_t *h, uint16_t total, struct inner_marks marks)
+{
+	h[0] = (uint8_t)(0x60 | marks.tos >> 4);
+	h[1] = (uint8_t)(marks.tos << 4);
+	set_be16(h + 4, total - IP6_HDR);
+}
+
+static void put_outer(struct esp_op *op, const struct dp_tunnel *t, struct inner_marks marks)
+{
+	struct rte_mbuf *m = op->m;
+	uint16_t total = (uint16_t)(overhead(t, op->sa) + op->text_len);
+	uint8_t *h = op->esp - t->hdr_len;
+
+	m->data_off -= (uint16_t)(dp_data(m) - h);
+	m->data_len = total;
+	m->pkt_len = total;
+	memcpy(h, t->hdr, t->hdr_len);
+	if (t->outer_family == IP_V4)
+		outer_v4(t, h, total, marks, (uint16_t)op->seq);
+	else
+		outer_v6(h, total, marks);
+	if (t->encap)
+		set_be16(op->esp - 4, (uint16_t)(total - t->hdr_len + UDP_HDR));
+}
+
+void dp_esp_out(struct dp_worker *w)
+{
+	struct dp_tunnel *tunnels[2 * DP_BURST];
+	struct inner_marks marks[2 * DP_BURST];
+	unsigned n = find_tunnels(w, tunnels);
+	w->esp_out.n = 0;
+	n = prepare(w, tunnels, n);
+	// The inner header is about to be encrypted.
+	for (unsigned i = 0; i < n; i++)
+		marks[i] = marks_of(dp_data(w->ops[i].m));
+	dp_seal_burst(&w->crypto, w->ops, n);
+	for (unsigned i = 0; i < n; i++) {
+		struct esp_op *op = &w->ops[i];
+		const struct dp_tunnel *t = tunnels[i];
+		if (!op->ok) {
+			dp_drop(w, op->m, DP_DROP_crypto);
+			continue;
+		}
+		put_outer(op, t, marks[i]);
+		dp_add(&w->stats.esp_out_packets, 1);
+		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, op->m);
+	}
+}

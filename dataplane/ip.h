@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// IP headers as the workers check them: lengths first, no allocation, one reason for each refusal.
+#pragma once
+
+#include "dataplane/dp.h"
+
+#define IP4_HDR     20
+#define IP6_HDR     40
+#define UDP_HDR     8
+#define ESP_HDR_LEN 8
+#define PROTO_ICMP  1
+#define PROTO_TCP   6
+#define PROTO_UDP   17
+#define PROTO_IPV6  41
+#define PROTO_ESP   50
+#define PROTO_ICMP6 58
+#define PROTO_NONE  59
+#define PROTO_SCTP  132
+#define IP6_EXT_MAX 8 // extension headers that are followed
+#define ECN_MASK    3
+#define ECN_NOT_ECT 0
+#define ECN_ECT1    1
+#define ECN_ECT0    2
+#define ECN_CE      3
+
+// Views into the packet.
+struct ip_info {
+	const uint8_t *src, *dst; // 4 or 16 bytes
+	uint8_t family;
+	uint8_t proto;  // upper protocol, behind extension headers
+	uint8_t tos;    // or traffic class
+	uint8_t ttl;    // or hop limit
+	uint16_t total; // bytes, header included
+	uint16_t upper; // offset of the upper protocol's header, bytes
+	bool fragment;  // any fragment
+	bool later;     // not the first one
+	bool extended;  // IPv6 extension headers
+};
+
+static inline uint16_t get_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get_be32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return rte_be_to_cpu_32(v);
+}
+
+static inline void set_be16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void set_be32(uint8_t *p, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+// Ones' complement sum of len bytes (even), not folded.
+static inline uint32_t ip_sum(const uint8_t *p, uint32_t len)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i + 1 < len; i += 2)
+		sum += get_be16(p + i);
+	return sum;
+}
+
+static inline uint16_t ip_fold(uint32_t sum)
+{
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum += sum >> 16;
+	return (uint16_t)sum;
+}
+
+// RFC 1624: the checksum after a 16-bit word changed from old to now.
+static inline void ip_sum_fix(uint8_t *check, uint16_t old, uint16_t now)
+{
+	uint32_t sum = (uint16_t)~get_be16(check) + (uint32_t)(uint16_t)~old + now;
+	set_be16(check, (uint16_t)~ip_fold(sum));
+}
+
+// Check the header at p with len bytes behind it. check: verify the IPv4 checksum. Returns
+// DP_DROP_NONE if all is well. IPv4 options are refused (row 92 of every list of bad input:
+// source routes), and so is IPv6's routing header of type 0 (RFC 5095).
+enum dp_drop ip_parse_packet(const uint8_t *p, uint32_t len, bool check, struct ip_info *out);
+
+// What a selector calls ports: of the source and of the destination; for ICMP type and code in
+// both (RFC 7296 3.13.1). 0 where a later fragment hides them.
+void ip_ports(const uint8_t *p, const struct ip_info *ip, uint16_t *src, uint16_t *dst);
+
+// An address that no packet may come from, or that a router does not forward to: unspecified,
+// loopback, multicast, broadcast, link local.
+bool ip_bad_source(uint8_t family, const uint8_t *a);
+bool ip_bad_destination(uint8_t family, const uint8_t *a);
+
+// One hop less, RFC 1812 5.3.1; ip->ttl > 1.
+static inline void ip_hop(uint8_t *p, uint8_t family)
+{
+	if (family == IP_V6) {
+		p[7]--;
+		return;
+	}
+	uint16_t old = get_be16(p + 8);
+	p[8]--;
+	ip_sum_fix(p + 10, old, get_be16(p + 8));
+}
+
+// Write the ECN field.
+static inline void ip_set_ecn(uint8_t *p, uint8_t family, uint8_t ecn)
+{
+	if (family == IP_V6) {
+		p[1] = (uint8_t)((p[1] & ~(ECN_MASK << 4)) | ecn << 4);
+		return;
+	}
+	uint16_t old = get_be16(p);
+	p[1] = (uint8_t)((p[1] & ~ECN_MASK) | ecn);
+	ip_sum_fix(p + 10, old, get_be16(p));
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "dataplane/rss.h"
+
+#include "base/log.h"
+#include "dataplane/port.h"
+
+#include <rte_thash.h>
+
+LOG_SUBSYSTEM("rss");
+
+#define CALIBRATION_PACKETS 64 // looked at after the start
+#define CALIBRATION_WRONG   8  // of them on another queue than predicted: it is no accident
+
+struct tuple {
+	uint32_t words[10]; // host order, as rte_softrss() takes them
+	uint32_t count;
+};
+
+static void add_addr(struct tuple *t, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < ip_len(a->family); i += 4)
+		t->words[t->count++] = (uint32_t)a->bytes[i] << 24 |
+				       (uint32_t)a->bytes[i + 1] << 16 |
+				       (uint32_t)a->bytes[i + 2] << 8 | a->bytes[i + 3];
+}
+
+uint32_t rss_hash_dst(const uint8_t *key, const struct ip_addr *dst)
+{
+	struct tuple t = {.count = 0};
+	add_addr(&t, dst);
+	return rte_softrss(t.words, t.count, key);
+}
+
+uint32_t rss_hash_addrs(const uint8_t *key, const struct ip_addr *src, const struct ip_addr *dst)
+{
+	struct tuple t = {.count = 0};
+	add_addr(&t, src);
+	add_addr(&t, dst);
+	return rte_softrss(t.words, t.count, key);
+}
+
+uint32_t rss_hash_ports(const uint8_t *key, const struct endpoint *src, const struct endpoint *dst)
+{
+	struct tuple t = {.count = 0};
+	add_addr(&t, &src->addr);
+	add_addr(&t, &dst->addr);
+	t.words[t.count++] = (uint32_t)src->port << 16 | dst->port;
+	return rte_softrss(t.words, t.count, key);
+}
+
+uint32_t rss_hash_spi(const uint8_t *key, uint32_t spi)
+{
+	return rte_softrss(&spi, 1, key);
+}
+
+uint16_t rss_queue(const struct dp_port *p, uint32_t hash)
+{
+	return p->reta[hash & (p->reta_size - 1u)];
+}
+
+int rss_predict(
+	const struct dp_port *p, bool ports, const struct endpoint *src, const struct endpoint *dst)
+{
+	if (!p->rss)
+		return -1;
+	if (p->role == CFG_INSIDE)
+		return rss_queue(p, rss_hash_dst(p->rss_key, &dst->addr));
+	if (p->rss_spi || !ports)
+		return -1;
+	return rss_queue(p, rss_hash_ports(p->rss_key, src, dst));
+}
+
+// A spread of addresses where no NIC decides: an avalanche over all their bytes, so that
+// neighbouring addresses differ in the high bits that choose the worker.
+static uint32_t mix(const struct ip_addr *a)
+{
+	uint64_t h = 0x9e3779b97f4a7c15;
+	for (size_t i = 0; i < ip_len(a->family); i++) {
+		h = (h ^ a->bytes[i]) * 0xff51afd7ed558ccd;
+		h ^= h >> 32;
+	}
+	return (uint32_t)(h >> 16);
+}
+
+static const struct dp_port *inside_with_rss(const struct dp *d)
+{
+	for (uint16_t i = 0; i < d->port_count; i++)
+		if (d->ports[i].role == CFG_INSIDE && d->ports[i].rss)
+			return &d->ports[i];
+	return NULL;
+}
+
+uint16_t dp_rss_worker_of_inner(const struct dp *d, const struct ip_addr *inner)
+{
+	const struct dp_port *p = inside_with_rss(d);
+	if (p)
+		return rss_queue(p, rss_hash_dst(p->rss_key, inner));
+	return (uint16_t)((uint64_t)mix(inner) * d->worker_count >> 32);
+}
+
+int dp_rss_worker_of_spi(const struct dp *d, const struct tunnel_path *path, uint32_t spi)
+{
+	if (path->port >= d->port_count)
+		return -1;
+	const struct dp_port *p = &d->ports[path->port];
+	if (path->encap)
+		return rss_predict(p, true, &path->remote, &path->local);
+	return p->rss && p->rss_spi ? rss_queue(p, rss_hash_spi(p->rss_key, spi)) : -1;
+}
+
+void rss_observe(struct dp *d, uint16_t port, int predicted, uint16_t worker)
+{
+	if (port >= d->port_count || !d->port_state)
+		return;
+	struct dp_ports_one *one = &d->port_state->one[port];
+	struct dp_port *p = &d->ports[port];
+	if (predicted < 0 || one->learning ||
+		one->predicted + one->mispredicted >= CALIBRATION_PACKETS)
+		return;
+	if (predicted == worker) {
+		one->predicted++;
+		return;
+	}
+	if (++one->mispredicted < CALIBRATION_WRONG)
+		return;
+	one->learning = true;
+	p->rss = false;
+	log_warning("port %s: %u of the first %u packets came on another queue than the NIC's key "
+		    "and table say: the spread is learned instead, expect packets handed between "
+		    "workers",
+		p->cfg->name, one->mispredicted, one->predicted + one->mispredicted);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Which queue a NIC gives a packet to: the Toeplitz hash (rte_softrss) of what the port hashes, by
+// its redirection table. And whether it really did. Control thread.
+#pragma once
+
+#include "dataplane/dp.h"
+
+// Hash inputs as a NIC takes them from a received packet: addresses and ports in wire order, src
+// the sender's. key: at least 40 bytes.
+uint32_t rss_hash_dst(const uint8_t *key, const struct ip_addr *dst);
+uint32_t rss_hash_addrs(const uint8_t *key, const struct ip_addr *src, const struct ip_addr *dst);
+uint32_t rss_hash_ports(const uint8_t *key, const struct endpoint *src, const struct endpoint *dst);
+uint32_t rss_hash_spi(const uint8_t *key, uint32_t spi);
+
+// The queue of a hash value; p->rss is true.
+uint16_t rss_queue(const struct dp_port *p, uint32_t hash);
+
+// The queue that the port gives a packet to, or -1 where that is not known. ports: a UDP packet
+// that is no fragment.
+int rss_predict(const struct dp_port *p, bool ports, const struct endpoint *src,
+	const struct endpoint *dst);
+
+// One packet of the wire was received by worker; predicted is rss_predict()'s answer. A port whose
+// first packets contradict the predictor is believed no more: its spread is learned from the
+// queues on which packets come, and that is logged once.
+void rss_observe(struct dp *d, uint16_t port, int predicted, uint16_t worker);

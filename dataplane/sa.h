@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// One direction of a child SA as a worker uses it, the tunnel it belongs to, and the layout of the
+// ids that name them.
+//
+// Memory of one direction, with intel-ipsec-mb 1.3: 128 bytes hot, 384 cold, 1024 key schedule
+// (1280 with 2.0), so some 1.5 KiB; selectors beyond two a side and windows above 128 packets (up
+// to 1 KiB) are allocated beside it. Slabs grow by DP_CHUNK SAs as they are needed.
+#pragma once
+
+#include "dataplane/dp.h"
+
+#include <sys/queue.h>
+
+#define DP_CHUNK       64 // SAs or tunnels allocated at once
+#define DP_CHUNK_SHIFT 6
+#define DP_NODE_BITS   3
+#define DP_NONCE_MIN   8 // bits
+#define DP_HOT_WORDS   4 // replay words in the hot part: windows up to 192
+#define DP_TS_INLINE   2 // selectors a side without an allocation
+#define DP_TUNNEL_OUT  4 // outbound SAs of one tunnel in use at once, newest first
+
+// ---- Ids ----
+
+// Inbound SPI: node | worker | slot | nonce, from the top bit down. Slot 0 is never used, so with
+// a nonce of at least 8 bits no SPI is below 256 (RFC 4303 2.1 reserves 1 to 255).
+struct dp_layout {
+	uint32_t node;
+	uint8_t worker_bits, slot_bits, nonce_bits;
+	uint32_t slots; // per worker, slot 0 included
+};
+
+// From the number of workers and the sessions of the whole headend. Pure.
+struct dp_layout dp_layout_make(uint32_t node, uint32_t workers, uint32_t max_sessions);
+
+static inline uint32_t dp_spi_slot(const struct dp_layout *l, uint32_t spi)
+{
+	return spi >> l->nonce_bits & ((1u << l->slot_bits) - 1);
+}
+
+static inline uint32_t dp_spi_worker(const struct dp_layout *l, uint32_t spi)
+{
+	return spi >> (l->nonce_bits + l->slot_bits) & ((1u << l->worker_bits) - 1);
+}
+
+static inline uint32_t dp_spi_node(uint32_t spi)
+{
+	return spi >> (32 - DP_NODE_BITS);
+}
+
+static inline uint32_t dp_spi_make(
+	const struct dp_layout *l, uint32_t worker, uint32_t slot, uint32_t nonce)
+{
+	// With one worker its field has no bits.
+	return l->node << (32 - DP_NODE_BITS) | worker << (l->slot_bits + l->nonce_bits) |
+	       slot << l->nonce_bits | (nonce & ((1u << l->nonce_bits) - 1));
+}
+
+// Tunnel id: generation (6 bits) | worker (6) | slot (20); slot 0 is never used. Inside, an index
+// (worker | slot) and a full generation stand for it.
+#define DP_TUNNEL_SLOT_BITS  20
+#define DP_TUNNEL_INDEX_BITS 26
+
+static inline uint32_t dp_tunnel_index(uint32_t worker, uint32_t slot)
+{
+	return worker << DP_TUNNEL_SLOT_BITS | slot;
+}
+
+static inline uint32_t dp_tunnel_id(uint32_t index, uint32_t generation)
+{
+	return generation << DP_TUNNEL_INDEX_BITS | index;
+}
+
+static inline uint32_t dp_tunnel_worker(uint32_t index)
+{
+	return index >> DP_TUNNEL_SLOT_BITS & (DP_WORKERS_MAX - 1);
+}
+
+static inline uint32_t dp_tunnel_slot(uint32_t index)
+{
+	return index & ((1u << DP_TUNNEL_SLOT_BITS) - 1);
+}
+
+// ---- Counters: one writer, relaxed readers ----
+
+typedef _Atomic uint64_t dp_counter_t;
+
+static inline uint64_t dp_get(const dp_counter_t *c)
+{
+	return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static inline void dp_set(dp_counter_t *c, uint64_t v)
+{
+	atomic_store_explicit(c, v, memory_order_relaxed);
+}
+
+static inline void dp_add(dp_counter_t *c, uint64_t n)
+{
+	dp_set(c, dp_get(c) + n);
+}
+
+// ---- SA ----
+
+enum dp_sa_flag {
+	DP_SA_ESN = 1,
+	DP_SA_STOPPED = 2,    // hard limit
+	DP_SA_SOFT_TOLD = 4,  // soft limit was reported
+	DP_SA_FAST_V4 = 8,    // IPv4 packets: one range a side, any protocol
+	DP_SA_INSTALLED = 16, // the worker has it
+	DP_SA_OUT = 32,
+	DP_SA_FIRST_TOLD = 64, // SA_IN: a packet has been accepted
+};
+
+// What happened and has not been told yet (bits by enum sa_event_type), for an SA or a tunnel.
+struct dp_pending {
+	TAILQ_ENTRY(dp_pending) link;
+	uint8_t bits; // not 0: linked
+	bool is_tunnel;
+};
+TAILQ_HEAD(dp_pending_list, dp_pending);
+
+// Like struct selector, for comparing bytes from a packet. lo and hi in network order.
+struct dp_ts {
+	uint8_t lo[16], hi[16];
+	uint8_t family, proto; // proto 0: any
+	uint16_t port_lo, port_hi;
+};
+
+// Hot part: two cache lines, both prefetched. The worker writes what changes; the rest is written
+// by the control thread before the add, while spi is 0.
+struct dp_sa {
+	// SA_IN: our SPI while it is published, else 0 (written by the worker alone). SA_OUT: the
+	// peer's SPI in network order.
+	uint32_t spi;
+	uint32_t salt;        // as its four bytes stand in the key
+	uint8_t cipher, auth; // rows of the suites' table
+	uint8_t flags;        // enum dp_sa_flag
+	uint8_t iv_len;
+	uint8_t icv_len;
+	uint8_t align;   // of the plaintext with its trailer, bytes
+	uint16_t window; // 0: off
+	dp_counter_t seq;
+	dp_counter_t packets, bytes;
+	// The next limit, soft or hard, whichever comes first.
+	uint64_t next_packets, next_bytes;
+	dp_counter_t last_used_ns;
+	// second line
+	union {
+		uint64_t replay[DP_HOT_WORDS]; // SA_IN
+		uint8_t pad_[32];
+	};
+	uint32_t local_lo, local_hi, remote_lo, remote_hi; // DP_SA_FAST_V4, host order
+	uint64_t *wide; // windows above the hot words', else NULL
+	uint16_t word_mask;
+	uint32_t tunnel_slot;
+};
+static_assert(sizeof(struct dp_sa) <= 128, "the hot part is two cache lines");
+
+struct dp_sa_cold {
+	uint32_t child;
+	uint32_t slot;
+	uint32_t tunnel_index, generation;
+	struct dp_pending pending;
+	dp_counter_t auth_failed, replayed, selector_mismatch, malformed;
+	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
+	uint64_t soft_seq, hard_seq;
+	struct endpoint moved_to; // last one told
+	uint8_t local_count, remote_count;
+	struct dp_ts *ts; // local ones, then remote ones
+	struct dp_ts ts_inline[2 * DP_TS_INLINE];
+};
+
+// ---- Tunnel ----
+
+#define DP_OUTER_MAX 48 // IPv6 and UDP
+
+// Written by its worker alone, by messages. hdr is the outer IP (and UDP) header with lengths,
+// TOS, id and checksum left zero; sum is its partial checksum.
+struct dp_tunnel {
+	uint32_t generation; // 0: not in use
+	uint32_t index;
+	struct endpoint remote;
+	struct dp_sa *out[DP_TUNNEL_OUT];
+	uint8_t out_count;
+	uint8_t outer_family;
+	uint8_t hdr_len; // bytes of hdr in use
+	uint8_t df;      // enum sa_df
+	bool encap;
+	uint16_t mtu;  // outer
+	uint16_t port; // index
+	uint32_t sum;
+	uint8_t hdr[DP_OUTER_MAX];
+	struct ip_addr next_hop;
+	uint32_t neigh; // where it was found last
+	struct endpoint local;
+	uint64_t session;
+	struct dp_pending pending;
+	uint64_t no_child_ns; // last told
+};
+
+// ---- Slabs ----
+
+// Bytes from one SA to the next, and where its cold part and key schedule lie.
+#define DP_SA_COLD 128
+#define DP_SA_KEYS 512
+static_assert(sizeof(struct dp_sa_cold) <= DP_SA_KEYS - DP_SA_COLD, "cold part");
+
+static inline struct dp_sa_cold *dp_sa_cold(struct dp_sa *sa)
+{
+	return (struct dp_sa_cold *)(void *)((uint8_t *)sa + DP_SA_COLD);
+}
+
+static inline void *dp_sa_keys(struct dp_sa *sa)
+{
+	return (uint8_t *)sa + DP_SA_KEYS;
+}
+
+static inline struct dp_sa *dp_sa_of_cold(struct dp_sa_cold *c)
+{
+	return (struct dp_sa *)(void *)((uint8_t *)c - DP_SA_COLD);
+}
+
+// Bytes of one SA: multiple of 64, from the library's structures.
+size_t dp_sa_stride(void);
+
+// A worker's view of a slab: chunks appear with the first message that needs them.
+struct dp_slab {
+	uint8_t **chunks; // slots / DP_CHUNK pointers, NULL: not there
+	size_t stride;
+	uint32_t slots;
+};
+
+MUST_USE int dp_slab_init(struct dp_slab *s, uint32_t slots, size_t stride);
+void dp_slab_fini(struct dp_slab *s);
+
+// NULL where no chunk is. slot < slots.
+static inline void *dp_slab_at(const struct dp_slab *s, uint32_t slot)
+{
+	uint8_t *chunk = s->chunks[slot >> DP_CHUNK_SHIFT];
+	return chunk ? chunk + (slot & (DP_CHUNK - 1)) * s->stride : NULL;
+}
+
+// Control thread: memory for a chunk, zeroed, 64-byte aligned, on this socket, excluded from core
+// dumps; on hugepages where EAL has them. NULL: none. Wiped when freed.
+void *dp_chunk_new(size_t stride, int socket);
+void dp_chunk_free(void *chunk, size_t stride);

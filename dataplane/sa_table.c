@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The worker's SAs: published and withdrawn by messages, limits, selectors, and what is reported.
+#include "dataplane/worker.h"
+
+#include "base/secret.h"
+
+#include <rte_malloc.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+// ---- Layout ----
+
+static uint8_t bits_for(uint32_t n) // values 0 to n - 1
+{
+	uint8_t bits = 0;
+	while ((1ull << bits) < n)
+		bits++;
+	return bits;
+}
+
+// A session has one child SA, and two of them during a rekey; and sessions are not spread evenly.
+struct dp_layout dp_layout_make(uint32_t node, uint32_t workers, uint32_t max_sessions)
+{
+	struct dp_layout l = {.node = node & ((1u << DP_NODE_BITS) - 1)};
+	uint64_t need = (uint64_t)max_sessions * 3 / workers + 1024;
+	uint8_t room;
+
+	l.worker_bits = bits_for(workers);
+	room = 32 - DP_NODE_BITS - l.worker_bits;
+	l.slot_bits = 10;
+	// A tunnel's slot has at most 20 bits.
+	while ((1ull << l.slot_bits) < need && l.slot_bits + 1 + DP_NONCE_MIN <= room &&
+		l.slot_bits < DP_TUNNEL_SLOT_BITS)
+		l.slot_bits++;
+	l.nonce_bits = room - l.slot_bits;
+	l.slots = 1u << l.slot_bits;
+	return l;
+}
+
+// ---- Slabs ----
+
+int dp_slab_init(struct dp_slab *s, uint32_t slots, size_t stride)
+{
+	s->slots = slots;
+	s->stride = stride;
+	s->chunks = calloc((slots + DP_CHUNK - 1) / DP_CHUNK, sizeof(*s->chunks));
+	return s->chunks ? 0 : -ENOMEM;
+}
+
+// Chunks belong to the control thread.
+void dp_slab_fini(struct dp_slab *s)
+{
+	free(s->chunks);
+	s->chunks = NULL;
+}
+
+void *dp_chunk_new(size_t stride, int socket)
+{
+	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, 64, socket);
+}
+
+void dp_chunk_free(void *chunk, size_t stride)
+{
+	if (!chunk)
+		return;
+	secret_wipe(chunk, DP_CHUNK * stride);
+	rte_free(chunk);
+}
+
+static void slab_learn(struct dp_slab *s, uint32_t slot, uint8_t *chunk)
+{
+	s->chunks[slot >> DP_CHUNK_SHIFT] = chunk;
+}
+
+// ---- Reports ----
+
+void dp_tell_control(struct dp_worker *w)
+{
+	w->tell = true;
+}
+
+void dp_pend(struct dp_worker *w, struct dp_pending *p, enum sa_event_type what)
+{
+	if (!p->bits)
+		TAILQ_INSERT_TAIL(&w->pending, p, link);
+	p->bits |= (uint8_t)(1u << what);
+}
+
+static void unpend(struct dp_worker *w, struct dp_pending *p)
+{
+	if (p->bits)
+		TAILQ_REMOVE(&w->pending, p, link);
+	p->bits = 0;
+}
+
+static void fill_sa_event(struct dp_worker *w, struct dp_sa_cold *c, struct sa_event *ev)
+{
+	struct dp_sa *sa = dp_sa_of_cold(c);
+	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
+	ev->dir = sa->flags & DP_SA_OUT ? SA_OUT : SA_IN;
+	ev->child = c->child;
+	ev->tunnel = dp_tunnel_id(c->tunnel_index, c->generation);
+	ev->session = t ? t->session : 0;
+	ev->remote = c->moved_to;
+}
+
+static void fill_tunnel_event(const struct dp_tunnel *t, struct sa_event *ev)
+{
+	ev->tunnel = dp_tunnel_id(t->index, t->generation);
+	ev->session = t->session;
+}
+
+// False: the ring is full, the bits stay.
+static bool report(struct dp_worker *w, struct dp_pending *p)
+{
+	struct sa_event ev;
+	memset(&ev, 0, sizeof(ev));
+	if (p->is_tunnel)
+		fill_tunnel_event(container_of(p, struct dp_tunnel, pending), &ev);
+	else
+		fill_sa_event(w, container_of(p, struct dp_sa_cold, pending), &ev);
+	while (p->bits) {
+		unsigned what = (unsigned)__builtin_ctz(p->bits);
+		ev.type = (enum sa_event_type)what;
+		if (rte_ring_sp_enqueue_elem(w->event_ring, &ev, sizeof(ev)))
+			return false;
+		p->bits &= (uint8_t) ~(1u << what);
+		dp_tell_control(w);
+	}
+	return true;
+}
+
+void dp_pend_flush(struct dp_worker *w)
+{
+	struct dp_pending *p;
+	while ((p = TAILQ_FIRST(&w->pending))) {
+		if (!report(w, p))
+			return;
+		TAILQ_REMOVE(&w->pending, p, link);
+	}
+}
+
+// ---- Limits ----
+
+static uint64_t nearest(uint64_t soft, uint64_t hard, bool soft_told)
+{
+	uint64_t next = hard ? hard : UINT64_MAX;
+	return soft && !soft_told && soft < next ? soft : next;
+}
+
+void dp_sa_limits(struct dp_sa *sa)
+{
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	bool told = sa->flags & DP_SA_SOFT_TOLD;
+	sa->next_packets = nearest(c->soft_packets, c->hard_packets, told);
+	sa->next_bytes = nearest(c->soft_bytes, c->hard_bytes, told);
+}
+
+static void limit_reached(struct dp_worker *w, struct dp_sa *sa)
+{
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	uint64_t packets = dp_get(&sa->packets), bytes = dp_get(&sa->bytes);
+	if ((c->hard_packets && packets >= c->hard_packets) ||
+		(c->hard_bytes && bytes >= c->hard_bytes)) {
+		sa->flags |= DP_SA_STOPPED;
+		dp_pend(w, &c->pending, SA_EVENT_HARD_LIMIT);
+	} else if (!(sa->flags & DP_SA_SOFT_TOLD)) {
+		sa->flags |= DP_SA_SOFT_TOLD;
+		dp_pend(w, &c->pending, SA_EVENT_SOFT_LIMIT);
+	}
+	dp_sa_limits(sa);
+}
+
+void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes)
+{
+	uint64_t packets_now = dp_get(&sa->packets) + 1;
+	uint64_t bytes_now = dp_get(&sa->bytes) + bytes;
+	dp_set(&sa->packets, packets_now);
+	dp_set(&sa->bytes, bytes_now);
+	dp_set(&sa->last_used_ns, w->now_ns);
+	if (packets_now >= sa->next_packets || bytes_now >= sa->next_bytes)
+		limit_reached(w, sa);
+}
+
+// ---- Selectors ----
+
+static bool ts_matches(const struct dp_ts *ts, unsigned n, uint8_t family, const uint8_t *addr,
+	uint8_t proto, uint16_t port)
+{
+	size_t len = ip_len(family);
+	for (unsigned i = 0; i < n; i++, ts++)
+		if (ts->family == family && memcmp(addr, ts->lo, len) >= 0 &&
+			memcmp(addr, ts->hi, len) <= 0 && (!ts->proto || ts->proto == proto) &&
+			port >= ts->port_lo && port <= ts->port_hi)
+			return true;
+	return false;
+}
+
+// Where ports are hidden (a later fragment), only a selector over all ports matches.
+static bool slow_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
+{
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	struct ip_info ip;
+	uint16_t src, dst;
+	if (ip_parse_packet(packet, len, false, &ip) != DP_DROP_NONE)
+		return false;
+	bool out = sa->flags & DP_SA_OUT;
+	const uint8_t *local = out ? ip.src : ip.dst, *remote = out ? ip.dst : ip.src;
+	ip_ports(packet, &ip, &src, &dst);
+	return ts_matches(c->ts, c->local_count, ip.family, local, ip.proto, out ? src : dst) &&
+	       ts_matches(c->ts + c->local_count, c->remote_count, ip.family, remote, ip.proto,
+		       out ? dst : src);
+}
+
+bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
+{
+	if (packet[0] >> 4 != IP_V4 || !(sa->flags & DP_SA_FAST_V4))
+		return slow_selects(sa, packet, len);
+	uint32_t src = get_be32(packet + 12), dst = get_be32(packet + 16);
+	uint32_t local = sa->flags & DP_SA_OUT ? src : dst;
+	uint32_t remote = sa->flags & DP_SA_OUT ? dst : src;
+	return local - sa->local_lo <= sa->local_hi - sa->local_lo &&
+	       remote - sa->remote_lo <= sa->remote_hi - sa->remote_lo;
+}
+
+// ---- Messages about SAs ----
+
+static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
+{
+	struct dp_sa *sa = msg->sa;
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	bool out = sa->flags & DP_SA_OUT;
+
+	slab_learn(out ? &w->out : &w->in, c->slot, msg->chunk);
+	c->pending.bits = 0;
+	sa->flags |= DP_SA_INSTALLED;
+	dp_add(&w->stats.sas, 1);
+	if (!out) {
+		sa->spi = msg->spi;
+		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
+	}
+}
+
+static void tunnel_forget(struct dp_tunnel *t, const struct dp_sa *sa)
+{
+	for (unsigned i = 0; i < t->out_count; i++) {
+		if (t->out[i] != sa)
+			continue;
+		memmove(&t->out[i], &t->out[i + 1], (t->out_count - i - 1u) * sizeof(t->out[0]));
+		t->out_count--;
+		return;
+	}
+}
+
+// Newest first; the oldest falls out where a tunnel has more than fit.
+static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
+{
+	struct dp_tunnel *t = dp_tunnel_at(w, msg->tunnel, msg->generation);
+	if (!t || !(msg->sa->flags & DP_SA_INSTALLED))
+		return;
+	tunnel_forget(t, msg->sa);
+	if (t->out_count == DP_TUNNEL_OUT)
+		t->out_count--;
+	memmove(&t->out[1], &t->out[0], t->out_count * sizeof(t->out[0]));
+	t->out[0] = msg->sa;
+	t->out_count++;
+}
+
+// The control thread has at most DP_RETURN_RING deletes under way, so that there is always room.
+static void give_back(struct dp_worker *w, struct dp_return *r)
+{
+	int rc = rte_ring_sp_enqueue_elem(w->return_ring, r, sizeof(*r));
+	RTE_VERIFY(rc == 0);
+	dp_tell_control(w);
+}
+
+static void sa_del(struct dp_worker *w, const struct dp_msg *msg)
+{
+	struct dp_sa *sa = msg->sa;
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
+
+	if (sa->flags & DP_SA_OUT) {
+		if (t)
+			tunnel_forget(t, sa);
+	} else {
+		sa->spi = 0;
+	}
+	unpend(w, &c->pending);
+	sa->flags &= (uint8_t)~DP_SA_INSTALLED;
+	dp_set(&w->stats.sas, dp_get(&w->stats.sas) - 1);
+	give_back(w, &(struct dp_return){.sa = sa});
+}
+
+// ---- Messages about tunnels ----
+
+static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
+{
+	uint32_t slot = dp_tunnel_slot(msg->tunnel);
+	slab_learn(&w->tunnels, slot, msg->chunk);
+	struct dp_tunnel *t =
+		(struct dp_tunnel *)(void *)(msg->chunk + (slot & (DP_CHUNK - 1)) * sizeof(*t));
+	memset(t, 0, sizeof(*t));
+	t->index = msg->tunnel;
+	t->generation = msg->generation;
+	t->session = msg->session;
+	t->df = msg->df;
+	t->mtu = msg->mtu;
+	t->next_hop = msg->next_hop;
+	t->pending.is_tunnel = true;
+	dp_tunnel_set_path(t, &msg->path);
+	dp_add(&w->stats.tunnels, 1);
+}
+
+static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
+{
+	struct dp_tunnel *t = dp_tunnel_at(w, msg->tunnel, msg->generation);
+	if (!t)
+		return;
+	t->mtu = msg->mtu;
+	if (msg->type == DP_MSG_TUNNEL_MTU)
+		return;
+	t->next_hop = msg->next_hop;
+	dp_tunnel_set_path(t, &msg->path);
+}
+
+static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
+{
+	struct dp_tunnel *t = dp_tunnel_at(w, msg->tunnel, msg->generation);
+	RTE_VERIFY(t != NULL);
+	unpend(w, &t->pending);
+	t->generation = 0;
+	dp_set(&w->stats.tunnels, dp_get(&w->stats.tunnels) - 1);
+	give_back(w, &(struct dp_return){.tunnel = msg->tunnel, .generation = msg->generation});
+}
+
+static void apply(struct dp_worker *w, const struct dp_msg *msg)
+{
+	switch ((enum dp_msg_type)msg->type) {
+	case DP_MSG_TUNNEL_ADD:
+		tunnel_add(w, msg);
+		break;
+	case DP_MSG_TUNNEL_MOVE:
+	case DP_MSG_TUNNEL_MTU:
+		tunnel_change(w, msg);
+		break;
+	case DP_MSG_TUNNEL_DEL:
+		tunnel_del(w, msg);
+		break;
+	case DP_MSG_SA_ADD:
+		sa_add(w, msg);
+		break;
+	case DP_MSG_SA_SWITCH:
+		sa_switch(w, msg);
+		break;
+	case DP_MSG_SA_DEL:
+		sa_del(w, msg);
+		break;
+	case DP_MSG_NEIGH:
+		dp_neigh_apply(w, &msg->neigh);
+		break;
+	}
+}
+
+unsigned dp_msg_poll(struct dp_worker *w)
+{
+	struct dp_msg msg;
+	unsigned n = 0;
+	while (n < DP_MSG_POLL && rte_ring_sc_dequeue_elem(w->sa_ring, &msg, sizeof(msg)) == 0) {
+		apply(w, &msg);
+		n++;
+	}
+	return n;
+}

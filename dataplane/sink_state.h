@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What the SA sink's two files share.
+#pragma once
+
+#include "dataplane/sink.h"
+
+#define SINK_CONGESTED 64 // queued messages to one worker
+
+// A child SA: one slot in both slabs.
+struct child_ctl {
+	LIST_ENTRY(child_ctl) link; // of its tunnel, while tunnel is not 0
+	uint32_t spi;               // 0: free
+	uint32_t tunnel;            // index, 0: none yet
+	bool reserved;              // handed out, nothing installed yet
+	struct dp_sa *sa[2];        // by enum sa_dir; NULL: not there
+	bool deleting[2];
+};
+
+struct route_ctl {
+	SLIST_ENTRY(route_ctl) link;
+	struct ip_prefix prefix;
+	uint32_t refs;
+};
+
+struct tunnel_ctl {
+	LIST_HEAD(, child_ctl) children;
+	SLIST_HEAD(, route_ctl) routes;
+	uint32_t generation;
+	bool used, deleting;
+	struct tunnel_path path;
+	uint64_t session;
+	uint16_t mtu;
+};
+
+struct queued_msg {
+	STAILQ_ENTRY(queued_msg) link;
+	struct dp_msg msg;
+};
+
+// First in, first out, so that a slot rests as long as possible before it is used again.
+struct slot_fifo {
+	uint32_t *slots;
+	uint32_t head, count, size;
+};
+
+struct worker_ctl {
+	struct dp_worker *w;
+	struct child_ctl *children;
+	struct tunnel_ctl *tunnels;
+	struct slot_fifo free_children, free_tunnels;
+	uint8_t **chunks[2]; // of SAs, by enum sa_dir
+	uint8_t **tunnel_chunks;
+	STAILQ_HEAD(, queued_msg) queue;
+	uint32_t queued;
+	uint32_t returning; // deletes that have not come back
+};
+
+struct dp_sink {
+	struct dp *dp;
+	struct dp_crypto crypto; // key expansion
+	struct worker_ctl workers[DP_WORKERS_MAX];
+};
+
+// NULL: not there.
+struct child_ctl *sink_child(struct dp_sink *s, uint32_t spi, struct worker_ctl **wc);
+struct tunnel_ctl *sink_tunnel(
+	struct dp_sink *s, uint32_t id, struct worker_ctl **wc, uint32_t *index);
+// The functions of sa_sink that concern one SA (sink_sa.c).
+int sink_sa_add(void *ctx, const struct sa_spec *spec);
+void sink_sa_switch(void *ctx, uint32_t child);
+void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir);
+bool sink_sa_stats(void *ctx, uint32_t child, enum sa_dir dir, struct sa_counters *out);
+int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi);
+void sink_spi_release(void *ctx, uint32_t spi);
+// A deleted SA is back: report, wipe, free its slot.
+void sink_sa_returned(struct dp_sink *s, struct worker_ctl *wc, struct dp_sa *sa);
+// Free what an SA has allocated beside its slot, and wipe it.
+void sink_sa_wipe(struct dp_sa *sa);
+
+static inline bool fifo_get(struct slot_fifo *f, uint32_t *slot)
+{
+	if (f->count == 0)
+		return false;
+	*slot = f->slots[f->head];
+	f->head = (f->head + 1) % f->size;
+	f->count--;
+	return true;
+}
+
+static inline void fifo_put(struct slot_fifo *f, uint32_t slot)
+{
+	f->slots[(f->head + f->count) % f->size] = slot;
+	f->count++;
+}

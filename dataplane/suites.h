@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The ESP suites over intel-ipsec-mb: one table of ciphers and one of integrity algorithms, and
+// the two things that are done with them: expand keys (control thread), run a burst (workers).
+#pragma once
+
+#include "dataplane/sa.h"
+
+#include <intel-ipsec-mb.h>
+
+// A packet under way. The caller fills the upper part; run fills icv, and ok.
+struct esp_op {
+	struct rte_mbuf *m;
+	struct dp_sa *sa;
+	uint8_t *esp;      // ESP header
+	uint16_t text_len; // bytes of ciphertext, between IV and ICV
+	uint64_t seq;      // 64 bits with ESN
+	bool ok;
+	// private to the suites
+	uint8_t iv[16];
+	uint8_t aad[16];
+	uint8_t icv[64];  // computed
+	uint8_t sent[32]; // received, where its place is needed for the high sequence bits
+};
+
+// Per worker; not for two threads at once.
+struct dp_crypto {
+	IMB_MGR *mgr;
+	struct gcm_context_data gcm;
+	// CBC IVs: a counter encrypted under a key of this worker's own, so that they are
+	// unpredictable and never repeat (NIST SP 800-38A appendix C).
+	uint64_t iv_counter[2];
+	uint8_t iv_keys[16 * 15] __attribute__((aligned(16)));
+	uint64_t refused; // jobs that the library rejected
+};
+
+// 0, or -ENODEV where the library's self-test fails. random seeds the CBC IVs.
+MUST_USE int dp_crypto_init(struct dp_crypto *c, const struct random_source *random);
+void dp_crypto_fini(struct dp_crypto *c);
+
+// Bytes for the longest key schedule of any suite.
+size_t dp_keys_size(void);
+
+// Expand a spec's keys into sa and dp_sa_keys(sa), and set cipher, auth, salt and lengths.
+// 0, -ENOTSUP: no such suite, -EINVAL: key lengths do not fit it. Control thread, its own mgr.
+MUST_USE int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa);
+
+// Prefetch the parts of the schedule that a packet of this length uses.
+void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len);
+
+// Encrypt in place and append the ICV behind the text; writes the IV. The ESP header stands
+// already. There are at least 32 bytes behind the text. ok is false where the library refused.
+void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n);
+
+// Verify in constant time and decrypt in place; ok tells.
+void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// A worker: what one lcore owns, and the stages that a burst passes in it.
+#pragma once
+
+#include "dataplane/dp.h"
+#include "dataplane/dst.h"
+#include "dataplane/ip.h"
+#include "dataplane/sa.h"
+#include "dataplane/suites.h"
+
+#include <rte_ring.h>
+
+#define DP_MSG_POLL     64   // messages taken a poll
+#define DP_SA_RING      1024 // messages
+#define DP_EVENT_RING   1024
+#define DP_RETURN_RING  1024 // also the deletes that may be under way at once
+#define DP_PUNT_RING    512
+#define DP_INJECT_RING  512
+#define DP_NEIGH_SLOTS  8192     // power of two, twice the neighbours at least
+#define DP_NO_CHILD_NS  NS_PER_S // between two reports of one tunnel
+#define DP_SLEEP_MIN_NS 50000ull
+#define DP_SLEEP_MAX_NS NS_PER_MS
+#define DP_IDLE_POLLS   64 // empty polls before a worker sleeps
+
+// ---- Messages, control -> worker ----
+
+enum dp_msg_type {
+	DP_MSG_TUNNEL_ADD,
+	DP_MSG_TUNNEL_MOVE,
+	DP_MSG_TUNNEL_MTU,
+	DP_MSG_TUNNEL_DEL,
+	DP_MSG_SA_ADD,
+	DP_MSG_SA_SWITCH,
+	DP_MSG_SA_DEL,
+	DP_MSG_NEIGH,
+};
+
+struct dp_msg {
+	uint8_t type; // enum dp_msg_type
+	uint8_t df;
+	uint16_t mtu;
+	uint32_t tunnel; // index
+	uint32_t generation;
+	uint32_t spi; // SA_ADD of SA_IN
+	struct dp_sa *sa;
+	uint8_t *chunk; // of the slab that the SA or tunnel lies in
+	union {
+		struct {
+			struct tunnel_path path;
+			struct ip_addr next_hop;
+			uint64_t session;
+		};
+		struct dp_neigh neigh;
+	};
+} __attribute__((aligned(8)));
+
+// A deleted SA, or (sa NULL) a deleted tunnel's index, given back.
+struct dp_return {
+	struct dp_sa *sa;
+	uint32_t tunnel, generation;
+};
+
+// ---- What is kept per worker ----
+
+struct dp_batch {
+	struct rte_mbuf *m[2 * DP_BURST];
+	unsigned n;
+};
+
+enum dp_punt_ring { DP_RING_IKE_KNOWN, DP_RING_IKE_NEW, DP_RING_REST, DP_PUNT_RINGS };
+
+struct dp_stats {
+	dp_counter_t polls, idle_polls, sleeps;
+	dp_counter_t rx_packets, tx_packets, punts;
+	dp_counter_t esp_in_packets, esp_out_packets;
+	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
+	dp_counter_t drops[DP_DROP_COUNT];
+	dp_counter_t sas, tunnels;
+};
+
+struct dp_worker {
+	struct dp *dp;
+	struct dp_layout layout;
+	uint16_t id, lcore;
+	int socket;
+	uint64_t now_ns;
+
+	struct dp_slab in, out, tunnels;
+	struct dp_crypto crypto;
+	struct esp_op ops[2 * DP_BURST];
+	struct dp_batch esp_in;  // ESP packets for this worker's SAs
+	struct dp_batch route;   // IP packets for the inside or for a tunnel
+	struct dp_batch esp_out; // IP packets for this worker's tunnels (meta.to, generation)
+	struct dp_batch tx[DP_PORTS_MAX];
+	struct dp_batch handoff[DP_WORKERS_MAX];
+	struct dp_neigh neighs[DP_NEIGH_SLOTS];
+	uint32_t neigh_used; // slots that were ever used
+	struct dp_pending_list pending;
+	bool tell; // control has something new
+
+	struct rte_ring *sa_ring, *event_ring, *return_ring, *inject_ring;
+	struct rte_ring *punt_ring[DP_PUNT_RINGS];
+	struct rte_ring *handoff_in[DP_WORKERS_MAX]; // from worker i; NULL: itself
+
+	// Written by the control thread, a byte a slot, when it hands out an inbound SPI: why ESP
+	// with that SPI would come to another worker (enum dp_handoff). Read by all workers.
+	_Atomic uint8_t *uplink_cause;
+
+	struct dp_stats stats __rte_cache_aligned;
+
+	// Read and written by other threads.
+	_Atomic uint64_t passes __rte_cache_aligned; // polls that have ended
+	atomic_bool sleeping;
+	atomic_bool stop;
+	int wake_fd; // eventfd
+};
+
+static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
+{
+	dp_add(&w->stats.drops[why], 1);
+	rte_pktmbuf_free(m);
+}
+
+static inline void dp_batch_add(struct dp_batch *b, struct rte_mbuf *m)
+{
+	b->m[b->n++] = m;
+}
+
+static inline uint8_t *dp_data(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, uint8_t *);
+}
+
+// ---- Life (worker.c, rings.c) ----
+
+// All of it but the rings to other workers. 0 or -errno. Control thread.
+MUST_USE int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_layout *l,
+	struct dp_worker **out);
+// Hand-off rings of all workers; once all of d->workers exist.
+MUST_USE int dp_handoff_init(struct dp *d);
+void dp_worker_free(struct dp_worker *w);
+// EAL's lcore function: polls until w->stop.
+int dp_worker_main(void *worker);
+// One round; returns how many packets and messages it moved. The owner thread, or a test.
+unsigned dp_worker_poll_once(struct dp_worker *w);
+
+// Rings of the right kind; NULL and rte_errno on failure. name is made unique.
+struct rte_ring *dp_ring_new(
+	const char *what, unsigned a, unsigned b, unsigned size, size_t element, int socket);
+void dp_worker_rings_free(struct dp_worker *w);
+MUST_USE int dp_worker_rings_new(struct dp_worker *w);
+
+// ---- Stages ----
+
+// rx: frames from a port (at most DP_BURST) -> w->esp_in, w->route, punts, drops. cause:
+// DP_HANDOFF_FRAGMENT where the frame was put together out of fragments, else 0.
+void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
+	enum dp_handoff cause);
+// w->esp_in -> decrypted packets in w->route.
+void dp_esp_in(struct dp_worker *w);
+// w->route -> w->esp_out, other workers, punts, tx.
+void dp_route_stage(struct dp_worker *w);
+// w->esp_out -> tx.
+void dp_esp_out(struct dp_worker *w);
+// All stages over what the batches hold.
+void dp_run_stages(struct dp_worker *w);
+
+// An IP packet (data at its header) to its next hop by a port: Ethernet header, tx batch; or punted
+// where the next hop is not known.
+void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *next_hop,
+	uint8_t family, struct rte_mbuf *m);
+// A finished frame.
+void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m);
+void dp_tx_flush(struct dp_worker *w);
+
+// A copy to the control thread, in the punt pool; the packet itself is freed. meta is filled but for
+// kind and worker.
+void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class);
+
+// ---- Hand-off ----
+
+enum dp_carry {
+	DP_CARRY_ESP,   // outer frame; l2_len, l3_len set; meta.cause
+	DP_CARRY_INNER, // IP packet for the tunnel meta.to; meta.cause
+	DP_CARRY_FRAME, // finished frame for meta.port
+	DP_CARRY_OUTER, // inject only: outer frame to be classified
+	DP_CARRY_ROUTE, // inject only: IP packet to be routed
+};
+
+void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_carry carry,
+	enum dp_handoff cause);
+void dp_handoff_flush(struct dp_worker *w);
+// What others and the control thread have given us; returns how many.
+unsigned dp_handoff_poll(struct dp_worker *w);
+// Wake a sleeping worker; any thread, after the enqueue.
+void dp_worker_wake(struct dp_worker *w);
+
+// ---- SAs and tunnels (sa_table.c, tunnel.c) ----
+
+unsigned dp_msg_poll(struct dp_worker *w);
+void dp_pend(struct dp_worker *w, struct dp_pending *p, enum sa_event_type what);
+// Report what pends as far as there is room.
+void dp_pend_flush(struct dp_worker *w);
+// The control thread is told once, if it sleeps.
+void dp_tell_control(struct dp_worker *w);
+
+static inline struct dp_tunnel *dp_tunnel_at(
+	const struct dp_worker *w, uint32_t index, uint32_t generation)
+{
+	uint32_t slot = dp_tunnel_slot(index);
+	struct dp_tunnel *t = slot < w->tunnels.slots ? dp_slab_at(&w->tunnels, slot) : NULL;
+	return t && t->generation == generation ? t : NULL;
+}
+
+// The limits that come next, from the SA's counters.
+void dp_sa_limits(struct dp_sa *sa);
+// Count a packet and see to the limits.
+void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes);
+// The IP packet, whose header has been checked, lies within the SA's selectors.
+bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
+void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);
+void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n);
+const struct dp_neigh *dp_neigh_find(
+	const struct dp_worker *w, uint16_t port, const struct ip_addr *a);

@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The sallyport authors
+#
+# A peer whose ESP is scapy's: pings through the tunnel that tests/dataplane/esp_host.c holds, and
+# checks what comes back. Keys follow that file's rule.
+# usage: esp_peer.py CIPHER KEY-BYTES INTEG INTEG-BYTES ESN SPI GATEWAY-MAC
+import random
+import sys
+
+from scapy.all import ESP, ICMP, IP, AsyncSniffer, Ether, Raw, conf, sendp
+from scapy.layers.ipsec import SecurityAssociation
+
+OUTER, GATEWAY = "192.0.2.11", "192.0.2.1"
+INNER, TARGET = "171.72.1.7", "10.99.0.10"
+SPI_BACK = 0x5A5A0001
+SIZES = list(range(0, 70)) + [100, 255, 256, 1000, 1300, 1400]
+
+conf.verb = 0
+
+
+def key(length, first):
+    return bytes((first + i) & 0xFF for i in range(length))
+
+
+def association(spi, first, source, target):
+    esn = {"esn_en": True, "esn": 0} if ESN else {}
+    return SecurityAssociation(
+        ESP, spi=spi, crypt_algo=CIPHER, crypt_key=key(KEY_LEN, first),
+        auth_algo=INTEG, auth_key=key(INTEG_LEN, first + 0x80) if INTEG else None,
+        tunnel_header=IP(src=source, dst=target), **esn,
+    )
+
+
+def collect(packets, count, seconds):
+    """What the headend sends back for these packets."""
+    sniffer = AsyncSniffer(
+        iface="eth0", count=count, timeout=seconds,
+        lfilter=lambda p: p.haslayer(ESP) and p[IP].src == GATEWAY,
+        started_callback=lambda: sendp(
+            [Ether(dst=MAC) / p for p in packets], iface="eth0", inter=0.002),
+    )
+    sniffer.start()
+    sniffer.join()
+    return [IP(bytes(p[IP])) for p in sniffer.results]
+
+
+def exchange():
+    """Echo requests of all sizes; what is wrong with the replies after decryption, or None."""
+    bodies = {n: random.randbytes(size) for n, size in enumerate(SIZES, 1)}
+    pings = [IP(src=INNER, dst=TARGET) / ICMP(id=77, seq=n) / Raw(b) for n, b in bodies.items()]
+    replies = collect([OUT.encrypt(p) for p in pings], len(SIZES), 10)
+    if len(replies) != len(SIZES):
+        return f"{len(replies)} of {len(SIZES)} came back"
+    for n, outer in enumerate(replies, 1):
+        if outer[ESP].spi != SPI_BACK:
+            return f"SPI {outer[ESP].spi:#x}"
+        if outer[ESP].seq != n:
+            return f"sequence number {outer[ESP].seq}, want {n}"
+        inner = IP(bytes(BACK.decrypt(outer)))
+        if (inner.src, inner.dst) != (TARGET, INNER) or inner[ICMP].type != 0:
+            return f"inner packet {inner.summary()}"
+        if bytes(inner[ICMP].payload) != bodies.pop(inner[ICMP].seq, None):
+            return f"another body in reply {n}"
+    return None
+
+
+def silent(packet):
+    return not collect([packet], 1, 0.5)
+
+
+def hostile():
+    ping = IP(src=INNER, dst=TARGET) / ICMP(id=78, seq=1) / Raw(b"x" * 40)
+    good = OUT.encrypt(ping)
+    octets = bytearray(bytes(good))
+    octets[-1] ^= 1
+    if not silent(IP(bytes(octets))):
+        return "a packet with a wrong ICV was taken"
+    octets = bytearray(bytes(good))
+    octets[40] ^= 1
+    if not silent(IP(bytes(octets))):
+        return "a packet with a changed body was taken"
+    if silent(good):
+        return "the unchanged packet was not taken"
+    if not silent(good):
+        return "a replay was taken"
+    forged = IP(src="171.72.1.8", dst=TARGET) / ICMP(id=78, seq=2)
+    if not silent(OUT.encrypt(forged)):
+        return "an inner source outside the selector was taken"
+    return None
+
+
+CIPHER, KEY_LEN = sys.argv[1], int(sys.argv[2])
+INTEG = None if sys.argv[3] == "none" else sys.argv[3]
+INTEG_LEN, ESN = int(sys.argv[4]), sys.argv[5] == "1"
+MAC = sys.argv[7]
+OUT = association(int(sys.argv[6], 16), 0x00, OUTER, GATEWAY)
+BACK = association(SPI_BACK, 0x40, GATEWAY, OUTER)
+
+wrong = exchange() or hostile()
+if wrong:
+    sys.exit(wrong)
+print(f"{len(SIZES)} packets there and back")

@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The sallyport authors
+#
+# usage: tests/run.sh [--only PART[,PART...]] [--runs N] [--debian13]
+#
+# As root: installs what is missing, builds, runs every test. One line a test with a running count;
+# the last line is "N passed, N failed" alone. Parts: unit (all meson tests), asan, tsan, fuzz,
+# lint, interop, quickstart. --runs: executions of each fuzz target. --debian13: unit, engine and
+# data-plane tests inside a Debian 13 tree instead.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+. tests/packages.sh
+
+PARTS=unit,asan,tsan,fuzz,lint,interop,quickstart
+RUNS=1000000
+DEBIAN13=
+LABEL=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--only) PARTS=$2 && shift ;;
+	--runs) RUNS=$2 && shift ;;
+	--label) LABEL=$2 && shift ;;
+	--debian13) DEBIAN13=1 ;;
+	*) sed -n '5,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	esac
+	shift
+done
+
+LOGS=$(mktemp -d /tmp/sallyport-run.XXXXXX)
+trap 'rm -rf "$LOGS"' EXIT
+
+part() {
+	[[ ,$PARTS, == *,$1,* ]]
+}
+
+# Number the lines, count, and end with the sum.
+number() {
+	awk '
+	/^ok - /     { print "ok " ++n substr($0, 3); passed++; fflush(); next }
+	/^not ok - / { print "not ok " ++n substr($0, 7); failed++; names[failed] = substr($0, 10)
+	               fflush(); next }
+	             { print; fflush() }
+	END {
+		for (i = 1; i <= failed; i++) print "# failed: " names[i]
+		printf "%d passed, %d failed\n", passed, failed
+		exit failed > 0 || passed == 0
+	}'
+}
+
+# A step that must work but is no test: one line and its log when it fails.
+step() { # NAME COMMAND...
+	local name=$1 log
+	log=$LOGS/$(tr -c 'a-z0-9\n' _ <<<"$1").log
+	shift
+	if "$@" >"$log" 2>&1 </dev/null; then return 0; fi
+	{
+		echo "not ok - $name"
+		tail -n 60 "$log" | sed 's/^/# /'
+	}
+	return 1
+}
+
+build() { # DIRECTORY COMPILER MESON-OPTIONS...
+	local dir=$1 compiler=$2
+	shift 2
+	if [ -d "$dir/meson-info" ]; then
+		meson configure "$dir" "$@" || return
+	else
+		CC=$compiler meson setup "$dir" "$@" || return
+	fi
+	ninja -C "$dir" -j "${JOBS:-$(nproc)}"
+}
+
+meson_tests() {
+	python3 tests/meson_tests.py "$@"
+}
+
+part_unit() {
+	meson_tests ${LABEL:+--label "$LABEL"} build
+}
+
+part_asan() {
+	export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1
+	export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+	step "build with ASan and UBSan" build build-asan gcc -Dwerror=true -Dbuildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Db_lundef=false || return
+	meson_tests --label asan --jobs 1 build-asan
+}
+
+part_tsan() {
+	export TSAN_OPTIONS=halt_on_error=0:suppressions=$PWD/tests/tsan.supp
+	step "build with TSan" build build-tsan gcc -Dwerror=true -Dbuildtype=debugoptimized \
+		-Db_sanitize=thread -Db_lundef=false || return
+	meson_tests --label tsan --jobs 1 --match 'thread|workers|mgmt|helpers' build-tsan
+}
+
+# RUNS executions of one target, on a copy of its corpus.
+fuzz_one() { # EXECUTABLE
+	local name=${1##*/fuzz_} corpus=$LOGS/corpus-${1##*/} log=$LOGS/${1##*/}.log runs
+	mkdir -p "$corpus"
+	cp -r "tests/fuzz/corpus/$name/." "$corpus" 2>/dev/null
+	if "$1" -runs="$RUNS" -timeout=20 -rss_limit_mb=3000 -verbosity=1 \
+		-artifact_prefix="$LOGS/$name-" "$corpus" >"$log" 2>&1; then
+		runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log")
+		if [ "${runs:-0}" -ge "$RUNS" ]; then
+			echo "ok - fuzz: $name, $runs executions"
+			return
+		fi
+	fi
+	{
+		echo "not ok - fuzz: $name"
+		tail -n 40 "$log" | sed 's/^/# /'
+	} >"$log.tap"
+	cat "$log.tap"
+}
+
+part_fuzz() {
+	step "build the fuzz targets" build build-fuzz clang -Dwerror=true -Dfuzzers=true -Dbuildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Db_lundef=false || return
+	local targets=() t
+	for t in build-fuzz/tests/fuzz/fuzz_*; do
+		[ -f "$t" ] && [ -x "$t" ] && targets+=("$t")
+	done
+	[ ${#targets[@]} -gt 0 ] || { echo "not ok - fuzz: there are no targets" && return; }
+	for t in "${targets[@]}"; do fuzz_one "$t"; done
+}
+
+part_lint() {
+	bash tests/lint.sh
+}
+
+# Two scenarios at a time: they mostly wait.
+part_interop() {
+	local s scenarios=()
+	for s in tests/interop/*.sh; do
+		[ "${s##*/}" = lib.sh ] || scenarios+=("$s")
+	done
+	printf '%s\n' "${scenarios[@]}" | xargs -P 2 -I{} bash -c \
+		'o=$(bash "$1" 2>&1 </dev/null); printf "%s\n" "$o"' scenario {}
+}
+
+part_quickstart() {
+	if step "app/quickstart.sh" bash app/quickstart.sh; then
+		echo "ok - app/quickstart.sh"
+	fi
+}
+
+# The sanitizers' lane and the fuzzers' lane take a core each; what measures time runs afterwards.
+all_parts() {
+	step "install packages" packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_QUICKSTART[@]}" \
+		"${PACKAGES_TEST[@]}" || return
+	step "build with gcc" build build gcc -Dwerror=true || return
+	if part unit; then part_unit; fi
+	{
+		JOBS=1
+		if part asan; then part_asan; fi
+		if part tsan; then part_tsan; fi
+	} &
+	{
+		JOBS=1
+		if part lint; then part_lint; fi
+		if part fuzz; then part_fuzz; fi
+	} &
+	wait
+	if part interop; then part_interop; fi
+	if part quickstart; then part_quickstart; fi
+}
+
+# Inside a tree: no clang, no network tests.
+tree_parts() {
+	step "install packages" packages_install "${PACKAGES_BUILD[@]}" python3-minimal openssl || return
+	step "build" build build gcc -Dwerror=true || return
+	part_unit
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "tests/run.sh: must run as root" >&2
+	exit 2
+fi
+if [ -n "$DEBIAN13" ]; then
+	{
+		step "install debootstrap" packages_install debootstrap
+		SALLYPORT_IN_TREE=1 bash tests/tree.sh trixie bash tests/run.sh --label debian13 \
+			2>"$LOGS/tree.log" || {
+			echo "not ok - debian13: tests in the tree"
+			tail -n 40 "$LOGS/tree.log" | sed 's/^/# /'
+		}
+	} | number
+elif [ -n "${SALLYPORT_IN_TREE-}" ]; then
+	tree_parts
+	exit 0
+else
+	all_parts | number
+fi
+exit "${PIPESTATUS[1]}"

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "tests/cmocka_all.h"
+
+#include "app/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <pthread.h>
+
+// A line of words as the compact request, or as the message on failure.
+static char *request_of(const char *text)
+{
+	char line[256], *words[CLI_WORDS_MAX], *message = NULL;
+	size_t len;
+	snprintf(line, sizeof(line), "%s", text);
+	int count = cli_split(line, words);
+	assert_true(count >= 0);
+	FILE *errors = open_memstream(&message, &len);
+	json_t *j = cli_request(words, (size_t)count, errors);
+	fclose(errors);
+	if (!j)
+		return message;
+	free(message);
+	char *s = json_dumps(j, JSON_COMPACT);
+	json_decref(j);
+	return s;
+}
+
+static void test_requests(void **state)
+{
+	static const struct {
+		const char *line, *want;
+	} cases[] = {
+		{"show sessions", "{\"command\":\"show\",\"what\":\"sessions\"}"},
+		{"  show\tsa  # why not", "{\"command\":\"show\",\"what\":\"sa\"}"},
+		{"clear session 17", "{\"command\":\"clear\",\"what\":\"session\",\"by\":\"id\","
+				     "\"value\":17}"},
+		{"clear session user a\"b", "{\"command\":\"clear\",\"what\":\"session\","
+					    "\"by\":\"user\",\"value\":\"a\\\"b\"}"},
+		{"clear session address 2001:db8::1",
+			"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
+			"\"value\":\"2001:db8::1\"}"},
+		{"clear session all",
+			"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"all\"}"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *got = request_of(cases[i].line);
+		assert_string_equal(got, cases[i].want);
+		free(got);
+	}
+}
+
+static void test_wrong_commands(void **state)
+{
+	static const char *const lines[] = {"show", "show everything", "show sessions now",
+		"clear session", "clear session -4", "clear session 0", "clear session 5x",
+		"clear session 99999999999999999999", "clear session user", "reboot"};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char *got = request_of(lines[i]);
+		assert_non_null(strstr(got, "sallyport: "));
+		free(got);
+	}
+}
+
+static void test_too_many_words(void **state)
+{
+	char line[] = "a b c d e f g h i", *words[CLI_WORDS_MAX];
+	assert_int_equal(cli_split(line, words), -1);
+}
+
+static void join(void *ctx, const char *word)
+{
+	strcat(ctx, word);
+	strcat(ctx, " ");
+}
+
+static void test_completion(void **state)
+{
+	static const struct {
+		size_t done;
+		const char *words[2], *prefix, *want;
+	} cases[] = {
+		{0, {NULL}, "", "show clear "},
+		{0, {NULL}, "s", "show "},
+		{1, {"show"}, "s", "sessions sa status "},
+		{1, {"clear"}, "", "session "},
+		{2, {"clear", "session"}, "", "user address all "},
+		{1, {"nothing"}, "", ""},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char got[256] = "", words[2][16], *list[2] = {words[0], words[1]};
+		for (size_t k = 0; k < cases[i].done; k++)
+			snprintf(words[k], sizeof(words[k]), "%s", cases[i].words[k]);
+		cli_complete(list, cases[i].done, cases[i].prefix, join, got);
+		assert_string_equal(got, cases[i].want);
+	}
+}
+
+static char *printed(const char *reply)
+{
+	char *text = NULL;
+	size_t len;
+	json_t *j = json_loads(reply, 0, NULL);
+	assert_non_null(j);
+	FILE *out = open_memstream(&text, &len);
+	cli_print(j, out);
+	fclose(out);
+	json_decref(j);
+	return text;
+}
+
+static void test_tables_are_aligned(void **state)
+{
+	char *got = printed("{\"pools\":[{\"name\":\"ire\",\"size\":254,\"free\":250,\"in_use\":3,"
+			    "\"lingering\":1,\"high_water\":4,\"exhausted\":0},"
+			    "{\"name\":\"a-longer-name\",\"size\":70000000,\"free\":1,\"in_use\":2,"
+			    "\"lingering\":0,\"high_water\":2,\"exhausted\":12}]}");
+	assert_string_equal(got,
+		"POOL               SIZE  FREE  IN USE  LINGERING  HIGH WATER  REFUSED\n"
+		"ire                 254   250       3          1           4        0\n"
+		"a-longer-name  70000000     1       2          0           2       12\n");
+	free(got);
+}
+
+static void test_peers_cannot_move_the_cursor(void **state)
+{
+	char *got = printed("{\"sessions\":[{\"id\":1,\"remote_id\":\"a\\u001b[2Jb\","
+			    "\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],"
+			    "\"established_s\":3661,\"bytes_in\":123456789}]}");
+	assert_null(strchr(got, '\033'));
+	assert_non_null(strstr(got, "a?[2Jb"));
+	assert_non_null(strstr(got, "171.72.1.7,2001:db8::1"));
+	assert_non_null(strstr(got, "1h01m"));
+	assert_non_null(strstr(got, "118 M"));
+	free(got);
+}
+
+static void test_counters_leave_out_zeros(void **state)
+{
+	char *got = printed("{\"counters\":{\"a\":0,\"dp_drop_runt\":7,\"b\":0}}");
+	assert_null(strstr(got, "a  "));
+	assert_non_null(strstr(got, "dp_drop_runt"));
+	assert_non_null(strstr(got, "(2 more are zero)"));
+	free(got);
+}
+
+struct server {
+	int fd;
+	const char *reply;
+};
+
+// Answers one request with a fixed text and hangs up.
+static void *serve(void *arg)
+{
+	struct server *s = arg;
+	char request[256];
+	int fd = accept(s->fd, NULL, NULL);
+	ssize_t n = recv(fd, request, sizeof(request), 0);
+	if (n > 0 && send(fd, s->reply, strlen(s->reply), MSG_NOSIGNAL) < 0)
+		abort();
+	close(fd);
+	return NULL;
+}
+
+static json_t *ask_server(const char *reply)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct server s = {socket(AF_UNIX, SOCK_STREAM, 0), reply};
+	pthread_t thread;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/sallyport-test-cli-%d", getpid());
+	assert_int_equal(bind(s.fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(listen(s.fd, 1), 0);
+	pthread_create(&thread, NULL, serve, &s);
+	FILE *errors = fopen("/dev/null", "w");
+	json_t *request = json_pack("{ss}", "command", "show");
+	json_t *j = cli_ask(sun.sun_path, request, errors);
+	json_decref(request);
+	fclose(errors);
+	pthread_join(thread, NULL);
+	close(s.fd);
+	unlink(sun.sun_path);
+	return j;
+}
+
+static void test_ask(void **state)
+{
+	json_t *j = ask_server("{\"cleared\":3}\n");
+	assert_int_equal(json_integer_value(json_object_get(j, "cleared")), 3);
+	json_decref(j);
+	assert_null(ask_server("{\"cleared\":"));
+	assert_null(ask_server("[1]\n"));
+	assert_null(ask_server(""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_wrong_commands),
+		cmocka_unit_test(test_too_many_words),
+		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_tables_are_aligned),
+		cmocka_unit_test(test_peers_cannot_move_the_cursor),
+		cmocka_unit_test(test_counters_leave_out_zeros),
+		cmocka_unit_test(test_ask),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
