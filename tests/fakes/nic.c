@@ -87,6 +87,23 @@ struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint1
 	return n;
 }
 
+void nic_free(struct nic *n)
+{
+	struct rte_mbuf *m;
+	if (!n)
+		return;
+	for (unsigned q = 0; q < n->queues; q++) {
+		while (rte_ring_dequeue(n->rx[q], (void **)&m) == 0)
+			rte_pktmbuf_free(m);
+		while (rte_ring_dequeue(n->tx[q], (void **)&m) == 0)
+			rte_pktmbuf_free(m);
+		rte_ring_free(n->rx[q]);
+		rte_ring_free(n->tx[q]);
+	}
+	rte_mempool_free(n->pool);
+	free(n);
+}
+
 const char *nic_device(const struct nic *n)
 {
 	return n->device;
