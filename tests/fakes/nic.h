@@ -27,7 +27,7 @@ struct nic;
 // queues: receive and transmit, each; priv: bytes of private area behind each mbuf. NULL: no
 // memory.
 struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint16_t priv);
-// Its port has been closed; packets that it holds go. Without it, it lives as long as the process.
+// After its port was closed, and all its mbufs came back.
 void nic_free(struct nic *n);
 const char *nic_device(const struct nic *n);
 // What the NIC really hashes: rss, key and table of p.
