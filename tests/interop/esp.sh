@@ -22,7 +22,7 @@ host_start() { # PROPOSAL ESN
 		>"$LAB_DIR/gw.out" 2>"$LAB_DIR/esp_host.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")
-	within 30 grep -q ready "$LAB_DIR/gw.out"
+	gw_wait ready
 }
 
 suite() { # PROPOSAL ESN CIPHER KEY-BYTES INTEG INTEG-BYTES

@@ -199,14 +199,20 @@ gw_config_psk() { # [CONNECTION-EXTRA]
 		    remote = { id = "*"; auth = "psk"; };
 		    mode_config = [ "respond" ]; pools = [ "ire", "ire6" ];
 		    ${1-}
-		    children = ( { name = "lan"; local_ts = [ "10.99.0.0/24", "2001:db8:99::/64" ];
+		    children = ( { name = "lan"; local_ts = [ "10.99.0.0/24", "2001:db8:99::/64",
+		        "$POOL4.0/24" ];
 		      esp_proposals = [ "aes128gcm16", "aes128-sha256" ]; } ); }
 		);
 	END
 }
 
-gw_is_ready() {
-	grep -qx ready "$LAB_DIR/gw.out"
+# The headend prints a line that begins with TEXT; false as soon as it has ended.
+gw_wait() { # TEXT
+	local end=$((SECONDS + 60))
+	until grep -q "^$1" "$LAB_DIR/gw.out"; do
+		[ $SECONDS -lt $end ] && kill -0 "$GW_PID" 2>/dev/null || return 1
+		sleep 0.1
+	done
 }
 
 gw_start() {
@@ -215,11 +221,7 @@ gw_start() {
 		2>"$LAB_DIR/sallyportd.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")
-	local end=$((SECONDS + 60))
-	until gw_is_ready; do
-		[ $SECONDS -lt $end ] && kill -0 "$GW_PID" 2>/dev/null || return 1
-		sleep 0.1
-	done
+	gw_wait ready
 }
 
 # The TAP interfaces are our side of the headend's cables: they go where the peers are. net_tap
@@ -358,7 +360,7 @@ swan_config_psk() { # NAME [LOCAL-ADDRESS [VIPS [CHILD-EXTRA [CONNECTION-EXTRA]]
 		    id = $1.example }
 		  remote { auth = psk
 		    id = gw.example }
-		  children { lan { remote_ts = 10.99.0.0/24,2001:db8:99::/64
+		  children { lan { remote_ts = 10.99.0.0/24,2001:db8:99::/64,$POOL4.0/24
 		    esp_proposals = aes128gcm16
 		    ${4-} } } } }
 		secrets { ike-1 { secret = "a secret that only the lab knows" } }
