@@ -19,25 +19,27 @@ struct pair {
 
 // What one side's configuration says; NULL or "": the default.
 struct side {
-	const char *credentials; // inside credentials: { }
-	const char *pools;       // inside pools = ( )
-	const char *ike;         // ike_proposals' items
+	const char *credentials;    // inside credentials: { }
+	const char *pools;          // inside pools = ( )
+	const char *ike;            // ike_proposals' items
 	const char *local, *remote; // inside the braces
-	const char *more;        // options of the connection
-	const char *children;    // inside children = ( )
+	const char *more;           // options of the connection
+	const char *children;       // inside children = ( )
 };
 
-#define PSK_BOUND                                                                  \
+#define PSK_BOUND                                                                     \
 	"psk = ( { id = \"client@example\"; secret = \"a secret of the client\"; }, " \
 	"{ id = \"gw.example\"; secret = \"a secret of the client\"; } );"
 #define PSK_GROUP "psk = ( { id = \"*\"; secret = \"a secret of everybody\"; } );"
 
-#define POOL4 "{ name = \"p4\"; ranges = [ \"10.1.0.1-10.1.0.6\" ]; dns = [ \"9.9.9.9\" ]; linger_s = 60; }"
-#define POOL6 "{ name = \"p6\"; ranges = [ \"2001:db8:77::1-2001:db8:77::6\" ]; dns = [ \"2001:db8::53\" ]; }"
+#define POOL4 \
+	"{ name = \"p4\"; ranges = [ \"10.1.0.1-10.1.0.6\" ]; dns = [ \"9.9.9.9\" ]; linger_s = 60; }"
+#define POOL6 \
+	"{ name = \"p6\"; ranges = [ \"2001:db8:77::1-2001:db8:77::6\" ]; dns = [ \"2001:db8::53\" ]; }"
 
 #define CHILD_GW \
 	"{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; esp_proposals = [ \"aes128gcm16\" ]; }"
-#define CHILD_CLIENT                                                                 \
+#define CHILD_CLIENT                                                                         \
 	"{ name = \"lan\"; local_ts = [ \"0.0.0.0/0\" ]; remote_ts = [ \"10.99.0.0/24\" ]; " \
 	"esp_proposals = [ \"aes128gcm16\" ]; }"
 
@@ -64,7 +66,8 @@ static inline char *side_text(const struct side *s, bool gateway)
 			    side_or(s->remote, gateway ? "id = \"*\"; auth = \"psk\";"
 						       : "id = \"gw.example\"; auth = \"psk\";"),
 			    side_or(s->more,
-				    gateway ? "mode_config = [ \"respond\" ]; pools = [ \"p4\" ];" : ""),
+				    gateway ? "mode_config = [ \"respond\" ]; pools = [ \"p4\" ];"
+					    : ""),
 			    side_or(s->children, gateway ? CHILD_GW : CHILD_CLIENT)) > 0);
 	return text;
 }
@@ -117,7 +120,7 @@ static inline bool pair_traffic(struct pair *p)
 		return false;
 	ip_text(&s.inner[0], inner);
 	return bench_traffic(p->client, p->gw, inner, "10.99.0.7") &&
-		bench_traffic(p->gw, p->client, "10.99.0.7", inner);
+	       bench_traffic(p->gw, p->client, "10.99.0.7", inner);
 }
 
 // The client ends its session; both sides are empty afterwards.
