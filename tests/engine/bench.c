@@ -165,15 +165,21 @@ static bool nat_in(struct bench_nat *n, struct bench_packet *p)
 	return false;
 }
 
+// Several nodes may stand behind one outside address.
 static bool nat(struct bench *b, struct bench_packet *p)
 {
-	for (unsigned i = 0; i < b->nat_count; i++) {
+	bool inbound = false;
+	for (unsigned i = 0; i < b->nat_count; i++)
 		if (ip_eq(&p->from.addr, &b->nats[i].inside))
 			nat_out(&b->nats[i], p);
-		if (ip_eq(&p->to.addr, &b->nats[i].outside) && !nat_in(&b->nats[i], p))
-			return false;
+	for (unsigned i = 0; i < b->nat_count; i++) {
+		if (!ip_eq(&p->to.addr, &b->nats[i].outside))
+			continue;
+		inbound = true;
+		if (nat_in(&b->nats[i], p))
+			return true;
 	}
-	return true;
+	return !inbound;
 }
 
 static void enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_ns)

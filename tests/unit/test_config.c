@@ -466,6 +466,27 @@ static void unreadable_files_are_errors(void **state)
 	free(got);
 }
 
+// libconfig's scanner would end the process.
+static void an_included_directory_is_an_error(void **state)
+{
+	struct scratch *s = *state;
+	struct cfg *c;
+	char want[1024];
+	int rc;
+	write_file(s, "part.conf", "\n  @include \".\"\n", 0600);
+	write_file(s, "main.conf",
+		"\n@include \"part.conf\"\n@include \"..\"\n@include \"main.conf\"\n", 0600);
+	char *got = messages(s->path, &rc, &c);
+	snprintf(want, sizeof(want),
+		"%s:2: error: @include: \"%s/part.conf\" is a directory, or includes one\n"
+		"%s:3: error: @include: \"%s/..\" is a directory, or includes one\n"
+		"%s:4: error: @include: \"%s/main.conf\" is a directory, or includes one\n",
+		s->path, s->dir, s->path, s->dir, s->path, s->dir);
+	assert_string_equal(got, want);
+	assert_int_equal(rc, -EINVAL);
+	free(got);
+}
+
 static void a_large_file_is_read_whole(void **state)
 {
 	struct scratch *s = *state;
@@ -514,6 +535,8 @@ int main(void)
 			secret_files_and_relative_paths, make_scratch, remove_scratch),
 		cmocka_unit_test_setup_teardown(
 			unreadable_files_are_errors, make_scratch, remove_scratch),
+		cmocka_unit_test_setup_teardown(
+			an_included_directory_is_an_error, make_scratch, remove_scratch),
 		cmocka_unit_test_setup_teardown(
 			a_large_file_is_read_whole, make_scratch, remove_scratch),
 		cmocka_unit_test(text_alone_touches_no_file),
