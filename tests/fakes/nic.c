@@ -75,16 +75,34 @@ struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint1
 		snprintf(text, sizeof(text), "nic_%s_tx%u", name, q);
 		n->tx[q] = rte_ring_create(text, RING_SIZE, SOCKET_ID_ANY, 0);
 		if (!n->rx[q] || !n->tx[q]) {
-			free(n);
+			nic_free(n);
 			return NULL;
 		}
 	}
 	snprintf(n->device, sizeof(n->device), "net_ring_%s", name);
 	if (!n->pool || rte_eth_from_rings(name, n->rx, queues, n->tx, queues, 0) < 0) {
-		free(n);
+		nic_free(n);
 		return NULL;
 	}
 	return n;
+}
+
+static void drain(struct rte_ring *ring)
+{
+	void *m;
+	while (ring && rte_ring_dequeue(ring, &m) == 0)
+		rte_pktmbuf_free(m);
+	rte_ring_free(ring);
+}
+
+void nic_free(struct nic *n)
+{
+	for (unsigned q = 0; q < n->queues; q++) {
+		drain(n->rx[q]);
+		drain(n->tx[q]);
+	}
+	rte_mempool_free(n->pool);
+	free(n);
 }
 
 const char *nic_device(const struct nic *n)

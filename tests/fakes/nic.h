@@ -25,8 +25,10 @@ enum nic_hash {
 struct nic;
 
 // queues: receive and transmit, each; priv: bytes of private area behind each mbuf. NULL: no
-// memory. Lives until the process ends, as net_ring's rings do.
+// memory.
 struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint16_t priv);
+// After its port was closed, and all its mbufs came back.
+void nic_free(struct nic *n);
 const char *nic_device(const struct nic *n);
 // What the NIC really hashes: rss, key and table of p.
 void nic_describe(const struct nic *n, struct dp_port *p);
