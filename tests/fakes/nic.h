@@ -35,6 +35,10 @@ void nic_describe(const struct nic *n, struct dp_port *p);
 // From now on all packets go to this queue, whatever they hash to; -1: honest again.
 void nic_force_queue(struct nic *n, int queue);
 
+// Take net_ring's bursts over with functions of the fake's own, which a sanitizer sees into. Before
+// other threads use the port; it counts nothing from then on.
+void nic_instrument(struct nic *n);
+
 // A frame arrives; copied. The queue that it went to, or -1 (ring full, no mbuf).
 int nic_input(struct nic *n, const void *frame, size_t len);
 // The next frame that was sent, or NULL; *queue (may be NULL) tells by which. The caller frees it.
