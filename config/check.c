@@ -7,19 +7,29 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void check_main(struct loader *l, const config_setting_t *root)
 {
 	const struct cfg_main *m = &l->cfg->main;
-	const config_setting_t *workers = member(member(root, "main"), "workers");
-	for (size_t i = 0; workers && i < m->worker_count; i++)
+	const config_setting_t *group = member(root, "main"), *workers = member(group, "workers");
+	for (size_t i = 0; workers && i < m->worker_count; i++) {
 		for (size_t k = 0; k < i; k++)
 			if (m->workers[i] == m->workers[k]) {
 				diag_error(&l->diags, element(workers, i),
 					"main.workers: lcore %u is named twice", m->workers[i]);
 				break;
 			}
+		if (m->idle == CFG_IDLE_POLL && m->workers[i] == m->control_core)
+			diag_warning(&l->diags, element(workers, i),
+				"main.workers: lcore %u polls without a pause, and is control_core",
+				m->workers[i]);
+	}
+	if (m->half_open_max && m->cookie_threshold > m->half_open_max)
+		diag_warning(&l->diags, place(group, "cookie_threshold"),
+			"main.cookie_threshold: %u is never reached, half_open_max is %u",
+			m->cookie_threshold, m->half_open_max);
 }
 
 bool same_text(const char *a, const char *b)
@@ -220,6 +230,15 @@ static void check_file(
 			&l->diags, at, "%s: cannot read \"%s\": %s", label, path, strerror(errno));
 }
 
+static void check_key(struct loader *l, const config_setting_t *at, const char *path)
+{
+	struct stat st;
+	check_file(l, at, "key", path);
+	if (path && !l->no_files && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+		(st.st_mode & (S_IROTH | S_IWOTH)))
+		diag_warning(&l->diags, at, "key: \"%s\" is open to all users", path);
+}
+
 void check_credentials(struct loader *l, const config_setting_t *root)
 {
 	const config_setting_t *s = member(root, "credentials");
@@ -233,7 +252,7 @@ void check_credentials(struct loader *l, const config_setting_t *root)
 	for (size_t i = 0; i < l->cfg->certificate_count; i++) {
 		const config_setting_t *e = element(certs, i);
 		check_file(l, place(e, "cert"), "cert", l->cfg->certificates[i].cert);
-		check_file(l, place(e, "key"), "key", l->cfg->certificates[i].key);
+		check_key(l, place(e, "key"), l->cfg->certificates[i].key);
 	}
 	for (size_t i = 0; i < l->cfg->ca.count; i++)
 		check_file(l, element(ca, i), "ca", l->cfg->ca.items[i]);

@@ -59,9 +59,10 @@ void diag_error_at(struct diags *d, const char *file, unsigned line, const char 
 }
 
 // The main file first, then by name; lines ascending; equal lines as they were found.
-static int by_place(const void *a, const void *b, void *name)
+static int by_place(const void *a, const void *b, void *diags)
 {
 	const struct diag *const *x = a, *const *y = b;
+	const char *name = ((const struct diags *)diags)->name;
 	int files = strcmp((*x)->file, (*y)->file);
 	if (files) {
 		if (strcmp((*x)->file, name) == 0)
@@ -73,6 +74,21 @@ static int by_place(const void *a, const void *b, void *name)
 	return *x < *y ? -1 : *x > *y;
 }
 
+// libconfig 1.5 names an included file as it is written there, 1.7 with the directory.
+static bool lacks_dir(const struct diags *d, const char *file)
+{
+	size_t n = d->dir ? strlen(d->dir) : 0;
+	return n && strcmp(file, d->name) != 0 && file[0] != '/' &&
+	       (strncmp(file, d->dir, n) != 0 || file[n] != '/');
+}
+
+static void print_one(const struct diags *d, const struct diag *one, FILE *out)
+{
+	bool dir = lacks_dir(d, one->file);
+	fprintf(out, "%s%s%s:%u: %s: %s\n", dir ? d->dir : "", dir ? "/" : "", one->file, one->line,
+		one->warning ? "warning" : "error", one->text);
+}
+
 void diag_print(struct diags *d, FILE *out)
 {
 	const struct diag **order = calloc(d->count + 1, sizeof(struct diag *));
@@ -82,13 +98,9 @@ void diag_print(struct diags *d, FILE *out)
 	}
 	for (size_t i = 0; i < d->count; i++)
 		order[i] = &d->items[i];
-	char name[] = "";
-	char *first = strdup(d->name ? d->name : "");
-	qsort_r(order, d->count, sizeof(struct diag *), by_place, first ? first : name);
-	free(first);
+	qsort_r(order, d->count, sizeof(struct diag *), by_place, d);
 	for (size_t i = 0; out && i < d->count; i++)
-		fprintf(out, "%s:%u: %s: %s\n", order[i]->file, order[i]->line,
-			order[i]->warning ? "warning" : "error", order[i]->text);
+		print_one(d, order[i], out);
 	free(order);
 }
 
@@ -136,5 +148,8 @@ unsigned diag_distance(const char *a, const char *b)
 bool diag_near(const char *written, const char *known)
 {
 	size_t len = strlen(known);
-	return diag_distance(written, known) <= (len <= 3 ? 1 : len <= 8 ? 2 : len / 3);
+	return diag_distance(written, known) <= (len <= 1          ? 0
+							: len <= 3 ? 1
+							: len <= 8 ? 2
+								   : len / 3);
 }

@@ -19,6 +19,7 @@ struct diag {
 
 struct diags {
 	const char *name; // of settings that carry no file name
+	const char *dir;  // where included files lie; NULL: the working directory
 	struct diag *items;
 	size_t count, cap;
 	size_t errors;

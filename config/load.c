@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define FILE_MAX ((size_t)64 << 20) // bytes of a configuration file
-
 static void read_group(struct loader *l, const char *group, const config_setting_t *s,
 	const config_setting_t *where, void *object);
 
@@ -339,6 +337,8 @@ static int load(struct loader *l, const char *text, FILE *errors, struct cfg **o
 	l->cfg = calloc(1, sizeof(*l->cfg));
 	if (!l->cfg) {
 		l->diags.oom = true;
+	} else if (!includes_fit(l, text)) {
+		// Said already, and libconfig would end the process.
 	} else if (config_read_string(&tree, text) != CONFIG_TRUE) {
 		diag_error_at(&l->diags, config_error_file(&tree),
 			(unsigned)config_error_line(&tree), "%s",
@@ -378,36 +378,6 @@ int cfg_load_text_alone(const char *name, const char *text, FILE *errors, struct
 	return load(&l, text, errors, out);
 }
 
-// The whole stream as a string, wiped and freed by the caller; NULL and errno.
-static char *slurp(FILE *in, size_t *cap)
-{
-	char *text = malloc(*cap = 4096);
-	size_t len = 0, n;
-	while (text && (n = fread(text + len, 1, *cap - len, in)) > 0) {
-		len += n;
-		if (len < *cap)
-			continue;
-		char *grown = *cap < FILE_MAX ? malloc(*cap * 2) : NULL;
-		if (grown)
-			memcpy(grown, text, len);
-		else
-			errno = *cap < FILE_MAX ? ENOMEM : EFBIG;
-		secret_wipe(text, *cap);
-		free(text);
-		text = grown;
-		*cap *= 2;
-	}
-	if (text && ferror(in)) {
-		secret_wipe(text, *cap);
-		free(text);
-		errno = EIO;
-		return NULL;
-	}
-	if (text)
-		text[len] = '\0';
-	return text;
-}
-
 static int load_stream(const char *path, FILE *in, FILE *errors, struct cfg **out)
 {
 	char *slash = strrchr(path, '/');
@@ -415,7 +385,7 @@ static int load_stream(const char *path, FILE *in, FILE *errors, struct cfg **ou
 	size_t cap;
 	if (slash && !dir)
 		return -ENOMEM;
-	char *text = slurp(in, &cap);
+	char *text = file_slurp(in, &cap);
 	if (!text) {
 		int e = errno;
 		if (errors)
@@ -423,7 +393,7 @@ static int load_stream(const char *path, FILE *in, FILE *errors, struct cfg **ou
 		free(dir);
 		return e == ENOMEM ? -ENOMEM : -EINVAL;
 	}
-	struct loader l = {.diags.name = path, .dir = dir};
+	struct loader l = {.diags = {.name = path, .dir = dir}, .dir = dir};
 	int rc = load(&l, text, errors, out);
 	secret_wipe(text, cap);
 	free(text);

@@ -26,6 +26,11 @@ void value_fini(const struct option *o, void *slot);
 // "prefix", "lo-hi" or one address, with "[proto]", "[proto/port]" or "[proto/lo-hi]" behind it.
 MUST_USE int selector_parse(const char *text, struct selector *out);
 
+// The whole stream as a string of *cap bytes, which the caller wipes and frees; NULL and errno.
+char *file_slurp(FILE *in, size_t *cap);
+// No @include of text leads to a directory.
+bool includes_fit(struct loader *l, const char *text);
+
 // What one line alone cannot show. Each setting may be NULL (left out in the file).
 void check_main(struct loader *l, const config_setting_t *root);
 void check_ports(struct loader *l, const config_setting_t *root);

@@ -10,14 +10,17 @@
 // The part of a row's path behind the group's pattern, or NULL if the row is no direct member.
 static const char *leaf(const struct option *o, const char *group)
 {
-	size_t n = strlen(group);
-	const char *p = o->path;
-	if (n) {
-		if (strncmp(p, group, n) != 0 || p[n] != '.')
-			return NULL;
-		p += n + 1;
+	const char *p = o->path, *g = group;
+	while (*g && *p == *g) {
+		p++;
+		g++;
 	}
-	return strpbrk(p, ".[") ? NULL : p;
+	if (*g || (g != group && *p++ != '.'))
+		return NULL;
+	for (const char *q = p; *q; q++)
+		if (*q == '.' || *q == '[')
+			return NULL;
+	return p;
 }
 
 const struct option *opt_next(const char *group, const struct option *after)
@@ -174,6 +177,27 @@ static void print_range(FILE *out, const struct option *o)
 		o->max, string ? " characters" : "");
 }
 
+// mdoc wants a new line for a new sentence, and lines of under 80 columns.
+static void print_help(FILE *out, const char *text)
+{
+	size_t column = 0;
+	while (*text) {
+		size_t n = strcspn(text, " ");
+		bool fits = column + n < 78;
+		if (column)
+			fputc(fits ? ' ' : '\n', out);
+		column = (column && fits ? column + 1 : 0) + n;
+		fwrite(text, 1, n, out);
+		bool sentence = n > 1 && text[n - 1] == '.';
+		text += n + (text[n] == ' ');
+		if (sentence && *text) {
+			fputc('\n', out);
+			column = 0;
+		}
+	}
+	fputc('\n', out);
+}
+
 static void print_row(FILE *out, const struct option *o)
 {
 	fprintf(out, ".It Va %s\n", o->path);
@@ -182,10 +206,11 @@ static void print_row(FILE *out, const struct option *o)
 		print_words(out, o->words, o->number);
 	print_range(out, o);
 	if (o->required)
-		fputs(". Required", out);
+		fputs(".\nRequired", out);
 	else if (o->def)
-		fprintf(out, ". Default: %s", o->def);
-	fprintf(out, ".\n%s\n", o->help);
+		fprintf(out, ".\nDefault: %s", o->def);
+	fputs(".\n", out);
+	print_help(out, o->help);
 	if (o->later == LATER_ALL)
 		fputs("Not supported yet.\n", out);
 }

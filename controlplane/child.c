@@ -51,7 +51,7 @@ struct tunnel_path ike_path(const struct ike_sa *sa)
 	return (struct tunnel_path){
 		.local = sa->local,
 		.remote = sa->remote,
-		.encap = sa->nat_local || sa->nat_remote,
+		.encap = sa->nat_local || sa->nat_remote || sa->floated,
 		.port = sa->origin.port,
 	};
 }

@@ -318,7 +318,8 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 	sa->request_tries++;
 	ike_count(e, IKE_REASON_RETRANSMITTED);
 	ike_sent_send(e, sa->request, &to);
-	uint64_t due = e->now_ns + (next < IKE_RETRANSMIT_MAX_NS ? next : IKE_RETRANSMIT_MAX_NS);
+	uint64_t longest = probe ? IKE_PROBE_PAUSE_NS : IKE_RETRANSMIT_MAX_NS;
+	uint64_t due = e->now_ns + (next < longest ? next : longest);
 	wheel_set(&e->wheel, &sa->retransmit, due < sa->give_up_ns ? due : sa->give_up_ns,
 		retransmit_due, sa);
 }
@@ -345,6 +346,8 @@ static void request(struct ike_exchange *x)
 	}
 	if (x->type == IKEV2_EXCHANGE_IKE_SA_INIT)
 		remember_init(sa, s, true);
+	else if (x->type == IKEV2_EXCHANGE_IKE_AUTH)
+		ike_sa_state_set(sa, IKE_SA_AUTH_SENT);
 	ike_sent_free(sa->request);
 	sa->request = s;
 	sa->request_tries = 1;

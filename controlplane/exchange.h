@@ -11,6 +11,7 @@
 #define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
 #define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
 #define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
+#define IKE_PROBE_PAUSE_NS     (5 * NS_PER_S) // between two tries of it at most
 #define IKE_JOB_DEADLINE_NS    (10 * NS_PER_S)
 #define IKE_ADDR_DEADLINE_NS   (5 * NS_PER_S)
 #define IKE_AAA_DEADLINE_NS    (15 * NS_PER_S)

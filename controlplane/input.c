@@ -262,13 +262,22 @@ static void init_response(
 
 // ---- protected messages ----
 
-// A request with the id of the last one: the same, or a finer cut of it (RFC 7383 2.6.1), gets the
-// same response.
+// RFC 7383 2.6.1: a peer that had no answer may cut the same request in another way. Fragment 1 of
+// it, if authentic, asks for the response as well as a repeated datagram does.
+static bool cut_again(struct ike_sa *sa, struct view d, const struct wire_skf *f)
+{
+	size_t len;
+	return f && f->number == 1 &&
+	       ike_open(&sa->crypt, d, (size_t)(f->content.p - d.p), sa->engine->plain, &len) ==
+		       IKE_CRYPTO_OK;
+}
+
+// A request with the id of the last one gets the same response, if it is the same.
 static void request_again(
 	struct ike_sa *sa, const struct ike_datagram *d, uint64_t hash, const struct wire_skf *f)
 {
 	struct ike_engine *e = sa->engine;
-	if (hash != sa->last_request_hash) {
+	if (hash != sa->last_request_hash && !cut_again(sa, d->bytes, f)) {
 		ike_count(e, f && f->number > 1 ? IKE_REASON_FRAGMENT_REPEATED
 						: IKE_REASON_REPEAT_DIFFERS);
 		return;

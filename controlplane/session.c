@@ -221,11 +221,14 @@ void ike_sessions_fini(struct ike_engine *e)
 	free(e->order);
 	e->order = NULL;
 	e->order_len = e->order_cap = e->order_gone = 0;
-	// What the sink has not returned yet.
+	// What the sink has not returned yet, or what was being negotiated.
 	for (n = htab_walk(&e->children_by_spi, &cursor, NULL); n; n = next) {
+		struct ike_child *c = container_of(n, struct ike_child, by_spi);
 		next = htab_walk(&e->children_by_spi, &cursor, n);
+		if (c->spi_held)
+			e->p.sink->spi_release(e->p.sink->ctx, c->spi_in);
 		htab_remove(&e->children_by_spi, n);
-		free(container_of(n, struct ike_child, by_spi));
+		free(c);
 		e->child_count--;
 	}
 }
@@ -302,11 +305,12 @@ static void route_forget(struct ike_session *s, struct ike_route *r)
 	free(r);
 }
 
-// Which older session of the same owner has it, by a lease that this one shares.
+// Which older session of the same owner has it: a peer that came back, or one that
+// re-authenticates, goes on with its younger session.
 static struct ike_session *route_holder(struct ike_session *s, const struct ip_prefix *dst)
 {
 	struct ike_session *o = NULL;
-	if (s->anonymous || dst->bits != ip_bits(dst->addr.family) || !holds(s, &dst->addr))
+	if (s->anonymous)
 		return NULL;
 	while ((o = ike_session_of_owner(s->engine, secret_view(&s->identity), o)))
 		if (o->id < s->id && route_find(o, dst))
@@ -314,8 +318,8 @@ static struct ike_session *route_holder(struct ike_session *s, const struct ip_p
 	return NULL;
 }
 
-// An adopted address goes from the older tunnel to the younger one at once. Without success the
-// older one has it back.
+// It goes from the older tunnel to the younger one at once. Without success the older one has it
+// back.
 static int route_take(struct ike_session *s, struct ike_session *from, const struct ip_prefix *dst)
 {
 	const struct sa_sink *sink = s->engine->p.sink;

@@ -167,8 +167,8 @@ struct ike_session *ike_session_of_owner(
 struct ike_session *ike_session_holder(
 	struct ike_engine *e, struct view id_body, const struct ip_addr *addr);
 
-// A route for the session's tunnel, counted. Taken over from a session of the same owner if that
-// one has it by a lease. IKE_REASON_NONE or why not.
+// A route for the session's tunnel, counted. Taken over from an older session of the same owner if
+// that one has it. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
 

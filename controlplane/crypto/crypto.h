@@ -67,9 +67,11 @@ const char *ike_crypto_error_text(enum ike_crypto_error e);
 // "ike_crypto_bad_icv", ...
 const char *ike_crypto_error_name(enum ike_crypto_error e);
 
-// True where the crypto library can do the algorithm: fetched and, on the first call in the
-// process, tried on a known answer. Nothing that this denies may be offered or accepted. key_bits
-// as in alg_encr(); ignored for other types. ESP's algorithms are the data plane's matter.
+// True where the crypto library can do the algorithm. The first calls in a process try each: hashes
+// and ciphers on a known answer, DH groups by making a key pair (some 20 ms in all, so call it once
+// before the control thread runs); later ones are look-ups. Nothing that this denies may be offered
+// or accepted. key_bits as in alg_encr(); ignored for other types. ESP's algorithms are the data
+// plane's matter.
 bool ike_crypto_supports(enum transform_type type, uint16_t id, uint16_t key_bits);
 
 // ---- PRF and key derivation ----
@@ -173,7 +175,7 @@ MUST_USE enum ike_crypto_error ike_open(const struct ike_crypt *c, struct view m
 
 struct ike_dh;
 
-// NULL: group not supported or no memory.
+// NULL: group not known or no memory. Cheap.
 struct ike_dh *ike_dh_new(uint16_t group);
 void ike_dh_free(struct ike_dh *dh); // wipes; NULL is fine
 // Slow: on a crypto helper.

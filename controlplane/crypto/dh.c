@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum dh_kind { DH_KIND_X, DH_KIND_ECP, DH_KIND_MODP };
@@ -33,18 +34,19 @@ static const struct group {
 	{DH_MODP_768, DH_KIND_MODP, NULL, BN_get_rfc2409_prime_768, 160},
 };
 
+#define GROUP_COUNT (sizeof(groups) / sizeof(groups[0]))
+
 struct ike_dh {
 	const struct group *group;
 	const struct alg_dh *alg;
-	EVP_PKEY *params; // MODP: the group
-	EVP_PKEY *key;    // NULL before generate
+	EVP_PKEY *key; // NULL before generate
 	uint8_t *pub;
 	size_t pub_len;
 };
 
 static const struct group *group_find(uint16_t id)
 {
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+	for (size_t i = 0; i < GROUP_COUNT; i++)
 		if (groups[i].id == id)
 			return &groups[i];
 	return NULL;
@@ -89,10 +91,6 @@ struct ike_dh *ike_dh_new(uint16_t id)
 		return NULL;
 	dh->group = g;
 	dh->alg = alg;
-	if (g->kind == DH_KIND_MODP && !(dh->params = modp_from(g, NULL, NULL))) {
-		ike_dh_free(dh);
-		return NULL;
-	}
 	return dh;
 }
 
@@ -100,7 +98,6 @@ void ike_dh_free(struct ike_dh *dh)
 {
 	if (!dh)
 		return;
-	EVP_PKEY_free(dh->params);
 	EVP_PKEY_free(dh->key);
 	OPENSSL_free(dh->pub);
 	free(dh);
@@ -131,15 +128,17 @@ static enum ike_crypto_error public_keep(struct ike_dh *dh)
 	return IKE_CRYPTO_OK;
 }
 
-static EVP_PKEY *modp_keygen(const struct ike_dh *dh)
+static EVP_PKEY *modp_keygen(const struct group *g)
 {
 	EVP_PKEY *key = NULL;
-	int bits = dh->group->private_bits;
+	int bits = g->private_bits;
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_int(OSSL_PKEY_PARAM_DH_PRIV_LEN, &bits),
 		OSSL_PARAM_construct_end(),
 	};
-	PKEY_CTX_CLEANUP EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, dh->params, NULL);
+	PKEY_CLEANUP EVP_PKEY *group = modp_from(g, NULL, NULL);
+	PKEY_CTX_CLEANUP EVP_PKEY_CTX *ctx =
+		group ? EVP_PKEY_CTX_new_from_pkey(NULL, group, NULL) : NULL;
 	if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 || EVP_PKEY_CTX_set_params(ctx, params) != 1 ||
 		EVP_PKEY_keygen(ctx, &key) != 1)
 		return NULL;
@@ -155,7 +154,7 @@ enum ike_crypto_error ike_dh_generate(struct ike_dh *dh)
 	else if (dh->group->kind == DH_KIND_ECP)
 		dh->key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", dh->group->name);
 	else
-		dh->key = modp_keygen(dh);
+		dh->key = modp_keygen(dh->group);
 	return dh->key ? public_keep(dh) : IKE_CRYPTO_INTERNAL;
 }
 
@@ -303,4 +302,23 @@ int ike_dh_private_bits(const struct ike_dh *dh)
 		bits = BN_num_bits(x);
 	BN_clear_free(x);
 	return bits;
+}
+
+static bool usable[GROUP_COUNT];
+static pthread_once_t usable_once = PTHREAD_ONCE_INIT;
+
+static void usable_fill(void)
+{
+	for (size_t i = 0; i < GROUP_COUNT; i++) {
+		struct ike_dh *dh = ike_dh_new(groups[i].id);
+		usable[i] = dh && ike_dh_generate(dh) == IKE_CRYPTO_OK;
+		ike_dh_free(dh);
+	}
+}
+
+bool crypto_dh_usable(uint16_t id)
+{
+	const struct group *g = group_find(id);
+	pthread_once(&usable_once, usable_fill);
+	return g && usable[g - groups];
 }

@@ -3,7 +3,7 @@
 //
 // The algorithms as the crypto library knows them. A fetch by name takes locks and string compares,
 // so each is fetched once a process; a context costs several allocations, so each thread keeps one
-// for each algorithm and rekeys it.
+// for each algorithm and rekeys it. A context holds the last key until the next, or its thread's end.
 #include "controlplane/crypto/internal.h"
 
 #include <openssl/core_names.h>
@@ -258,13 +258,6 @@ enum crypto_hash crypto_hash_of_integ(uint16_t integ)
 	}
 }
 
-static bool dh_supported(uint16_t group)
-{
-	struct ike_dh *dh = ike_dh_new(group);
-	ike_dh_free(dh);
-	return dh != NULL;
-}
-
 bool ike_crypto_supports(enum transform_type type, uint16_t id, uint16_t key_bits)
 {
 	const struct alg_encr *encr;
@@ -280,7 +273,7 @@ bool ike_crypto_supports(enum transform_type type, uint16_t id, uint16_t key_bit
 	case TRANSFORM_INTEG:
 		return crypto_md(crypto_hash_of_integ(id)) != NULL;
 	case TRANSFORM_DH:
-		return dh_supported(id);
+		return crypto_dh_usable(id);
 	default:
 		return false;
 	}

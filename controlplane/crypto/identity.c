@@ -107,7 +107,11 @@ static bool rdn_add(X509_NAME *name, const char **text, int set)
 	while (len && type[len - 1] == ' ')
 		len--;
 	type[len] = '\0';
-	const char *field = strcasecmp(type, "E") == 0 ? "emailAddress" : type;
+	// The library knows "CN", people also write "cn".
+	if (OBJ_txt2nid(type) == NID_undef)
+		for (size_t i = 0; i < len; i++)
+			type[i] = (char)toupper((unsigned char)type[i]);
+	const char *field = strcmp(type, "E") == 0 ? "emailAddress" : type;
 	*text = strchr(p, '=') + 1;
 	return rdn_value(text, &value) && X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
 						  bytes, (int)value.len, -1, set) == 1;

@@ -35,6 +35,9 @@ EVP_CIPHER_CTX *crypto_cipher_ctx(const struct alg_encr *encr);
 MUST_USE enum ike_crypto_error crypto_hmac(
 	enum crypto_hash hash, struct view key, const struct view *parts, size_t n, uint8_t *out);
 
+// The library can make a key pair in this group: tried once a process, all groups in some 20 ms.
+bool crypto_dh_usable(uint16_t group);
+
 // dh gets this key pair instead of a random one: for published vectors. x25519, x448: public_value
 // may be empty. In wire format; big endian where the group has numbers.
 MUST_USE enum ike_crypto_error ike_dh_import(

@@ -61,10 +61,12 @@ static void supersede(struct ike_session *s, bool initial_contact)
 		if (o == s)
 			continue;
 		bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
-		if (initial_contact && (same || unique != CFG_UNIQUE_NO))
+		if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
+			ike_count(e, IKE_REASON_INITIAL_CONTACT);
 			ike_sa_close(o->sa, IKE_REASON_INITIAL_CONTACT);
-		else if (unique == CFG_UNIQUE_REPLACE)
+		} else if (unique == CFG_UNIQUE_REPLACE) {
 			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
+		}
 	}
 }
 

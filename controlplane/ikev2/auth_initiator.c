@@ -124,6 +124,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 		set_offer(a, sa);
 		put_child(x, c->spi_in);
 	}
+	ike_next_state(x, IKE_SA_AUTH_SENT);
 	return IKE_DONE;
 }
 
@@ -243,8 +244,11 @@ static enum ike_verdict check_response(struct ike_exchange *x)
 	struct auth *a = x->state;
 	struct view body = x->in.id_r;
 	struct wire_id id;
-	if (!x->in.auth.p || !body.p)
+	if (!x->in.auth.p || !body.p) {
+		// A responder that refuses keeps nothing.
+		x->peer_ended = wire_notify_error(&x->in) != NULL;
 		return refuse(x, IKE_REASON_AUTH_REFUSED);
+	}
 	if (body.len > sizeof(a->proof.peer.body) || wire_id_parse(body, &id) != WIRE_OK)
 		return refuse(x, IKE_REASON_BAD_ID);
 	memcpy(a->proof.peer.body, body.p, body.len);

@@ -177,8 +177,8 @@ static enum ike_verdict take_over(struct ike_exchange *x)
 	struct ike_sa *sa = c->new_sa, *old = x->sa;
 	sa->spi_r = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
-	if (!old->session || old->session->closing ||
-		!set_nonces(sa, c->terms.nonce_i, c->terms.nonce_r) ||
+	// A session that is about to end goes on there too: its DELETE is among the queued tasks.
+	if (!old->session || !set_nonces(sa, c->terms.nonce_i, c->terms.nonce_r) ||
 		ike_sa_keys(sa, c->terms.shared, old) != IKE_CRYPTO_OK)
 		return ike_fail(x, IKE_REASON_CRYPTO, 0);
 	succeed(old, sa);

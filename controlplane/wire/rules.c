@@ -71,6 +71,12 @@ static const struct rule rules[] = {
 // RFC 7296 1.2: a child SA of IKE_AUTH is asked for by all three, or (RFC 6023) by none.
 static const uint8_t together[] = {P(SA), P(TSI), P(TSR)};
 
+static const uint8_t known[] = {
+#define NUMBER(n, name) n,
+	IKEV2_PAYLOADS(NUMBER)
+#undef NUMBER
+};
+
 static enum wire_variant auth_variant(const struct ike_message *m, bool response)
 {
 	if (response ? m->id_r.p != NULL : m->id_i.p != NULL)
@@ -150,11 +156,6 @@ static enum wire_error check_together(const struct ike_message *m, uint8_t *payl
 enum wire_error wire_rules_check(
 	const struct ike_message *m, uint8_t exchange, bool response, uint8_t *culprit)
 {
-	static const uint8_t known[] = {
-#define NUMBER(n, name) n,
-		IKEV2_PAYLOADS(NUMBER)
-#undef NUMBER
-	};
 	enum wire_variant v = wire_variant(m, exchange, response);
 	enum wire_error e = WIRE_OK;
 	uint8_t payload = 0;
@@ -174,17 +175,18 @@ enum wire_error wire_rules_check(
 	return e;
 }
 
+// RFC 7296 3.14: SK "MUST be the last payload in the message. Often, it is the only payload". No
+// exchange here uses what may stand before it, so only what is ignored anyway is let through.
 enum wire_error wire_rules_check_outer(const struct ike_message *m)
 {
-	uint8_t encrypted = (uint8_t)(m->count[P(SK)] + m->count[P(SKF)]);
-	if (!encrypted)
+	if (!m->count[P(SK)] && !m->count[P(SKF)])
 		return WIRE_PAYLOAD_MISSING;
-	// RFC 7296 3.14: SK "MUST be the last payload in the message. Often, it is the only payload".
-	// What stands before it is authenticated by its ICV, but no exchange here uses that; only
-	// payloads that would be ignored anyway are let through.
-	uint8_t ignored = (uint8_t)(m->count[P(NOTIFY)] + m->count[P(VENDOR)]);
-	for (unsigned i = 0; i < sizeof(m->count); i++)
-		if (strcmp(ikev2_payload_name(i), "unknown") == 0)
-			ignored = (uint8_t)(ignored + m->count[i]);
-	return encrypted + ignored == m->payload_count ? WIRE_OK : WIRE_PAYLOAD_UNEXPECTED;
+	for (size_t i = 0; i < sizeof(known); i++) {
+		uint8_t type = known[i];
+		bool fits =
+			type == P(SK) || type == P(SKF) || type == P(NOTIFY) || type == P(VENDOR);
+		if (!fits && m->count[type])
+			return WIRE_PAYLOAD_UNEXPECTED;
+	}
+	return WIRE_OK;
 }

@@ -4,6 +4,8 @@
 // The bench: clock, wire, jobs and machines.
 #include "tests/engine/bench.h"
 
+#include "controlplane/exchange.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +62,9 @@ struct bench *bench_new_seeded(uint64_t seed)
 	b->random_source = (struct random_source){fill, b};
 	STAILQ_INIT(&b->packets);
 	b->last = calloc(1, sizeof(*b->last));
+	b->kept = calloc(1, sizeof(*b->kept));
 	assert_non_null(b->last);
+	assert_non_null(b->kept);
 	return b;
 }
 
@@ -160,15 +164,21 @@ static bool nat_in(struct bench_nat *n, struct bench_packet *p)
 	return false;
 }
 
+// Several nodes may stand behind one outside address.
 static bool nat(struct bench *b, struct bench_packet *p)
 {
-	for (unsigned i = 0; i < b->nat_count; i++) {
+	bool inbound = false;
+	for (unsigned i = 0; i < b->nat_count; i++)
 		if (ip_eq(&p->from.addr, &b->nats[i].inside))
 			nat_out(&b->nats[i], p);
-		if (ip_eq(&p->to.addr, &b->nats[i].outside) && !nat_in(&b->nats[i], p))
-			return false;
+	for (unsigned i = 0; i < b->nat_count; i++) {
+		if (!ip_eq(&p->to.addr, &b->nats[i].outside))
+			continue;
+		inbound = true;
+		if (nat_in(&b->nats[i], p))
+			return true;
 	}
-	return true;
+	return !inbound;
 }
 
 static void enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_ns)
@@ -186,6 +196,8 @@ static void launch(struct bench *b, struct bench_packet *p)
 	enum bench_fate fate = BENCH_PASS;
 	p->number = ++b->packet_count;
 	memcpy(b->last, p, offsetof(struct bench_packet, bytes) + p->len);
+	if (p->number == b->keep_number)
+		memcpy(b->kept, p, offsetof(struct bench_packet, bytes) + p->len);
 	for (unsigned i = 0; i < b->filter_count && fate == BENCH_PASS; i++)
 		fate = b->filters[i].fn(b, p, b->filters[i].arg);
 	if (fate == BENCH_PASS && chance(b, b->loss))
@@ -217,6 +229,17 @@ void bench_inject(struct bench *b, const struct endpoint *from, const struct end
 		memcpy(p->bytes, bytes, len);
 	launch(b, p);
 	free(p);
+}
+
+void bench_keep(struct bench *b, uint64_t n)
+{
+	b->keep_number = b->packet_count + n;
+}
+
+void bench_replay(struct bench *b)
+{
+	assert_true(b->kept->number != 0);
+	bench_inject(b, &b->kept->from, &b->kept->to, b->kept->bytes, b->kept->len);
 }
 
 static void transport_send(void *ctx, const struct ike_datagram *d)
@@ -293,8 +316,15 @@ static struct cfg *config_load(const char *text)
 	struct cfg *cfg = NULL;
 	const char *main_group = strstr(text, "main:") ? "" : BENCH_MAIN;
 	assert_true(asprintf(&all, "%s%s%s", main_group, ports, text) > 0);
-	if (cfg_load_text("bench", all, stderr, &cfg) < 0)
-		fail_msg("configuration refused:\n%s", all);
+	char *said = NULL;
+	size_t said_len = 0;
+	FILE *errors = open_memstream(&said, &said_len);
+	assert_non_null(errors);
+	int err = cfg_load_text("bench", all, errors, &cfg);
+	fclose(errors);
+	if (err < 0)
+		fail_msg("configuration refused:\n%s\n%s", said, all);
+	free(said);
 	free(all);
 	return cfg;
 }
@@ -382,6 +412,7 @@ void bench_free(struct bench *b)
 		free(p);
 	}
 	free(b->last);
+	free(b->kept);
 	free(b);
 }
 
@@ -487,6 +518,39 @@ bool bench_run_until(struct bench *b, bench_condition done, void *arg, uint64_t 
 void bench_run(struct bench *b, uint64_t ms)
 {
 	(void)bench_run_until(b, NULL, NULL, ms);
+}
+
+// ---- by hand ----
+
+void bench_send_sealed(struct bench_node *n, struct ike_sa *sa, uint8_t exchange,
+	uint32_t message_id, bool is_response, const struct wire_builder *payloads)
+{
+	enum ike_reason why;
+	struct ike_datagram to = ike_sa_path(sa);
+	struct ike_sent *s =
+		ike_message_seal(sa, exchange, message_id, is_response, payloads, &why);
+	assert_non_null(s);
+	for (uint16_t i = 0; i < s->count; i++)
+		bench_inject(
+			n->bench, &to.local, &to.remote, s->datagrams[i].p, s->datagrams[i].len);
+	ike_sent_free(s);
+}
+
+struct bench_pair bench_pair_new(const char *gw, const char *client)
+{
+	struct bench_pair p = {.b = bench_new()};
+	p.gw = bench_add(p.b, "gw", "192.0.2.1", gw);
+	p.client = bench_add(p.b, "client", "198.51.100.2", client);
+	return p;
+}
+
+void bench_pair_up(struct bench_pair *p)
+{
+	assert_true(bench_connect(p->client, p->gw, "home") > 0);
+	assert_true(bench_run_until(p->b, bench_established, p->client, 120000));
+	assert_true(bench_run_until(p->b, bench_quiet, p->gw, 5000));
+	p->gw_sa = bench_sa_of(p->gw, bench_session(p->gw).id);
+	p->client_sa = bench_sa_of(p->client, bench_session(p->client).id);
 }
 
 // ---- looking ----

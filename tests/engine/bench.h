@@ -150,6 +150,8 @@ struct bench {
 	unsigned loss, repeat, reorder; // in percent
 	bool allow_reply_before_install; // where exchanges of both sides cross the check is too coarse
 	struct bench_packet *last;       // copy of the last packet sent
+	uint64_t keep_number;            // the packet with this number is kept
+	struct bench_packet *kept;
 };
 
 // Seeded from the environment's BENCH_SEED, or from a fixed number; printed when a test fails.
@@ -196,8 +198,25 @@ void bench_inject(struct bench *b, const struct endpoint *from, const struct end
 	const void *bytes, size_t len);
 struct bench_node *bench_node_at(struct bench *b, const struct ip_addr *addr);
 struct endpoint bench_at(const char *addr, uint16_t port);
+// A copy of packet number n of all packets to come (1: the next one) is kept in b->kept, and sent
+// again by bench_replay().
+void bench_keep(struct bench *b, uint64_t n);
+void bench_replay(struct bench *b);
 // Header fields of a packet.
 struct ike_header bench_header(const struct bench_packet *p);
+
+// A message of n's IKE SA with these payloads, sealed with its real keys, whatever its state.
+void bench_send_sealed(struct bench_node *n, struct ike_sa *sa, uint8_t exchange,
+	uint32_t message_id, bool is_response, const struct wire_builder *payloads);
+
+// A gateway "gw" (192.0.2.1) and a client (198.51.100.2) whose connection is "home".
+struct bench_pair {
+	struct bench *b;
+	struct bench_node *gw, *client;
+	struct ike_sa *gw_sa, *client_sa; // after bench_pair_up()
+};
+struct bench_pair bench_pair_new(const char *gw, const char *client);
+void bench_pair_up(struct bench_pair *p); // established, or the test fails
 
 // Counters by name ("ike_decrypt"); an unknown name fails the test.
 uint64_t bench_counter(const struct bench_node *n, const char *name);

@@ -80,6 +80,7 @@ static void ids_of_text(void **state)
 static void matching(void **state)
 {
 	const struct wire_id vpn = {IKEV2_ID_FQDN, VS("Vpn.Example.org")};
+	const struct wire_id dot = {IKEV2_ID_FQDN, VS(".example.org")};
 	const struct wire_id mail = {IKEV2_ID_RFC822_ADDR, VS("Road@Example.org")};
 	const struct wire_id v4 = {IKEV2_ID_IPV4_ADDR, V(10, 1, 2, 3)};
 	const struct wire_id key = {IKEV2_ID_KEY_ID, VS("group")};
@@ -101,7 +102,8 @@ static void matching(void **state)
 		{"*.org", &vpn, true},
 		{"*.vpn.example.org", &vpn, false}, // not the name itself
 		{"*.ample.org", &vpn, false},
-		{"*example.org", &vpn, false}, // no such form
+		{"*.example.org", &dot, false}, // nothing before the dot
+		{"*example.org", &vpn, false},  // no such form
 		{"*.example.org", &mail, false},
 		{"*@example.org", &mail, true},
 		{"*@ample.org", &mail, false},

@@ -247,95 +247,97 @@ static void build_types(struct wire_builder *b, uint8_t *buf, size_t cap, const 
 		wire_put_raw(b, *types, V(1, 0, 0, 0));
 }
 
+enum { SA = 33, KE, IDI, IDR, CERT, CERTREQ, AUTH, NO, N, D, VID, TSI, TSR, SK, CP, EAP };
+static const struct {
+	uint8_t exchange;
+	bool response;
+	uint8_t types[12];
+	enum wire_error error;
+	uint8_t culprit;
+} payload_rules_cases[] = {
+	{34, false, {SA, KE, NO, N, N, VID}, WIRE_OK, 0},
+	{34, false, {KE, NO, SA}, WIRE_OK, 0},           // any order
+	{34, false, {SA, KE, NO, 200}, WIRE_OK, 0},      // unknown
+	{34, false, {SA, NO}, WIRE_PAYLOAD_MISSING, KE}, // row 8
+	{34, false, {KE, NO}, WIRE_PAYLOAD_MISSING, SA},
+	{34, false, {SA, KE}, WIRE_PAYLOAD_MISSING, NO},
+	{34, false, {SA, SA, KE, NO}, WIRE_PAYLOAD_REPEATED, SA},
+	{34, false, {SA, KE, NO, NO}, WIRE_PAYLOAD_REPEATED, NO},
+	{34, false, {SA, KE, NO, AUTH}, WIRE_PAYLOAD_UNEXPECTED, AUTH},
+	{34, false, {SA, KE, NO, CERTREQ}, WIRE_PAYLOAD_UNEXPECTED, CERTREQ},
+	{34, false, {N}, WIRE_PAYLOAD_MISSING, SA},
+	{34, false, {0}, WIRE_PAYLOAD_MISSING, SA},
+	{34, true, {SA, KE, NO, CERTREQ, N, VID}, WIRE_OK, 0},
+	{34, true, {N}, WIRE_OK, 0},
+	{34, true, {N, KE}, WIRE_PAYLOAD_UNEXPECTED, KE},
+	{34, true, {VID}, WIRE_PAYLOAD_MISSING, SA},
+
+	{35, false, {IDI, CERT, CERT, N, CERTREQ, IDR, AUTH, CP, SA, TSI, TSR}, WIRE_OK, 0},
+	{35, false, {IDI, SA, TSI, TSR}, WIRE_OK, 0},                 // asks for EAP
+	{35, false, {IDI, AUTH}, WIRE_OK, 0},                         // childless
+	{35, false, {IDI, AUTH, SA, TSI}, WIRE_PAYLOAD_MISSING, TSR}, // row 12
+	{35, false, {IDI, AUTH, SA, TSR}, WIRE_PAYLOAD_MISSING, TSI},
+	{35, false, {IDI, AUTH, TSI, TSR}, WIRE_PAYLOAD_MISSING, SA},
+	{35, false, {AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, IDI},
+	{35, false, {SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, IDI},
+	{35, false, {IDI, IDI, AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_REPEATED, IDI},
+	{35, false, {IDI, AUTH, AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_REPEATED, AUTH},
+	{35, false, {IDI, IDR, IDR, AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_REPEATED, IDR},
+	{35, false, {IDI, AUTH, KE, SA, TSI, TSR}, WIRE_PAYLOAD_UNEXPECTED, KE},
+	{35, false, {IDI, AUTH, D}, WIRE_PAYLOAD_UNEXPECTED, D},
+	{35, false, {EAP}, WIRE_OK, 0},
+	{35, false, {EAP, SA}, WIRE_PAYLOAD_UNEXPECTED, SA},
+	{35, false, {AUTH}, WIRE_OK, 0},
+	{35, false, {N}, WIRE_PAYLOAD_MISSING, IDI},
+	{35, true, {IDR, CERT, AUTH, CP, SA, TSI, TSR, N}, WIRE_OK, 0},
+	{35, true, {IDR, AUTH, N}, WIRE_OK, 0}, // child refused
+	{35, true, {IDR, AUTH, SA}, WIRE_PAYLOAD_MISSING, TSR},
+	{35, true, {IDR, CERT, AUTH, EAP}, WIRE_OK, 0},
+	{35, true, {IDR, SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, AUTH},
+	{35, true, {IDI, IDR, AUTH}, WIRE_PAYLOAD_UNEXPECTED, IDI},
+	{35, true, {EAP}, WIRE_OK, 0},
+	{35, true, {AUTH, CP, SA, TSI, TSR}, WIRE_OK, 0},
+	{35, true, {N}, WIRE_OK, 0},
+	{35, true, {0}, WIRE_PAYLOAD_MISSING, IDR},
+
+	{36, false, {SA, NO, KE}, WIRE_OK, 0},
+	{36, false, {SA, NO}, WIRE_PAYLOAD_MISSING, KE},
+	{36, false, {SA, NO, TSI, TSR}, WIRE_OK, 0},
+	{36, false, {N, SA, NO, KE, TSI, TSR}, WIRE_OK, 0},
+	{36, false, {SA, NO, TSI}, WIRE_PAYLOAD_MISSING, TSR},
+	{36, false, {NO, TSI, TSR}, WIRE_PAYLOAD_MISSING, SA},
+	{36, false, {SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, NO},
+	{36, false, {N}, WIRE_PAYLOAD_MISSING, SA},
+	{36, true, {SA, NO, KE, TSI, TSR}, WIRE_OK, 0},
+	{36, true, {SA, NO, KE}, WIRE_OK, 0},
+	{36, true, {N}, WIRE_OK, 0},
+	{36, true, {0}, WIRE_PAYLOAD_MISSING, SA},
+
+	{37, false, {0}, WIRE_OK, 0},
+	{37, false, {N, D, D, CP}, WIRE_OK, 0},
+	{37, true, {0}, WIRE_OK, 0},
+	{37, false, {SA}, WIRE_PAYLOAD_UNEXPECTED, SA},
+	{37, false, {AUTH}, WIRE_PAYLOAD_UNEXPECTED, AUTH},
+	{37, false, {D, CP, CP}, WIRE_PAYLOAD_REPEATED, CP},
+};
+
 static void payload_rules(void **state)
 {
-	enum { SA = 33, KE, IDI, IDR, CERT, CERTREQ, AUTH, NO, N, D, VID, TSI, TSR, SK, CP, EAP };
-	static const struct {
-		uint8_t exchange;
-		bool response;
-		uint8_t types[12];
-		enum wire_error error;
-		uint8_t culprit;
-	} cases[] = {
-		{34, false, {SA, KE, NO, N, N, VID}, WIRE_OK, 0},
-		{34, false, {KE, NO, SA}, WIRE_OK, 0},           // any order
-		{34, false, {SA, KE, NO, 200}, WIRE_OK, 0},      // unknown
-		{34, false, {SA, NO}, WIRE_PAYLOAD_MISSING, KE}, // row 8
-		{34, false, {KE, NO}, WIRE_PAYLOAD_MISSING, SA},
-		{34, false, {SA, KE}, WIRE_PAYLOAD_MISSING, NO},
-		{34, false, {SA, SA, KE, NO}, WIRE_PAYLOAD_REPEATED, SA},
-		{34, false, {SA, KE, NO, NO}, WIRE_PAYLOAD_REPEATED, NO},
-		{34, false, {SA, KE, NO, AUTH}, WIRE_PAYLOAD_UNEXPECTED, AUTH},
-		{34, false, {SA, KE, NO, CERTREQ}, WIRE_PAYLOAD_UNEXPECTED, CERTREQ},
-		{34, false, {N}, WIRE_PAYLOAD_MISSING, SA},
-		{34, false, {0}, WIRE_PAYLOAD_MISSING, SA},
-		{34, true, {SA, KE, NO, CERTREQ, N, VID}, WIRE_OK, 0},
-		{34, true, {N}, WIRE_OK, 0},
-		{34, true, {N, KE}, WIRE_PAYLOAD_UNEXPECTED, KE},
-		{34, true, {VID}, WIRE_PAYLOAD_MISSING, SA},
-
-		{35, false, {IDI, CERT, CERT, N, CERTREQ, IDR, AUTH, CP, SA, TSI, TSR}, WIRE_OK, 0},
-		{35, false, {IDI, SA, TSI, TSR}, WIRE_OK, 0},                 // asks for EAP
-		{35, false, {IDI, AUTH}, WIRE_OK, 0},                         // childless
-		{35, false, {IDI, AUTH, SA, TSI}, WIRE_PAYLOAD_MISSING, TSR}, // row 12
-		{35, false, {IDI, AUTH, SA, TSR}, WIRE_PAYLOAD_MISSING, TSI},
-		{35, false, {IDI, AUTH, TSI, TSR}, WIRE_PAYLOAD_MISSING, SA},
-		{35, false, {AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, IDI},
-		{35, false, {SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, IDI},
-		{35, false, {IDI, IDI, AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_REPEATED, IDI},
-		{35, false, {IDI, AUTH, AUTH, SA, TSI, TSR}, WIRE_PAYLOAD_REPEATED, AUTH},
-		{35, false, {IDI, AUTH, KE, SA, TSI, TSR}, WIRE_PAYLOAD_UNEXPECTED, KE},
-		{35, false, {IDI, AUTH, D}, WIRE_PAYLOAD_UNEXPECTED, D},
-		{35, false, {EAP}, WIRE_OK, 0},
-		{35, false, {EAP, SA}, WIRE_PAYLOAD_UNEXPECTED, SA},
-		{35, false, {AUTH}, WIRE_OK, 0},
-		{35, false, {N}, WIRE_PAYLOAD_MISSING, IDI},
-		{35, true, {IDR, CERT, AUTH, CP, SA, TSI, TSR, N}, WIRE_OK, 0},
-		{35, true, {IDR, AUTH, N}, WIRE_OK, 0}, // child refused
-		{35, true, {IDR, AUTH, SA}, WIRE_PAYLOAD_MISSING, TSR},
-		{35, true, {IDR, CERT, AUTH, EAP}, WIRE_OK, 0},
-		{35, true, {IDR, SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, AUTH},
-		{35, true, {IDI, IDR, AUTH}, WIRE_PAYLOAD_UNEXPECTED, IDI},
-		{35, true, {EAP}, WIRE_OK, 0},
-		{35, true, {AUTH, CP, SA, TSI, TSR}, WIRE_OK, 0},
-		{35, true, {N}, WIRE_OK, 0},
-		{35, true, {0}, WIRE_PAYLOAD_MISSING, IDR},
-
-		{36, false, {SA, NO, KE}, WIRE_OK, 0},
-		{36, false, {SA, NO}, WIRE_PAYLOAD_MISSING, KE},
-		{36, false, {SA, NO, TSI, TSR}, WIRE_OK, 0},
-		{36, false, {N, SA, NO, KE, TSI, TSR}, WIRE_OK, 0},
-		{36, false, {SA, NO, TSI}, WIRE_PAYLOAD_MISSING, TSR},
-		{36, false, {NO, TSI, TSR}, WIRE_PAYLOAD_MISSING, SA},
-		{36, false, {SA, TSI, TSR}, WIRE_PAYLOAD_MISSING, NO},
-		{36, false, {N}, WIRE_PAYLOAD_MISSING, SA},
-		{36, true, {SA, NO, KE, TSI, TSR}, WIRE_OK, 0},
-		{36, true, {SA, NO, KE}, WIRE_OK, 0},
-		{36, true, {N}, WIRE_OK, 0},
-		{36, true, {0}, WIRE_PAYLOAD_MISSING, SA},
-
-		{37, false, {0}, WIRE_OK, 0},
-		{37, false, {N, D, D, CP}, WIRE_OK, 0},
-		{37, true, {0}, WIRE_OK, 0},
-		{37, false, {SA}, WIRE_PAYLOAD_UNEXPECTED, SA},
-		{37, false, {AUTH}, WIRE_PAYLOAD_UNEXPECTED, AUTH},
-		{37, false, {D, CP, CP}, WIRE_PAYLOAD_REPEATED, CP},
-	};
 	uint8_t buf[256];
 	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
+	for (size_t i = 0; i < COUNT(payload_rules_cases); i++) {
 		struct wire_builder b;
 		struct ike_message m;
 		uint8_t culprit = 77;
-		build_types(&b, buf, sizeof(buf), cases[i].types);
+		build_types(&b, buf, sizeof(buf), payload_rules_cases[i].types);
 		assert_int_equal(wire_message_parse(wire_build_done(&b), b.first, &m), WIRE_OK);
-		enum wire_error e =
-			wire_rules_check(&m, cases[i].exchange, cases[i].response, &culprit);
-		if (e != cases[i].error || culprit != cases[i].culprit)
+		enum wire_error e = wire_rules_check(&m, payload_rules_cases[i].exchange,
+			payload_rules_cases[i].response, &culprit);
+		if (e != payload_rules_cases[i].error || culprit != payload_rules_cases[i].culprit)
 			print_error("case %zu: %s at %s\n", i, wire_error_text(e),
 				ikev2_payload_name(culprit));
-		assert_int_equal(e, cases[i].error);
-		assert_int_equal(culprit, cases[i].culprit);
+		assert_int_equal(e, payload_rules_cases[i].error);
+		assert_int_equal(culprit, payload_rules_cases[i].culprit);
 	}
 }
 
@@ -387,6 +389,33 @@ static void names(void **state)
 	assert_int_equal(wire_error_notify(WIRE_BAD_LENGTH), 0);
 }
 
+// Each registry gives a name for what it lists and "unknown" for the rest.
+static void registries(void **state)
+{
+	static const struct {
+		const char *(*name)(unsigned n);
+		unsigned n;
+		const char *text;
+	} cases[] = {
+		{ikev2_exchange_name, 34, "IKE_SA_INIT"},
+		{ikev2_payload_name, 48, "EAP"},
+		{ikev2_protocol_name, 3, "ESP"},
+		{ikev2_id_type_name, 9, "DER_ASN1_DN"},
+		{ikev2_auth_method_name, 14, "DIGITAL_SIGNATURE"},
+		{ikev2_hash_name, 5, "IDENTITY"},
+		{ikev2_cert_encoding_name, 4, "X509_SIGNATURE"},
+		{ikev2_cp_type_name, 4, "ACK"},
+		{ikev2_cp_attribute_name, 25, "INTERNAL_DNS_DOMAIN"},
+		{ikev2_ts_type_name, 8, "IPV6_ADDR_RANGE"},
+		{ikev2_notify_name, 16393, "REKEY_SA"},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_string_equal(cases[i].name(cases[i].n), cases[i].text);
+		assert_string_equal(cases[i].name(40000), "unknown");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +428,7 @@ int main(void)
 		cmocka_unit_test(payload_rules),
 		cmocka_unit_test(outer_rules),
 		cmocka_unit_test(names),
+		cmocka_unit_test(registries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

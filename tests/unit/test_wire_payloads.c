@@ -72,13 +72,27 @@ static enum wire_error unpad(struct view body)
 		NULL, 0 \
 	}
 
-static void bodies(void **state)
+struct body_case {
+	body_fn parse;
+	struct view body;
+	enum wire_error error;
+};
+
+static void check_bodies(const struct body_case *cases, size_t count)
 {
-	const struct {
-		body_fn parse;
-		struct view body;
-		enum wire_error error;
-	} cases[] = {
+	for (size_t i = 0; i < count; i++) {
+		struct view body = exact_copy(cases[i].body);
+		enum wire_error e = cases[i].parse(body);
+		if (e != cases[i].error)
+			print_error("case %zu: %s\n", i, wire_error_text(e));
+		assert_int_equal(e, cases[i].error);
+		free_view(body);
+	}
+}
+
+static void identity_and_auth_bodies(void **state)
+{
+	const struct body_case cases[] = {
 		{ke, V(0, 31, 0xff, 0xff, 1), WIRE_OK},
 		{ke, V(0, 31, 0, 0), WIRE_MALFORMED_KE}, // row 8: empty
 		{id, V(1, 9, 9, 9, 10, 0, 0, 1), WIRE_OK},
@@ -103,6 +117,14 @@ static void bodies(void **state)
 		{cert, V(4), WIRE_MALFORMED_CERT},
 		{cert, V(4, 0x30), WIRE_OK},
 		{certreq, V(4), WIRE_OK},
+	};
+	(void)state;
+	check_bodies(cases, COUNT(cases));
+}
+
+static void notify_and_delete_bodies(void **state)
+{
+	const struct body_case cases[] = {
 		{notify, V(0, 0, 0x40, 4), WIRE_OK},
 		{notify, V(3, 4, 0x40, 4, 1, 2, 3), WIRE_MALFORMED_NOTIFY},
 		{notify, V(3, 255, 0x40, 4, 1, 2, 3, 4), WIRE_MALFORMED_NOTIFY},
@@ -117,14 +139,21 @@ static void bodies(void **state)
 		{delete, V(1, 0, 0, 0), WIRE_OK},
 		{delete, V(1, 8, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8), WIRE_MALFORMED_DELETE},
 		{delete, V(1, 0, 0, 1), WIRE_MALFORMED_DELETE},
-		{delete, V(3, 4, 0, 1, 1, 2, 3, 4), WIRE_OK},
-		{delete, V(3, 4, 0, 0), WIRE_OK},
+		{delete, V(3, 4, 0, 1, 1, 2, 3, 4), WIRE_OK}, {delete, V(3, 4, 0, 0), WIRE_OK},
 		{delete, V(3, 4, 0, 2, 1, 2, 3, 4), WIRE_MALFORMED_DELETE},
 		{delete, V(3, 4, 0xff, 0xff, 1, 2, 3, 4), WIRE_MALFORMED_DELETE},
 		{delete, V(3, 4, 0, 0, 1, 2, 3, 4), WIRE_MALFORMED_DELETE},
 		{delete, V(3, 2, 0, 2, 1, 2, 3, 4), WIRE_MALFORMED_DELETE},
 		{delete, V(3, 0, 0xff, 0xff), WIRE_MALFORMED_DELETE},
 		{delete, V(77, 2, 0, 1, 1, 2), WIRE_OK}, // for the handler to ignore
+	};
+	(void)state;
+	check_bodies(cases, COUNT(cases));
+}
+
+static void eap_fragment_and_padding_bodies(void **state)
+{
+	const struct body_case cases[] = {
 		{eap, V(1, 2, 0, 5, 1), WIRE_OK},
 		{eap, V(3, 2, 0, 4), WIRE_OK},
 		{eap, V(1, 2, 0, 0, 1), WIRE_MALFORMED_EAP},
@@ -150,14 +179,7 @@ static void bodies(void **state)
 		{unpad, V(7, 7, 255), WIRE_BAD_PADDING},
 	};
 	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct view body = exact_copy(cases[i].body);
-		enum wire_error e = cases[i].parse(body);
-		if (e != cases[i].error)
-			print_error("case %zu: %s\n", i, wire_error_text(e));
-		assert_int_equal(e, cases[i].error);
-		free_view(body);
-	}
+	check_bodies(cases, COUNT(cases));
 }
 
 static void truncated(void **state)
@@ -281,6 +303,24 @@ static void encrypted_body(void **state)
 	}
 }
 
+// The builders that no other test here calls, byte for byte.
+static void small_builders(void **state)
+{
+	static const uint8_t expected[] = {48, 0, 0, 8, 1, 0, 0, 0, // DELETE of the IKE SA
+		40, 0, 0, 9, 1, 2, 0, 5, 1,                         // EAP
+		0, 0, 0, 20, 'n', 'o', 'n', 'c', 'e', '-',          // NONCE
+		'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'};
+	uint8_t buf[64];
+	struct wire_builder b;
+	(void)state;
+	wire_build_begin(&b, buf, sizeof(buf));
+	wire_put_delete_ike(&b);
+	wire_put_eap(&b, V(1, 2, 0, 5, 1));
+	wire_put_nonce(&b, VS("nonce-0123456789"));
+	assert_int_equal(b.first, IKEV2_PAYLOAD_DELETE);
+	assert_true(view_eq(wire_build_done(&b), (struct view){expected, sizeof(expected)}));
+}
+
 static void too_long_for_a_payload(void **state)
 {
 	static uint8_t big[65536], buf[70000];
@@ -292,17 +332,25 @@ static void too_long_for_a_payload(void **state)
 	wire_build_begin(&b, buf, sizeof(buf));
 	wire_put_vendor(&b, (struct view){big, 65532});
 	assert_int_equal(wire_build_done(&b).len, 0);
+	wire_build_begin(&b, buf, sizeof(buf));
+	wire_open_cp(&b, IKEV2_CP_REPLY);
+	wire_cp_put(&b, IKEV2_CP_APPLICATION_VERSION, (struct view){big, 65536});
+	wire_close(&b);
+	assert_int_equal(wire_build_done(&b).len, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bodies),
+		cmocka_unit_test(identity_and_auth_bodies),
+		cmocka_unit_test(notify_and_delete_bodies),
+		cmocka_unit_test(eap_fragment_and_padding_bodies),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(lengths_with_bounds),
 		cmocka_unit_test(rfc5903_ke),
 		cmocka_unit_test(signatures),
 		cmocka_unit_test(encrypted_body),
+		cmocka_unit_test(small_builders),
 		cmocka_unit_test(too_long_for_a_payload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

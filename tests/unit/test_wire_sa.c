@@ -63,6 +63,20 @@ static void rfc_proposals(void **state)
 	assert_true(c.suite.esn);
 }
 
+static void zero_spi(void **state)
+{
+	uint8_t body[sizeof(rfc_example)];
+	struct proposal mine = proposal_of("aes192-sha1", true);
+	struct wire_choice c;
+	(void)state;
+	memcpy(body, rfc_example, sizeof(body));
+	assert_int_equal(parse((struct view){body, sizeof(body)}), WIRE_OK);
+	assert_int_equal(wire_select(&mine, 1, &esp_auth, &parsed, &c), WIRE_OK);
+	memset(body + 8, 0, 4);
+	assert_int_equal(parse((struct view){body, sizeof(body)}), WIRE_OK);
+	assert_int_equal(wire_select(&mine, 1, &esp_auth, &parsed, &c), WIRE_NO_PROPOSAL);
+}
+
 static void damage(void **state)
 {
 	static const size_t lengths[] = {2, 14, 26, 38, 50, 58, 66, 74, 82, 94};
@@ -181,172 +195,156 @@ static void parse_case(const struct proposal_case *p, size_t count)
 	}
 
 // Each is one proposal of the peer against our one; suite NULL: refused.
+static const struct {
+	const char *mine;
+	struct proposal_case peer;
+	const char *suite;
+} ike_choice_cases[] = {
+	{"aes128gcm16-prfsha256-x25519", {1, 1, 0, {E(20, 128), PRF(5), DH(31)}},
+		"aes128gcm16-prfsha256-x25519"},
+	// INTEG NONE with an AEAD (RFC 7296 3.3.2), or one that is real
+	{"aes128gcm16-prfsha256-x25519", {1, 1, 0, {E(20, 128), PRF(5), INTEG(0), DH(31)}},
+		"aes128gcm16-prfsha256-x25519"},
+	{"aes128gcm16-prfsha256-x25519", {1, 1, 0, {E(20, 128), PRF(5), INTEG(12), DH(31)}}, NULL},
+	{"aes128-sha256-modp2048", {3, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14)}},
+		"aes128-sha256-prfsha256-modp2048"}, // numbers begin where they like
+	// row 9: no group; NONE as the group
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(0)}}, NULL},
+	// each mandatory type in turn
+	{"aes128-sha256-modp2048", {1, 1, 0, {PRF(5), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(0), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {{0}}}, NULL},
+	// row 6: private and unknown groups
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(1025)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(1025), DH(14)}},
+		"aes128-sha256-prfsha256-modp2048"},
+	// types that do not belong, or are not known: RFC 7296 3.3.6
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14), ESN(0)}},
+		NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14), {6, 35, 0}}},
+		NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14), {241, 1, 0}}},
+		NULL},
+	// row 51: key length absent, 0, wrong, twice; unknown attribute; on a PRF
+	{"aes128-sha256-modp2048", {1, 1, 0, {{1, 12, 0}, PRF(5), INTEG(12), DH(14)}},
+		"aes128-sha256-prfsha256-modp2048"},
+	{"aes128-sha256-modp2048", {1, 1, 0, {{1, 12, KEYLEN(0)}, PRF(5), INTEG(12), DH(14)}},
+		"aes128-sha256-prfsha256-modp2048"},
+	{"aes256-sha256-modp2048", {1, 1, 0, {{1, 12, 0}, PRF(5), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {{1, 12, KEYLEN(127)}, PRF(5), INTEG(12), DH(14)}},
+		NULL},
+	{"aes128-sha256-modp2048",
+		{1, 1, 0, {{1, 12, KEYLEN(128) | TWICE}, PRF(5), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048",
+		{1, 1, 0, {{1, 12, KEYLEN(128) | TWICE}, E(12, 128), PRF(5), INTEG(12), DH(14)}},
+		"aes128-sha256-prfsha256-modp2048"}, // only the transform is spoilt
+	{"aes128-sha256-modp2048",
+		{1, 1, 0, {{1, 12, KEYLEN(128) | STRANGE}, PRF(5), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), {2, 5, KEYLEN(256)}, INTEG(12), DH(14)}},
+		NULL},
+	{"3des-sha1-modp2048", {1, 1, 0, {{1, 3, 0}, PRF(2), INTEG(2), DH(14)}},
+		"3des-sha1-prfsha1-modp2048"},
+	{"3des-sha1-modp2048", {1, 1, 0, {E(3, 128), PRF(2), INTEG(2), DH(14)}}, NULL},
+	{"chacha20poly1305-prfsha256-x25519", {1, 1, 0, {{1, 28, 0}, PRF(5), DH(31)}},
+		"chacha20poly1305-prfsha256-x25519"},
+	{"chacha20poly1305-prfsha256-x25519", {1, 1, 0, {E(28, 256), PRF(5), DH(31)}},
+		"chacha20poly1305-prfsha256-x25519"},
+	// another protocol, an SPI where none may be
+	{"aes128-sha256-modp2048", {1, 3, 0, {E(12, 128), PRF(5), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 8, {E(12, 128), PRF(5), INTEG(12), DH(14)}}, NULL},
+	{"aes128-sha256-modp2048", {1, 1, 5, {E(12, 128), PRF(5), INTEG(12), DH(14)}}, NULL},
+	// our order, over the peer's
+	{"aes256-aes128-sha512-sha256-x25519-modp2048",
+		{1, 1, 0,
+			{E(12, 128), E(12, 256), PRF(5), PRF(7), INTEG(12), INTEG(14), DH(14),
+				DH(31)}},
+		"aes256-sha512-prfsha512-x25519"},
+	// AEAD and others mixed in one proposal: only the others can be meant with INTEG
+	{"aes128-sha256-modp2048", {1, 1, 0, {E(20, 128), E(12, 128), PRF(5), INTEG(12), DH(14)}},
+		"aes128-sha256-prfsha256-modp2048"},
+};
+
 static void ike_choice(void **state)
 {
-	static const struct {
-		const char *mine;
-		struct proposal_case peer;
-		const char *suite;
-	} cases[] = {
-		{"aes128gcm16-prfsha256-x25519", {1, 1, 0, {E(20, 128), PRF(5), DH(31)}},
-			"aes128gcm16-prfsha256-x25519"},
-		// INTEG NONE with an AEAD (RFC 7296 3.3.2), or one that is real
-		{"aes128gcm16-prfsha256-x25519", {1, 1, 0, {E(20, 128), PRF(5), INTEG(0), DH(31)}},
-			"aes128gcm16-prfsha256-x25519"},
-		{"aes128gcm16-prfsha256-x25519", {1, 1, 0, {E(20, 128), PRF(5), INTEG(12), DH(31)}},
-			NULL},
-		{"aes128-sha256-modp2048", {3, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14)}},
-			"aes128-sha256-prfsha256-modp2048"}, // numbers begin where they like
-		// row 9: no group; NONE as the group
-		{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12)}}, NULL},
-		{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(0)}}, NULL},
-		// each mandatory type in turn
-		{"aes128-sha256-modp2048", {1, 1, 0, {PRF(5), INTEG(12), DH(14)}}, NULL},
-		{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), INTEG(12), DH(14)}}, NULL},
-		{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), DH(14)}}, NULL},
-		{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(0), DH(14)}}, NULL},
-		{"aes128-sha256-modp2048", {1, 1, 0, {{0}}}, NULL},
-		// row 6: private and unknown groups
-		{"aes128-sha256-modp2048", {1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(1025)}},
-			NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(1025), DH(14)}},
-			"aes128-sha256-prfsha256-modp2048"},
-		// types that do not belong, or are not known: RFC 7296 3.3.6
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14), ESN(0)}}, NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14), {6, 35, 0}}}, NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {E(12, 128), PRF(5), INTEG(12), DH(14), {241, 1, 0}}}, NULL},
-		// row 51: key length absent, 0, wrong, twice; unknown attribute; on a PRF
-		{"aes128-sha256-modp2048", {1, 1, 0, {{1, 12, 0}, PRF(5), INTEG(12), DH(14)}},
-			"aes128-sha256-prfsha256-modp2048"},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {{1, 12, KEYLEN(0)}, PRF(5), INTEG(12), DH(14)}},
-			"aes128-sha256-prfsha256-modp2048"},
-		{"aes256-sha256-modp2048", {1, 1, 0, {{1, 12, 0}, PRF(5), INTEG(12), DH(14)}},
-			NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {{1, 12, KEYLEN(127)}, PRF(5), INTEG(12), DH(14)}}, NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {{1, 12, KEYLEN(128) | TWICE}, PRF(5), INTEG(12), DH(14)}}, NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0,
-				{{1, 12, KEYLEN(128) | TWICE}, E(12, 128), PRF(5), INTEG(12),
-					DH(14)}},
-			"aes128-sha256-prfsha256-modp2048"}, // only the transform is spoilt
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {{1, 12, KEYLEN(128) | STRANGE}, PRF(5), INTEG(12), DH(14)}},
-			NULL},
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {E(12, 128), {2, 5, KEYLEN(256)}, INTEG(12), DH(14)}}, NULL},
-		{"3des-sha1-modp2048", {1, 1, 0, {{1, 3, 0}, PRF(2), INTEG(2), DH(14)}},
-			"3des-sha1-prfsha1-modp2048"},
-		{"3des-sha1-modp2048", {1, 1, 0, {E(3, 128), PRF(2), INTEG(2), DH(14)}}, NULL},
-		{"chacha20poly1305-prfsha256-x25519", {1, 1, 0, {{1, 28, 0}, PRF(5), DH(31)}},
-			"chacha20poly1305-prfsha256-x25519"},
-		{"chacha20poly1305-prfsha256-x25519", {1, 1, 0, {E(28, 256), PRF(5), DH(31)}},
-			"chacha20poly1305-prfsha256-x25519"},
-		// another protocol, an SPI where none may be
-		{"aes128-sha256-modp2048", {1, 3, 0, {E(12, 128), PRF(5), INTEG(12), DH(14)}},
-			NULL},
-		{"aes128-sha256-modp2048", {1, 1, 8, {E(12, 128), PRF(5), INTEG(12), DH(14)}},
-			NULL},
-		{"aes128-sha256-modp2048", {1, 1, 5, {E(12, 128), PRF(5), INTEG(12), DH(14)}},
-			NULL},
-		// our order, over the peer's
-		{"aes256-aes128-sha512-sha256-x25519-modp2048",
-			{1, 1, 0,
-				{E(12, 128), E(12, 256), PRF(5), PRF(7), INTEG(12), INTEG(14),
-					DH(14), DH(31)}},
-			"aes256-sha512-prfsha512-x25519"},
-		// AEAD and others mixed in one proposal: only the others can be meant with INTEG
-		{"aes128-sha256-modp2048",
-			{1, 1, 0, {E(20, 128), E(12, 128), PRF(5), INTEG(12), DH(14)}},
-			"aes128-sha256-prfsha256-modp2048"},
-	};
 	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct proposal mine = proposal_of(cases[i].mine, false);
+	for (size_t i = 0; i < COUNT(ike_choice_cases); i++) {
+		struct proposal mine = proposal_of(ike_choice_cases[i].mine, false);
 		struct wire_choice c;
 		char text[SUITE_TEXT_MAX];
-		parse_case(&cases[i].peer, 1);
+		parse_case(&ike_choice_cases[i].peer, 1);
 		enum wire_error e = wire_select(&mine, 1, &ike_initial, &parsed, &c);
-		if ((e == WIRE_OK) != (cases[i].suite != NULL))
+		if ((e == WIRE_OK) != (ike_choice_cases[i].suite != NULL))
 			print_error("case %zu\n", i);
-		assert_int_equal(e, cases[i].suite ? WIRE_OK : WIRE_NO_PROPOSAL);
-		if (!cases[i].suite)
+		assert_int_equal(e, ike_choice_cases[i].suite ? WIRE_OK : WIRE_NO_PROPOSAL);
+		if (!ike_choice_cases[i].suite)
 			continue;
-		assert_int_equal(c.number, cases[i].peer.number);
+		assert_int_equal(c.number, ike_choice_cases[i].peer.number);
 		// suite_text() orders by cipher, integrity, PRF, group.
-		assert_string_equal(suite_text(&c.suite, text), cases[i].suite);
+		assert_string_equal(suite_text(&c.suite, text), ike_choice_cases[i].suite);
 	}
 }
 
+static const struct {
+	const char *mine;
+	enum wire_pfs pfs;
+	bool esn;
+	struct transform_case peer[8];
+	const char *suite;
+} esp_choice_cases[] = {
+	{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128)}, "aes128gcm16"},
+	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128), ESN(1)}, "aes128gcm16-esn"},
+	{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128), ESN(1), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(0), ESN(1)}, "aes128gcm16-esn"},
+	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(2)}, NULL},
+	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), PRF(5), ESN(0)}, NULL},
+	// row 62: nothing that would be keyed or authenticated
+	{"aes128-sha256", WIRE_PFS_IGNORE, true, {E(12, 128), ESN(0)}, NULL},
+	{"aes128-sha256", WIRE_PFS_IGNORE, true, {E(12, 128), INTEG(0), ESN(0)}, NULL},
+	{"aes128gcm16", WIRE_PFS_IGNORE, true, {{1, 21, KEYLEN(128)}, ESN(0)}, NULL},
+	// groups, in IKE_AUTH and later
+	{"aes128gcm16-x25519", WIRE_PFS_IGNORE, false, {E(20, 128), DH(31), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16-x25519", WIRE_PFS_IGNORE, false, {E(20, 128), DH(0), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16-x25519", WIRE_PFS_NO, false, {E(20, 128), DH(31), ESN(0)}, NULL},
+	{"aes128gcm16-x25519", WIRE_PFS_NO, false, {E(20, 128), DH(31), DH(0), ESN(0)},
+		"aes128gcm16"},
+	{"aes128gcm16-x25519", WIRE_PFS_NO, false, {E(20, 128), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false, {E(20, 128), ESN(0)}, "aes128gcm16"},
+	{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false, {E(20, 128), DH(0), DH(31), ESN(0)},
+		"aes128gcm16-x25519"},
+	{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false, {E(20, 128), DH(14), DH(0), ESN(0)},
+		"aes128gcm16"},
+	{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false, {E(20, 128), DH(14), ESN(0)}, NULL},
+	{"aes128gcm16-x25519", WIRE_PFS_REQUIRED, false, {E(20, 128), DH(31), ESN(0)},
+		"aes128gcm16-x25519"},
+	{"aes128gcm16-x25519", WIRE_PFS_REQUIRED, false, {E(20, 128), DH(0), ESN(0)}, NULL},
+	{"aes128gcm16-x25519", WIRE_PFS_REQUIRED, false, {E(20, 128), ESN(0)}, NULL},
+	{"aes128gcm16", WIRE_PFS_REQUIRED, false, {E(20, 128), DH(31), ESN(0)}, NULL},
+};
+
 static void esp_choice(void **state)
 {
-	static const struct {
-		const char *mine;
-		enum wire_pfs pfs;
-		bool esn;
-		struct transform_case peer[8];
-		const char *suite;
-	} cases[] = {
-		{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128), ESN(0)}, "aes128gcm16"},
-		{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128)}, "aes128gcm16"},
-		{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(0)}, "aes128gcm16"},
-		{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128), ESN(1)}, "aes128gcm16-esn"},
-		{"aes128gcm16", WIRE_PFS_IGNORE, false, {E(20, 128), ESN(1), ESN(0)},
-			"aes128gcm16"},
-		{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(0), ESN(1)},
-			"aes128gcm16-esn"},
-		{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(2)}, NULL},
-		{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), PRF(5), ESN(0)}, NULL},
-		// row 62: nothing that would be keyed or authenticated
-		{"aes128-sha256", WIRE_PFS_IGNORE, true, {E(12, 128), ESN(0)}, NULL},
-		{"aes128-sha256", WIRE_PFS_IGNORE, true, {E(12, 128), INTEG(0), ESN(0)}, NULL},
-		{"aes128gcm16", WIRE_PFS_IGNORE, true, {{1, 21, KEYLEN(128)}, ESN(0)}, NULL},
-		// groups, in IKE_AUTH and later
-		{"aes128gcm16-x25519", WIRE_PFS_IGNORE, false, {E(20, 128), DH(31), ESN(0)},
-			"aes128gcm16"},
-		{"aes128gcm16-x25519", WIRE_PFS_IGNORE, false, {E(20, 128), DH(0), ESN(0)},
-			"aes128gcm16"},
-		{"aes128gcm16-x25519", WIRE_PFS_NO, false, {E(20, 128), DH(31), ESN(0)}, NULL},
-		{"aes128gcm16-x25519", WIRE_PFS_NO, false, {E(20, 128), DH(31), DH(0), ESN(0)},
-			"aes128gcm16"},
-		{"aes128gcm16-x25519", WIRE_PFS_NO, false, {E(20, 128), ESN(0)}, "aes128gcm16"},
-		{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false, {E(20, 128), ESN(0)},
-			"aes128gcm16"},
-		{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false,
-			{E(20, 128), DH(0), DH(31), ESN(0)}, "aes128gcm16-x25519"},
-		{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false,
-			{E(20, 128), DH(14), DH(0), ESN(0)}, "aes128gcm16"},
-		{"aes128gcm16-x25519", WIRE_PFS_OPTIONAL, false, {E(20, 128), DH(14), ESN(0)},
-			NULL},
-		{"aes128gcm16-x25519", WIRE_PFS_REQUIRED, false, {E(20, 128), DH(31), ESN(0)},
-			"aes128gcm16-x25519"},
-		{"aes128gcm16-x25519", WIRE_PFS_REQUIRED, false, {E(20, 128), DH(0), ESN(0)}, NULL},
-		{"aes128gcm16-x25519", WIRE_PFS_REQUIRED, false, {E(20, 128), ESN(0)}, NULL},
-		{"aes128gcm16", WIRE_PFS_REQUIRED, false, {E(20, 128), DH(31), ESN(0)}, NULL},
-	};
 	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct proposal mine = proposal_of(cases[i].mine, true);
+	for (size_t i = 0; i < COUNT(esp_choice_cases); i++) {
+		struct proposal mine = proposal_of(esp_choice_cases[i].mine, true);
 		struct proposal_case peer = {7, 3, 4, {{0}}};
 		struct wire_sa_policy policy = esp_auth;
 		struct wire_choice c;
 		char text[SUITE_TEXT_MAX];
-		policy.pfs = cases[i].pfs;
-		policy.esn = cases[i].esn;
-		memcpy(peer.transforms, cases[i].peer, sizeof(cases[i].peer));
+		policy.pfs = esp_choice_cases[i].pfs;
+		policy.esn = esp_choice_cases[i].esn;
+		memcpy(peer.transforms, esp_choice_cases[i].peer, sizeof(esp_choice_cases[i].peer));
 		parse_case(&peer, 1);
 		enum wire_error e = wire_select(&mine, 1, &policy, &parsed, &c);
-		if ((e == WIRE_OK) != (cases[i].suite != NULL))
+		if ((e == WIRE_OK) != (esp_choice_cases[i].suite != NULL))
 			print_error("case %zu\n", i);
-		assert_int_equal(e, cases[i].suite ? WIRE_OK : WIRE_NO_PROPOSAL);
-		if (cases[i].suite) {
-			assert_string_equal(suite_text(&c.suite, text), cases[i].suite);
+		assert_int_equal(e, esp_choice_cases[i].suite ? WIRE_OK : WIRE_NO_PROPOSAL);
+		if (esp_choice_cases[i].suite) {
+			assert_string_equal(suite_text(&c.suite, text), esp_choice_cases[i].suite);
 			assert_true(c.spi == 0x40414243);
 		}
 	}
@@ -493,6 +491,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc_proposals),
+		cmocka_unit_test(zero_spi),
 		cmocka_unit_test(damage),
 		cmocka_unit_test(ike_choice),
 		cmocka_unit_test(esp_choice),

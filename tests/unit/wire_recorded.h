@@ -6,6 +6,7 @@
 // payloads inside SK, as charon's log (enc = 3) shows them.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "tests/cmocka_all.h"
+
+#include "config/loader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char everything[] =
+	"main: {\n"
+	"  workers = [ 1, 3 ]; control_core = 2; helper_cores = [ 4, 5, 6 ];\n"
+	"  idle = \"sleep\"; hugepages = \"off\"; memory_mb = 1024; node_id = 5;\n"
+	"  state_dir = \"/srv/state\"; run_dir = \"/srv/run\"; max_sessions = 100000;\n"
+	"  cookie_threshold = 7; half_open_max = 8; half_open_timeout_s = 9;\n"
+	"};\n"
+	"ports = (\n"
+	"  { name = \"outside\"; role = \"outside\"; device = \"net_tap0,iface=sp-outside\";\n"
+	"    mac = \"02:00:00:00:01:0a\"; addresses = [ \"192.0.2.1/24\", \"2001:db8:1::1/64\" ];\n"
+	"    gateways = [ \"192.0.2.254\" ]; mtu = 9000; rss = \"spi\";\n"
+	"    rx_descriptors = 512; tx_descriptors = 256; promiscuous = true;\n"
+	"    checksum_offload = false; },\n"
+	"  { name = \"inside\"; role = \"inside\"; device = \"0000:3b:00.1\";\n"
+	"    addresses = [ \"10.99.0.1/24\" ];\n"
+	"    routes = ( { prefix = \"10.0.0.0/8\"; via = \"10.99.0.254\"; } ); proxy_arp = true; }\n"
+	");\n"
+	"pools = (\n"
+	"  { name = \"ire\"; ranges = [ \"171.72.1.1-171.72.1.254\", \"171.72.3.0/24\" ];\n"
+	"    exclude = [ \"171.72.1.9\" ]; dns = [ \"9.9.9.9\" ]; nbns = [ \"10.9.9.9\" ];\n"
+	"    domain = \"corp.example\"; netmask = \"255.255.255.255\"; linger_s = 60;\n"
+	"    reserve = ( { owner = \"user1\"; address = \"171.72.1.10\"; } ); },\n"
+	"  { name = \"ire6\"; ranges = [ \"2001:db8:77::1-2001:db8:77::ffff\" ]; }\n"
+	");\n"
+	"credentials: {\n"
+	"  psk = ( { id = \"peer.example\"; secret = \"correct horse battery staple\"; },\n"
+	"          { addresses = [ \"198.51.100.0/24\" ]; secret = \"main mode finds it by address\"; } );\n"
+	"  users = ( { name = \"user1\"; password = \"a password\"; groups = [ \"staff\", \"vpn\" ]; } );\n"
+	"  certificates = ( { cert = \"/dev/null\"; key = \"/dev/zero\"; } );\n"
+	"  ca = [ \"/dev/null\" ];\n"
+	"};\n"
+	"connections = (\n"
+	"  { name = \"clients\"; ike_versions = [ 2 ];\n"
+	"    ike_proposals = [ \"aes128gcm16-prfsha256-x25519\", \"aes256-sha256-modp2048\" ];\n"
+	"    legacy = [ ]; aggressive = false;\n"
+	"    local = { id = \"gw.example\"; auth = \"cert\"; cert = \"/dev/null\"; };\n"
+	"    remote = { id = \"*.example\"; auth = \"psk\"; user_auth = \"none\";\n"
+	"               addresses = [ \"198.51.100.0/24\", \"2001:db8::/32\" ]; };\n"
+	"    mode_config = [ \"respond\" ]; address_required = true; pools = [ \"ire6\", \"ire\" ];\n"
+	"    responder_only = true; unique = \"keep\"; max_sessions = 3; initiate = \"none\";\n"
+	"    lifetime = { ike_rekey_s = 1000; ike_hard_s = 2000; child_rekey_s = 300;\n"
+	"                 child_hard_s = 400; child_rekey_bytes = 0L; child_rekey_packets = 0L;\n"
+	"                 reauth_s = 0; };\n"
+	"    dpd = { delay_s = 11; timeout_s = 22; }; childless = true; fragment_size = 0;\n"
+	"    split_include = [ ]; banner = \"\"; save_password = false;\n"
+	"    children = (\n"
+	"      { name = \"lan\"; local_ts = [ \"10.99.0.0/24\", \"10.1.0.1-10.1.0.5[tcp/80-90]\" ];\n"
+	"        remote_ts = [ \"10.7.0.0/16[udp]\" ];\n"
+	"        esp_proposals = [ \"aes128gcm16\", \"aes128-sha256-x25519\" ];\n"
+	"        pfs = \"required\"; replay_window = 100; esn = false; df = \"set\"; },\n"
+	"      { name = \"six\"; local_ts = [ \"::/0\" ]; }\n"
+	"    ); },\n"
+	"  { name = \"plain\"; local = { id = \"gw.example\"; auth = \"psk\"; };\n"
+	"    remote = { auth = \"psk\"; }; children = ( { name = \"a\"; local_ts = [ \"0.0.0.0/0\" ]; } ); }\n"
+	");\n";
+
+static struct cfg *load(const char *text)
+{
+	struct cfg *c = NULL;
+	assert_int_equal(cfg_load_text("t", text, stderr, &c), 0);
+	return c;
+}
+
+static void assert_addr(const struct ip_addr *a, const char *text)
+{
+	char buf[IP_TEXT_MAX];
+	assert_string_equal(ip_text(a, buf), text);
+}
+
+static void assert_prefix(const struct ip_prefix *p, const char *text)
+{
+	char buf[IP_TEXT_MAX];
+	assert_string_equal(ip_prefix_text(p, buf), text);
+}
+
+static void assert_selector(const struct selector *s, const char *text)
+{
+	char buf[SELECTOR_TEXT_MAX];
+	assert_string_equal(selector_text(s, buf), text);
+}
+
+static void main_is_read(void **state)
+{
+	struct cfg *c = load(everything);
+	const struct cfg_main *m = &c->main;
+	assert_int_equal(m->worker_count, 2);
+	assert_int_equal(m->workers[0], 1);
+	assert_int_equal(m->workers[1], 3);
+	assert_int_equal(m->control_core, 2);
+	assert_int_equal(m->helper_count, 3);
+	assert_int_equal(m->helper_cores[2], 6);
+	assert_int_equal(m->idle, CFG_IDLE_SLEEP);
+	assert_int_equal(m->hugepages, CFG_HUGEPAGES_OFF);
+	assert_int_equal(m->memory_mb, 1024);
+	assert_int_equal(m->node_id, 5);
+	assert_int_equal(m->max_sessions, 100000);
+	assert_int_equal(m->cookie_threshold, 7);
+	assert_int_equal(m->half_open_max, 8);
+	assert_int_equal(m->half_open_timeout_s, 9);
+	assert_string_equal(m->state_dir, "/srv/state");
+	assert_string_equal(m->run_dir, "/srv/run");
+	cfg_free(c);
+}
+
+static void ports_are_read(void **state)
+{
+	struct cfg *c = load(everything);
+	assert_int_equal(c->port_count, 2);
+	const struct cfg_port *o = &c->ports[0], *i = &c->ports[1];
+	assert_string_equal(o->name, "outside");
+	assert_int_equal(o->role, CFG_OUTSIDE);
+	assert_string_equal(o->device, "net_tap0,iface=sp-outside");
+	assert_false(o->pci);
+	assert_true(o->mac_set);
+	assert_memory_equal(o->mac, "\x02\x00\x00\x00\x01\x0a", 6);
+	assert_int_equal(o->address_count, 2);
+	assert_prefix(&o->addresses[0], "192.0.2.1/24");
+	assert_prefix(&o->addresses[1], "2001:db8:1::1/64");
+	assert_int_equal(o->gateway_count, 1);
+	assert_addr(&o->gateways[0], "192.0.2.254");
+	assert_int_equal(o->route_count, 0);
+	assert_int_equal(o->mtu, 9000);
+	assert_int_equal(o->rss, CFG_RSS_SPI);
+	assert_int_equal(o->rx_descriptors, 512);
+	assert_int_equal(o->tx_descriptors, 256);
+	assert_true(o->promiscuous);
+	assert_false(o->checksum_offload);
+	assert_false(o->proxy_arp);
+	assert_int_equal(i->role, CFG_INSIDE);
+	assert_true(i->pci);
+	assert_false(i->mac_set);
+	assert_int_equal(i->route_count, 1);
+	assert_prefix(&i->routes[0].prefix, "10.0.0.0/8");
+	assert_addr(&i->routes[0].via, "10.99.0.254");
+	assert_int_equal(i->mtu, 1500);
+	assert_int_equal(i->rss, CFG_RSS_AUTO);
+	assert_int_equal(i->rx_descriptors, 1024);
+	assert_true(i->checksum_offload);
+	assert_true(i->proxy_arp);
+	cfg_free(c);
+}
+
+static void pools_are_read(void **state)
+{
+	struct cfg *c = load(everything);
+	assert_int_equal(c->pool_count, 2);
+	const struct cfg_pool *p = &c->pools[0];
+	assert_string_equal(p->name, "ire");
+	assert_int_equal(p->range_count, 2);
+	assert_addr(&p->ranges[0].lo, "171.72.1.1");
+	assert_addr(&p->ranges[0].hi, "171.72.1.254");
+	assert_addr(&p->ranges[1].hi, "171.72.3.255");
+	assert_int_equal(p->exclude_count, 1);
+	assert_addr(&p->excludes[0].lo, "171.72.1.9");
+	assert_addr(&p->excludes[0].hi, "171.72.1.9");
+	assert_int_equal(p->dns_count, 1);
+	assert_addr(&p->dns[0], "9.9.9.9");
+	assert_int_equal(p->nbns_count, 1);
+	assert_addr(&p->nbns[0], "10.9.9.9");
+	assert_string_equal(p->domain, "corp.example");
+	assert_addr(&p->netmask, "255.255.255.255");
+	assert_int_equal(p->linger_s, 60);
+	assert_int_equal(p->reservation_count, 1);
+	assert_string_equal(p->reservations[0].owner, "user1");
+	assert_addr(&p->reservations[0].address, "171.72.1.10");
+	assert_int_equal(c->pools[1].linger_s, 300);
+	assert_int_equal(c->pools[1].netmask.family, 0);
+	assert_null(c->pools[1].domain);
+	cfg_free(c);
+}
+
+static void credentials_are_read(void **state)
+{
+	struct cfg *c = load(everything);
+	assert_int_equal(c->psk_count, 2);
+	assert_string_equal(c->psks[0].id, "peer.example");
+	assert_int_equal(c->psks[0].secret.len, 28);
+	assert_memory_equal(c->psks[0].secret.bytes, "correct horse battery staple", 28);
+	assert_null(c->psks[1].id);
+	assert_int_equal(c->psks[1].address_count, 1);
+	assert_prefix(&c->psks[1].addresses[0], "198.51.100.0/24");
+	assert_int_equal(c->user_count, 1);
+	assert_string_equal(c->users[0].name, "user1");
+	assert_memory_equal(c->users[0].password.bytes, "a password", 10);
+	assert_int_equal(c->users[0].groups.count, 2);
+	assert_string_equal(c->users[0].groups.items[1], "vpn");
+	assert_int_equal(c->certificate_count, 1);
+	assert_string_equal(c->certificates[0].cert, "/dev/null");
+	assert_string_equal(c->certificates[0].key, "/dev/zero");
+	assert_int_equal(c->ca.count, 1);
+	assert_string_equal(c->ca.items[0], "/dev/null");
+	cfg_free(c);
+}
+
+static void connections_are_read(void **state)
+{
+	struct cfg *c = load(everything);
+	assert_int_equal(c->connection_count, 2);
+	const struct cfg_connection *n = &c->connections[0];
+	assert_string_equal(n->name, "clients");
+	assert_false(n->ikev1);
+	assert_true(n->ikev2);
+	assert_int_equal(n->ike_proposal_count, 2);
+	assert_int_equal(n->ike_proposals[0].dh[0], DH_X25519);
+	assert_int_equal(n->ike_proposals[1].encr[0].key_bits, 256);
+	assert_string_equal(n->local.id, "gw.example");
+	assert_int_equal(n->local.auth, CFG_AUTH_CERT);
+	assert_string_equal(n->local.cert, "/dev/null");
+	assert_string_equal(n->remote.id, "*.example");
+	assert_int_equal(n->remote.auth, CFG_AUTH_PSK);
+	assert_int_equal(n->remote.user_auth, CFG_USER_NONE);
+	assert_int_equal(n->remote.address_count, 2);
+	assert_prefix(&n->remote.addresses[1], "2001:db8::/32");
+	assert_false(n->mode_config_initiate);
+	assert_true(n->mode_config_respond);
+	assert_true(n->address_required);
+	assert_int_equal(n->pool_count, 2);
+	assert_ptr_equal(n->pools[0], &c->pools[1]);
+	assert_ptr_equal(n->pools[1], &c->pools[0]);
+	assert_true(n->responder_only);
+	assert_int_equal(n->unique, CFG_UNIQUE_KEEP);
+	assert_int_equal(n->max_sessions, 3);
+	assert_int_equal(n->initiate, CFG_INITIATE_NONE);
+	assert_int_equal(n->lifetime.ike_rekey_s, 1000);
+	assert_int_equal(n->lifetime.ike_hard_s, 2000);
+	assert_int_equal(n->lifetime.child_rekey_s, 300);
+	assert_int_equal(n->lifetime.child_hard_s, 400);
+	assert_int_equal(n->dpd.delay_s, 11);
+	assert_int_equal(n->dpd.timeout_s, 22);
+	assert_true(n->childless);
+	assert_int_equal(n->fragment_size, 0);
+	assert_int_equal(n->split_include_count, 0);
+	assert_null(n->banner);
+	assert_false(n->save_password);
+	cfg_free(c);
+}
+
+static void children_are_read(void **state)
+{
+	struct cfg *c = load(everything);
+	assert_int_equal(c->connections[0].child_count, 2);
+	const struct cfg_child *k = c->connections[0].children;
+	assert_string_equal(k->name, "lan");
+	assert_int_equal(k->local_ts_count, 2);
+	assert_selector(&k->local_ts[0], "10.99.0.0/24");
+	assert_selector(&k->local_ts[1], "10.1.0.1-10.1.0.5[6/80-90]");
+	assert_int_equal(k->remote_ts_count, 1);
+	assert_selector(&k->remote_ts[0], "10.7.0.0/16[17]");
+	assert_int_equal(k->esp_proposal_count, 2);
+	assert_true(k->esp_proposals[0].aead);
+	assert_int_equal(k->esp_proposals[1].dh[0], DH_X25519);
+	assert_int_equal(k->pfs, CFG_PFS_REQUIRED);
+	assert_int_equal(k->replay_window, 128); // 100, rounded up
+	assert_false(k->esn);
+	assert_int_equal(k->df, CFG_DF_SET);
+	assert_string_equal(k[1].name, "six");
+	assert_int_equal(k[1].remote_ts_count, 0);
+	cfg_free(c);
+}
+
+static void defaults_are_the_tables(void **state)
+{
+	struct cfg *c = load(everything);
+	const struct cfg_connection *n = &c->connections[1];
+	assert_true(n->ikev2 && !n->ikev1);
+	assert_int_equal(n->ike_proposal_count, 2);
+	assert_true(n->ike_proposals[0].aead);
+	assert_string_equal(n->remote.id, "*");
+	assert_false(n->mode_config_respond || n->mode_config_initiate);
+	assert_int_equal(n->pool_count, 0);
+	assert_int_equal(n->unique, CFG_UNIQUE_REPLACE);
+	assert_int_equal(n->lifetime.ike_rekey_s, 14400);
+	assert_int_equal(n->lifetime.ike_hard_s, 86400);
+	assert_int_equal(n->lifetime.child_rekey_s, 3600);
+	assert_int_equal(n->lifetime.child_hard_s, 86400);
+	assert_int_equal(n->dpd.delay_s, 30);
+	assert_int_equal(n->dpd.timeout_s, 150);
+	assert_int_equal(n->fragment_size, 1280);
+	assert_int_equal(n->children[0].esp_proposal_count, 3);
+	assert_int_equal(n->children[0].replay_window, 128);
+	assert_true(n->children[0].esn);
+	assert_int_equal(n->children[0].pfs, CFG_PFS_OPTIONAL);
+	assert_int_equal(n->children[0].df, CFG_DF_COPY);
+	cfg_free(c);
+	c = load("");
+	assert_int_equal(c->main.worker_count, 1);
+	assert_int_equal(c->main.workers[0], 1);
+	assert_int_equal(c->main.helper_count, 1);
+	assert_int_equal(c->main.idle, CFG_IDLE_POLL);
+	assert_int_equal(c->main.hugepages, CFG_HUGEPAGES_AUTO);
+	assert_int_equal(c->main.memory_mb, 512);
+	assert_int_equal(c->main.max_sessions, 16384);
+	assert_int_equal(c->main.cookie_threshold, 100);
+	assert_int_equal(c->main.half_open_timeout_s, 30);
+	assert_string_equal(c->main.state_dir, "/var/lib/sallyport");
+	assert_string_equal(c->main.run_dir, "/run/sallyport");
+	cfg_free(c);
+}
+
+static void a_default_soft_limit_gives_way(void **state)
+{
+	struct cfg *c = load(
+		"credentials: { psk = ( { id = \"*\"; secret = \"0123456789012345678901\"; } ); };"
+		"connections = ( { name = \"c\"; local = { id = \"gw\"; auth = \"psk\"; };"
+		" remote = { auth = \"psk\"; }; dpd = { delay_s = 400; };"
+		" lifetime = { child_hard_s = 20; ike_hard_s = 1; };"
+		" children = ( { name = \"a\"; local_ts = [ \"::/0\" ]; } ); } );");
+	assert_int_equal(c->connections[0].lifetime.child_rekey_s, 18);
+	assert_int_equal(c->connections[0].lifetime.ike_rekey_s, 0);
+	assert_int_equal(c->connections[0].dpd.timeout_s, 400);
+	cfg_free(c);
+}
+
+static void selectors_are_parsed(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want; // NULL: refused
+	} cases[] = {
+		{"10.0.0.0/8", "10.0.0.0/8"},
+		{"10.0.0.1", "10.0.0.1/32"},
+		{"10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"},
+		{"2001:db8::/32[icmpv6]", "2001:db8::/32[58]"},
+		{"10.0.0.0/8[tcp/443]", "10.0.0.0/8[6/443]"},
+		{"10.0.0.0/8[17/1-65535]", "10.0.0.0/8[17/1-65535]"},
+		{"10.0.0.0/8[0]", "10.0.0.0/8"},
+		{"10.0.0.0/8[0/80]", NULL},
+		{"10.0.0.0/8[tcp", NULL},
+		{"10.0.0.0/8[tcp/]", NULL},
+		{"10.0.0.0/8[tcp/-1]", NULL},
+		{"10.0.0.0/8[tcp/65536]", NULL},
+		{"10.0.0.0/8[tcp/1-]", NULL},
+		{"10.0.0.0/8[256]", NULL},
+		{"10.0.0.0/8[]", NULL},
+		{"[tcp]", NULL},
+		{"", NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct selector s;
+		assert_int_equal(selector_parse(cases[i].text, &s), cases[i].want ? 0 : -EINVAL);
+		if (cases[i].want)
+			assert_selector(&s, cases[i].want);
+	}
+}
+
+// ---- files
+
+struct scratch {
+	char dir[64];
+	char path[128];
+};
+
+static void write_file(struct scratch *s, const char *name, const char *text, mode_t mode)
+{
+	snprintf(s->path, sizeof(s->path), "%s/%s", s->dir, name);
+	FILE *f = fopen(s->path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(s->path, mode), 0);
+}
+
+static int make_scratch(void **state)
+{
+	static struct scratch s;
+	snprintf(s.dir, sizeof(s.dir), "/tmp/sallyport-config-XXXXXX");
+	*state = &s;
+	return mkdtemp(s.dir) ? 0 : -1;
+}
+
+static int remove_scratch(void **state)
+{
+	static const char *const names[] = {"main.conf", "part.conf", "s", "cert.pem"};
+	struct scratch *s = *state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(s->path, sizeof(s->path), "%s/%s", s->dir, names[i]);
+		unlink(s->path);
+	}
+	return rmdir(s->dir);
+}
+
+static char *messages(const char *path, int *rc, struct cfg **c)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	*rc = cfg_load(path, out, c);
+	fclose(out);
+	return text;
+}
+
+static void an_included_file_is_named(void **state)
+{
+	struct scratch *s = *state;
+	struct cfg *c;
+	char want[512];
+	int rc;
+	write_file(s, "part.conf", "\n\nmain: { idle = \"pol\"; };\n", 0600);
+	write_file(s, "main.conf", "# the main file\n@include \"part.conf\"\nprots = 1;\n", 0600);
+	char *got = messages(s->path, &rc, &c);
+	snprintf(want, sizeof(want),
+		"%s/main.conf:1: warning: no ports: nothing can be received\n"
+		"%s/main.conf:1: warning: no connections: every peer is refused\n"
+		"%s/main.conf:3: error: unknown option \"prots\", did you mean \"ports\"?\n"
+		"%s/part.conf:3: error: main.idle: \"pol\" is not one of \"poll\", \"sleep\"\n",
+		s->dir, s->dir, s->dir, s->dir);
+	assert_string_equal(got, want);
+	assert_int_equal(rc, -EINVAL);
+	free(got);
+}
+
+static void secret_files_and_relative_paths(void **state)
+{
+	struct scratch *s = *state;
+	struct cfg *c;
+	char want[512];
+	int rc;
+	write_file(s, "s", "a secret that stands in a file\n", 0604);
+	write_file(s, "cert.pem", "", 0644);
+	write_file(s, "main.conf",
+		"ports = ( { name = \"o\"; role = \"outside\"; device = \"net_tap0\"; } ); connections = ( );\n"
+		"credentials: { certificates = ( { cert = \"cert.pem\"; key = \"cert.pem\"; } );\n"
+		"psk = ( { id = \"a\"; secret_file = \"s\"; } ); };\n",
+		0600);
+	char *got = messages(s->path, &rc, &c);
+	snprintf(want, sizeof(want),
+		"%s:2: warning: key: \"%s/cert.pem\" is open to all users\n"
+		"%s:3: warning: secret_file: \"%s/s\" is open to all users\n",
+		s->path, s->dir, s->path, s->dir);
+	assert_string_equal(got, want);
+	assert_int_equal(rc, 0);
+	assert_int_equal(c->psks[0].secret.len, 30);
+	assert_memory_equal(c->psks[0].secret.bytes, "a secret that stands in a file", 30);
+	snprintf(want, sizeof(want), "%s/cert.pem", s->dir);
+	assert_string_equal(c->certificates[0].cert, want);
+	cfg_free(c);
+	free(got);
+}
+
+static void unreadable_files_are_errors(void **state)
+{
+	struct scratch *s = *state;
+	struct cfg *c;
+	char want[256];
+	int rc;
+	char *got = messages("/nonexistent/x.conf", &rc, &c);
+	assert_string_equal(
+		got, "/nonexistent/x.conf:1: error: cannot read: No such file or directory\n");
+	assert_int_equal(rc, -EINVAL);
+	free(got);
+	got = messages(s->dir, &rc, &c);
+	snprintf(want, sizeof(want), "%s:1: error: cannot read: Is a directory\n", s->dir);
+	assert_string_equal(got, want);
+	assert_int_equal(rc, -EINVAL);
+	free(got);
+}
+
+// libconfig's scanner would end the process.
+static void an_included_directory_is_an_error(void **state)
+{
+	struct scratch *s = *state;
+	struct cfg *c;
+	char want[1024];
+	int rc;
+	write_file(s, "part.conf", "\n  @include \".\"\n", 0600);
+	write_file(s, "main.conf",
+		"\n@include \"part.conf\"\n@include \"..\"\n@include \"main.conf\"\n", 0600);
+	char *got = messages(s->path, &rc, &c);
+	snprintf(want, sizeof(want),
+		"%s:2: error: @include: \"%s/part.conf\" is a directory, or includes one\n"
+		"%s:3: error: @include: \"%s/..\" is a directory, or includes one\n"
+		"%s:4: error: @include: \"%s/main.conf\" is a directory, or includes one\n",
+		s->path, s->dir, s->path, s->dir, s->path, s->dir);
+	assert_string_equal(got, want);
+	assert_int_equal(rc, -EINVAL);
+	free(got);
+}
+
+static void a_large_file_is_read_whole(void **state)
+{
+	struct scratch *s = *state;
+	enum { N = 3000 };
+	char *text = malloc(N * 80), *p = text;
+	struct cfg *c;
+	int rc;
+	p += sprintf(p, "credentials: { users = (\n");
+	for (int i = 0; i < N; i++)
+		p += sprintf(
+			p, "{ name = \"user%d\"; password = \"x\"; }%s\n", i, i < N - 1 ? "," : "");
+	strcpy(p, "); };\n");
+	write_file(s, "main.conf", text, 0600);
+	free(messages(s->path, &rc, &c));
+	assert_int_equal(rc, 0);
+	assert_int_equal(c->user_count, N);
+	cfg_free(c);
+	free(text);
+}
+
+static void text_alone_touches_no_file(void **state)
+{
+	struct cfg *c;
+	assert_int_equal(cfg_load_text_alone("t", "@include \"/etc/passwd\"\n", NULL, &c), -EINVAL);
+	assert_int_equal(
+		cfg_load_text_alone("t", "credentials: { ca = [ \"/nonexistent\" ]; };", NULL, &c),
+		0);
+	cfg_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(main_is_read),
+		cmocka_unit_test(ports_are_read),
+		cmocka_unit_test(pools_are_read),
+		cmocka_unit_test(credentials_are_read),
+		cmocka_unit_test(connections_are_read),
+		cmocka_unit_test(children_are_read),
+		cmocka_unit_test(defaults_are_the_tables),
+		cmocka_unit_test(a_default_soft_limit_gives_way),
+		cmocka_unit_test(selectors_are_parsed),
+		cmocka_unit_test_setup_teardown(
+			an_included_file_is_named, make_scratch, remove_scratch),
+		cmocka_unit_test_setup_teardown(
+			secret_files_and_relative_paths, make_scratch, remove_scratch),
+		cmocka_unit_test_setup_teardown(
+			unreadable_files_are_errors, make_scratch, remove_scratch),
+		cmocka_unit_test_setup_teardown(
+			an_included_directory_is_an_error, make_scratch, remove_scratch),
+		cmocka_unit_test_setup_teardown(
+			a_large_file_is_read_whole, make_scratch, remove_scratch),
+		cmocka_unit_test(text_alone_touches_no_file),
+	};
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Seeded mistakes, each with every line that must be said about it and no other.
+#include "tests/cmocka_all.h"
+
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PSK \
+	"credentials: { psk = ( { id = \"*\"; secret = \"correct horse battery staple\"; } ); };\n"
+#define LOCAL  "local = { id = \"gw\"; auth = \"psk\"; };\n"
+#define REMOTE "remote = { auth = \"psk\"; };\n"
+#define KIDS   "children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ]; } );\n"
+#define P1     "pools = ( { name = \"pool1\"; ranges = [ \"10.0.0.0/24\" ]; } );\n"
+
+// The body stands on line 2, 2, 2, 3, 6 and 6.
+#define MAIN(body) "main: {\n" body "\n};\n"
+#define PORT(body) \
+	"ports = ( { name = \"o\"; role = \"outside\"; device = \"net_tap0\";\n" body "\n} );\n"
+#define POOL(body)        "pools = ( { name = \"p\"; ranges = [ \"10.0.0.0/24\" ];\n" body "\n} );\n"
+#define CREDENTIALS(body) "credentials:\n{\n" body "\n};\n"
+#define CONNECTION(body)  PSK "connections = ( { name = \"c\";\n" LOCAL REMOTE KIDS body "\n} );\n"
+#define CHILD(body)                                          \
+	PSK "connections = ( { name = \"c\";\n" LOCAL REMOTE \
+	    "children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\n" body "\n} ); } );\n"
+
+struct mistake {
+	const char *text;
+	const char *errors; // "line: message", one a line
+};
+
+static const struct mistake mistakes[] = {
+#include "tests/unit/config_mistakes.inc"
+};
+
+// What the loader prints, without warnings.
+static char *errors_of(const char *text, int *rc, const char *want)
+{
+	char *all = NULL, *kept = calloc(1, 1);
+	size_t len = 0, used = 0;
+	FILE *out = open_memstream(&all, &len);
+	struct cfg *c = NULL;
+	*rc = cfg_load_text("f", text, out, &c);
+	fclose(out);
+	cfg_free(c);
+	char *save = NULL;
+	for (char *l = strtok_r(all, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+		if (strstr(l, want)) {
+			size_t n = strlen(l);
+			kept = realloc(kept, used + n + 2);
+			used += (size_t)sprintf(kept + used, "%s\n", l);
+		}
+	free(all);
+	return kept;
+}
+
+// "2: text" becomes "f:2: error: text".
+static char *expected_lines(const char *errors, const char *kind)
+{
+	char *out = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&out, &len);
+	for (const char *p = errors; *p;) {
+		size_t n = strcspn(p, "\n"), line = strcspn(p, ":");
+		fprintf(f, "f:%.*s: %s:%.*s\n", (int)line, p, kind, (int)(n - line - 1),
+			p + line + 1);
+		p += n + (p[n] == '\n');
+	}
+	fclose(f);
+	return out;
+}
+
+static void each_mistake_is_named_with_its_line(void **state)
+{
+	unsigned wrong = 0;
+	(void)state;
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		int rc;
+		char *got = errors_of(mistakes[i].text, &rc, ": error: ");
+		char *want = expected_lines(mistakes[i].errors, "error");
+		if (rc != -EINVAL || strcmp(got, want) != 0) {
+			print_message("case %zu, rc %d\n%s--- expected\n%s--- got\n%s", i, rc,
+				mistakes[i].text, want, got);
+			wrong++;
+		}
+		free(got);
+		free(want);
+	}
+	print_message("# %zu mistakes\n", sizeof(mistakes) / sizeof(mistakes[0]));
+	assert_int_equal(wrong, 0);
+}
+
+// All of them in one file give all the lines, in the order of the lines.
+static void all_are_reported_at_once(void **state)
+{
+	static const char text[] = "main: {\n"
+				   "  workers = [ 1, 1 ];\n"
+				   "  idel = \"poll\";\n"
+				   "  node_id = 9;\n"
+				   "};\n"
+				   "pools = ( { name = \"a\"; ranges = [ \"10.0.0.0/24\" ]; },\n"
+				   "  { name = \"a\"; ranges = [ \"10.0.0.9\" ]; } );\n"
+				   "connections = ( { name = \"c\"; ike_versions = [ 1 ];\n"
+				   "  pools = [ \"b\" ]; mode_config = [ \"respond\" ];\n"
+				   "  local = { auth = \"cert\"; };\n"
+				   "} );\n";
+	static const char want[] =
+		"f:2: error: main.workers: lcore 1 is named twice\n"
+		"f:3: error: unknown option \"idel\" in main, did you mean \"idle\"?\n"
+		"f:4: error: main.node_id: 9 is out of range (0 to 7)\n"
+		"f:7: error: pool \"a\" is defined twice\n"
+		"f:7: error: ranges: 10.0.0.9/32 overlaps 10.0.0.0/24 of pool \"a\"\n"
+		"f:8: error: not supported yet: ike_versions 1\n"
+		"f:8: error: missing required option \"remote\" in connections[]\n"
+		"f:8: error: missing required option \"children\" in connections[]\n"
+		"f:9: error: pools: no pool \"b\"\n"
+		"f:10: error: missing required option \"local.id\" in connections[].local\n"
+		"f:10: error: local.auth: \"cert\" needs credentials.certificates\n";
+	int rc;
+	(void)state;
+	char *got = errors_of(text, &rc, ": error: ");
+	assert_string_equal(got, want);
+	assert_int_equal(rc, -EINVAL);
+	free(got);
+}
+
+static void warnings_do_not_refuse(void **state)
+{
+	static const struct mistake warnings[] = {
+		{"", "1: no ports: nothing can be received\n"
+		     "1: no connections: every peer is refused\n"},
+		{PORT("") "credentials: { psk = (\n{ id = \"a\"; secret = \"short\"; } ); };\n"
+			  "connections = ( );\n",
+			"5: psk: shorter than 20 characters, it can be guessed off line\n"},
+		{PORT("") "credentials: { psk = (\n{ id = \"*\"; secret = \"long enough to be good\"; }"
+			  " ); };\nconnections = ( );\n",
+			"5: psk: \"*\" lets whoever knows the secret in under any name\n"},
+		{CONNECTION("lifetime = { ike_rekey_s = 600;\nchild_rekey_s = 300; };") PORT(""),
+			"1: psk: \"*\" lets whoever knows the secret in under any name\n"
+			"6: lifetime.ike_rekey_s: gateway-started rekeying is not built yet; "
+			"the hard limit ends the SA\n"
+			"7: lifetime.child_rekey_s: gateway-started rekeying is not built yet; "
+			"the hard limit ends the SA\n"},
+		{CONNECTION("responder_only = true; lifetime = { ike_rekey_s = 600; };") PORT(""),
+			"1: psk: \"*\" lets whoever knows the secret in under any name\n"},
+		{MAIN("workers = [ 1, 0 ]; cookie_threshold = 9; half_open_max = 8;")
+				PORT("") "connections = ( );",
+			"2: main.workers: lcore 0 polls without a pause, and is control_core\n"
+			"2: main.cookie_threshold: 9 is never reached, half_open_max is 8\n"},
+		{MAIN("workers = [ 0 ]; idle = \"sleep\";") PORT("") "connections = ( );", ""},
+		{P1 CONNECTION("pools = [ \"pool1\" ];") PORT(""),
+			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
+			"7: pools: not used, mode_config is empty\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {
+		int rc;
+		char *got = errors_of(warnings[i].text, &rc, "");
+		char *want = expected_lines(warnings[i].errors, "warning");
+		assert_string_equal(got, want);
+		assert_int_equal(rc, 0);
+		free(got);
+		free(want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_mistake_is_named_with_its_line),
+		cmocka_unit_test(all_are_reported_at_once),
+		cmocka_unit_test(warnings_do_not_refuse),
+	};
+	return cmocka_run_group_tests_name("config_mistakes", tests, NULL, NULL);
+}
