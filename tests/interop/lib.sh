@@ -209,13 +209,14 @@ gw_config_psk() { # [CONNECTION-EXTRA]
 # The headend prints a line that begins with TEXT; false as soon as it has ended.
 gw_wait() { # TEXT
 	local end=$((SECONDS + 60))
-	until grep -q "^$1" "$LAB_DIR/gw.out"; do
+	until grep -qs "^$1" "$LAB_DIR/gw.out"; do
 		[ $SECONDS -lt $end ] && kill -0 "$GW_PID" 2>/dev/null || return 1
 		sleep 0.1
 	done
 }
 
 gw_start() {
+	rm -f "$LAB_DIR/gw.out" # of an earlier one
 	# Not by ns(): what is started in the background is the program itself, for its PID.
 	ip netns exec "$LAB-gw" "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
 		2>"$LAB_DIR/sallyportd.log" &
