@@ -10,8 +10,8 @@
 
 static void probes_when_idle(void **state)
 {
-	struct bench_pair p = bench_pair_new(DPD_GATEWAY,
-		BENCH_CLIENT_WITH(BENCH_PROPOSAL, " dpd = { delay_s = 0; };"));
+	struct bench_pair p = bench_pair_new(
+		DPD_GATEWAY, BENCH_CLIENT_WITH(BENCH_PROPOSAL, " dpd = { delay_s = 0; };"));
 	bench_pair_up(&p);
 	bench_run(p.b, 9000);
 	bench_expect(p.gw, "ike_probe_sent", 0);
