@@ -218,8 +218,12 @@ struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_aut
 // Initiator: our side of the offer. The peer's selectors are any where a lease is still to come.
 void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
 	struct wire_ts *local, struct wire_ts *remote);
-// False if a selector of the peer lies in one of our pools.
-bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n);
+// What packets a peer without a lease may send and get: its selectors without the pools' ranges,
+// which belong to those who lease from them. A wide selector ("any") goes on standing as agreed in
+// the messages; the data plane gets what is left here. False: a selector claims a part of a pool, or
+// nothing else than pools, or more than SA_SELECTORS_MAX pieces are left.
+MUST_USE bool ike_selectors_without_pools(const struct cfg *cfg, const struct selector *ts,
+	uint8_t n, struct selector out[static SA_SELECTORS_MAX], uint8_t *count);
 
 // The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
 MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
