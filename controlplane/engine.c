@@ -5,6 +5,7 @@
 #include "controlplane/engine.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/index.h"
 #include "controlplane/session.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);
 	ike_cookies_free(e->cookies);
+	ike_index_free(e->index);
 	if (e->plain)
 		secret_wipe(e->plain, IKE_FRAGMENT_BYTES_MAX);
 	if (e->scratch)
@@ -63,7 +65,8 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	e->scratch = malloc(IKE_OUT_MAX);
 	e->plain = malloc(IKE_FRAGMENT_BYTES_MAX);
 	e->cookies = ike_cookies_new(e);
-	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies) {
+	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies ||
+		ike_index_new(p->cfg, &e->index) < 0) {
 		engine_release(e);
 		return -ENOMEM;
 	}

@@ -290,6 +290,7 @@ struct ike_engine {
 	uint64_t next_token, next_session;
 	uint64_t half_open, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;
+	struct ike_index *index; // of p.cfg
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;
@@ -351,10 +352,6 @@ enum ike_verdict ikev2_children_deleted(struct ike_exchange *x);
 
 // session.c
 struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id); // or NULL
-// The connection for a peer at this address, before (id == NULL) and after its identity is known:
-// the most specific match. NULL: none. ids: ID payload bodies.
-const struct cfg_connection *ike_connection_find(struct ike_engine *e,
-	const struct endpoint *remote, const struct view *remote_id, const struct view *local_id);
 // A session of sa, in the tables; id = next_session, sa->session is set. NULL: no memory.
 struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connection *conn);
 void ike_session_close(struct ike_session *s, enum ike_reason why); // children, leases, tunnel

@@ -119,21 +119,11 @@ const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX]);
 // 2 suffix or prefix, 3 exactly this one.
 int ike_id_fit(const char *pattern, struct view body);
 
-// The PSK for a peer: bound to this very ID, else by address, else the wildcard. *bound: the first
-// kind, which proves the identity. NULL: none. body may be empty (initiator: not yet known).
-const struct cfg_psk *ike_psk_find(
-	const struct cfg *cfg, struct view body, const struct ip_addr *peer, bool *bound);
+// ---- connections (connection.c; index.h finds them) --------------------------------------------
 
-// ---- connections (connection.c) --------------------------------------------------------------
-
-struct ike_match {
-	const struct endpoint *remote;
-	const struct view *remote_id; // ID payload bodies; NULL: not known
-	const struct view *local_id;
-	const struct suite *suite; // of the IKE SA; NULL: any
-	int auth;                  // enum cfg_auth of the peer, or -1
-};
-const struct cfg_connection *ike_connection_match(const struct cfg *cfg, const struct ike_match *m);
+// The suite was negotiated before the identity was known: another connection's proposals must allow
+// it too.
+bool ike_suite_allowed(const struct cfg_connection *c, const struct suite *s);
 
 // ---- sessions (session.c) --------------------------------------------------------------------
 

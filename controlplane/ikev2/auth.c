@@ -5,6 +5,8 @@
 // child SA. Each step below is one wait; the last one does everything that others can see.
 #include "controlplane/ikev2/proof.h"
 
+#include "controlplane/index.h"
+
 #include <stdlib.h>
 
 enum step { BEGIN, VERIFIED, AUTHORIZED, ADDRESS, SIGNED };
@@ -421,7 +423,7 @@ static void choose_connection(struct ike_exchange *x, struct auth *a)
 	if (wire_auth_parse(x->in.auth, &auth) == WIRE_OK)
 		m.auth = ike_proof_kind(auth.method);
 	if (m.auth >= 0)
-		a->proof.conn = ike_connection_match(a->engine->p.cfg, &m);
+		a->proof.conn = ike_connection_match(a->engine->index, &m);
 }
 
 static enum ike_verdict begin(struct ike_exchange *x)
