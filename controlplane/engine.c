@@ -62,6 +62,7 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	LIST_INIT(&e->dead);
 	LIST_INIT(&e->kept);
 	TAILQ_INIT(&e->work);
+	TAILQ_INIT(&e->ending);
 	e->scratch = malloc(IKE_OUT_MAX);
 	e->plain = malloc(IKE_FRAGMENT_BYTES_MAX);
 	e->cookies = ike_cookies_new(e);
@@ -207,25 +208,6 @@ bool ike_counter(
 	if (help)
 		*help = ike_reason_text(r);
 	return true;
-}
-
-void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns)
-{
-	struct ike_sa *sa, *next;
-	ike_enter(e);
-	e->shutting_down = true;
-	e->shutdown_deadline_ns = deadline_ns;
-	for (sa = LIST_FIRST(&e->all_sas); sa; sa = next) {
-		next = LIST_NEXT(sa, all);
-		(void)ikev2_delete_ike_sa(sa); // -EALREADY: its DELETE is under way
-	}
-	ike_leave(e);
-}
-
-bool ike_drained(const struct ike_engine *e)
-{
-	return e->shutting_down &&
-	       (e->sa_count == 0 || clock_now_ns(e->p.clock) >= e->shutdown_deadline_ns);
 }
 
 static const struct cfg_connection *connection_by_name(const struct cfg *cfg, const char *name)

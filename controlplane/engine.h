@@ -229,6 +229,8 @@ struct ike_sa {
 	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
 	bool keep;                    // once DEAD, to repeat last_response
 	bool delete_queued;
+	bool ends_later; // in the engine's list of those whose DELETE is due
+	TAILQ_ENTRY(ike_sa) ending;
 	bool delete_session;      // its DELETE means the session too: a successor goes with it
 	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
@@ -308,6 +310,8 @@ struct ike_engine {
 	struct ike_session **order;
 	size_t order_len, order_cap, order_gone;
 	size_t session_count;
+	TAILQ_HEAD(, ike_sa) ending; // to be deleted, some at a time
+	struct wheel_timer pace;
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };

@@ -150,6 +150,10 @@ void ike_session_moved(struct ike_session *s);
 void ike_session_watch(struct ike_session *s);
 struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id);
 
+// The first slot of the engine's order whose session may have an id above after: ids ascend, gaps
+// are NULL.
+size_t ike_session_first(struct ike_engine *e, uint64_t after);
+
 // Walk the sessions of an owner; begin with NULL.
 struct ike_session *ike_session_of_owner(
 	struct ike_engine *e, struct view id_body, struct ike_session *after);
