@@ -167,6 +167,31 @@ static void another_place_adopts_only_what_it_asks_for(void **state)
 	bench_free(t.b);
 }
 
+// With several sessions of one owner a re-authentication goes on with its own address, not with that
+// of the session that came last.
+static void reauthentication_among_several(void **state)
+{
+	struct trio t = trio_new(UNIQUE("no"), NULL);
+	struct ike_session_info s[3], again;
+	uint64_t id[3];
+	for (uint16_t i = 0; i < 3; i++) {
+		id[i] = bench_connect_from(t.a, t.gw, "c", (uint16_t)(1500 + i), 500);
+		bench_run(t.b, 300);
+		assert_true(ike_session_get(t.a->engine, id[i], &s[i]));
+		assert_int_equal(s[i].inner_count, 1);
+	}
+	assert_int_equal(pool_in_use(t.gw, 0), 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		uint64_t n = bench_connect_from(t.a, t.gw, "c", (uint16_t)(1500 + i), 500);
+		bench_run(t.b, 300);
+		assert_true(ike_session_get(t.a->engine, n, &again));
+		assert_true(ip_eq(&again.inner[0], &s[i].inner[0]));
+	}
+	assert_int_equal(pool_in_use(t.gw, 0), 3);
+	bench_expect(t.gw, "ike_lease_adopted", 3);
+	bench_free(t.b);
+}
+
 static void keep_refuses_the_younger(void **state)
 {
 	struct trio t = trio_new(UNIQUE("keep"), NULL);
@@ -354,6 +379,7 @@ int main(void)
 		T(reauthentication_adopts_the_lease),
 		T(replace_lets_a_reauthentication_finish),
 		T(another_place_adopts_only_what_it_asks_for),
+		T(reauthentication_among_several),
 		T(keep_refuses_the_younger),
 		T(limit_per_owner),
 		T(killed_client_returns_to_its_address),
