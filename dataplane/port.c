@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("port");
@@ -24,14 +25,13 @@ static int on_event(uint16_t port_id, enum rte_eth_event_type type, void *arg, v
 	return 0;
 }
 
-// "net_tap0,iface=x" -> "net_tap0"; a PCI address is its own name.
+// "net_tap0,iface=x" -> "net_tap0"; a PCI address names its device with its domain, which the
+// configuration may leave out.
 static void device_name(const struct cfg_port *c, char name[static RTE_DEV_NAME_MAX_LEN])
 {
-	size_t len = strcspn(c->device, ",");
-	if (len >= RTE_DEV_NAME_MAX_LEN)
-		len = RTE_DEV_NAME_MAX_LEN - 1;
-	memcpy(name, c->device, len);
-	name[len] = 0;
+	int len = (int)strcspn(c->device, ",");
+	bool short_form = c->pci && strchr(c->device, ':') == strrchr(c->device, ':');
+	snprintf(name, RTE_DEV_NAME_MAX_LEN, "%s%.*s", short_form ? "0000:" : "", len, c->device);
 }
 
 static int probe(struct dp_ports_one *one, struct dp_port *p)
