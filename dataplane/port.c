@@ -241,12 +241,12 @@ static int start(struct dp *d, struct dp_ports_one *one, struct dp_port *p)
 	dp_port_rss_learn(d, p, &info);
 	warn_sockets(d, p);
 	read_link(p, true);
-	log_notice("port %s: %s, %u+%u queues, MTU %u, spread by %s", p->cfg->name,
-		info.driver_name, p->rx_queues, p->tx_queues, p->mtu,
-		!p->rss                 ? "nobody"
-		: p->role == CFG_INSIDE ? "destination"
-		: p->rss_spi            ? "SPI"
-					: "UDP ports");
+	log_notice("port %s: %s, %u+%u queues, MTU %u, RSS %s", p->cfg->name, info.driver_name,
+		p->rx_queues, p->tx_queues, p->mtu,
+		!p->rss                 ? "none"
+		: p->role == CFG_INSIDE ? "by destination"
+		: p->rss_spi            ? "by SPI"
+					: "by UDP ports");
 	return 0;
 }
 
