@@ -57,8 +57,10 @@ static int parts_new(struct dp *d)
 	return d->wake_fd < 0 ? -errno : 0;
 }
 
-static void parts_free(struct dp *d)
+void dp_free(struct dp *d)
 {
+	if (!d)
+		return;
 	dp_local_fini(d);
 	dp_ports_stop(d);
 	dp_sink_fini(d);
@@ -93,14 +95,8 @@ static void end_workers(struct dp *d)
 	}
 }
 
-int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out)
+int dp_new(const struct cfg *c, const struct dp_seams *s, struct dp **out)
 {
-	if (c->main.worker_count == 0 || c->main.worker_count > DP_WORKERS_MAX ||
-		c->port_count > DP_PORTS_MAX)
-		return -EINVAL;
-	int rc = dp_eal_start(c);
-	if (rc)
-		return rc;
 	struct dp *d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
@@ -108,11 +104,30 @@ int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out)
 	d->seams = *s;
 	d->worker_count = c->main.worker_count;
 	d->wake_fd = -1;
-	rc = parts_new(d);
+	int rc = parts_new(d);
+	if (rc) {
+		dp_free(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
+int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out)
+{
+	struct dp *d = NULL;
+	if (c->main.worker_count == 0 || c->main.worker_count > DP_WORKERS_MAX ||
+		c->port_count > DP_PORTS_MAX)
+		return -EINVAL;
+	int rc = dp_eal_start(c);
+	if (rc)
+		return rc;
+	rc = dp_new(c, s, &d);
 	rc = rc ? rc : launch(d);
 	if (rc) {
-		end_workers(d);
-		parts_free(d);
+		if (d)
+			end_workers(d);
+		dp_free(d);
 		rte_eal_cleanup();
 		return rc;
 	}
@@ -125,7 +140,7 @@ void dp_stop(struct dp *d)
 	if (!d)
 		return;
 	end_workers(d);
-	parts_free(d);
+	dp_free(d);
 	rte_eal_cleanup();
 }
 

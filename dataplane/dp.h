@@ -185,6 +185,11 @@ struct dp {
 	struct dp_local_state *local;
 };
 
+// All of dp_start() but EAL and the lcores: whoever calls it steps the workers (worker.h). 0 or
+// -errno.
+MUST_USE int dp_new(const struct cfg *c, const struct dp_seams *s, struct dp **out);
+void dp_free(struct dp *d);
+
 static inline void dp_count_drop(struct dp *d, enum dp_drop why)
 {
 	d->drops[why]++;

@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -96,14 +97,30 @@ static bool use_huge(const struct cfg *c)
 
 // ---- Command line ----
 
+// The CPU itself, or where this machine does not let us have it, another: several workers on one
+// CPU are slow, not wrong.
+static unsigned cpu_of(unsigned wanted)
+{
+	cpu_set_t allowed;
+	CPU_ZERO(&allowed);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) || CPU_COUNT(&allowed) == 0 ||
+		(wanted < CPU_SETSIZE && CPU_ISSET(wanted, &allowed)))
+		return wanted;
+	unsigned nth = wanted % (unsigned)CPU_COUNT(&allowed), cpu = 0;
+	while (!CPU_ISSET(cpu, &allowed) || nth--)
+		cpu++;
+	log_warning("there is no CPU %u here: CPU %u takes its place", wanted, cpu);
+	return cpu;
+}
+
 // "0@2,1@3,2@3": control on lcore 0, worker i on lcore i + 1; several may share a CPU.
 static void add_lcores(struct args *a, const struct cfg_main *m)
 {
 	char text[LCORES_MAX];
-	size_t at = (size_t)snprintf(text, sizeof(text), "0@%u", m->control_core);
+	size_t at = (size_t)snprintf(text, sizeof(text), "0@%u", cpu_of(m->control_core));
 	for (unsigned i = 0; i < m->worker_count && at < sizeof(text); i++)
 		at += (size_t)snprintf(
-			text + at, sizeof(text) - at, ",%u@%u", DP_LCORE(i), m->workers[i]);
+			text + at, sizeof(text) - at, ",%u@%u", DP_LCORE(i), cpu_of(m->workers[i]));
 	arg_add(a, "--lcores");
 	arg_add(a, "%s", text);
 	arg_add(a, "--main-lcore=0");

@@ -66,7 +66,8 @@ static enum dp_drop check(struct esp_op *op)
 	struct dp_sa *sa = op->sa;
 	struct rte_mbuf *m = op->m;
 	op->esp = esp_header(m);
-	if (sa->spi != get_be32(op->esp))
+	// A slot that is not in use has SPI 0, which is never one (RFC 4303 2.1).
+	if (sa->spi == 0 || sa->spi != get_be32(op->esp))
 		return DP_DROP_esp_no_sa;
 	if (sa->flags & DP_SA_STOPPED)
 		return DP_DROP_esp_stopped;

@@ -23,6 +23,7 @@ static X509_NAME *name_of(struct view der)
 		return NULL;
 	const uint8_t *p = der.p;
 	X509_NAME *name = d2i_X509_NAME(NULL, &p, (long)der.len);
+	ERR_clear_error();
 	if (name && p != der.p + der.len) {
 		X509_NAME_free(name);
 		name = NULL;
@@ -41,6 +42,7 @@ bool ike_dn_text(struct view der, char buf[static IKE_DN_TEXT_MAX])
 	buf[len > 0 ? len : 0] = '\0';
 	BIO_free(bio);
 	X509_NAME_free(name);
+	ERR_clear_error();
 	return len > 0;
 }
 
@@ -192,6 +194,7 @@ bool crypto_cert_has_id(X509 *cert, uint8_t id_type, struct view id_data)
 		return same;
 	}
 	GENERAL_NAMES *sans = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	ERR_clear_error();
 	bool found = false;
 	for (int i = 0; !found && i < sk_GENERAL_NAME_num(sans); i++)
 		found = san_equal(sk_GENERAL_NAME_value(sans, i), id_type, id_data);

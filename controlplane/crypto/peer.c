@@ -17,6 +17,7 @@ X509 *crypto_x509(struct view der)
 		return NULL;
 	const uint8_t *p = der.p;
 	X509 *cert = d2i_X509(NULL, &p, (long)der.len);
+	ERR_clear_error();
 	if (cert && p != der.p + der.len) {
 		X509_free(cert);
 		cert = NULL;

@@ -7,6 +7,7 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
+#include <openssl/err.h>
 #include <openssl/rsa.h>
 
 #define RSA_BITS_MIN 2048
@@ -391,14 +392,20 @@ enum ike_crypto_error ike_verify(
 		return e;
 	switch (method) {
 	case IKE_AUTH_RSA_SHA1:
-		return verify_rsa(key, auth, octets, allow_sha1);
+		e = verify_rsa(key, auth, octets, allow_sha1);
+		break;
 	case IKE_AUTH_ECDSA_256:
 	case IKE_AUTH_ECDSA_384:
 	case IKE_AUTH_ECDSA_521:
-		return verify_ecdsa(key, method, auth, octets);
+		e = verify_ecdsa(key, method, auth, octets);
+		break;
 	case IKE_AUTH_SIGNATURE:
-		return verify_rfc7427(key, auth, octets);
+		e = verify_rfc7427(key, auth, octets);
+		break;
 	default:
-		return IKE_CRYPTO_AUTH_METHOD;
+		e = IKE_CRYPTO_AUTH_METHOD;
 	}
+	// The library notes down each failure, which costs memory until the next one.
+	ERR_clear_error();
+	return e;
 }

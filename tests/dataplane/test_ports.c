@@ -282,6 +282,7 @@ static void ring(void **state)
 	rte_pktmbuf_free(m);
 	check_info(r, "net_ring");
 	rig_stop(r);
+	nic_free(n);
 }
 
 static void null(void **state)

@@ -3,6 +3,7 @@
 #include "tests/fakes/nic.h"
 
 #include <rte_eth_ring.h>
+#include <rte_ethdev.h>
 #include <rte_ring.h>
 
 #include <stdio.h>
@@ -22,6 +23,28 @@ struct nic {
 	uint16_t reta[NIC_RETA_SIZE];
 	struct rte_mempool *pool;
 };
+
+// net_ring's queue begins with its ring.
+static uint16_t burst_rx(void *queue, struct rte_mbuf **m, uint16_t n)
+{
+	struct rte_ring *r = *(struct rte_ring **)queue;
+	return (uint16_t)rte_ring_dequeue_burst(r, (void **)m, n, NULL);
+}
+
+static uint16_t burst_tx(void *queue, struct rte_mbuf **m, uint16_t n)
+{
+	struct rte_ring *r = *(struct rte_ring **)queue;
+	return (uint16_t)rte_ring_enqueue_burst(r, (void **)m, n, NULL);
+}
+
+void nic_instrument(struct nic *n)
+{
+	uint16_t port_id;
+	if (rte_eth_dev_get_port_by_name(n->device, &port_id))
+		return;
+	rte_eth_fp_ops[port_id].rx_pkt_burst = burst_rx;
+	rte_eth_fp_ops[port_id].tx_pkt_burst = burst_tx;
+}
 
 uint32_t nic_toeplitz(const uint8_t *key, const uint8_t *input, size_t len)
 {
@@ -75,16 +98,34 @@ struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint1
 		snprintf(text, sizeof(text), "nic_%s_tx%u", name, q);
 		n->tx[q] = rte_ring_create(text, RING_SIZE, SOCKET_ID_ANY, 0);
 		if (!n->rx[q] || !n->tx[q]) {
-			free(n);
+			nic_free(n);
 			return NULL;
 		}
 	}
 	snprintf(n->device, sizeof(n->device), "net_ring_%s", name);
 	if (!n->pool || rte_eth_from_rings(name, n->rx, queues, n->tx, queues, 0) < 0) {
-		free(n);
+		nic_free(n);
 		return NULL;
 	}
 	return n;
+}
+
+static void drain(struct rte_ring *ring)
+{
+	void *m;
+	while (ring && rte_ring_dequeue(ring, &m) == 0)
+		rte_pktmbuf_free(m);
+	rte_ring_free(ring);
+}
+
+void nic_free(struct nic *n)
+{
+	for (unsigned q = 0; q < n->queues; q++) {
+		drain(n->rx[q]);
+		drain(n->tx[q]);
+	}
+	rte_mempool_free(n->pool);
+	free(n);
 }
 
 const char *nic_device(const struct nic *n)

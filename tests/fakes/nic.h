@@ -25,13 +25,19 @@ enum nic_hash {
 struct nic;
 
 // queues: receive and transmit, each; priv: bytes of private area behind each mbuf. NULL: no
-// memory. Lives until the process ends, as net_ring's rings do.
+// memory.
 struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint16_t priv);
+// After its port was closed, and all its mbufs came back.
+void nic_free(struct nic *n);
 const char *nic_device(const struct nic *n);
 // What the NIC really hashes: rss, key and table of p.
 void nic_describe(const struct nic *n, struct dp_port *p);
 // From now on all packets go to this queue, whatever they hash to; -1: honest again.
 void nic_force_queue(struct nic *n, int queue);
+
+// Take net_ring's bursts over with functions of the fake's own, which a sanitizer sees into. Before
+// other threads use the port; it counts nothing from then on.
+void nic_instrument(struct nic *n);
 
 // A frame arrives; copied. The queue that it went to, or -1 (ring full, no mbuf).
 int nic_input(struct nic *n, const void *frame, size_t len);

@@ -18,11 +18,12 @@ ns c1 nft 'add chain ip quiet out { type filter hook output priority 0; }'
 ns c1 nft add rule ip quiet out icmp type destination-unreachable drop
 
 host_start() { # PROPOSAL ESN
+	rm -f "$LAB_DIR/gw.out"
 	ip netns exec "$LAB-gw" "$BUILD/tests/dataplane/esp_host" "$LAB_DIR/gw.conf" "$1" "$2" 192.0.2.11 "$POOL4.7" \
 		>"$LAB_DIR/gw.out" 2>"$LAB_DIR/esp_host.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")
-	within 30 grep -q ready "$LAB_DIR/gw.out"
+	gw_wait ready
 }
 
 suite() { # PROPOSAL ESN CIPHER KEY-BYTES INTEG INTEG-BYTES

@@ -199,34 +199,39 @@ gw_config_psk() { # [CONNECTION-EXTRA]
 		    remote = { id = "*"; auth = "psk"; };
 		    mode_config = [ "respond" ]; pools = [ "ire", "ire6" ];
 		    ${1-}
-		    children = ( { name = "lan"; local_ts = [ "10.99.0.0/24", "2001:db8:99::/64" ];
+		    children = ( { name = "lan"; local_ts = [ "10.99.0.0/24", "2001:db8:99::/64",
+		        "$POOL4.0/24" ];
 		      esp_proposals = [ "aes128gcm16", "aes128-sha256" ]; } ); }
 		);
 	END
 }
 
-gw_is_ready() {
-	grep -qx ready "$LAB_DIR/gw.out"
-}
-
-gw_start() {
-	# Not by ns(): what is started in the background is the program itself, for its PID.
-	ip netns exec "$LAB-gw" "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
-		2>"$LAB_DIR/sallyportd.log" &
-	GW_PID=$!
-	LAB_PIDS+=("$GW_PID")
+# The headend prints a line that begins with TEXT; false as soon as it has ended.
+gw_wait() { # TEXT
 	local end=$((SECONDS + 60))
-	until gw_is_ready; do
+	until grep -qs "^$1" "$LAB_DIR/gw.out"; do
 		[ $SECONDS -lt $end ] && kill -0 "$GW_PID" 2>/dev/null || return 1
 		sleep 0.1
 	done
 }
 
-# The TAP interfaces are our side of the headend's cables: they go where the peers are.
+gw_start() {
+	rm -f "$LAB_DIR/gw.out" # of an earlier one
+	# Not by ns(): what is started in the background is the program itself, for its PID.
+	ip netns exec "$LAB-gw" "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
+		2>"$LAB_DIR/sallyportd.log" &
+	GW_PID=$!
+	LAB_PIDS+=("$GW_PID")
+	gw_wait ready
+}
+
+# The TAP interfaces are our side of the headend's cables: they go where the peers are. net_tap
+# gives them the port's own MAC, which a bridge would take for an address of its own.
 gw_attach() {
 	ip -n "$LAB-gw" link set sp-outside netns "$LAB-out" || return
-	ip -n "$LAB-out" link set sp-outside master br0 up || return
+	ip -n "$LAB-out" link set sp-outside address 02:00:00:00:01:02 master br0 up || return
 	ip -n "$LAB-gw" link set sp-inside netns "$LAB-in" || return
+	ip -n "$LAB-in" link set sp-inside address 02:00:00:00:02:02
 	ip -n "$LAB-in" addr add 10.99.0.10/24 dev sp-inside
 	ip -n "$LAB-in" addr add 2001:db8:99::10/64 dev sp-inside nodad
 	ip -n "$LAB-in" link set sp-inside up
@@ -356,7 +361,7 @@ swan_config_psk() { # NAME [LOCAL-ADDRESS [VIPS [CHILD-EXTRA [CONNECTION-EXTRA]]
 		    id = $1.example }
 		  remote { auth = psk
 		    id = gw.example }
-		  children { lan { remote_ts = 10.99.0.0/24,2001:db8:99::/64
+		  children { lan { remote_ts = 10.99.0.0/24,2001:db8:99::/64,$POOL4.0/24
 		    esp_proposals = aes128gcm16
 		    ${4-} } } } }
 		secrets { ike-1 { secret = "a secret that only the lab knows" } }

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_begin nat
-gw_config_psk | gw_config
+gw_config_psk | gw_config "0, 1" sleep
 gw_up
 need "the NAT router is made" nat_add
 for c in c1 c2; do

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Two workers on a NIC that hashes: with right predictions nothing changes workers; and each cause
+// of a hand-off, forced, is counted under its name, and the packet arrives all the same.
+#include "tests/cmocka_all.h"
+
+#include "tests/dataplane/handoff_cases.h"
+
+#define HOST "10.99.0.5"
+
+static int setup(void **state)
+{
+	fx_start(2, NIC_HASH_UDP, NIC_HASH_DST);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fx_stop();
+	return 0;
+}
+
+// A client whose packets come to queue and whose address belongs to shard, owned by owner.
+static struct hc_client make(const char *peer, unsigned queue, unsigned shard, unsigned owner)
+{
+	static unsigned n;
+	struct hc_client c = {.peer = peer, .owner = owner};
+	c.peer_port = hc_port_for(peer, queue, 20000);
+	hc_inner_for(c.inner, shard, n++);
+	return c;
+}
+
+static void only(enum dp_handoff cause, uint64_t times)
+{
+	for (unsigned i = 0; i < DP_HANDOFF_CAUSES; i++)
+		assert_int_equal(hc_count((enum dp_handoff)i), i == cause ? times : 0);
+}
+
+// The clear packet that left towards the host, and the ESP that left towards the peer.
+static void host_gets(const struct hc_client *c)
+{
+	uint8_t p[2048];
+	struct ip_addr src = fx_ip(c->inner);
+	assert_int_equal(fx_output(FX_INSIDE, p, sizeof(p)), IP4_HDR + HC_PAYLOAD);
+	assert_memory_equal(p + 12, src.bytes, 4);
+	assert_int_equal(fx_output(FX_INSIDE, p, sizeof(p)), 0);
+}
+
+static void peer_gets(const struct hc_client *c)
+{
+	uint8_t p[2048], plain[2048];
+	size_t len = fx_output(FX_OUTSIDE, p, sizeof(p));
+	size_t head = IP4_HDR + UDP_HDR;
+	assert_true(len > head);
+	assert_int_equal(get_be16(p + IP4_HDR + 2), c->peer_port);
+	assert_int_equal(get_be32(p + head), FX_PEER_SPI);
+	assert_true(oracle_open(&c->out, 0, p + head, len - head, plain) > IP4_HDR + HC_PAYLOAD);
+	assert_int_equal(fx_output(FX_OUTSIDE, p, sizeof(p)), 0);
+}
+
+static void none_when_predicted(void **state)
+{
+	for (unsigned owner = 0; owner < 2; owner++) {
+		struct hc_client c = make("198.51.100.7", owner, owner, owner);
+		hc_client_add(&c, NULL);
+		fx_run();
+		for (unsigned i = 0; i < 20; i++) {
+			hc_send(&c, c.inner, HOST);
+			hc_reply(c.inner);
+			fx_run();
+			host_gets(&c);
+			peer_gets(&c);
+		}
+	}
+	only(DP_HANDOFF_CAUSES, 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(dp_get(&fx.dp->workers[i]->stats.esp_in_packets), 20);
+}
+
+static void mispredicted(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 0, 0, 0);
+	hc_client_add(&c, NULL);
+	fx_run();
+	nic_force_queue(fx.nic[FX_OUTSIDE], 1); // the NIC lies
+	hc_send(&c, c.inner, HOST);
+	fx_run();
+	only(DP_HANDOFF_MISPREDICTED, 1);
+	host_gets(&c);
+	nic_force_queue(fx.nic[FX_INSIDE], 1);
+	hc_reply(c.inner);
+	fx_run();
+	only(DP_HANDOFF_MISPREDICTED, 2);
+	peer_gets(&c);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.handoff_in), 2);
+}
+
+// A returning client has its old address, and with it its old worker; its new UDP ports say other.
+static void sticky(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 0, 0);
+	hc_client_add(&c, NULL);
+	fx_run();
+	hc_send(&c, c.inner, HOST);
+	fx_run();
+	only(DP_HANDOFF_STICKY, 1);
+	host_gets(&c);
+	hc_reply(c.inner); // comes where it is encrypted
+	fx_run();
+	only(DP_HANDOFF_STICKY, 1);
+	peer_gets(&c);
+	// And the other way about: a borrowed address of the other shard.
+	struct hc_client b = make("198.51.100.8", 0, 1, 0);
+	hc_client_add(&b, NULL);
+	fx_run();
+	hc_reply(b.inner);
+	fx_run();
+	only(DP_HANDOFF_STICKY, 2);
+	peer_gets(&b);
+}
+
+static void roaming(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	hc_client_add(&c, NULL);
+	fx_run();
+	hc_send(&c, c.inner, HOST);
+	fx_run();
+	only(DP_HANDOFF_CAUSES, 0);
+	host_gets(&c);
+	c.peer_port = hc_port_for(c.peer, 0, 30000);
+	struct tunnel_path path = fx_path(c.peer, c.peer_port);
+	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, c.tunnel, &path);
+	fx_run();
+	hc_send(&c, c.inner, HOST);
+	hc_reply(c.inner);
+	fx_run();
+	only(DP_HANDOFF_ROAMING, 1);
+	host_gets(&c);
+	peer_gets(&c);
+}
+
+// A network behind a peer: its addresses hash to both workers, its SAs are on one.
+static void prefix(void **state)
+{
+	struct hc_client c = {.peer = "198.51.100.7", .owner = 0};
+	char text[IP_TEXT_MAX];
+	unsigned to[2] = {0};
+	c.peer_port = hc_port_for(c.peer, 0, 20000);
+	hc_client_add(&c, "10.7.0.0/24");
+	fx_run();
+	const struct dp_port *inside = &fx.dp->ports[FX_INSIDE];
+	for (unsigned i = 1; i < 33; i++) {
+		struct ip_addr a = ip_from_v4(0x0a070000 + i);
+		to[inside->reta[nic_toeplitz(inside->rss_key, a.bytes, 4) % NIC_RETA_SIZE]]++;
+		hc_reply(ip_text(&a, text));
+		fx_run();
+		peer_gets(&c);
+	}
+	assert_true(to[0] > 0 && to[1] > 0);
+	only(DP_HANDOFF_PREFIX, to[1]);
+}
+
+// ESP whose outer packet came in two fragments: made whole by the control thread.
+static void fragment(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	uint8_t whole[1024], part[1024];
+	hc_client_add(&c, NULL);
+	fx_run();
+	size_t len = hc_packet(&c, c.inner, HOST, whole), cut = 64;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t n = i ? len - IP4_HDR - cut : cut;
+		memcpy(part, whole, IP4_HDR);
+		memcpy(part + IP4_HDR, whole + IP4_HDR + (i ? cut : 0), n);
+		set_be16(part + 2, (uint16_t)(IP4_HDR + n));
+		set_be16(part + 4, 4711);
+		set_be16(part + 6, i ? (uint16_t)(cut / 8) : 0x2000);
+		set_be16(part + 10, 0);
+		set_be16(part + 10, (uint16_t)~ip_fold(ip_sum(part, IP4_HDR)));
+		fx_input(FX_OUTSIDE, part, IP4_HDR + n);
+	}
+	fx_run();
+	only(DP_HANDOFF_FRAGMENT, 1);
+	host_gets(&c);
+}
+
+static void client_to_client(void **state)
+{
+	struct hc_client a = make("198.51.100.7", 0, 0, 0), b = make("198.51.100.8", 1, 1, 1);
+	hc_client_add(&a, NULL);
+	hc_client_add(&b, NULL);
+	fx_run();
+	hc_send(&a, a.inner, b.inner);
+	fx_run();
+	only(DP_HANDOFF_CLIENT, 1);
+	peer_gets(&b);
+}
+
+// A port with fewer transmit queues than workers.
+static void tx(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	hc_client_add(&c, NULL);
+	fx_run();
+	fx.dp->ports[FX_INSIDE].tx_queues = 1;
+	hc_send(&c, c.inner, HOST);
+	fx_run();
+	only(DP_HANDOFF_TX, 1);
+	host_gets(&c);
+}
+
+// Nobody waits for room: what finds the ring full is dropped, by name, and no buffer is lost.
+static void full_ring(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 0, 0, 0);
+	uint8_t p[2048];
+	unsigned arrived = 0, sent = 1500;
+	hc_client_add(&c, NULL);
+	fx_run();
+	nic_force_queue(fx.nic[FX_OUTSIDE], 1);
+	for (unsigned i = 0; i < sent; i++) {
+		hc_send(&c, c.inner, HOST);
+		fx_step(1); // and never its owner
+	}
+	uint64_t dropped = fx_drops(DP_DROP_handoff_full);
+	assert_true(dropped > 0);
+	fx_run();
+	while (fx_output(FX_INSIDE, p, sizeof(p)))
+		arrived++;
+	// The hand-off ring holds one packet more than the fake NIC's.
+	unsigned too_many = (unsigned)fx_drops(DP_DROP_tx_full);
+	assert_true(too_many <= 1);
+	assert_int_equal(arrived + dropped + too_many, sent);
+	only(DP_HANDOFF_MISPREDICTED, arrived + too_many);
+}
+
+// The tunnel goes while a packet for it is on its way between the workers.
+static void stale(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 0, 1, 0);
+	uint8_t p[2048];
+	hc_client_add(&c, NULL);
+	fx_run();
+	hc_reply(c.inner);
+	fx_step(1); // gives it to worker 0
+	fx.dp->sa_sink.tunnel_del(fx.dp->sa_sink.ctx, c.tunnel);
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, p, sizeof(p)), 0);
+	assert_int_equal(fx_drops(DP_DROP_stale_tunnel), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(none_when_predicted, setup, teardown),
+		cmocka_unit_test_setup_teardown(mispredicted, setup, teardown),
+		cmocka_unit_test_setup_teardown(sticky, setup, teardown),
+		cmocka_unit_test_setup_teardown(roaming, setup, teardown),
+		cmocka_unit_test_setup_teardown(prefix, setup, teardown),
+		cmocka_unit_test_setup_teardown(fragment, setup, teardown),
+		cmocka_unit_test_setup_teardown(client_to_client, setup, teardown),
+		cmocka_unit_test_setup_teardown(tx, setup, teardown),
+		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
+		cmocka_unit_test_setup_teardown(stale, setup, teardown),
+	};
+	fx_eal();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Two workers on threads of their own, the control thread in a third: flows of every hand-off
+// cause at once, while tunnels come, move and go. Runs under ThreadSanitizer too, for which
+// everything that passes packets between threads is compiled here: the rings (inline), the NIC's
+// bursts (nic_instrument()) and the buffer pools' free list (the "locked" mempool).
+#include "tests/cmocka_all.h"
+
+#include "tests/dataplane/handoff_cases.h"
+
+#include <rte_lcore.h>
+#include <rte_mbuf_pool_ops.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define HOST    "10.99.0.5"
+#define WORKERS 2
+#define ROUNDS  300
+#define TIME_NS (60 * NS_PER_S)
+
+// How full a ring is may be asked by any thread: DPDK reads its two aligned words without an atomic
+// operation. Nothing else is suppressed.
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:^rte_ring_count$\nrace:^rte_ring_empty$\n";
+}
+
+// ---- A mempool whose free list is a stack under a mutex ----
+
+struct locked_stack {
+	pthread_mutex_t lock;
+	unsigned count;
+	void *items[];
+};
+
+static int locked_alloc(struct rte_mempool *mp)
+{
+	struct locked_stack *s = calloc(1, sizeof(*s) + mp->size * sizeof(void *));
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	mp->pool_data = s;
+	return 0;
+}
+
+static void locked_free(struct rte_mempool *mp)
+{
+	struct locked_stack *s = mp->pool_data;
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static int locked_put(struct rte_mempool *mp, void *const *items, unsigned n)
+{
+	struct locked_stack *s = mp->pool_data;
+	pthread_mutex_lock(&s->lock);
+	memcpy(s->items + s->count, items, n * sizeof(void *));
+	s->count += n;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static int locked_get(struct rte_mempool *mp, void **items, unsigned n)
+{
+	struct locked_stack *s = mp->pool_data;
+	int rc = -ENOBUFS;
+	pthread_mutex_lock(&s->lock);
+	if (s->count >= n) {
+		s->count -= n;
+		memcpy(items, s->items + s->count, n * sizeof(void *));
+		rc = 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+static unsigned locked_count(const struct rte_mempool *mp)
+{
+	struct locked_stack *s = mp->pool_data;
+	pthread_mutex_lock(&s->lock);
+	unsigned n = s->count;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+static const struct rte_mempool_ops locked_ops = {
+	.name = "locked",
+	.alloc = locked_alloc,
+	.free = locked_free,
+	.enqueue = locked_put,
+	.dequeue = locked_get,
+	.get_count = locked_count,
+};
+
+// ---- Workers ----
+
+static pthread_t threads[WORKERS];
+
+static void *worker_thread(void *worker)
+{
+	if (rte_thread_register())
+		return (void *)1;
+	int rc = dp_worker_main(worker);
+	rte_thread_unregister();
+	return (void *)(intptr_t)rc;
+}
+
+static void workers_start(void)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, worker_thread, fx.dp->workers[i]), 0);
+}
+
+static void workers_stop(void)
+{
+	for (unsigned i = 0; i < WORKERS; i++) {
+		void *rc;
+		atomic_store(&fx.dp->workers[i]->stop, true);
+		dp_worker_wake(fx.dp->workers[i]);
+		assert_int_equal(pthread_join(threads[i], &rc), 0);
+		assert_null(rc);
+	}
+}
+
+// ---- The control thread, with what leaves by both ports counted ----
+
+static uint64_t out_packets[2];
+
+static void turn(void)
+{
+	uint8_t p[2048];
+	dp_poll(fx.dp, fx.now_ns);
+	for (int port = 0; port < 2; port++)
+		while (fx_output(port, p, sizeof(p)))
+			out_packets[port]++;
+	sched_yield();
+}
+
+static uint64_t dropped(void)
+{
+	uint64_t n = 0;
+	for (unsigned why = 0; why < DP_DROP_COUNT; why++)
+		n += fx_drops((enum dp_drop)why);
+	return n;
+}
+
+static void until(uint64_t total)
+{
+	uint64_t end = clock_now_ns(&clock_system) + TIME_NS;
+	while (out_packets[0] + out_packets[1] + dropped() < total) {
+		assert_true(clock_now_ns(&clock_system) < end);
+		turn();
+	}
+}
+
+static void settle(void)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		turn();
+		usleep(100);
+	}
+}
+
+static int setup(void **state)
+{
+	out_packets[0] = out_packets[1] = 0;
+	fx_start(WORKERS, NIC_HASH_UDP, NIC_HASH_DST);
+	fx.cfg.main.idle = *state ? CFG_IDLE_SLEEP : CFG_IDLE_POLL;
+	nic_instrument(fx.nic[FX_OUTSIDE]);
+	nic_instrument(fx.nic[FX_INSIDE]);
+	workers_start();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	workers_stop();
+	fx_stop();
+	return 0;
+}
+
+static struct hc_client make(const char *peer, unsigned queue, unsigned shard, unsigned owner)
+{
+	static unsigned n;
+	struct hc_client c = {.peer = peer, .owner = owner};
+	c.peer_port = hc_port_for(peer, queue, 20000);
+	hc_inner_for(c.inner, shard, n++);
+	return c;
+}
+
+static void send_fragments(struct hc_client *c, uint16_t id)
+{
+	uint8_t whole[1024], part[1024];
+	size_t len = hc_packet(c, c->inner, HOST, whole), cut = 64;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t n = i ? len - IP4_HDR - cut : cut;
+		memcpy(part, whole, IP4_HDR);
+		memcpy(part + IP4_HDR, whole + IP4_HDR + (i ? cut : 0), n);
+		set_be16(part + 2, (uint16_t)(IP4_HDR + n));
+		set_be16(part + 4, id);
+		set_be16(part + 6, i ? (uint16_t)(cut / 8) : 0x2000);
+		set_be16(part + 10, 0);
+		set_be16(part + 10, (uint16_t)~ip_fold(ip_sum(part, IP4_HDR)));
+		fx_input(FX_OUTSIDE, part, IP4_HDR + n);
+	}
+}
+
+static void every_cause(void **state)
+{
+	struct hc_client straight = make("198.51.100.7", 0, 0, 0);
+	struct hc_client sticky = make("198.51.100.8", 1, 0, 0);
+	struct hc_client mover = make("198.51.100.9", 1, 1, 1);
+	struct hc_client site = {.peer = "198.51.100.10", .owner = 0};
+	site.peer_port = hc_port_for(site.peer, 0, 20000);
+	const struct sa_sink *sink = &fx.dp->sa_sink;
+	uint64_t sent = 0;
+	hc_client_add(&straight, NULL);
+	hc_client_add(&sticky, NULL);
+	hc_client_add(&mover, NULL);
+	hc_client_add(&site, "10.7.0.0/24");
+	settle();
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		char site_host[IP_TEXT_MAX];
+		struct ip_addr a = ip_from_v4(0x0a070001 + i % 200);
+		hc_send(&straight, straight.inner, HOST);
+		hc_send(&straight, straight.inner, mover.inner); // client to client
+		hc_send(&sticky, sticky.inner, HOST);
+		hc_send(&mover, mover.inner, HOST);
+		hc_reply(straight.inner);
+		hc_reply(mover.inner);
+		hc_reply(ip_text(&a, site_host));
+		send_fragments(&mover, (uint16_t)i);
+		sent += 8;
+		if (i % 50 == 25) { // the peer's NAT gives it another port
+			mover.peer_port = hc_port_for(mover.peer, i / 50 % 2, mover.peer_port);
+			struct tunnel_path path = fx_path(mover.peer, mover.peer_port);
+			sink->tunnel_move(sink->ctx, mover.tunnel, &path);
+		}
+		until(sent < 64 ? 0 : sent - 64); // a window, so that no ring is full
+	}
+	until(sent);
+	settle();
+	assert_int_equal(dropped(), 0);
+	assert_int_equal(out_packets[FX_INSIDE] + out_packets[FX_OUTSIDE], sent);
+	assert_int_equal(hc_count(DP_HANDOFF_STICKY), ROUNDS);
+	assert_int_equal(hc_count(DP_HANDOFF_CLIENT), ROUNDS);
+	assert_int_equal(hc_count(DP_HANDOFF_FRAGMENT), ROUNDS);
+	assert_in_range(hc_count(DP_HANDOFF_PREFIX), 1, ROUNDS - 1);
+	assert_in_range(hc_count(DP_HANDOFF_ROAMING), 1, ROUNDS - 1);
+	assert_int_equal(hc_count(DP_HANDOFF_MISPREDICTED), 0);
+}
+
+static void lying_nic(void **state)
+{
+	struct hc_client c[2] = {make("198.51.100.7", 0, 0, 0), make("198.51.100.8", 1, 1, 1)};
+	uint64_t sent = 0;
+	for (unsigned k = 0; k < 2; k++)
+		hc_client_add(&c[k], NULL);
+	settle();
+	for (unsigned i = 0; i < ROUNDS; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			nic_force_queue(fx.nic[FX_OUTSIDE], (int)!k);
+			nic_force_queue(fx.nic[FX_INSIDE], (int)!k);
+			hc_send(&c[k], c[k].inner, HOST);
+			hc_reply(c[k].inner);
+			sent += 2;
+			until(sent < 64 ? 0 : sent - 64);
+		}
+	until(sent);
+	settle();
+	assert_int_equal(dropped(), 0);
+	assert_int_equal(hc_count(DP_HANDOFF_MISPREDICTED), sent);
+}
+
+// Tunnels begin and end while packets for them are on their way between the workers.
+static void coming_and_going(void **state)
+{
+	const struct sa_sink *sink = &fx.dp->sa_sink;
+	uint64_t sent = 0;
+	for (unsigned i = 0; i < 60; i++) {
+		struct hc_client c = make("198.51.100.7", i % 2, i / 2 % 2, i / 4 % 2);
+		hc_client_add(&c, NULL);
+		for (unsigned k = 0; k < 20; k++) {
+			hc_send(&c, c.inner, HOST);
+			hc_reply(c.inner);
+			sent += 2;
+			if (k % 4 == 0)
+				turn();
+		}
+		sink->tunnel_del(sink->ctx, c.tunnel);
+		until(sent < 256 ? 0 : sent - 256);
+	}
+	until(sent);
+	settle();
+	// Each was delivered or dropped by name, and once.
+	assert_int_equal(out_packets[0] + out_packets[1] + dropped(), sent);
+	assert_int_equal(fx_event_count(SA_EVENT_RETURNED), 120);
+}
+
+int main(void)
+{
+	static int sleeping = 1;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(every_cause, setup, teardown),
+		cmocka_unit_test_prestate_setup_teardown(every_cause, setup, teardown, &sleeping),
+		cmocka_unit_test_setup_teardown(lying_nic, setup, teardown),
+		cmocka_unit_test_setup_teardown(coming_and_going, setup, teardown),
+	};
+	fx_eal();
+	if (rte_mempool_register_ops(&locked_ops) < 0 ||
+		rte_mbuf_set_user_mempool_ops("locked") != 0)
+		return 99;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
