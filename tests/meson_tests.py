@@ -42,13 +42,13 @@ def chosen(args):
             yield test
 
 
-def run(test):
+def run(test, build):
     """The exit status (or a reason) and the output of one executable."""
     environment = dict(os.environ, **test["env"])
     timeout = max(test["timeout"], 30) * 10
     try:
         done = subprocess.run(
-            test["cmd"], env=environment, cwd=test["workdir"], stdin=subprocess.DEVNULL,
+            test["cmd"], env=environment, cwd=test["workdir"] or build, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
         )
         return done.returncode, done.stdout.decode(errors="replace")
@@ -88,7 +88,7 @@ def main():
     # The longest first, so that no core waits at the end.
     tests.sort(key=lambda t: -t["timeout"])
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        running = {pool.submit(run, t): t for t in tests}
+        running = {pool.submit(run, t, args.build): t for t in tests}
         for future in concurrent.futures.as_completed(running):
             text, failed = report(label, running[future], *future.result())
             any_failed |= failed
