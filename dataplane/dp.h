@@ -55,7 +55,7 @@ struct dp_port {
 	// How the NIC spreads packets, for the predictor (rss.c).
 	bool rss; // false: everything on queue 0 or as the peer pleases
 	bool rss_spi;
-	uint8_t rss_key[DP_RSS_KEY_MAX];
+	uint8_t rss_key[DP_RSS_KEY_MAX] __attribute__((aligned(4)));
 	uint8_t rss_key_len;
 	uint16_t reta_size; // power of two
 	uint16_t reta[DP_RETA_MAX];
