@@ -51,7 +51,9 @@ struct tunnel_path ike_path(const struct ike_sa *sa)
 	return (struct tunnel_path){
 		.local = sa->local,
 		.remote = sa->remote,
-		.encap = sa->nat_local || sa->nat_remote || sa->floated,
+		// Port 4500 alone says nothing: a peer with MOBIKE goes there without a NAT, and
+		// its kernel takes no encapsulated packets then (RFC 7296 2.23).
+		.encap = sa->nat_local || sa->nat_remote,
 		.port = sa->origin.port,
 	};
 }

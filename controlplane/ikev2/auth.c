@@ -83,6 +83,8 @@ static void apply_established(struct ike_exchange *x, void *arg)
 // The data plane has not taken the SA in time: nothing of this was seen by the peer yet.
 static enum ike_verdict install_late(struct ike_exchange *x)
 {
+	if (x->sa->session)
+		ike_session_close(x->sa->session, IKE_REASON_INSTALL_TIMEOUT);
 	return refuse(x, IKE_REASON_INSTALL_TIMEOUT);
 }
 

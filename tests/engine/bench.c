@@ -61,10 +61,11 @@ struct bench *bench_new_seeded(uint64_t seed)
 	b->clock = (struct clock_source){now_ns, wall_s, b};
 	b->random_source = (struct random_source){fill, b};
 	STAILQ_INIT(&b->packets);
-	b->last = calloc(1, sizeof(*b->last));
-	b->kept = calloc(1, sizeof(*b->kept));
+	b->last = malloc(sizeof(*b->last));
+	b->kept = malloc(sizeof(*b->kept));
 	assert_non_null(b->last);
 	assert_non_null(b->kept);
+	b->last->number = b->kept->number = 0;
 	return b;
 }
 
@@ -219,7 +220,7 @@ static void launch(struct bench *b, struct bench_packet *p)
 void bench_inject(struct bench *b, const struct endpoint *from, const struct endpoint *to,
 	const void *bytes, size_t len)
 {
-	struct bench_packet *p = calloc(1, sizeof(*p));
+	struct bench_packet *p = malloc(sizeof(*p));
 	assert_non_null(p);
 	assert_true(len <= sizeof(p->bytes));
 	p->from = *from;
@@ -310,7 +311,7 @@ static const char ports[] =
 	" { name = \"inside\"; role = \"inside\"; device = \"net_null1\";"
 	" addresses = [ \"10.99.0.1/24\" ]; } );\n";
 
-static struct cfg *config_load(const char *text)
+struct cfg *bench_config(const char *text)
 {
 	char *all;
 	struct cfg *cfg = NULL;
@@ -358,8 +359,8 @@ void bench_start(struct bench_node *n)
 	assert_int_equal(ike_engine_new(&p, &n->engine), 0);
 }
 
-struct bench_node *bench_add(
-	struct bench *b, const char *name, const char *addr, const char *config_text)
+struct bench_node *bench_add_shared(
+	struct bench *b, const char *name, const char *addr, struct cfg *cfg)
 {
 	struct bench_node *n = calloc(1, sizeof(*n));
 	assert_non_null(n);
@@ -368,9 +369,22 @@ struct bench_node *bench_add(
 	n->bench = b;
 	n->name = name;
 	n->addr = bench_at(addr, 0).addr;
-	n->cfg = config_load(config_text);
-	assert_int_equal(ike_credentials_new(n->cfg, stderr, &n->credentials), 0);
+	n->cfg = cfg;
+	n->shared = true;
 	bench_start(n);
+	return n;
+}
+
+struct bench_node *bench_add(
+	struct bench *b, const char *name, const char *addr, const char *config_text)
+{
+	struct cfg *cfg = bench_config(config_text);
+	struct ike_credentials *credentials;
+	assert_int_equal(ike_credentials_new(cfg, stderr, &credentials), 0);
+	struct bench_node *n = bench_add_shared(b, name, addr, cfg);
+	n->shared = false;
+	n->credentials = credentials;
+	n->engine->p.credentials = credentials;
 	return n;
 }
 
@@ -404,7 +418,8 @@ void bench_free(struct bench *b)
 		struct bench_node *n = b->nodes[i];
 		node_stop(n, true);
 		ike_credentials_free(n->credentials);
-		cfg_free(n->cfg);
+		if (!n->shared)
+			cfg_free(n->cfg);
 		free(n);
 	}
 	while ((p = STAILQ_FIRST(&b->packets))) {
@@ -495,6 +510,13 @@ static uint64_t next_thing(struct bench *b)
 			next = earlier(next, j->due_ns);
 	}
 	return next;
+}
+
+void bench_settle(struct bench *b)
+{
+	tick(b);
+	while (one_thing(b))
+		continue;
 }
 
 bool bench_run_until(struct bench *b, bench_condition done, void *arg, uint64_t max_ms)

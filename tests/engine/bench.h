@@ -84,6 +84,7 @@ struct bench_node {
 	const char *name;
 	struct ip_addr addr;
 	struct cfg *cfg;
+	bool shared; // cfg is the caller's; no credentials
 	struct pools *pools;
 	struct address_source addresses;
 	struct ike_credentials *credentials;
@@ -164,6 +165,10 @@ void bench_free(struct bench *b);
 // BENCH_MAIN is put in front); ports are added.
 struct bench_node *bench_add(
 	struct bench *b, const char *name, const char *addr, const char *config);
+// The same with a configuration that the caller keeps.
+struct cfg *bench_config(const char *config);
+struct bench_node *bench_add_shared(
+	struct bench *b, const char *name, const char *addr, struct cfg *cfg);
 #define BENCH_MAIN "main: { half_open_timeout_s = 30; };\n"
 // Its process dies without a word and starts again with the same configuration.
 void bench_kill(struct bench_node *n);
@@ -176,6 +181,7 @@ uint64_t bench_connect_from(struct bench_node *from, struct bench_node *to, cons
 
 // Time. Everything due happens in order.
 void bench_run(struct bench *b, uint64_t ms);
+void bench_settle(struct bench *b); // what is due at this very moment
 typedef bool (*bench_condition)(void *arg);
 // False: it did not come true within so many ms.
 bool bench_run_until(struct bench *b, bench_condition done, void *arg, uint64_t max_ms);
