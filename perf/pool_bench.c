@@ -102,7 +102,7 @@ static int run(
 	size_t before = heap();
 	start = now_ns();
 	for (unsigned long i = 0; rc == 0 && i < b->leases; i++) {
-		char user[24];
+		char user[32];
 		snprintf(user, sizeof(user), "user%lu", i);
 		struct address_request rq = {
 			.pool = &cfg->pools[0],
