@@ -93,7 +93,7 @@ part_tsan() {
 	export TSAN_OPTIONS=halt_on_error=0:suppressions=$PWD/tests/tsan.supp
 	step "build with TSan" build build-tsan gcc -Dbuildtype=debugoptimized \
 		-Db_sanitize=thread -Db_lundef=false || return
-	meson_tests --label tsan --jobs 1 --match 'thread|workers|mgmt|helpers' build-tsan
+	meson_tests --label tsan --jobs 1 --match 'thread|workers|mgmt|helpers|crypto_jobs' build-tsan
 }
 
 # RUNS executions of one target, on a copy of its corpus.
