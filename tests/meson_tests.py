@@ -22,6 +22,7 @@ def arguments():
     p.add_argument("--label", default="")
     p.add_argument("--suite", action="append", help="only these suites")
     p.add_argument("--match", default="", help="only tests whose name matches")
+    p.add_argument("--targets", action="store_true", help="print what to build, run nothing")
     p.add_argument("--jobs", type=int, default=os.cpu_count())
     p.add_argument("build")
     return p.parse_args()
@@ -83,6 +84,9 @@ def report(label, test, status, output):
 def main():
     args = arguments()
     tests = list(chosen(args))
+    if args.targets:
+        print("\n".join(sorted({os.path.relpath(t["cmd"][0], args.build) for t in tests})))
+        return
     label = args.label + "/" if args.label else ""
     any_failed = False
     # The longest first, so that no core waits at the end.
