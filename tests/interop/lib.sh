@@ -116,10 +116,11 @@ equals() { # GOT WANT
 	[ "$1" = "$2" ] || { echo "got \"$1\", want \"$2\"" && return 1; }
 }
 
+# nsenter, not "ip netns exec": that wants to mount, which a plain chroot refuses.
 ns() { # NAME COMMAND...
 	local name=$LAB-$1
 	shift
-	ip netns exec "$name" "$@"
+	nsenter --net="/run/netns/$name" -- "$@"
 }
 
 ns_add() { # NAME
@@ -218,7 +219,7 @@ gw_wait() { # TEXT
 gw_start() {
 	rm -f "$LAB_DIR/gw.out" # of an earlier one
 	# Not by ns(): what is started in the background is the program itself, for its PID.
-	ip netns exec "$LAB-gw" "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
+	nsenter --net="/run/netns/$LAB-gw" -- "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
 		2>"$LAB_DIR/sallyportd.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")
@@ -311,7 +312,7 @@ charon_start() { # NAME
 		  }
 		}
 	END
-	STRONGSWAN_CONF=$dir/strongswan.conf ip netns exec "$LAB-$1" /usr/sbin/charon-systemd \
+	STRONGSWAN_CONF=$dir/strongswan.conf nsenter --net="/run/netns/$LAB-$1" -- /usr/sbin/charon-systemd \
 		>"$LAB_DIR/$1.out.log" 2>&1 &
 	LAB_PIDS+=("$!")
 	CHARON_PID[$1]=$!
@@ -420,11 +421,11 @@ pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
 tcp() { # FROM-NAMESPACE FROM-ADDRESS TO-NAMESPACE TO-ADDRESS [BYTES]
 	local port=$((20000 + RANDOM % 20000)) bytes=${5:-2000000} server
 	head -c "$bytes" /dev/urandom >"$LAB_DIR/tcp.sent"
-	ip netns exec "$LAB-$3" python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$4" "$port" \
+	nsenter --net="/run/netns/$LAB-$3" -- python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$4" "$port" \
 		>"$LAB_DIR/tcp.received" &
 	server=$!
 	LAB_PIDS+=("$server")
-	timeout 60 ip netns exec "$LAB-$1" python3 "$LAB_ROOT/tests/interop/tcp.py" send "$2" "$4" \
+	timeout 60 nsenter --net="/run/netns/$LAB-$1" -- python3 "$LAB_ROOT/tests/interop/tcp.py" send "$2" "$4" \
 		"$port" <"$LAB_DIR/tcp.sent" || { kill "$server"; return 1; }
 	wait "$server" || return
 	cmp "$LAB_DIR/tcp.sent" "$LAB_DIR/tcp.received" && echo "$bytes bytes, equal"
