@@ -25,6 +25,7 @@ LOG_SUBSYSTEM("dataplane");
 #define MBUF_CACHE  256
 #define ESP_ROOM    128 // trailer, ICV and what stands before the inner packet, above the headroom
 #define CTL_BUFFERS 2047
+#define PREFIX_MAX  40
 
 struct args {
 	char *v[ARGS_MAX];
@@ -126,16 +127,23 @@ static void add_lcores(struct args *a, const struct cfg_main *m)
 	arg_add(a, "--main-lcore=0");
 }
 
-// run_dir as a file name.
+// run_dir as a file name; of a long one its end and a hash, as the telemetry socket's path behind it
+// has but 108 bytes.
 static void add_prefix(struct args *a, const char *run_dir)
 {
-	char text[128];
-	size_t n = 0;
-	for (const char *p = run_dir ? run_dir : ""; *p && n < sizeof(text) - 1; p++)
+	char text[PREFIX_MAX + 1];
+	size_t n = 0, len = run_dir ? strlen(run_dir) : 0;
+	uint32_t hash = 5381;
+	for (size_t i = 0; i < len; i++)
+		hash = hash * 33 + (uint8_t)run_dir[i];
+	for (const char *p = len > PREFIX_MAX ? run_dir + len - PREFIX_MAX : run_dir; p && *p; p++)
 		if (*p != '/' || n)
 			text[n++] = *p == '/' ? '_' : *p;
 	text[n] = 0;
-	arg_add(a, "--file-prefix=%s", n ? text : "sallyport");
+	if (len > PREFIX_MAX)
+		arg_add(a, "--file-prefix=%s_%08x", text, hash);
+	else
+		arg_add(a, "--file-prefix=%s", n ? text : "sallyport");
 }
 
 static void add_devices(struct args *a, const struct cfg *c)
