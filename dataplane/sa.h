@@ -144,7 +144,7 @@ struct dp_sa {
 	uint8_t flags;        // enum dp_sa_flag
 	uint8_t iv_len;
 	uint8_t icv_len;
-	uint8_t align;   // of the plaintext with its trailer, bytes
+	uint8_t align;   // of the plaintext with its trailer, bytes; a power of two
 	uint16_t window; // 0: off
 	dp_counter_t seq;
 	dp_counter_t packets, bytes;

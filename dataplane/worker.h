@@ -171,6 +171,8 @@ void dp_run_stages(struct dp_worker *w);
 // where the next hop is not known.
 void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *next_hop,
 	uint8_t family, struct rte_mbuf *m);
+// The worker that sends for this one by a port of at least one transmit queue.
+uint16_t dp_port_sender(const struct dp_port *port, uint16_t worker);
 // A finished frame.
 void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m);
 void dp_tx_flush(struct dp_worker *w);

@@ -211,6 +211,21 @@ static void tx(void **state)
 	host_gets(&c);
 }
 
+static void senders_have_a_queue(void **state)
+{
+	(void)state;
+	for (uint16_t queues = 1; queues <= DP_WORKERS_MAX; queues++) {
+		struct dp_port p = {.tx_queues = queues};
+		unsigned load[DP_WORKERS_MAX] = {0}, most = 0;
+		for (uint16_t w = 0; w < DP_WORKERS_MAX; w++) {
+			uint16_t by = dp_port_sender(&p, w);
+			assert_true(by < queues && (w >= queues || by == w));
+			most = RTE_MAX(most, ++load[by]);
+		}
+		assert_true(most <= 2 * (DP_WORKERS_MAX + queues - 1u) / queues);
+	}
+}
+
 // Nobody waits for room: what finds the ring full is dropped, by name, and no buffer is lost.
 static void full_ring(void **state)
 {
@@ -262,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(client_to_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(tx, setup, teardown),
+		cmocka_unit_test(senders_have_a_queue),
 		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(stale, setup, teardown),
 	};
