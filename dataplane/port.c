@@ -238,6 +238,8 @@ static int start(struct dp *d, struct dp_ports_one *one, struct dp_port *p)
 		return rc;
 	set_modes(p);
 	p->rx_interrupt = interrupts_work(d, p);
+	p->rx_readable =
+		d->cfg->main.idle == CFG_IDLE_SLEEP && strcmp(info.driver_name, "net_tap") == 0;
 	dp_port_rss_learn(d, p, &info);
 	warn_sockets(d, p);
 	read_link(p, true);

@@ -12,17 +12,18 @@
 
 #include <rte_ring.h>
 
-#define DP_MSG_POLL     64   // messages taken a poll
-#define DP_SA_RING      1024 // messages
-#define DP_EVENT_RING   1024
-#define DP_RETURN_RING  1024 // also the deletes that may be under way at once
-#define DP_PUNT_RING    512
-#define DP_INJECT_RING  512
-#define DP_NEIGH_SLOTS  8192     // power of two, twice the neighbours at least
-#define DP_NO_CHILD_NS  NS_PER_S // between two reports of one tunnel
-#define DP_SLEEP_MIN_NS 50000ull
-#define DP_SLEEP_MAX_NS NS_PER_MS
-#define DP_IDLE_POLLS   64 // empty polls before a worker sleeps
+#define DP_MSG_POLL       64   // messages taken a poll
+#define DP_SA_RING        1024 // messages
+#define DP_EVENT_RING     1024
+#define DP_RETURN_RING    1024 // also the deletes that may be under way at once
+#define DP_PUNT_RING      512
+#define DP_INJECT_RING    512
+#define DP_NEIGH_SLOTS    8192     // power of two, twice the neighbours at least
+#define DP_NO_CHILD_NS    NS_PER_S // between two reports of one tunnel
+#define DP_SLEEP_MIN_NS   20000ull
+#define DP_SLEEP_MAX_NS   NS_PER_MS
+#define DP_SLEEP_BLIND_NS 100000ull // where a queue cannot wake its worker
+#define DP_IDLE_POLLS     64        // empty polls before a worker sleeps
 
 // ---- Messages, control -> worker ----
 
