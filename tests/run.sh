@@ -183,7 +183,8 @@ all_parts() {
 
 # Inside a tree: no clang, no network tests.
 tree_parts() {
-	step "install packages" packages_install "${PACKAGES_BUILD[@]}" python3-minimal openssl || return
+	step "install packages" packages_install "${PACKAGES_BUILD[@]}" iproute2 python3-minimal openssl ||
+		return
 	step "build" build build gcc -Dwerror=true || return
 	part_unit
 }
