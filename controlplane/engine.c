@@ -214,6 +214,9 @@ void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns)
 	e->shutdown_deadline_ns = deadline_ns;
 	for (sa = LIST_FIRST(&e->all_sas); sa; sa = next) {
 		next = LIST_NEXT(sa, all);
+		// One that a rekeying is making goes with the IKE SA that it replaces.
+		if (sa->state == IKE_SA_NEW && !sa->session && !sa->in_progress)
+			continue;
 		(void)ikev2_delete_ike_sa(sa); // -EALREADY: its DELETE is under way
 	}
 	ike_leave(e);

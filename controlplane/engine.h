@@ -204,7 +204,6 @@ struct ike_sa {
 	bool floated;                      // on port 4500
 	const struct cfg_connection *conn; // provisional until the identity is known
 	struct ike_session *session;       // NULL until authenticated
-	struct ike_sa *successor;          // by rekeying
 
 	struct suite suite;
 	struct ike_keys keys;
@@ -229,7 +228,6 @@ struct ike_sa {
 	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
 	bool keep;                    // once DEAD, to repeat last_response
 	bool delete_queued;
-	bool delete_session;      // its DELETE means the session too: a successor goes with it
 	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up
