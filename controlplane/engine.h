@@ -204,7 +204,6 @@ struct ike_sa {
 	bool floated;                      // on port 4500
 	const struct cfg_connection *conn; // provisional until the identity is known
 	struct ike_session *session;       // NULL until authenticated
-	struct ike_sa *successor;          // by rekeying
 
 	struct suite suite;
 	struct ike_keys keys;
@@ -231,7 +230,6 @@ struct ike_sa {
 	bool delete_queued;
 	bool ends_later; // in the engine's list of those whose DELETE is due
 	TAILQ_ENTRY(ike_sa) ending;
-	bool delete_session;      // its DELETE means the session too: a successor goes with it
 	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up
@@ -269,6 +267,8 @@ struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator);
 // Ends it at once without a message; the session too if this was its current IKE SA. Keys are wiped
 // at once, the memory stays until the present input is done. A DEAD one is left alone.
 void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
+// Among those that are not DEAD.
+struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 // Keys and protection from the shared secret, the nonces, SPIs and suite of sa. For a rekeyed IKE
 // SA old is the one that it replaces, else NULL. 0 or the reason.
 MUST_USE enum ike_crypto_error ike_sa_keys(
