@@ -102,8 +102,8 @@ static void signature_by_another_key(void **state)
 static struct pair gateway_pair(enum test_key kind, const char *local, const char *remote)
 {
 	pki_issue("gw", "DNS:gw.example", kind, CA, 0, 0);
-	char *g = cert_credentials("gw", "ca.pem", PSK_BOUND), *c = NULL;
-	assert_true(asprintf(&c, "ca = [ \"%s\" ]; " PSK_BOUND, pki_path("ca.pem")) > 0);
+	char *g = cert_credentials("gw", "ca.pem", PSK_GROUP), *c = NULL;
+	assert_true(asprintf(&c, "ca = [ \"%s\" ]; " PSK_GROUP, pki_path("ca.pem")) > 0);
 	struct side gw = {.credentials = g, .local = local};
 	struct side client = {.credentials = c, .remote = remote};
 	struct pair p = pair_new(&gw, &client);
