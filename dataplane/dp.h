@@ -37,7 +37,7 @@
 
 // ---- Ports (port.c) ----
 
-// Filled by dp_ports_start(); workers read it. Immutable but for link.
+// Filled by dp_ports_start(); workers read it. Immutable but for link and rss.
 struct dp_port {
 	uint16_t index;   // in the configuration
 	uint16_t port_id; // ethdev
@@ -54,7 +54,7 @@ struct dp_port {
 	bool rx_readable;  // a queue is a descriptor that a packet makes readable: nothing to arm
 	atomic_bool link;
 	// How the NIC spreads packets, for the predictor (rss.c).
-	bool rss; // false: everything on queue 0 or as the peer pleases
+	atomic_bool rss; // false: everything on queue 0 or as the peer pleases
 	bool rss_spi;
 	uint8_t rss_key[DP_RSS_KEY_MAX] __attribute__((aligned(4)));
 	uint8_t rss_key_len;

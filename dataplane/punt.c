@@ -244,20 +244,6 @@ static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 	return why == DP_DROP_ike_marker ? inject_whole(d, meta, eth, &whole) : why;
 }
 
-// Compare the queue with what the port's hash says; whole UDP packets and inside ones tell.
-static void calibrate(struct dp *d, const struct dp_meta *meta, const struct pkt_ip *ip)
-{
-	struct endpoint src = {.addr = ip->src}, dst = {.addr = ip->dst};
-	bool ports = ip->proto == IP_PROTO_UDP && !ip->fragment && ip->payload.len >= 4;
-	if (ports) {
-		const uint8_t *p = ip->payload.p;
-		src.port = (uint16_t)(p[0] << 8 | p[1]);
-		dst.port = (uint16_t)(p[2] << 8 | p[3]);
-	}
-	rss_observe(
-		d, meta->port, rss_predict(&d->ports[meta->port], ports, &src, &dst), meta->worker);
-}
-
 static enum dp_drop punt_ip(
 	struct dp *d, const struct dp_meta *meta, const struct pkt_eth *eth, struct view packet)
 {
@@ -265,8 +251,6 @@ static enum dp_drop punt_ip(
 	enum dp_drop why = pkt_parse_ip(packet, &ip);
 	if (why != DP_DROP_NONE)
 		return why;
-	if (eth)
-		calibrate(d, meta, &ip);
 	if (ip.fragment)
 		return punt_fragment(d, meta, eth, &ip);
 	if (ip.proto == (ip.family == IP_V4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6))
@@ -369,6 +353,8 @@ unsigned dp_local_tick(struct dp *d, uint64_t now_ns)
 	unsigned overdue = reasm_expire(d->local->reasm, now_ns);
 	d->drops[DP_DROP_fragment_timeout] += overdue;
 	neigh_tick(d->local->neigh, now_ns);
+	if (d->port_state && now_ns >= d->port_state->link_poll_ns)
+		rss_judge(d);
 	return overdue + (d->port_state ? dp_ports_tick(d, now_ns) : 0);
 }
 
