@@ -208,7 +208,8 @@ void dp_inject(struct dp *d, uint16_t port, struct rte_mbuf *m);
 void dp_inject_inner(struct dp *d, enum cfg_role side, struct rte_mbuf *m);
 // A whole outer frame that was made here out of fragments: classified once more. Takes the mbuf.
 void dp_inject_outer(struct dp *d, uint16_t port, struct rte_mbuf *m);
-// Tell all workers about a next hop (in order, never lost: queued where a ring is full).
+// Tell all workers about a next hop (in order, queued where a ring is full; lost, and logged, only
+// without memory).
 void dp_neigh_publish(struct dp *d, const struct dp_neigh *n);
 // True if the address belongs to a tunnel now (ARP and ND are answered for it).
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a);
