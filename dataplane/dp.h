@@ -27,8 +27,8 @@
 #define DP_BURST       32 // packets a receive burst
 #define DP_WORKERS_MAX 64
 #define DP_PORTS_MAX   16
-#define DP_ADDRS_MAX   64 // own addresses of all ports
-#define DP_NEIGH_MAX   1024
+#define DP_ADDRS_MAX   64  // own addresses of all ports
+#define DP_ADDR_SLOTS  256 // of their hash
 #define DP_RSS_KEY_MAX 52
 #define DP_RETA_MAX    2048
 #define DP_PUNT_POLL   64   // packets a dp_poll() takes from one worker and ring
@@ -82,6 +82,8 @@ struct dp_route_table {
 	uint16_t route_count[2][2];
 	struct dp_local locals[DP_ADDRS_MAX]; // own addresses of all ports
 	uint16_t local_count;
+	uint8_t local_slots
+		[DP_ADDR_SLOTS]; // index in locals + 1, 0: empty; by a hash of the address
 };
 
 // addr: 4 or 16 bytes, network order. NULL: no route. Any thread.

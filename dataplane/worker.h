@@ -21,7 +21,7 @@
 #define DP_HANDOFF_RING     1024
 #define DP_HANDOFF_RING_MIN 64       // two bursts
 #define DP_HANDOFF_PLACES   4096     // for one taker
-#define DP_NEIGH_SLOTS      8192     // power of two, twice the neighbours at least
+#define DP_NEIGH_SLOTS      32768    // power of two, twice the neighbours at least
 #define DP_NO_CHILD_NS      NS_PER_S // between two reports of one tunnel
 #define DP_SLEEP_MIN_NS     20000ull
 #define DP_SLEEP_MAX_NS     NS_PER_MS
@@ -108,7 +108,7 @@ struct dp_worker {
 	struct dp_batch tx[DP_PORTS_MAX];
 	struct dp_batch handoff[DP_WORKERS_MAX];
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
-	uint32_t neigh_used; // slots that were ever used
+	uint32_t neigh_count;
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_pending_list pending;
 	bool tell; // control has something new

@@ -304,6 +304,39 @@ static void without_memory_nothing_is_lost(void **state)
 	assert_int_equal(sink()->tunnel_add(sink()->ctx, &spec, &none), 0);
 }
 
+// The worker's copy of the neighbours over many comings and goings.
+static void neighbours_come_and_go(void **state)
+{
+	(void)state;
+	struct dp_worker *w = fx.dp->workers[0];
+	uint32_t before = w->neigh_count;
+	for (uint32_t round = 0; round < 5; round++) {
+		struct dp_neigh n = {.port = 1, .valid = true};
+		for (uint32_t i = 0; i < 16384; i++) {
+			n.addr = ip_from_v4(0x0b000000 + round * 16384 + i);
+			set_be32(n.mac.addr_bytes, i);
+			dp_neigh_apply(w, &n);
+		}
+		assert_int_equal(w->neigh_count, before + 16384);
+		n.valid = false;
+		for (uint32_t i = 0; i < 16384; i += 2) { // those between stay findable
+			n.addr = ip_from_v4(0x0b000000 + round * 16384 + i);
+			dp_neigh_apply(w, &n);
+		}
+		for (uint32_t i = 0; i < 16384; i++) {
+			struct ip_addr a = ip_from_v4(0x0b000000 + round * 16384 + i);
+			const struct dp_neigh *found = dp_neigh_find(w, 1, &a);
+			assert_int_equal(found != NULL, i & 1);
+			assert_true(!found || get_be32(found->mac.addr_bytes) == i);
+		}
+		for (uint32_t i = 1; i < 16384; i += 2) {
+			n.addr = ip_from_v4(0x0b000000 + round * 16384 + i);
+			dp_neigh_apply(w, &n);
+		}
+		assert_int_equal(w->neigh_count, before);
+	}
+}
+
 // The event ring full: what is to be told stays with its SA until there is room.
 static void events_wait_for_room(void **state)
 {
@@ -611,6 +644,7 @@ int main(void)
 		ONE(bad_specs_are_refused),
 		ONE(full_rings_lose_nothing),
 		ONE(without_memory_nothing_is_lost),
+		ONE(neighbours_come_and_go),
 		ONE(events_wait_for_room),
 		ONE(longest_destination_wins),
 		ONE(many_destinations),
