@@ -42,8 +42,12 @@ void ike_sa_end_forget(struct ike_sa *sa)
 static void end_all(struct ike_engine *e)
 {
 	struct ike_sa *sa;
-	LIST_FOREACH (sa, &e->all_sas, all)
-		ike_sa_end_later(sa);
+	LIST_FOREACH (sa, &e->all_sas, all) {
+		// One that a rekeying is making goes with the IKE SA that it replaces.
+		bool in_the_making = sa->state == IKE_SA_NEW && !sa->session && !sa->in_progress;
+		if (!in_the_making)
+			ike_sa_end_later(sa);
+	}
 }
 
 static void pace(struct ike_engine *e)

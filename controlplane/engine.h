@@ -204,7 +204,6 @@ struct ike_sa {
 	bool floated;                      // on port 4500
 	const struct cfg_connection *conn; // provisional until the identity is known
 	struct ike_session *session;       // NULL until authenticated
-	struct ike_sa *successor;          // by rekeying
 
 	struct suite suite;
 	struct ike_keys keys;
@@ -231,7 +230,6 @@ struct ike_sa {
 	bool delete_queued;
 	bool ends_later; // in the engine's list of those whose DELETE is due
 	TAILQ_ENTRY(ike_sa) ending;
-	bool delete_session;      // its DELETE means the session too: a successor goes with it
 	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up

@@ -259,7 +259,7 @@ struct ike_cp_state {
 	bool asked; // the peer sent a request that we answer
 	bool want_v4, want_v6;
 	struct ip_addr hint_v4, hint_v6; // family 0: any
-	uint16_t asked_types;            // bit per attribute type below 16
+	uint32_t asked_types;            // bit per attribute type below 32
 };
 
 // What of a CP request concerns us; wire_cp of type REQUEST.

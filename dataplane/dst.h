@@ -7,6 +7,9 @@
 //   other addresses   an open-addressing hash
 //   shorter prefixes  the same hash, keyed by masked address and length; the lengths in use are
 //                     tried longest first
+// An add or delete costs the control thread a microsecond. (Building an rte_fib beside for every
+// change would take it some 400 ms for the 128 MiB of its table; a lookup there is cheaper, but only
+// networks behind a peer come this way.)
 // A hash that fills is rebuilt beside and swapped; the old one is freed once every worker has
 // passed a poll.
 #pragma once

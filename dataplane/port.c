@@ -3,12 +3,14 @@
 #include "dataplane/port.h"
 
 #include "base/log.h"
+#include "dataplane/eal.h"
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("port");
@@ -24,14 +26,13 @@ static int on_event(uint16_t port_id, enum rte_eth_event_type type, void *arg, v
 	return 0;
 }
 
-// "net_tap0,iface=x" -> "net_tap0"; a PCI address is its own name.
+// "net_tap0,iface=x" -> "net_tap0"; a PCI address names its device with its domain, which the
+// configuration may leave out.
 static void device_name(const struct cfg_port *c, char name[static RTE_DEV_NAME_MAX_LEN])
 {
-	size_t len = strcspn(c->device, ",");
-	if (len >= RTE_DEV_NAME_MAX_LEN)
-		len = RTE_DEV_NAME_MAX_LEN - 1;
-	memcpy(name, c->device, len);
-	name[len] = 0;
+	int len = (int)strcspn(c->device, ",");
+	bool short_form = c->pci && strchr(c->device, ':') == strrchr(c->device, ':');
+	snprintf(name, RTE_DEV_NAME_MAX_LEN, "%s%.*s", short_form ? "0000:" : "", len, c->device);
 }
 
 static int probe(struct dp_ports_one *one, struct dp_port *p)
@@ -203,7 +204,7 @@ static void read_link(struct dp_port *p, bool always_log)
 static void warn_sockets(const struct dp *d, const struct dp_port *p)
 {
 	for (uint16_t w = 0; w < d->worker_count; w++) {
-		unsigned socket = rte_lcore_to_socket_id(d->cfg->main.workers[w]);
+		unsigned socket = rte_lcore_to_socket_id(DP_LCORE(w));
 		if (p->socket >= 0 && socket != (unsigned)p->socket) {
 			log_warning("port %s is on socket %d, worker %u on socket %u: slower",
 				p->cfg->name, p->socket, w, socket);
@@ -238,15 +239,17 @@ static int start(struct dp *d, struct dp_ports_one *one, struct dp_port *p)
 		return rc;
 	set_modes(p);
 	p->rx_interrupt = interrupts_work(d, p);
+	p->rx_readable =
+		d->cfg->main.idle == CFG_IDLE_SLEEP && strcmp(info.driver_name, "net_tap") == 0;
 	dp_port_rss_learn(d, p, &info);
 	warn_sockets(d, p);
 	read_link(p, true);
-	log_notice("port %s: %s, %u+%u queues, MTU %u, spread by %s", p->cfg->name,
-		info.driver_name, p->rx_queues, p->tx_queues, p->mtu,
-		!p->rss                 ? "nobody"
-		: p->role == CFG_INSIDE ? "destination"
-		: p->rss_spi            ? "SPI"
-					: "UDP ports");
+	log_notice("port %s: %s, %u+%u queues, MTU %u, RSS %s", p->cfg->name, info.driver_name,
+		p->rx_queues, p->tx_queues, p->mtu,
+		!p->rss                 ? "none"
+		: p->role == CFG_INSIDE ? "by destination"
+		: p->rss_spi            ? "by SPI"
+					: "by UDP ports");
 	return 0;
 }
 

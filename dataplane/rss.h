@@ -8,7 +8,7 @@
 #include "dataplane/dp.h"
 
 // Hash inputs as a NIC takes them from a received packet: addresses and ports in wire order, src
-// the sender's. key: at least 40 bytes.
+// the sender's. key: at least 40 bytes, 4-byte aligned.
 uint32_t rss_hash_dst(const uint8_t *key, const struct ip_addr *dst);
 uint32_t rss_hash_addrs(const uint8_t *key, const struct ip_addr *src, const struct ip_addr *dst);
 uint32_t rss_hash_ports(const uint8_t *key, const struct endpoint *src, const struct endpoint *dst);

@@ -479,8 +479,8 @@ static void test_bad_requests(void **state)
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"id\",\"value\":\"1\"}\n",
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"id\",\"value\":-1}\n",
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"user\",\"value\":\"\"}\n",
-		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
-		"\"value\":\"10.0.0.0/8\"}\n",
+		("{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
+		 "\"value\":\"10.0.0.0/8\"}\n"),
 	};
 	struct fake *f = *state;
 	int fd = dial(f);

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Frames and packets that no honest host sends, and mbufs in shapes that are allowed but rare: each
+// is dropped by name or handled, and nothing is read or written outside of it.
+#include "tests/cmocka_all.h"
+#include "tests/dataplane/esp_oracle.h"
+#include "tests/dataplane/fixture.h"
+
+#define PEER  "198.51.100.7"
+#define INNER "10.1.0.2"
+#define HOST  "10.99.0.5"
+
+static struct sa_spec in, out;
+
+static int start(void **state)
+{
+	(void)state;
+	fx_start(1, NIC_HASH_NONE, NIC_HASH_NONE);
+	uint32_t t = fx_tunnel(0, INNER, PEER, 0);
+	fx_child(t, 0, ENCR_AES_GCM_16, 128, 0, INNER, &in, &out);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	fx_stop();
+	return 0;
+}
+
+static struct rte_mbuf *mbuf(void)
+{
+	for (size_t i = 0; i < RTE_DIM(fx.dp->rx_pool); i++)
+		if (fx.dp->rx_pool[i])
+			return rte_pktmbuf_alloc(fx.dp->rx_pool[i]);
+	return NULL;
+}
+
+// Through the worker without the NIC, which would copy it.
+static void direct(int port, struct rte_mbuf *m)
+{
+	struct dp_worker *w = fx.dp->workers[0];
+	dp_classify(w, &fx.dp->ports[port], &m, 1, DP_HANDOFF_MISPREDICTED);
+	dp_run_stages(w);
+	dp_tx_flush(w);
+}
+
+static size_t inside_frame(uint8_t *frame, size_t payload)
+{
+	size_t n = fx_ipv4(frame + 14, HOST, INNER, PROTO_UDP, payload);
+	memcpy(frame, fx.dp->ports[FX_INSIDE].mac.addr_bytes, 6);
+	set_be16(frame + 12, RTE_ETHER_TYPE_IPV4);
+	return n + 14;
+}
+
+static bool left_encrypted(void)
+{
+	uint8_t buf[4096];
+	return fx_output(FX_OUTSIDE, buf, sizeof(buf)) > 0;
+}
+
+// Row 93: a packet in segments of one byte.
+static void a_chain_of_single_bytes(void **state)
+{
+	(void)state;
+	uint8_t frame[256];
+	size_t n = inside_frame(frame, 22);
+	struct rte_mbuf *head = NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = mbuf();
+		*rte_pktmbuf_append(m, 1) = (char)frame[i];
+		if (!head)
+			head = m;
+		else
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+	}
+	assert_int_equal(head->nb_segs, n);
+	direct(FX_INSIDE, head);
+	assert_true(left_encrypted());
+}
+
+static void a_chain_too_long_for_one_segment(void **state)
+{
+	(void)state;
+	struct rte_mbuf *head = NULL;
+	for (int i = 0; i < 3; i++) {
+		struct rte_mbuf *m = mbuf();
+		memset(rte_pktmbuf_append(m, 1400), 0, 1400);
+		if (!head)
+			head = m;
+		else
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+	}
+	direct(FX_INSIDE, head);
+	assert_int_equal(fx_drops(DP_DROP_chained), 1);
+}
+
+// Row 85: nothing is written past the mbuf's ends.
+static void no_room_for_encapsulation(void **state)
+{
+	(void)state;
+	uint8_t frame[2048];
+	size_t n = inside_frame(frame, 1000);
+	for (int k = 0; k < 2; k++) {
+		struct rte_mbuf *m = mbuf();
+		m->data_off = k ? (uint16_t)(m->buf_len - n - 8) : 4;
+		memcpy(rte_pktmbuf_append(m, (uint16_t)n), frame, n);
+		direct(FX_INSIDE, m);
+		assert_int_equal(fx_drops(DP_DROP_no_room), k + 1);
+		assert_false(left_encrypted());
+	}
+}
+
+// Every length of a frame cut short.
+static void cut_frames(void **state)
+{
+	(void)state;
+	uint8_t frame[256];
+	size_t n = inside_frame(frame, 40);
+	for (size_t len = 0; len < n; len++) {
+		struct rte_mbuf *m = mbuf();
+		memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+		direct(FX_INSIDE, m);
+	}
+	assert_false(left_encrypted());
+	assert_int_equal(fx_drops(DP_DROP_runt), 14 + 20);
+	assert_int_equal(fx_drops(DP_DROP_ip_header), 40);
+}
+
+static void one(int port, const uint8_t *packet, size_t len, enum dp_drop why)
+{
+	uint64_t before = fx_drops(why);
+	fx_input(port, packet, len);
+	fx_run();
+	assert_int_equal(fx_drops(why), before + 1);
+	assert_false(left_encrypted());
+}
+
+static void fix_sum(uint8_t *p)
+{
+	set_be16(p + 10, 0);
+	set_be16(p + 10, (uint16_t)~ip_fold(ip_sum(p, IP4_HDR)));
+}
+
+// Row 92, clear side.
+static void clear_ipv4_headers(void **state)
+{
+	(void)state;
+	uint8_t p[256];
+	size_t n = fx_ipv4(p, HOST, INNER, PROTO_UDP, 40);
+	p[0] = 0x44;
+	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	p[0] = 0x46;
+	set_be16(p + 10, 0);
+	set_be16(p + 10, (uint16_t)~ip_fold(ip_sum(p, 24)));
+	one(FX_INSIDE, p, n, DP_DROP_ip_options);
+	p[0] = 0x55;
+	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	n = fx_ipv4(p, HOST, INNER, PROTO_UDP, 40);
+	set_be16(p + 2, (uint16_t)(n + 1));
+	fix_sum(p);
+	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	set_be16(p + 2, 19);
+	fix_sum(p);
+	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	fx_ipv4(p, HOST, INNER, PROTO_UDP, 40);
+	p[11] ^= 1;
+	one(FX_INSIDE, p, n, DP_DROP_ip_checksum);
+	fx_ipv4(p, HOST, INNER, PROTO_UDP, 40);
+	p[8] = 1;
+	fix_sum(p);
+	one(FX_INSIDE, p, n, DP_DROP_ttl);
+	p[8] = 0;
+	fix_sum(p);
+	one(FX_INSIDE, p, n, DP_DROP_ttl);
+	static const char *const sources[] = {
+		"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"};
+	for (size_t i = 0; i < RTE_DIM(sources); i++) {
+		n = fx_ipv4(p, sources[i], INNER, PROTO_UDP, 8);
+		one(FX_INSIDE, p, n, DP_DROP_ip_source);
+	}
+	static const char *const targets[] = {"0.0.0.0", "127.0.0.1", "239.1.1.1", "169.254.1.1"};
+	for (size_t i = 0; i < RTE_DIM(targets); i++) {
+		n = fx_ipv4(p, HOST, targets[i], PROTO_UDP, 8);
+		one(FX_INSIDE, p, n, DP_DROP_ip_destination);
+	}
+}
+
+// IPv6 extension headers: followed, bounded, never past the packet.
+static void ipv6_extension_headers(void **state)
+{
+	(void)state;
+	static const char *const src = "2001:db8:99::5", *const dst = "2001:db8:77::1";
+	uint8_t p[512];
+	size_t n = fx_ipv6(p, src, dst, 0, 160);
+	// A chain of hop-by-hop headers without an end.
+	memset(p + IP6_HDR, 0, 160);
+	one(FX_INSIDE, p, n, DP_DROP_ip_options);
+	// One that points behind the packet.
+	p[IP6_HDR + 1] = 255;
+	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	// Routing header of type 0.
+	p[6] = 43;
+	p[IP6_HDR] = PROTO_UDP;
+	p[IP6_HDR + 1] = 0;
+	p[IP6_HDR + 2] = 0;
+	one(FX_INSIDE, p, n, DP_DROP_ip_options);
+	// A header of which only half is there.
+	n = fx_ipv6(p, src, dst, 60, 4);
+	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	// A good one passes on: the pool's address has no tunnel.
+	n = fx_ipv6(p, src, dst, 60, 24);
+	memset(p + IP6_HDR, 0, 8);
+	p[IP6_HDR] = PROTO_UDP;
+	one(FX_INSIDE, p, n, DP_DROP_no_tunnel);
+	// Outside, ESP does not stand behind such headers.
+	n = fx_ipv6(p, "2001:db8:5::1", "2001:db8:1::1", 60, 64);
+	memset(p + IP6_HDR, 0, 8);
+	p[IP6_HDR] = PROTO_ESP;
+	one(FX_OUTSIDE, p, n, DP_DROP_ip_options);
+}
+
+// Row 84: fragments inside the tunnel are the hosts' business.
+static void inner_fragments_pass(void **state)
+{
+	(void)state;
+	uint8_t p[256], esp[512], got[512];
+	for (unsigned k = 0; k < 2; k++) {
+		size_t n = fx_ipv4(p, INNER, HOST, PROTO_UDP, 40);
+		set_be16(p + 6, k ? 0x0005 : 0x2000);
+		fix_sum(p);
+		fx_input_esp(PEER, 0, 0, esp, oracle_wrap(&in, k + 1, p, n, 4, esp));
+		fx_run();
+		assert_int_equal(fx_output(FX_INSIDE, got, sizeof(got)), n);
+	}
+}
+
+// Row 84: ESP in fragments goes nowhere but to reassembly, on the control thread.
+static void outer_fragments_are_not_decrypted(void **state)
+{
+	(void)state;
+	uint8_t p[512], esp[512], got[512];
+	size_t n = oracle_wrap(&in, 1, p, fx_ipv4(p, INNER, HOST, PROTO_UDP, 40), 4, esp);
+	size_t len = fx_ipv4(p, PEER, "192.0.2.1", PROTO_ESP, n);
+	memcpy(p + IP4_HDR, esp, n);
+	set_be16(p + 6, 0x2000);
+	fix_sum(p);
+	fx_input(FX_OUTSIDE, p, len);
+	fx_step(0);
+	assert_int_equal(fx_output(FX_INSIDE, got, sizeof(got)), 0);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.punts), 1);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.esp_in_packets), 0);
+	fx_run();
+}
+
+// Other hosts' frames, other protocols.
+static void foreign_frames(void **state)
+{
+	(void)state;
+	uint8_t frame[128] = {0};
+	size_t n = inside_frame(frame, 20);
+	frame[5] ^= 1;
+	assert_true(nic_input(fx.nic[FX_INSIDE], frame, n) >= 0);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_not_for_us), 1);
+	frame[5] ^= 1;
+	set_be16(frame + 12, 0x88cc);
+	assert_true(nic_input(fx.nic[FX_INSIDE], frame, n) >= 0);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_ethertype), 1);
+	// IPv6 in a frame that says IPv4.
+	set_be16(frame + 12, RTE_ETHER_TYPE_IPV4);
+	fx_ipv6(frame + 14, "2001:db8::1", "2001:db8::2", PROTO_UDP, 8);
+	assert_true(nic_input(fx.nic[FX_INSIDE], frame, 14 + 48) >= 0);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_ip_header), 1);
+	// Broadcast is not routed.
+	n = inside_frame(frame, 20);
+	memset(frame, 0xff, 6);
+	assert_true(nic_input(fx.nic[FX_INSIDE], frame, n) >= 0);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_ip_destination), 1);
+	assert_false(left_encrypted());
+}
+
+// A punt ring that nobody empties: counted drops, and ESP goes on.
+static void punt_rings_are_bounded(void **state)
+{
+	(void)state;
+	uint8_t ike[64] = {0}, p[512], esp[512];
+	ike[4] = 1; // initiator's SPI, behind the non-ESP marker
+	for (unsigned i = 0; i < DP_PUNT_RING + 10; i++) {
+		fx_input_esp(PEER, 4500, 0, ike, sizeof(ike));
+		fx_step(0);
+	}
+	assert_int_equal(fx_drops(DP_DROP_punt_ike_new_full), 10);
+	assert_int_equal(fx_drops(DP_DROP_punt_ike_full), 0);
+	ike[12] = 1; // responder's SPI: the other ring
+	fx_input_esp(PEER, 4500, 0, ike, sizeof(ike));
+	size_t n = fx_ipv4(p, INNER, HOST, PROTO_UDP, 40);
+	fx_input_esp(PEER, 0, 0, esp, oracle_wrap(&in, 1, p, n, 4, esp));
+	fx_step(0);
+	assert_int_equal(fx_drops(DP_DROP_punt_ike_full), 0);
+	assert_true(fx_output(FX_INSIDE, p, sizeof(p)) > 0);
+	fx_run();
+	assert_int_equal(fx.ike_count, DP_PUNT_RING + 1);
+}
+
+int main(void)
+{
+	fx_eal();
+#define WITH(f) cmocka_unit_test_setup_teardown(f, start, stop)
+	const struct CMUnitTest tests[] = {
+		WITH(a_chain_of_single_bytes),
+		WITH(a_chain_too_long_for_one_segment),
+		WITH(no_room_for_encapsulation),
+		WITH(cut_frames),
+		WITH(clear_ipv4_headers),
+		WITH(ipv6_extension_headers),
+		WITH(inner_fragments_pass),
+		WITH(outer_fragments_are_not_decrypted),
+		WITH(foreign_frames),
+		WITH(punt_rings_are_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
