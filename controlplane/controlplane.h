@@ -179,7 +179,8 @@ bool ike_counter(const struct ike_engine *e, size_t i, const char **name, uint64
 
 // The crypto helpers: threads that run jobs. Finished jobs are fetched on the control thread.
 struct ike_helpers;
-// One thread a core in cores[count] (none pinned where count is 0: one thread). wake_fd is an
+// One thread a core in cores[count] (none pinned where count is 0: one thread); one whose core this
+// machine does not have shares the caller's, and a warning says so. wake_fd is an
 // eventfd that gets written when a job is finished.
 MUST_USE int ike_helpers_new(
 	const uint16_t *cores, size_t count, int wake_fd, struct ike_helpers **out);

@@ -267,8 +267,6 @@ struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator);
 // Ends it at once without a message; the session too if this was its current IKE SA. Keys are wiped
 // at once, the memory stays until the present input is done. A DEAD one is left alone.
 void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
-// Among those that are not DEAD.
-struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 // Keys and protection from the shared secret, the nonces, SPIs and suite of sa. For a rekeyed IKE
 // SA old is the one that it replaces, else NULL. 0 or the reason.
 MUST_USE enum ike_crypto_error ike_sa_keys(

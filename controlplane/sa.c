@@ -19,22 +19,11 @@ static const char *const state_names[] = {
 #undef X
 };
 
-uint64_t ike_sa_our_spi(const struct ike_sa *sa)
-{
-	return sa->initiator ? sa->spi_i : sa->spi_r;
-}
-
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi)
 {
 	// Our SPIs are random, so they are their own hash.
 	struct htab_node *n = htab_first(&e->sas_by_spi, our_spi);
 	return n ? container_of(n, struct ike_sa, by_spi) : NULL;
-}
-
-struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi)
-{
-	struct ike_sa *sa = ike_sa_find(e, our_spi);
-	return sa && sa->state != IKE_SA_DEAD ? sa : NULL;
 }
 
 const char *ike_sa_text(const struct ike_sa *sa, char buf[static IKE_SA_TEXT_MAX])

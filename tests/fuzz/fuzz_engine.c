@@ -70,7 +70,7 @@ static void take_keys(struct run *r, struct ike_sa *sa)
 	CHECK(ike_crypt_init(&r->peer, &sa->suite, &copy, !sa->initiator) == IKE_CRYPTO_OK);
 	r->spi_i = sa->spi_i;
 	r->spi_r = sa->spi_r;
-	r->our_spi = ike_sa_our_spi(sa);
+	r->our_spi = sa->initiator ? sa->spi_i : sa->spi_r;
 	r->peer_initiated = !sa->initiator;
 }
 
