@@ -204,7 +204,6 @@ struct ike_sa {
 	bool floated;                      // on port 4500
 	const struct cfg_connection *conn; // provisional until the identity is known
 	struct ike_session *session;       // NULL until authenticated
-	struct ike_sa *successor;          // by rekeying
 
 	struct suite suite;
 	struct ike_keys keys;
@@ -229,7 +228,8 @@ struct ike_sa {
 	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
 	bool keep;                    // once DEAD, to repeat last_response
 	bool delete_queued;
-	bool delete_session;      // its DELETE means the session too: a successor goes with it
+	bool ends_later; // in the engine's list of those whose DELETE is due
+	TAILQ_ENTRY(ike_sa) ending;
 	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up
@@ -290,6 +290,7 @@ struct ike_engine {
 	uint64_t next_token, next_session;
 	uint64_t half_open, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;
+	struct ike_index *index; // of p.cfg
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;
@@ -307,6 +308,8 @@ struct ike_engine {
 	struct ike_session **order;
 	size_t order_len, order_cap, order_gone;
 	size_t session_count;
+	TAILQ_HEAD(, ike_sa) ending; // to be deleted, some at a time
+	struct wheel_timer pace;
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };
@@ -351,10 +354,6 @@ enum ike_verdict ikev2_children_deleted(struct ike_exchange *x);
 
 // session.c
 struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id); // or NULL
-// The connection for a peer at this address, before (id == NULL) and after its identity is known:
-// the most specific match. NULL: none. ids: ID payload bodies.
-const struct cfg_connection *ike_connection_find(struct ike_engine *e,
-	const struct endpoint *remote, const struct view *remote_id, const struct view *local_id);
 // A session of sa, in the tables; id = next_session, sa->session is set. NULL: no memory.
 struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connection *conn);
 void ike_session_close(struct ike_session *s, enum ike_reason why); // children, leases, tunnel

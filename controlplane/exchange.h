@@ -137,3 +137,9 @@ bool ike_cookies_on(const struct ike_engine *e);
 // The demand for one.
 void ike_cookie_demand(struct ike_engine *e, const struct ike_datagram *d,
 	const struct ike_header *h, struct view nonce);
+
+// ---- ending.c ----
+
+// Its DELETE leaves soon, among others that are to end. Forgotten when it goes by itself.
+void ike_sa_end_later(struct ike_sa *sa);
+void ike_sa_end_forget(struct ike_sa *sa);

@@ -247,6 +247,7 @@ static void stop(struct ike_sa *sa)
 	ike_fragments_drop(sa);
 	ike_sent_free(sa->request);
 	sa->request = NULL;
+	ike_sa_end_forget(sa);
 	if (sa->has_work)
 		TAILQ_REMOVE(&e->work, sa, work);
 	sa->has_work = false;

@@ -47,10 +47,11 @@ struct dp_port {
 	uint16_t mtu; // bytes of an IP packet
 	int socket;
 	// Worker w polls receive queue w where w < rx_queues, and sends on queue w where
-	// w < tx_queues; the others hand finished frames to worker w % tx_queues.
+	// w < tx_queues; the others hand finished frames to one of those (dp_port_sender()).
 	uint16_t rx_queues, tx_queues;
 	bool rx_ip_checksum; // the NIC checks IPv4 header checksums (RTE_MBUF_F_RX_IP_CKSUM_*)
-	bool rx_interrupt;   // queues can wake a sleeping worker (rte_eth_dev_rx_intr_*)
+	bool rx_interrupt; // queues can be armed to wake a sleeping worker (rte_eth_dev_rx_intr_*)
+	bool rx_readable;  // a queue is a descriptor that a packet makes readable: nothing to arm
 	atomic_bool link;
 	// How the NIC spreads packets, for the predictor (rss.c).
 	bool rss; // false: everything on queue 0 or as the peer pleases

@@ -80,8 +80,10 @@ int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path,
 
 static void child_free(struct worker_ctl *wc, struct child_ctl *c)
 {
-	if (c->tunnel)
+	if (c->tunnel) {
 		LIST_REMOVE(c, link);
+		wc->tunnels[dp_tunnel_slot(c->tunnel)].child_count--;
+	}
 	fifo_put(&wc->free_children, (uint32_t)(c - wc->children));
 	*c = (struct child_ctl){0};
 }
@@ -253,6 +255,9 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 		return -EINVAL;
 	if (c->sa[spec->dir])
 		return -EEXIST;
+	// Each packet looks through them.
+	if (!c->tunnel && t->child_count == DP_TUNNEL_SAS)
+		return -ENOSPC;
 	uint32_t slot = (uint32_t)(c - wc->children);
 	struct dp_sa *sa = place(wc, spec->dir, slot, &chunk);
 	if (!sa)
@@ -266,8 +271,10 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 		sink_sa_wipe(sa);
 		return rc;
 	}
-	if (!c->tunnel)
+	if (!c->tunnel) {
 		LIST_INSERT_HEAD(&t->children, c, link);
+		t->child_count++;
+	}
 	c->tunnel = index;
 	c->reserved = false;
 	c->sa[spec->dir] = sa;

@@ -26,6 +26,7 @@ struct route_ctl {
 
 struct tunnel_ctl {
 	LIST_HEAD(, child_ctl) children;
+	uint32_t child_count;
 	SLIST_HEAD(, route_ctl) routes;
 	uint32_t generation;
 	bool used, deleting;

@@ -38,10 +38,6 @@ enum ike_verdict ikev2_refuse_request(struct ike_exchange *x)
 
 static enum ike_verdict delete_build(struct ike_exchange *x)
 {
-	struct ike_sa *sa = x->sa;
-	// While the DELETE waited its IKE SA was rekeyed: the one meant lives on in the successor.
-	if (sa->state == IKE_SA_REKEYED && sa->delete_session && sa->successor)
-		(void)ikev2_delete_ike_sa(sa->successor);
 	wire_put_delete_ike(&x->out.b);
 	ike_next_state(x, IKE_SA_DELETING);
 	return IKE_DONE;
@@ -68,7 +64,6 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 		.build = delete_build,
 		.response = delete_response,
 		.first = true};
-	sa->delete_session = sa->state != IKE_SA_REKEYED;
 	sa->delete_queued = true;
 	if (ike_task_add(sa, &t) < 0)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);

@@ -54,6 +54,9 @@ static void succeed(struct ike_sa *old, struct ike_sa *sa)
 		TAILQ_CONCAT(&sa->tasks, &old->tasks, link);
 		ike_sa_has_work(sa);
 	}
+	// A DELETE that waited has moved as well, and ends the session there; the old one gets its own.
+	sa->delete_queued = old->delete_queued;
+	old->delete_queued = false;
 	ike_sa_established(sa);
 	wheel_cancel(&e->wheel, &old->dpd);
 	wheel_cancel(&e->wheel, &old->keepalive);
@@ -84,7 +87,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	struct ike_sa *sa = ike_sa_new(c->engine, false);
 	if (!sa)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-	c->new_sa = sa;
+	c->new_spi = sa->spi_r;
 	inherit(sa, old);
 	sa->spi_i = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
@@ -144,12 +147,12 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	struct ike_create *c = x->state;
 	const struct cfg_connection *conn = x->sa->conn;
 	struct wire_sa_policy policy = ike_policy(c->group);
-	c->new_sa = ike_sa_new(c->engine, true);
-	if (!c->new_sa)
+	struct ike_sa *sa = ike_sa_new(c->engine, true);
+	if (!sa)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
-	inherit(c->new_sa, x->sa);
-	wire_build_sa(&x->out.b, conn->ike_proposals, conn->ike_proposal_count, &policy,
-		c->new_sa->spi_i);
+	c->new_spi = sa->spi_i;
+	inherit(sa, x->sa);
+	wire_build_sa(&x->out.b, conn->ike_proposals, conn->ike_proposal_count, &policy, sa->spi_i);
 	wire_put_nonce(&x->out.b, (struct view){c->nonce, sizeof(c->nonce)});
 	wire_put_ke(&x->out.b, c->group, ike_dh_public(c->dh));
 	return IKE_DONE;
@@ -174,7 +177,9 @@ static enum ike_verdict rekey_build(struct ike_exchange *x)
 static enum ike_verdict take_over(struct ike_exchange *x)
 {
 	struct ike_create *c = x->state;
-	struct ike_sa *sa = c->new_sa, *old = x->sa;
+	struct ike_sa *sa = ike_sa_by_spi(c->engine, c->new_spi), *old = x->sa;
+	if (!sa)
+		return ike_fail(x, IKE_REASON_CLOSED, 0);
 	sa->spi_r = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
 	// A session that is about to end goes on there too: its DELETE is among the queued tasks.
