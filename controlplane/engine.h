@@ -272,6 +272,9 @@ void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
 MUST_USE enum ike_crypto_error ike_sa_keys(
 	struct ike_sa *sa, struct view shared, const struct ike_sa *old);
 
+// Among those that are not DEAD.
+struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
+
 // "spi_i_spi_r peer" for the start of log lines; returns buf.
 #define IKE_SA_TEXT_MAX 128
 const char *ike_sa_text(const struct ike_sa *sa, char buf[static IKE_SA_TEXT_MAX]);

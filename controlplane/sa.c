@@ -26,6 +26,12 @@ struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi)
 	return n ? container_of(n, struct ike_sa, by_spi) : NULL;
 }
 
+struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi)
+{
+	struct ike_sa *sa = ike_sa_find(e, our_spi);
+	return sa && sa->state != IKE_SA_DEAD ? sa : NULL;
+}
+
 const char *ike_sa_text(const struct ike_sa *sa, char buf[static IKE_SA_TEXT_MAX])
 {
 	char peer[EP_TEXT_MAX];
