@@ -175,6 +175,9 @@ static void put_reply(
 			b, IKEV2_NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, (struct view){NULL, 0});
 	if (st->hashes)
 		put_hashes(b);
+	// RFC 6023 3: only where this was announced may the peer leave out the child SA.
+	if (sa->conn->childless)
+		wire_put_notify(b, IKEV2_NOTIFY_CHILDLESS_IKEV2_SUPPORTED, (struct view){NULL, 0});
 	if (st->certreq)
 		wire_put_certreq(b, IKEV2_CERT_X509_SIGNATURE,
 			ike_credentials_certreq(sa->engine->p.credentials));

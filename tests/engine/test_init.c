@@ -96,6 +96,34 @@ static void other_connection(void **state)
 	bench_free(p.b);
 }
 
+static enum bench_fate note_childless(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct ike_message m;
+	struct ike_header h = bench_header(p);
+	struct view payloads = {p->bytes + IKE_HEADER_LEN, p->len - IKE_HEADER_LEN};
+	if (h.exchange != IKEV2_EXCHANGE_IKE_SA_INIT || !ike_header_response(&h))
+		return BENCH_PASS;
+	assert_int_equal(wire_message_parse(payloads, h.next_payload, &m), WIRE_OK);
+	*(bool *)arg = wire_notify_find(&m, IKEV2_NOTIFY_CHILDLESS_IKEV2_SUPPORTED) != NULL;
+	return BENCH_PASS;
+}
+
+// RFC 6023 3: a peer may only leave out the child SA where we announced that it may.
+static void childless_is_announced(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		bool announced = !i;
+		struct bench_pair p =
+			bench_pair_new(i ? BENCH_GATEWAY_WITH(BENCH_PROPOSAL, " childless = true;")
+					 : BENCH_GATEWAY,
+				BENCH_CLIENT);
+		bench_filter_add(p.b, note_childless, &announced);
+		bench_pair_up(&p);
+		assert_int_equal(announced, i);
+		bench_free(p.b);
+	}
+}
+
 static void behind_nat(void **state)
 {
 	struct bench_pair p = bench_pair_new(BENCH_GATEWAY, BENCH_CLIENT);
@@ -243,6 +271,7 @@ int main(void)
 		cmocka_unit_test(invalid_ke),
 		cmocka_unit_test(no_proposal),
 		cmocka_unit_test(other_connection),
+		cmocka_unit_test(childless_is_announced),
 		cmocka_unit_test(behind_nat),
 		cmocka_unit_test(port_4500_from_the_start),
 		cmocka_unit_test(repeated_init),
