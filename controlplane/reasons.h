@@ -85,9 +85,11 @@
 	X(CLOSED, "ike_closed", "closed by the operator or at shutdown")                           \
 	X(HARD_LIFETIME, "ike_hard_lifetime", "hard lifetime over")                                \
 	X(REPLACED, "ike_replaced", "replaced by a younger IKE SA")                                \
+	X(MESSAGE_IDS, "ike_message_ids", "message ids of the IKE SA are used up")                 \
 	X(PROBE_SENT, "ike_probe_sent", "liveness probe sent")                                     \
 	/* authentication */                                                                       \
 	X(AUTH_PAYLOADS, "ike_auth_payloads", "IKE_AUTH without a payload that it needs")          \
+	X(EAP_WANTED, "ike_eap_wanted", "peer wants EAP, which no connection offers")              \
 	X(BAD_ID, "ike_bad_id", "identity malformed or longer than supported")                     \
 	X(NO_PEER, "ike_no_peer", "no connection fits the peer's identity and method")             \
 	X(NO_PSK, "ike_no_psk", "no pre-shared key for the peer")                                  \

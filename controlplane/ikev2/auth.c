@@ -429,9 +429,11 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	const struct ike_message *m = &x->in;
 	struct wire_id id;
 	bool sa = m->sa.p, tsi = m->ts_i.p, tsr = m->ts_r.p;
-	// Without AUTH the peer would want EAP, which no connection has.
-	if (!m->id_i.p || !m->auth.p || sa != tsi || sa != tsr)
+	if (!m->id_i.p || sa != tsi || sa != tsr)
 		return syntax(x, IKE_REASON_AUTH_PAYLOADS);
+	// RFC 7296 2.16: without AUTH the peer wants EAP, which no connection has.
+	if (!m->auth.p)
+		return refuse(x, IKE_REASON_EAP_WANTED);
 	struct auth *a = calloc(1, sizeof(*a));
 	if (!a)
 		return refuse(x, IKE_REASON_NO_MEMORY);
