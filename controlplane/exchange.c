@@ -314,8 +314,10 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 	struct ike_datagram to = ike_sa_path(sa);
 	// A probe goes on until the connection's DPD timeout, others until the tries are used up.
 	bool probe = sa->give_up_ns != UINT64_MAX;
-	if (probe ? e->now_ns >= sa->give_up_ns : sa->request_tries >= IKE_RETRANSMIT_TRIES) {
-		ike_refused(e, sa, &sa->remote, IKE_REASON_PEER_DEAD);
+	unsigned tries = sa->init_refused ? IKE_REFUSED_TRIES : IKE_RETRANSMIT_TRIES;
+	if (probe ? e->now_ns >= sa->give_up_ns : sa->request_tries >= tries) {
+		if (!sa->init_refused)
+			ike_refused(e, sa, &sa->remote, IKE_REASON_PEER_DEAD);
 		ike_sa_close(sa, IKE_REASON_PEER_DEAD);
 		return;
 	}

@@ -25,6 +25,7 @@
 	X(BAD_FLAGS, "ike_bad_flags", "header flags do not fit the exchange")                      \
 	X(BAD_MESSAGE_ID, "ike_bad_message_id", "message id of IKE_SA_INIT is not 0")              \
 	X(MALFORMED, "ike_malformed", "malformed payload")                                         \
+	X(INIT_TOO_LONG, "ike_init_too_long", "IKE_SA_INIT request longer than 4096 bytes")        \
 	X(NO_CONNECTION, "ike_no_connection", "no connection fits the peer's address")             \
 	X(SHUTTING_DOWN, "ike_shutting_down", "no new IKE SA during shutdown")                     \
 	X(CONGESTED, "ike_congested", "no new IKE SA while the data plane is behind")              \

@@ -355,6 +355,7 @@ static void try_again(struct ike_exchange *x, void *arg)
 		.build = ikev2_sa_init_build,
 		.response = ikev2_sa_init_response,
 		.first = true};
+	sa->init_refused = false;
 	sa->next_out = 0; // RFC 7296 2.2: every IKE_SA_INIT has message id 0
 	if (ike_task_add(sa, &t) < 0)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
@@ -427,6 +428,7 @@ static enum ike_verdict response_start(struct ike_exchange *x)
 		choice.suite.dh != sa->ke_group || ke.group != sa->ke_group)
 		return ike_fail_fatal(x, IKE_REASON_PROPOSAL_ALTERED, 0);
 	sa->suite = choice.suite;
+	sa->init_refused = false;
 	sa->spi_r = x->peer_spi;
 	nat_detect(x, sa->spi_r);
 	read_notifies(x);
