@@ -251,6 +251,7 @@ struct ike_sa {
 	struct secret cookie;
 	uint16_t ke_group; // tried in IKE_SA_INIT
 	uint8_t init_tries;
+	bool init_refused; // by somebody: an answer in clear
 	struct ike_dh *dh; // our key pair, from the request to the response
 	const struct cfg_child *first_child;
 };
