@@ -378,12 +378,8 @@ static void on_returned(struct ike_child *c, const struct sa_event *ev)
 static void on_installed(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
-	struct address_source *src = c->engine->p.addresses;
 	c->installed_ns = c->engine->now_ns;
-	if (!s->leases_active)
-		for (uint8_t i = 0; i < s->lease_count; i++)
-			src->renew(src->ctx, &s->leases[i]);
-	s->leases_active = true;
+	ike_session_keep_leases(s);
 	if (c->state != IKE_CHILD_INSTALLING)
 		return;
 	c->state = IKE_CHILD_READY;

@@ -251,6 +251,7 @@ struct ike_sa {
 	struct secret cookie;
 	uint16_t ke_group; // tried in IKE_SA_INIT
 	uint8_t init_tries;
+	bool init_refused; // by somebody: an answer in clear
 	struct ike_dh *dh; // our key pair, from the request to the response
 	const struct cfg_child *first_child;
 };
@@ -273,6 +274,9 @@ struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 // SA old is the one that it replaces, else NULL. 0 or the reason.
 MUST_USE enum ike_crypto_error ike_sa_keys(
 	struct ike_sa *sa, struct view shared, const struct ike_sa *old);
+
+// Among those that are not DEAD.
+struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 
 // "spi_i_spi_r peer" for the start of log lines; returns buf.
 #define IKE_SA_TEXT_MAX 128

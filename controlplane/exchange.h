@@ -10,6 +10,7 @@
 #define IKE_RETRANSMIT_BASE_NS (500 * NS_PER_MS)
 #define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
 #define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
+#define IKE_REFUSED_TRIES      3              // of IKE_SA_INIT if it was refused: 3.5 s
 #define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
 #define IKE_PROBE_PAUSE_NS     (5 * NS_PER_S) // between two tries of it at most
 #define IKE_JOB_DEADLINE_NS    (10 * NS_PER_S)
@@ -20,6 +21,7 @@
 #define IKE_FRAGMENT_NS        (30 * NS_PER_S) // a reassembly that does not end
 #define IKE_FRAGMENT_BYTES_MAX (64u * 1024)    // of one message
 #define IKE_FRAGMENTS_ALL_MAX  (32u << 20)     // bytes of all reassemblies under way
+#define IKE_INIT_BYTES_MAX     4096 // of an IKE_SA_INIT request, kept until AUTH is verified
 #define IKE_REPEAT_NS          (30 * NS_PER_S) // how long an ended IKE SA repeats its last reply
 #define IKE_REPEAT_MAX         4096            // such IKE SAs
 #define IKE_NONCE_LEN          32              // bytes of our nonces

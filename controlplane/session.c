@@ -158,6 +158,14 @@ void ike_session_established(struct ike_session *s)
 		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
 }
 
+void ike_session_keep_leases(struct ike_session *s)
+{
+	struct address_source *src = s->engine->p.addresses;
+	for (uint8_t i = 0; i < s->lease_count && !s->leases_active; i++)
+		src->renew(src->ctx, &s->leases[i]);
+	s->leases_active = true;
+}
+
 // Its children go one by one, so that each SA comes back with its counters; the tunnel follows.
 static void release_traffic(struct ike_session *s)
 {

@@ -134,6 +134,9 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 MUST_USE int ike_session_identify(struct ike_session *s, struct view id_body, bool anonymous);
 // Counts as established from now on; starts accounting.
 void ike_session_established(struct ike_session *s);
+// Its leases are in use from now on: with the first child SA, or without one once the peer was told
+// its addresses.
+void ike_session_keep_leases(struct ike_session *s);
 // Called when an IKE SA goes: ends the session if it was the current one.
 void ike_session_sa_gone(struct ike_session *s, struct ike_sa *sa, enum ike_reason why);
 // Ends it with a DELETE to the peer after delay_s seconds (0: now).

@@ -270,7 +270,7 @@ void dp_neigh_publish(struct dp *d, const struct dp_neigh *n)
 {
 	struct dp_msg msg = {.type = DP_MSG_NEIGH, .neigh = *n};
 	for (uint16_t i = 0; i < d->worker_count; i++)
-		dp_sink_send(d, i, &msg);
+		(void)dp_sink_send(d, i, &msg);
 }
 
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)

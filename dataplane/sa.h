@@ -197,7 +197,6 @@ struct dp_tunnel {
 	uint32_t sum;
 	uint8_t hdr[DP_OUTER_MAX];
 	struct ip_addr next_hop;
-	uint32_t neigh; // where it was found last
 	struct endpoint local;
 	uint64_t session;
 	struct dp_pending pending;

@@ -34,6 +34,8 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->socket = socket;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	TAILQ_INIT(&w->pending);
+	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
+		w->watch[i].left = DP_RSS_WATCH;
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->now_ns = clock_now_ns(d->seams.clock);
 
@@ -96,6 +98,8 @@ static unsigned rx(struct dp_worker *w, const struct dp_port *port)
 	if (n == 0)
 		return 0;
 	dp_add(&w->stats.rx_packets, n);
+	if (unlikely(w->watch[port->index].left))
+		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	dp_run_stages(w);
 	return n;

@@ -21,7 +21,7 @@
 #define DP_HANDOFF_RING     1024
 #define DP_HANDOFF_RING_MIN 64       // two bursts
 #define DP_HANDOFF_PLACES   4096     // for one taker
-#define DP_NEIGH_SLOTS      8192     // power of two, twice the neighbours at least
+#define DP_NEIGH_SLOTS      32768    // power of two, twice the neighbours at least
 #define DP_NO_CHILD_NS      NS_PER_S // between two reports of one tunnel
 #define DP_SLEEP_MIN_NS     20000ull
 #define DP_SLEEP_MAX_NS     NS_PER_MS
@@ -84,6 +84,14 @@ struct dp_stats {
 	dp_counter_t sas, tunnels;
 };
 
+// A port's first packets on this worker's queue: did they come where the predictor says?
+#define DP_RSS_WATCH 256 // packets of each queue that are looked at
+
+struct dp_rss_watch {
+	uint16_t left;
+	dp_counter_t right, wrong;
+};
+
 struct dp_worker {
 	struct dp *dp;
 	struct dp_layout layout;
@@ -100,7 +108,8 @@ struct dp_worker {
 	struct dp_batch tx[DP_PORTS_MAX];
 	struct dp_batch handoff[DP_WORKERS_MAX];
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
-	uint32_t neigh_used; // slots that were ever used
+	uint32_t neigh_count;
+	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 
@@ -194,6 +203,9 @@ void dp_tx_flush(struct dp_worker *w);
 // A copy to the control thread, in the punt pool; the packet itself is freed. meta is filled but for
 // kind and worker.
 void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class);
+
+// Compare the queue of received frames with the predictor's (rss.c), while watch[port].left.
+void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n);
 
 // ---- Hand-off ----
 

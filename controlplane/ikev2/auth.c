@@ -78,6 +78,8 @@ static void apply_established(struct ike_exchange *x, void *arg)
 	struct ike_session *s = x->sa->session;
 	ike_sa_established(x->sa);
 	ike_session_established(s);
+	if (!x->out.await_child)
+		ike_session_keep_leases(s);
 	supersede(s, a->initial_contact);
 	ike_session_watch(s);
 }
@@ -177,11 +179,46 @@ static struct ike_session *make_session(struct ike_exchange *x)
 	return s;
 }
 
+// ---- admission -------------------------------------------------------------------------------
+
+// Sessions of the owner that stay beside the new one.
+static uint32_t sessions_beside(struct ike_exchange *x)
+{
+	struct auth *a = x->state;
+	struct ike_session *o = NULL;
+	uint32_t n = 0;
+	while ((o = ike_session_of_owner(a->engine, ike_id_view(&a->proof.peer), o)))
+		n += !o->closing && !endpoint_eq(&o->sa->remote, &x->sa->remote);
+	return n;
+}
+
+static enum ike_reason admission(struct ike_exchange *x)
+{
+	struct auth *a = x->state;
+	const struct cfg_connection *conn = a->proof.conn;
+	uint32_t limit = a->engine->p.cfg->main.max_sessions;
+	if (limit && a->engine->session_count >= limit)
+		return IKE_REASON_SESSIONS_FULL;
+	if (!a->proof.proven || conn->unique == CFG_UNIQUE_REPLACE)
+		return IKE_REASON_NONE;
+	bool dead = a->initial_contact && conn->unique == CFG_UNIQUE_KEEP;
+	uint32_t beside = dead ? 0 : sessions_beside(x);
+	if (beside && conn->unique == CFG_UNIQUE_KEEP)
+		return IKE_REASON_KEPT;
+	if (conn->max_sessions && beside >= conn->max_sessions)
+		return IKE_REASON_MAX_SESSIONS;
+	return IKE_REASON_NONE;
+}
+
 static enum ike_verdict finish(struct ike_exchange *x)
 {
 	struct auth *a = x->state;
 	struct ike_child_plan plan;
 	struct ike_child *c = NULL;
+	// While this one waited, others of the same peer may have come in.
+	enum ike_reason why = admission(x);
+	if (why != IKE_REASON_NONE)
+		return refuse(x, why);
 	x->sa->conn = a->proof.conn;
 	struct ike_session *s = make_session(x);
 	if (!s)
@@ -340,35 +377,6 @@ static enum ike_verdict got_address(struct ike_exchange *x)
 
 // ---- authorization ---------------------------------------------------------------------------
 
-// Sessions of the owner that stay beside the new one.
-static uint32_t sessions_beside(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	struct ike_session *o = NULL;
-	uint32_t n = 0;
-	while ((o = ike_session_of_owner(a->engine, ike_id_view(&a->proof.peer), o)))
-		n += !o->closing && !endpoint_eq(&o->sa->remote, &x->sa->remote);
-	return n;
-}
-
-static enum ike_reason admission(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	const struct cfg_connection *conn = a->proof.conn;
-	uint32_t limit = a->engine->p.cfg->main.max_sessions;
-	if (limit && a->engine->session_count >= limit)
-		return IKE_REASON_SESSIONS_FULL;
-	if (!a->proof.proven || conn->unique == CFG_UNIQUE_REPLACE)
-		return IKE_REASON_NONE;
-	bool dead = a->initial_contact && conn->unique == CFG_UNIQUE_KEEP;
-	uint32_t beside = dead ? 0 : sessions_beside(x);
-	if (beside && conn->unique == CFG_UNIQUE_KEEP)
-		return IKE_REASON_KEPT;
-	if (conn->max_sessions && beside >= conn->max_sessions)
-		return IKE_REASON_MAX_SESSIONS;
-	return IKE_REASON_NONE;
-}
-
 static enum ike_verdict read_cp(struct ike_exchange *x)
 {
 	struct auth *a = x->state;
@@ -448,9 +456,11 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	const struct ike_message *m = &x->in;
 	struct wire_id id;
 	bool sa = m->sa.p, tsi = m->ts_i.p, tsr = m->ts_r.p;
-	// Without AUTH the peer would want EAP, which no connection has.
-	if (!m->id_i.p || !m->auth.p || sa != tsi || sa != tsr)
+	if (!m->id_i.p || sa != tsi || sa != tsr)
 		return syntax(x, IKE_REASON_AUTH_PAYLOADS);
+	// RFC 7296 2.16: without AUTH the peer wants EAP, which no connection has.
+	if (!m->auth.p)
+		return refuse(x, IKE_REASON_EAP_WANTED);
 	struct auth *a = calloc(1, sizeof(*a));
 	if (!a)
 		return refuse(x, IKE_REASON_NO_MEMORY);

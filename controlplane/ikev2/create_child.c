@@ -119,7 +119,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 		old = ike_child_by_spi_in(c->engine, c->old_spi);
 		if (!old || old->session != s)
 			return not_found(x, c->old_spi);
-		if (old->state == IKE_CHILD_DELETING)
+		if (old->state == IKE_CHILD_DELETING || old->rekeying)
 			return ike_fail(
 				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	}

@@ -24,6 +24,14 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x)
 		ike_count(x->sa->engine, IKE_REASON_DELETED_BY_PEER);
 		return IKE_DONE;
 	}
+	if (wire_notify_find(&x->in, IKEV2_NOTIFY_AUTHENTICATION_FAILED)) {
+		// RFC 7296 2.21.2: an initiator that does not accept our AUTH says so in a request of its
+		// own; it has given up the IKE SA with that.
+		x->out.close_sa = true;
+		x->out.close_reason = IKE_REASON_AUTH_REFUSED;
+		ike_count(x->sa->engine, IKE_REASON_AUTH_REFUSED);
+		return IKE_DONE;
+	}
 	if (x->in.delete_count)
 		return ikev2_children_deleted(x);
 	return IKE_DONE;

@@ -74,6 +74,13 @@ static bool set_nonces(struct ike_sa *sa, struct view ni, struct view nr)
 
 // ---- responder -------------------------------------------------------------------------------
 
+// RFC 7296 2.25.2: while we make or rekey SAs ourselves, "a peer [...] SHOULD respond with
+// TEMPORARY_FAILURE".
+static bool creating(const struct ike_sa *sa)
+{
+	return sa->out_progress && sa->out_progress->type != IKEV2_EXCHANGE_INFORMATIONAL;
+}
+
 static void apply_rekeyed(struct ike_exchange *x, void *arg)
 {
 	succeed(x->sa, arg);
@@ -84,7 +91,8 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	struct ike_create *c = x->state;
 	struct ike_sa *old = x->sa;
 	struct wire_builder *b = &x->out.b;
-	if (!old->session || old->session->closing || old->state != IKE_SA_ESTABLISHED)
+	if (!old->session || old->session->closing || old->state != IKE_SA_ESTABLISHED ||
+		creating(old)) // meanwhile begun by us
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_sa *sa = ike_sa_new(c->engine, false);
 	if (!sa)
@@ -109,9 +117,7 @@ static enum ike_verdict begin(struct ike_exchange *x)
 {
 	const struct cfg_connection *conn = x->sa->session->conn;
 	struct wire_ke ke;
-	// RFC 7296 2.25.2: while we make, rekey or close child SAs, "a peer [...] SHOULD respond
-	// with TEMPORARY_FAILURE".
-	if (x->sa->out_progress && x->sa->out_progress->type != IKEV2_EXCHANGE_INFORMATIONAL)
+	if (creating(x->sa))
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_create *c = ike_create_new(x);
 	if (!c)

@@ -171,6 +171,9 @@ static void put_reply(
 			b, IKEV2_NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, (struct view){NULL, 0});
 	if (st->hashes)
 		put_hashes(b);
+	// RFC 6023 3: only where this was announced may the peer leave out the child SA.
+	if (sa->conn->childless)
+		wire_put_notify(b, IKEV2_NOTIFY_CHILDLESS_IKEV2_SUPPORTED, (struct view){NULL, 0});
 	if (st->certreq)
 		wire_put_certreq(b, IKEV2_CERT_X509_SIGNATURE,
 			ike_credentials_certreq(sa->engine->p.credentials));
@@ -349,6 +352,7 @@ static void try_again(struct ike_exchange *x, void *arg)
 		.build = ikev2_sa_init_build,
 		.response = ikev2_sa_init_response,
 		.first = true};
+	sa->init_refused = false;
 	sa->next_out = 0; // RFC 7296 2.2: every IKE_SA_INIT has message id 0
 	if (ike_task_add(sa, &t) < 0)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
@@ -421,6 +425,7 @@ static enum ike_verdict response_start(struct ike_exchange *x)
 		choice.suite.dh != sa->ke_group || ke.group != sa->ke_group)
 		return ike_fail_fatal(x, IKE_REASON_PROPOSAL_ALTERED, 0);
 	sa->suite = choice.suite;
+	sa->init_refused = false;
 	sa->spi_r = x->peer_spi;
 	nat_detect(x, sa->spi_r);
 	read_notifies(x);

@@ -229,6 +229,62 @@ static void senders_have_a_queue(void **state)
 	}
 }
 
+static void one_second(void)
+{
+	fx.now_ns += NS_PER_S + 1;
+	fx_run();
+}
+
+// ESP alone, which the control thread never sees, shows that a NIC lies; and only that port's.
+static void a_lying_nic_is_found_out(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	hc_client_add(&c, NULL);
+	fx_run();
+	for (unsigned i = 0; i < 500; i++) {
+		hc_send(&c, c.inner, HOST);
+		fx_run();
+		host_gets(&c);
+	}
+	one_second();
+	assert_true(fx.dp->ports[FX_OUTSIDE].rss);
+	for (unsigned w = 0; w < 2; w++) // as if the port had just been started
+		fx.dp->workers[w]->watch[FX_OUTSIDE] = (struct dp_rss_watch){.left = DP_RSS_WATCH};
+	nic_force_queue(fx.nic[FX_OUTSIDE], 0);
+	for (unsigned i = 0; i < 20; i++) {
+		hc_send(&c, c.inner, HOST);
+		fx_run();
+		host_gets(&c);
+		if (i == 6)
+			one_second();
+		if (i < 7)
+			assert_true(fx.dp->ports[FX_OUTSIDE].rss);
+	}
+	one_second();
+	assert_false(fx.dp->ports[FX_OUTSIDE].rss);
+	assert_true(fx.dp->ports[FX_INSIDE].rss);
+	struct tunnel_path path = fx_path(c.peer, c.peer_port);
+	assert_int_equal(dp_rss_worker_of_spi(fx.dp, &path, 7), -1);
+}
+
+// The NIC's ports hashed by destination: replies tell.
+static void a_lying_inside_nic_is_found_out(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	uint8_t p[2048];
+	hc_client_add(&c, NULL);
+	fx_run();
+	nic_force_queue(fx.nic[FX_INSIDE], 0);
+	for (unsigned i = 0; i < 20; i++) {
+		hc_reply(c.inner);
+		fx_run();
+		assert_true(fx_output(FX_OUTSIDE, p, sizeof(p)) > 0);
+	}
+	one_second();
+	assert_false(fx.dp->ports[FX_INSIDE].rss);
+	assert_true(fx.dp->ports[FX_OUTSIDE].rss);
+}
+
 // What the rings between workers hold has buffers, and 64 workers stay payable.
 static void memory_grows_with_workers(void **state)
 {
@@ -302,6 +358,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(client_to_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(tx, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lying_nic_is_found_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lying_inside_nic_is_found_out, setup, teardown),
 		cmocka_unit_test(senders_have_a_queue),
 		cmocka_unit_test(memory_grows_with_workers),
 		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
