@@ -196,6 +196,7 @@ struct ike_sa {
 	LIST_ENTRY(ike_sa) all;
 	uint64_t spi_i, spi_r; // as numbers of the header's bytes
 	bool initiator;        // of the IKE SA: decides SK_*i and SK_*r, and the header's flag
+	bool spi_known;        // the sink has been told of our SPI
 	enum ike_sa_state state;
 	// Where the peer is: followed only on authenticated messages (or in IKE_SA_INIT, before keys).
 	struct endpoint local, remote;
