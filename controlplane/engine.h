@@ -196,6 +196,7 @@ struct ike_sa {
 	LIST_ENTRY(ike_sa) all;
 	uint64_t spi_i, spi_r; // as numbers of the header's bytes
 	bool initiator;        // of the IKE SA: decides SK_*i and SK_*r, and the header's flag
+	bool spi_known;        // the sink has been told of our SPI
 	enum ike_sa_state state;
 	// Where the peer is: followed only on authenticated messages (or in IKE_SA_INIT, before keys).
 	struct endpoint local, remote;
@@ -268,6 +269,7 @@ struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator);
 // Ends it at once without a message; the session too if this was its current IKE SA. Keys are wiped
 // at once, the memory stays until the present input is done. A DEAD one is left alone.
 void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
+uint64_t ike_sa_our_spi(const struct ike_sa *sa);
 // Among those that are not DEAD.
 struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 // Keys and protection from the shared secret, the nonces, SPIs and suite of sa. For a rekeyed IKE
@@ -275,6 +277,7 @@ struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 MUST_USE enum ike_crypto_error ike_sa_keys(
 	struct ike_sa *sa, struct view shared, const struct ike_sa *old);
 
+uint64_t ike_sa_our_spi(const struct ike_sa *sa);
 // Among those that are not DEAD.
 struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 

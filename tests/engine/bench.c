@@ -260,6 +260,24 @@ void bench_replay(struct bench *b)
 	bench_inject(b, &b->kept->from, &b->kept->to, b->kept->bytes, b->kept->len);
 }
 
+// Whoever speaks, and at the end everyone, is known to the data plane or not, as it should be.
+static void check_sender(struct bench_node *n, const struct ike_datagram *d)
+{
+	struct ike_header h;
+	if (wire_header_parse(d->bytes, &h) != WIRE_OK)
+		return;
+	struct ike_sa *sa = ike_sa_find(n->engine, ike_header_initiator(&h) ? h.spi_i : h.spi_r);
+	if (sa)
+		bench_sink_check_spi(&n->sink, sa);
+}
+
+static void check_all(struct bench_node *n)
+{
+	struct ike_sa *sa;
+	LIST_FOREACH (sa, &n->engine->all_sas, all)
+		bench_sink_check_spi(&n->sink, sa);
+}
+
 static void transport_send(void *ctx, const struct ike_datagram *d)
 {
 	struct bench_node *n = ctx;
@@ -271,6 +289,7 @@ static void transport_send(void *ctx, const struct ike_datagram *d)
 	if (response &&
 		(exchange == IKEV2_EXCHANGE_IKE_AUTH || exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA))
 		bench_sink_check_reply(&n->sink, &d->remote);
+	check_sender(n, d);
 	bench_inject(n->bench, &d->local, &d->remote, d->bytes.p, d->bytes.len);
 }
 
@@ -411,6 +430,7 @@ static void node_stop(struct bench_node *n, bool check)
 		return;
 	while (job_finish(n, true))
 		continue;
+	check_all(n);
 	ike_engine_free(n->engine);
 	n->engine = NULL;
 	bench_sink_fini(&n->sink, check);
