@@ -112,7 +112,6 @@ void ike_address_done(void *user, uint64_t token, enum address_status s, const s
 void ike_sa_free(struct ike_sa *sa); // it is DEAD and in no list
 // Of any state, DEAD ones too.
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
-uint64_t ike_sa_our_spi(const struct ike_sa *sa);
 // An authenticated, new message from there.
 void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d);
 
@@ -139,3 +138,9 @@ bool ike_cookies_on(const struct ike_engine *e);
 // The demand for one.
 void ike_cookie_demand(struct ike_engine *e, const struct ike_datagram *d,
 	const struct ike_header *h, struct view nonce);
+
+// ---- ending.c ----
+
+// Its DELETE leaves soon, among others that are to end. Forgotten when it goes by itself.
+void ike_sa_end_later(struct ike_sa *sa);
+void ike_sa_end_forget(struct ike_sa *sa);

@@ -22,8 +22,6 @@ static enum ike_reason reason_of(enum wire_error err)
 		return IKE_REASON_BAD_VERSION;
 	case WIRE_BAD_SPI:
 		return IKE_REASON_ZERO_SPI;
-	case WIRE_BAD_EXCHANGE:
-		return IKE_REASON_BAD_EXCHANGE;
 	case WIRE_UNSUPPORTED_CRITICAL:
 		return IKE_REASON_CRITICAL_PAYLOAD;
 	case WIRE_PAYLOAD_MISSING:

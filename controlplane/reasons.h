@@ -21,7 +21,6 @@
 	X(BAD_VERSION, "ike_bad_version", "IKE major version not supported")                       \
 	X(ZERO_SPI, "ike_zero_spi", "SPI is zero")                                                 \
 	X(UNKNOWN_SPI, "ike_unknown_spi", "no IKE SA with this SPI")                               \
-	X(BAD_EXCHANGE, "ike_bad_exchange", "exchange type not known")                             \
 	X(BAD_FLAGS, "ike_bad_flags", "header flags do not fit the exchange")                      \
 	X(BAD_MESSAGE_ID, "ike_bad_message_id", "message id of IKE_SA_INIT is not 0")              \
 	X(MALFORMED, "ike_malformed", "malformed payload")                                         \

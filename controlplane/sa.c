@@ -19,11 +19,6 @@ static const char *const state_names[] = {
 #undef X
 };
 
-uint64_t ike_sa_our_spi(const struct ike_sa *sa)
-{
-	return sa->initiator ? sa->spi_i : sa->spi_r;
-}
-
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi)
 {
 	// Our SPIs are random, so they are their own hash.
@@ -247,6 +242,7 @@ static void stop(struct ike_sa *sa)
 	ike_fragments_drop(sa);
 	ike_sent_free(sa->request);
 	sa->request = NULL;
+	ike_sa_end_forget(sa);
 	if (sa->has_work)
 		TAILQ_REMOVE(&e->work, sa, work);
 	sa->has_work = false;

@@ -4,6 +4,8 @@
 // Sessions: their tables, owners, leases, routes and end.
 #include "controlplane/session.h"
 
+#include "controlplane/exchange.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -292,6 +294,8 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 	s->sa = to;
 	to->session = s;
 	from->session = NULL;
+	if (from->ends_later) // the session was meant
+		ike_sa_end_later(to);
 }
 
 // ---- ends by time ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include <rte_launch.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,6 +28,11 @@ static int workers_new(struct dp *d)
 {
 	const struct cfg_main *m = &d->cfg->main;
 	struct dp_layout l = dp_layout_make(m->node_id, m->worker_count, m->max_sessions);
+	// A child of each session, doubled while it is rekeyed.
+	if ((uint64_t)l.slots * m->worker_count < 2ull * m->max_sessions)
+		log_warning("max_sessions is %u, but %u workers have room for %" PRIu64
+			    " child SAs in all: less than two a session",
+			m->max_sessions, m->worker_count, (uint64_t)l.slots * m->worker_count);
 	if (imb_get_version() < IMB_VERSION(1, 4, 0) && m->worker_count > 1)
 		log_warning("intel-ipsec-mb %s shares a cache line among all threads: several "
 			    "workers scale only from 1.4 on",
@@ -122,7 +128,8 @@ int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out)
 	int rc = dp_eal_start(c);
 	if (rc)
 		return rc;
-	rc = dp_new(c, s, &d);
+	rc = dp_memory_check(c);
+	rc = rc ? rc : dp_new(c, s, &d);
 	rc = rc ? rc : launch(d);
 	if (rc) {
 		if (d)
@@ -263,7 +270,7 @@ void dp_neigh_publish(struct dp *d, const struct dp_neigh *n)
 {
 	struct dp_msg msg = {.type = DP_MSG_NEIGH, .neigh = *n};
 	for (uint16_t i = 0; i < d->worker_count; i++)
-		dp_sink_send(d, i, &msg);
+		(void)dp_sink_send(d, i, &msg);
 }
 
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)

@@ -27,8 +27,8 @@
 #define DP_BURST       32 // packets a receive burst
 #define DP_WORKERS_MAX 64
 #define DP_PORTS_MAX   16
-#define DP_ADDRS_MAX   64 // own addresses of all ports
-#define DP_NEIGH_MAX   1024
+#define DP_ADDRS_MAX   64  // own addresses of all ports
+#define DP_ADDR_SLOTS  256 // of their hash
 #define DP_RSS_KEY_MAX 52
 #define DP_RETA_MAX    2048
 #define DP_PUNT_POLL   64   // packets a dp_poll() takes from one worker and ring
@@ -37,7 +37,7 @@
 
 // ---- Ports (port.c) ----
 
-// Filled by dp_ports_start(); workers read it. Immutable but for link.
+// Filled by dp_ports_start(); workers read it. Immutable but for link and rss.
 struct dp_port {
 	uint16_t index;   // in the configuration
 	uint16_t port_id; // ethdev
@@ -47,13 +47,14 @@ struct dp_port {
 	uint16_t mtu; // bytes of an IP packet
 	int socket;
 	// Worker w polls receive queue w where w < rx_queues, and sends on queue w where
-	// w < tx_queues; the others hand finished frames to worker w % tx_queues.
+	// w < tx_queues; the others hand finished frames to one of those (dp_port_sender()).
 	uint16_t rx_queues, tx_queues;
 	bool rx_ip_checksum; // the NIC checks IPv4 header checksums (RTE_MBUF_F_RX_IP_CKSUM_*)
-	bool rx_interrupt;   // queues can wake a sleeping worker (rte_eth_dev_rx_intr_*)
+	bool rx_interrupt; // queues can be armed to wake a sleeping worker (rte_eth_dev_rx_intr_*)
+	bool rx_readable;  // a queue is a descriptor that a packet makes readable: nothing to arm
 	atomic_bool link;
 	// How the NIC spreads packets, for the predictor (rss.c).
-	bool rss; // false: everything on queue 0 or as the peer pleases
+	atomic_bool rss; // false: everything on queue 0 or as the peer pleases
 	bool rss_spi;
 	uint8_t rss_key[DP_RSS_KEY_MAX] __attribute__((aligned(4)));
 	uint8_t rss_key_len;
@@ -81,6 +82,8 @@ struct dp_route_table {
 	uint16_t route_count[2][2];
 	struct dp_local locals[DP_ADDRS_MAX]; // own addresses of all ports
 	uint16_t local_count;
+	uint8_t local_slots
+		[DP_ADDR_SLOTS]; // index in locals + 1, 0: empty; by a hash of the address
 };
 
 // addr: 4 or 16 bytes, network order. NULL: no route. Any thread.
@@ -207,7 +210,8 @@ void dp_inject(struct dp *d, uint16_t port, struct rte_mbuf *m);
 void dp_inject_inner(struct dp *d, enum cfg_role side, struct rte_mbuf *m);
 // A whole outer frame that was made here out of fragments: classified once more. Takes the mbuf.
 void dp_inject_outer(struct dp *d, uint16_t port, struct rte_mbuf *m);
-// Tell all workers about a next hop (in order, never lost: queued where a ring is full).
+// Tell all workers about a next hop (in order, queued where a ring is full; lost, and logged, only
+// without memory).
 void dp_neigh_publish(struct dp *d, const struct dp_neigh *n);
 // True if the address belongs to a tunnel now (ARP and ND are answered for it).
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a);

@@ -236,24 +236,98 @@ static uint16_t data_room(const struct cfg *c)
 	return (uint16_t)RTE_ALIGN_CEIL(len, 64u);
 }
 
-static struct rte_mempool *pool_new(const char *name, unsigned n, uint16_t room, int socket)
-{
-	uint16_t meta = RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN);
-	struct rte_mempool *p = rte_pktmbuf_pool_create(name, n, MBUF_CACHE, meta, room, socket);
-	if (!p)
-		log_error("no memory for %u buffers of %u bytes (%s): raise memory_mb", n, room,
-			rte_strerror(rte_errno));
-	return p;
-}
-
 // Every descriptor and every place in a hand-off ring can hold a packet at once.
 static unsigned rx_buffers(const struct cfg *c)
 {
 	unsigned n = 0, workers = c->main.worker_count;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
-	n += workers * (workers - 1) * 256 + workers * (2 * MBUF_CACHE + 512);
+	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
+	n += workers * (2 * MBUF_CACHE + 512);
 	return rte_align32pow2(n + 1) - 1;
+}
+
+static unsigned ctl_buffers(const struct cfg *c)
+{
+	unsigned n = c->main.worker_count * DP_PUNT_RINGS * DP_PUNT_RING + CTL_BUFFERS;
+	return rte_align32pow2(n) - 1;
+}
+
+// ---- Whether memory_mb is enough ----
+
+static uint16_t meta_room(void)
+{
+	return RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN);
+}
+
+// With the pool's own ring of pointers.
+static uint64_t buffers_size(unsigned n, uint16_t room)
+{
+	uint32_t element = (uint32_t)sizeof(struct rte_mbuf) + meta_room() + room;
+	return (uint64_t)n * (rte_mempool_calc_obj_size(element, 0, NULL) + sizeof(void *));
+}
+
+static uint64_t worker_size(const struct cfg *c)
+{
+	uint64_t handoff =
+		(uint64_t)c->main.worker_count * dp_handoff_ring_size(c->main.worker_count);
+	return sizeof(struct dp_worker) + DP_SA_RING * sizeof(struct dp_msg) +
+	       DP_EVENT_RING * sizeof(struct sa_event) + DP_RETURN_RING * sizeof(struct dp_return) +
+	       (DP_INJECT_RING + DP_PUNT_RINGS * DP_PUNT_RING + handoff) * sizeof(void *);
+}
+
+uint64_t dp_memory_fixed(const struct cfg *c, unsigned sockets)
+{
+	return sockets * buffers_size(rx_buffers(c), data_room(c)) +
+	       buffers_size(ctl_buffers(c), data_room(c)) + c->main.worker_count * worker_size(c);
+}
+
+// A tunnel, and one child with both directions.
+uint64_t dp_memory_sessions(const struct cfg *c)
+{
+	return (uint64_t)c->main.max_sessions * (2 * dp_sa_stride() + sizeof(struct dp_tunnel));
+}
+
+static unsigned sockets_in_use(const struct cfg *c)
+{
+	uint64_t seen = 0;
+	for (unsigned i = 0; i < c->main.worker_count; i++)
+		seen |= 1ull << (rte_lcore_to_socket_id(DP_LCORE(i)) & 63);
+	return (unsigned)__builtin_popcountll(seen);
+}
+
+static unsigned to_mb(uint64_t bytes)
+{
+	return (unsigned)((bytes >> 20) + 1);
+}
+
+int dp_memory_check(const struct cfg *c)
+{
+	uint64_t fixed = dp_memory_fixed(c, sockets_in_use(c));
+	uint64_t all = fixed + dp_memory_sessions(c);
+	if (c->main.memory_mb < to_mb(fixed)) {
+		log_error("memory_mb is %u, but buffers and rings of %u workers and %zu ports need "
+			  "%u (%u with %u sessions)",
+			c->main.memory_mb, c->main.worker_count, c->port_count, to_mb(fixed),
+			to_mb(all), c->main.max_sessions);
+		return -ENOMEM;
+	}
+	if (c->main.memory_mb < to_mb(all))
+		log_warning("memory_mb is %u: enough to start, but %u sessions need %u",
+			c->main.memory_mb, c->main.max_sessions, to_mb(all));
+	return 0;
+}
+
+// ---- Pools ----
+
+static struct rte_mempool *pool_new(const char *name, unsigned n, uint16_t room, int socket)
+{
+	struct rte_mempool *p =
+		rte_pktmbuf_pool_create(name, n, MBUF_CACHE, meta_room(), room, socket);
+	if (!p)
+		log_error("no memory for %u buffers of %u bytes (%s): raise memory_mb", n, room,
+			rte_strerror(rte_errno));
+	return p;
 }
 
 int dp_pools_new(struct dp *d)
@@ -271,9 +345,8 @@ int dp_pools_new(struct dp *d)
 		if (!d->rx_pool[socket])
 			return -ENOMEM;
 	}
-	unsigned n = c->main.worker_count * DP_PUNT_RINGS * DP_PUNT_RING + CTL_BUFFERS;
-	d->punt_pool = pool_new(
-		"sallyport_ctl", rte_align32pow2(n) - 1, data_room(c), (int)rte_socket_id());
+	d->punt_pool =
+		pool_new("sallyport_ctl", ctl_buffers(c), data_room(c), (int)rte_socket_id());
 	return d->punt_pool ? 0 : -ENOMEM;
 }
 

@@ -54,7 +54,7 @@ static enum dp_drop check_lengths(struct esp_op *op, uint32_t esp_len)
 	if (esp_len < least)
 		return DP_DROP_esp_runt;
 	uint32_t text = esp_len - ESP_HDR_LEN - sa->iv_len - sa->icv_len;
-	if (text % sa->align)
+	if (text & (sa->align - 1u))
 		return DP_DROP_esp_runt;
 	op->text_len = (uint16_t)text;
 	return DP_DROP_NONE;

@@ -23,9 +23,9 @@ static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 			dp_drop(w, m, DP_DROP_stale_tunnel);
 			continue;
 		}
-		if (t->out_count) {
-			rte_prefetch0(t->out[0]);
-			rte_prefetch0((uint8_t *)t->out[0] + 64);
+		if (t->out) {
+			rte_prefetch0(t->out);
+			rte_prefetch0((uint8_t *)t->out + 64);
 		}
 		w->ops[kept].m = m;
 		tunnels[kept++] = t;
@@ -41,12 +41,14 @@ static void ask_for_child(struct dp_worker *w, struct dp_tunnel *t)
 	dp_pend(w, &t->pending, SA_EVENT_NO_CHILD);
 }
 
-// Newest first whose selectors hold the packet (RFC 4301 4.4.1).
+// Newest first whose selectors hold the packet (RFC 4301 4.4.1). Usually the first one; the next
+// one's lines are asked for while this one is looked at.
 static enum dp_drop choose_sa(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
 {
 	bool any = false;
-	for (unsigned i = 0; i < t->out_count; i++) {
-		struct dp_sa *sa = t->out[i];
+	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next) {
+		if (sa->out.next)
+			rte_prefetch0((uint8_t *)sa->out.next + 64);
 		if (sa->flags & DP_SA_STOPPED)
 			continue;
 		any = true;

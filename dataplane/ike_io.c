@@ -31,7 +31,7 @@ enum dp_drop ike_io_unwrap(uint16_t local_port, struct view payload, struct view
 
 struct cut {
 	const struct pkt_ip_head *head;
-	struct view udp;
+	struct view payload;
 	size_t room; // payload bytes of a fragment but the last, a multiple of 8
 	uint32_t id;
 };
@@ -59,7 +59,7 @@ static void head_ipv6(struct wr *w, const struct cut *c, size_t offset, size_t l
 	struct pkt_ip_head h = *c->head;
 	h.proto = IPV6_FRAGMENT;
 	pkt_build_ip(w, &h, IPV6_FRAG_LEN + len);
-	wr_u8(w, IP_PROTO_UDP);
+	wr_u8(w, c->head->proto);
 	wr_u8(w, 0);
 	wr_u16(w, (uint16_t)(offset | (more ? 1 : 0)));
 	wr_u32(w, c->id);
@@ -68,10 +68,10 @@ static void head_ipv6(struct wr *w, const struct cut *c, size_t offset, size_t l
 static enum dp_drop emit_fragments(
 	const struct cut *c, bool (*emit)(void *, const struct ike_io_packet *), void *ctx)
 {
-	for (size_t offset = 0; offset < c->udp.len;) {
+	for (size_t offset = 0; offset < c->payload.len;) {
 		uint8_t head[IPV6_HDR_LEN + IPV6_FRAG_LEN];
 		struct wr w = wr_of(head, sizeof(head));
-		size_t left = c->udp.len - offset;
+		size_t left = c->payload.len - offset;
 		bool more = left > c->room;
 		size_t len = more ? c->room : left;
 		if (c->head->src.family == IP_V4)
@@ -80,12 +80,23 @@ static enum dp_drop emit_fragments(
 			head_ipv6(&w, c, offset, len, more);
 		if (w.overflow)
 			return DP_DROP_too_big;
-		struct ike_io_packet p = {{head, w.len}, {c->udp.p + offset, len}};
+		struct ike_io_packet p = {{head, w.len}, {c->payload.p + offset, len}};
 		if (!emit(ctx, &p))
 			return DP_DROP_NONE;
 		offset += len;
 	}
 	return DP_DROP_NONE;
+}
+
+enum dp_drop ike_io_cut(const struct pkt_ip_head *h, struct view payload, uint16_t mtu, uint32_t id,
+	bool (*emit)(void *, const struct ike_io_packet *), void *ctx)
+{
+	bool v4 = h->src.family == IP_V4;
+	size_t overhead = v4 ? IPV4_HDR_LEN : IPV6_HDR_LEN + IPV6_FRAG_LEN;
+	if (mtu < overhead + 8 || (v4 && overhead + payload.len > UINT16_MAX))
+		return DP_DROP_too_big;
+	struct cut c = {h, payload, (mtu - overhead) & ~(size_t)7, id};
+	return emit_fragments(&c, emit, ctx);
 }
 
 enum dp_drop ike_io_build(const struct ike_datagram *dg, uint16_t mtu, uint32_t id,
@@ -119,9 +130,5 @@ enum dp_drop ike_io_build(const struct ike_datagram *dg, uint16_t mtu, uint32_t 
 		emit(ctx, &p);
 		return DP_DROP_NONE;
 	}
-	size_t overhead = head_len + (family == IP_V6 ? IPV6_FRAG_LEN : 0);
-	if (mtu < overhead + 8)
-		return DP_DROP_too_big;
-	struct cut c = {&h, {scratch, u.len}, (mtu - overhead) & ~(size_t)7, id};
-	return emit_fragments(&c, emit, ctx);
+	return ike_io_cut(&h, (struct view){scratch, u.len}, mtu, id, emit, ctx);
 }

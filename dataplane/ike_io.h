@@ -27,3 +27,7 @@ struct ike_io_packet {
 MUST_USE enum dp_drop ike_io_build(const struct ike_datagram *dg, uint16_t mtu, uint32_t id,
 	uint8_t scratch[static DATAGRAM_MAX], bool (*emit)(void *, const struct ike_io_packet *),
 	void *ctx);
+
+// The same for any payload behind an IP header: always as fragments.
+MUST_USE enum dp_drop ike_io_cut(const struct pkt_ip_head *h, struct view payload, uint16_t mtu,
+	uint32_t id, bool (*emit)(void *, const struct ike_io_packet *), void *ctx);

@@ -8,7 +8,6 @@
 #define NA_ROUTER     0x80000000u
 #define NA_SOLICITED  0x40000000u
 #define NA_OVERRIDE   0x20000000u
-#define LOCAL_TTL     64
 #define ICMP4_QUOTE   (IPV4_MTU_MIN - IPV4_HDR_LEN - 8) // RFC 1812 4.3.2.3: 576 bytes in all
 #define ICMP6_QUOTE   (IPV6_MTU_MIN - IPV6_HDR_LEN - 8) // RFC 4443 3.2: the minimum MTU
 

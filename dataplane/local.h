@@ -8,6 +8,8 @@
 
 #include "dataplane/pkt.h"
 
+#define LOCAL_TTL 64 // of what the gateway says itself
+
 // A port as its neighbours see it. addresses: borrowed, host bits kept.
 struct local_port {
 	struct pkt_mac mac;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 // INCOMPLETE: asked, no answer yet, packets wait. REACHABLE: in use. PROBE: in use while it is asked
 // again. FAILED: silent; packets for it are dropped until the entry goes.
@@ -16,6 +17,7 @@ enum neigh_state { NEIGH_INCOMPLETE, NEIGH_REACHABLE, NEIGH_PROBE, NEIGH_FAILED 
 struct neigh {
 	struct htab_node node;
 	struct wheel_timer timer;
+	TAILQ_ENTRY(neigh) link; // by wanted_ns
 	struct neigh_table *table;
 	struct ip_addr addr;
 	uint16_t port;
@@ -33,20 +35,22 @@ struct neigh_table {
 	struct neigh_seams seams;
 	uint8_t key[16];
 	struct htab entries;
+	TAILQ_HEAD(, neigh) by_use; // longest unasked first
 	struct wheel wheel;
 	struct neigh_usage usage;
 	uint64_t now_ns;
 };
 
 const struct neigh_limits neigh_limits_default = {
-	.entries = 1024,
-	.unresolved = 256,
-	.waiting = 1024,
+	.entries = 16384,
+	.unresolved = 1024,
+	.waiting = 4096,
 	.tries = 3,
 	.retry_ns = NS_PER_S,
 	.reachable_ns = 30 * NS_PER_S,
 	.unreachable_ns = 3 * NS_PER_S,
 	.idle_ns = 600 * NS_PER_S,
+	.spare_ns = 10 * NS_PER_S,
 };
 
 static void on_timer(struct wheel_timer *w, void *arg);
@@ -61,6 +65,7 @@ int neigh_new(const struct neigh_limits *l, const struct neigh_seams *s,
 	t->seams = *s;
 	t->now_ns = now_ns;
 	memcpy(t->key, key, sizeof(t->key));
+	TAILQ_INIT(&t->by_use);
 	wheel_init(&t->wheel, now_ns);
 	if (htab_init(&t->entries, 64)) {
 		free(t);
@@ -129,6 +134,7 @@ static void forget(struct neigh *n)
 		t->usage.unresolved--;
 	wheel_cancel(&t->wheel, &n->timer);
 	htab_remove(&t->entries, &n->node);
+	TAILQ_REMOVE(&t->by_use, n, link);
 	t->usage.entries--;
 	free(n);
 }
@@ -206,10 +212,22 @@ static void on_timer(struct wheel_timer *w, void *arg)
 	}
 }
 
+// A full table makes room for a new entry.
+static bool make_room(struct neigh_table *t)
+{
+	struct neigh *oldest = TAILQ_FIRST(&t->by_use);
+	if (t->usage.entries < t->limits.entries)
+		return true;
+	if (!oldest || oldest->waiting || t->now_ns - oldest->wanted_ns <= t->limits.spare_ns)
+		return false;
+	forget(oldest);
+	return true;
+}
+
 static struct neigh *create(
 	struct neigh_table *t, uint64_t hash, uint16_t port, const struct ip_addr *addr)
 {
-	if (t->usage.entries >= t->limits.entries || t->usage.unresolved >= t->limits.unresolved)
+	if (t->usage.unresolved >= t->limits.unresolved || !make_room(t))
 		return NULL;
 	struct neigh *n = calloc(1, sizeof(*n));
 	if (!n)
@@ -219,6 +237,7 @@ static struct neigh *create(
 	n->port = port;
 	n->state = NEIGH_INCOMPLETE;
 	htab_insert(&t->entries, &n->node, hash);
+	TAILQ_INSERT_TAIL(&t->by_use, n, link);
 	t->usage.entries++;
 	t->usage.unresolved++;
 	return n;
@@ -253,6 +272,8 @@ void neigh_send(struct neigh_table *t, uint16_t port, const struct ip_addr *addr
 		return;
 	}
 	n->wanted_ns = now_ns;
+	TAILQ_REMOVE(&t->by_use, n, link);
+	TAILQ_INSERT_TAIL(&t->by_use, n, link);
 	if (n->state == NEIGH_FAILED) {
 		t->seams.drop(t->seams.ctx, DP_DROP_neighbour, packet);
 		return;

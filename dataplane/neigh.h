@@ -20,7 +20,10 @@ struct neigh_limits {
 	uint64_t retry_ns;       // between probes
 	uint64_t reachable_ns;   // until an entry is confirmed anew
 	uint64_t unreachable_ns; // how long a silent next hop's packets are dropped at once
-	uint64_t idle_ns; // a full table lets go of entries that nobody has asked for this long
+	uint64_t
+		idle_ns; // a nearly full table lets go of entries that nobody has asked for this long
+	uint64_t
+		spare_ns; // and a full one, for a new entry, of the longest unasked after this long
 };
 
 extern const struct neigh_limits neigh_limits_default;

@@ -3,6 +3,7 @@
 #include "dataplane/port.h"
 
 #include "base/log.h"
+#include "dataplane/eal.h"
 
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -203,7 +204,7 @@ static void read_link(struct dp_port *p, bool always_log)
 static void warn_sockets(const struct dp *d, const struct dp_port *p)
 {
 	for (uint16_t w = 0; w < d->worker_count; w++) {
-		unsigned socket = rte_lcore_to_socket_id(d->cfg->main.workers[w]);
+		unsigned socket = rte_lcore_to_socket_id(DP_LCORE(w));
 		if (p->socket >= 0 && socket != (unsigned)p->socket) {
 			log_warning("port %s is on socket %d, worker %u on socket %u: slower",
 				p->cfg->name, p->socket, w, socket);
@@ -238,6 +239,8 @@ static int start(struct dp *d, struct dp_ports_one *one, struct dp_port *p)
 		return rc;
 	set_modes(p);
 	p->rx_interrupt = interrupts_work(d, p);
+	p->rx_readable =
+		d->cfg->main.idle == CFG_IDLE_SLEEP && strcmp(info.driver_name, "net_tap") == 0;
 	dp_port_rss_learn(d, p, &info);
 	warn_sockets(d, p);
 	read_link(p, true);

@@ -18,9 +18,6 @@ struct dp_ports_one {
 	atomic_bool removed; // the device has gone
 	bool removed_logged;
 	bool lsc; // link events come; otherwise the link is asked for
-	// Calibration of the predictor: packets whose queue was as predicted, or not.
-	uint32_t predicted, mispredicted;
-	bool learning; // the predictor is no longer believed
 };
 
 struct dp_ports {

@@ -12,7 +12,8 @@
 
 LOG_SUBSYSTEM("punt");
 
-#define FRAME_MAX 128 // bytes: the largest ARP or ND frame
+#define FRAME_MAX  128          // bytes: the largest ARP or ND frame
+#define ECHO_WHOLE IPV6_MTU_MIN // bytes: larger echo replies leave in fragments of this size
 
 int dp_local_init(struct dp *d)
 {
@@ -33,6 +34,8 @@ int dp_local_init(struct dp *d)
 		&neigh_limits_default, &seams, s->key, clock_now_ns(d->seams.clock), &s->neigh);
 	if (rc == 0)
 		rc = reasm_new(&reasm_limits_default, s->key, &s->reasm);
+	if (rc == 0)
+		rc = reasm_new(&reasm_limits_default, s->key, &s->inner_reasm);
 	if (rc)
 		dp_local_fini(d);
 	return rc;
@@ -44,6 +47,7 @@ void dp_local_fini(struct dp *d)
 		return;
 	neigh_free(d->local->neigh);
 	reasm_free(d->local->reasm);
+	reasm_free(d->local->inner_reasm);
 	free(d->local);
 	d->local = NULL;
 }
@@ -153,6 +157,47 @@ static enum dp_drop punt_nd(struct dp *d, const struct dp_meta *meta, const stru
 	return why == DP_DROP_NONE ? answer(d, meta->port, &w) : why;
 }
 
+struct parts {
+	struct dp *dp;
+	enum cfg_role side;
+};
+
+static bool emit_part(void *ctx, const struct ike_io_packet *p)
+{
+	const struct parts *s = ctx;
+	struct wr w;
+	struct rte_mbuf *m = dp_buf_begin(s->dp, p->head.len + p->body.len, &w);
+	if (!m)
+		return false;
+	wr_view(&w, p->head);
+	wr_view(&w, p->body);
+	m = dp_buf_end(m, &w);
+	if (m)
+		dp_inject_inner(s->dp, s->side, m);
+	return m != NULL;
+}
+
+// A reply that is too large for one buffer, or for some tunnel.
+static enum dp_drop echo_in_parts(
+	struct dp *d, enum cfg_role side, const struct pkt_ip *ip, const struct pkt_icmp *icmp)
+{
+	size_t head_len = ip->family == IP_V4 ? IPV4_HDR_LEN : IPV6_HDR_LEN;
+	struct parts parts = {d, side};
+	struct pkt_ip_head h = {.src = ip->dst,
+		.dst = ip->src,
+		.proto = ip->proto,
+		.ttl = LOCAL_TTL,
+		.tos = ip->tos};
+	struct wr w = wr_of(d->local->scratch, sizeof(d->local->scratch));
+	enum dp_drop why = local_echo(ip, icmp, &w);
+	if (why != DP_DROP_NONE)
+		return why;
+	if (w.overflow)
+		return DP_DROP_too_big;
+	struct view payload = {w.base + head_len, w.len - head_len};
+	return ike_io_cut(&h, payload, ECHO_WHOLE, d->local->ip_id++, emit_part, &parts);
+}
+
 static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const struct pkt_eth *eth,
 	const struct pkt_ip *ip)
 {
@@ -171,6 +216,8 @@ static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const st
 		return DP_DROP_icmp;
 	if (!local_rate_pass(&d->local->echo_rate, d->now_ns))
 		return DP_DROP_rate_limited;
+	if (IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE)
+		return echo_in_parts(d, eth ? d->ports[meta->port].role : CFG_INSIDE, ip, &icmp);
 	struct rte_mbuf *reply = dp_buf_begin(d, IPV6_HDR_LEN + 8 + icmp.body.len, &w);
 	if (!reply)
 		return DP_DROP_NONE;
@@ -235,6 +282,12 @@ static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 {
 	struct pkt_ip whole;
 	bool done;
+	bool icmp = ip->proto == (ip->family == IP_V4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6);
+	if (icmp && (!eth || d->ports[meta->port].role == CFG_INSIDE)) {
+		enum dp_drop refused =
+			reasm_input(d->local->inner_reasm, ip, d->now_ns, &done, &whole);
+		return refused == DP_DROP_NONE && done ? punt_icmp(d, meta, eth, &whole) : refused;
+	}
 	if (!eth || (ip->proto != IP_PROTO_UDP && ip->proto != IP_PROTO_ESP))
 		return DP_DROP_outer_fragment;
 	enum dp_drop why = reasm_input(d->local->reasm, ip, d->now_ns, &done, &whole);
@@ -244,20 +297,6 @@ static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 	return why == DP_DROP_ike_marker ? inject_whole(d, meta, eth, &whole) : why;
 }
 
-// Compare the queue with what the port's hash says; whole UDP packets and inside ones tell.
-static void calibrate(struct dp *d, const struct dp_meta *meta, const struct pkt_ip *ip)
-{
-	struct endpoint src = {.addr = ip->src}, dst = {.addr = ip->dst};
-	bool ports = ip->proto == IP_PROTO_UDP && !ip->fragment && ip->payload.len >= 4;
-	if (ports) {
-		const uint8_t *p = ip->payload.p;
-		src.port = (uint16_t)(p[0] << 8 | p[1]);
-		dst.port = (uint16_t)(p[2] << 8 | p[3]);
-	}
-	rss_observe(
-		d, meta->port, rss_predict(&d->ports[meta->port], ports, &src, &dst), meta->worker);
-}
-
 static enum dp_drop punt_ip(
 	struct dp *d, const struct dp_meta *meta, const struct pkt_eth *eth, struct view packet)
 {
@@ -265,8 +304,6 @@ static enum dp_drop punt_ip(
 	enum dp_drop why = pkt_parse_ip(packet, &ip);
 	if (why != DP_DROP_NONE)
 		return why;
-	if (eth)
-		calibrate(d, meta, &ip);
 	if (ip.fragment)
 		return punt_fragment(d, meta, eth, &ip);
 	if (ip.proto == (ip.family == IP_V4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6))
@@ -366,9 +403,12 @@ void dp_punt_input(struct dp *d, struct rte_mbuf *m)
 
 unsigned dp_local_tick(struct dp *d, uint64_t now_ns)
 {
-	unsigned overdue = reasm_expire(d->local->reasm, now_ns);
+	unsigned overdue =
+		reasm_expire(d->local->reasm, now_ns) + reasm_expire(d->local->inner_reasm, now_ns);
 	d->drops[DP_DROP_fragment_timeout] += overdue;
 	neigh_tick(d->local->neigh, now_ns);
+	if (d->port_state && now_ns >= d->port_state->link_poll_ns)
+		rss_judge(d);
 	return overdue + (d->port_state ? dp_ports_tick(d, now_ns) : 0);
 }
 
@@ -380,6 +420,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 uint64_t dp_local_next_ns(const struct dp *d)
 {
 	uint64_t at = sooner(neigh_next_ns(d->local->neigh), reasm_next_ns(d->local->reasm));
+	at = sooner(at, reasm_next_ns(d->local->inner_reasm));
 	return d->port_state ? sooner(at, d->port_state->link_poll_ns) : at;
 }
 

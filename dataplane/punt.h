@@ -15,7 +15,8 @@
 
 struct dp_local_state {
 	struct neigh_table *neigh;
-	struct reasm *reasm;
+	struct reasm *reasm;       // outer fragments
+	struct reasm *inner_reasm; // those of hosts: decrypted, or from an inside port
 	uint8_t key[16];
 	uint32_t ip_id;                 // of the next fragmented datagram
 	struct local_rate resolve_rate; // ARP and ND answers

@@ -48,7 +48,7 @@ int dp_worker_rings_new(struct dp_worker *w)
 // Of many workers each pair's ring is smaller.
 int dp_handoff_init(struct dp *d)
 {
-	unsigned size = d->worker_count > 16 ? 256 : 1024;
+	unsigned size = dp_handoff_ring_size(d->worker_count);
 	for (uint16_t to = 0; to < d->worker_count; to++)
 		for (uint16_t from = 0; from < d->worker_count; from++) {
 			struct dp_worker *w = d->workers[to];

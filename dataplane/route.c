@@ -77,14 +77,33 @@ const struct dp_route *dp_route_lookup_port(const struct dp_route_table *t, enum
 	return lookup(t, side, port, family, addr);
 }
 
+// Of the last four bytes, in which a host's own addresses differ.
+static unsigned local_hash(uint8_t family, const uint8_t *addr)
+{
+	return load32(addr + ip_len(family) - 4) * 0x9e3779b1u >> 24;
+}
+static_assert(DP_ADDR_SLOTS == 256 && DP_ADDRS_MAX < DP_ADDR_SLOTS, "eight bits of hash");
+
 const struct dp_local *dp_local_lookup(
 	const struct dp_route_table *t, uint8_t family, const uint8_t *addr)
 {
 	size_t len = ip_len(family);
-	for (const struct dp_local *l = t->locals; l < t->locals + t->local_count; l++)
+	for (unsigned i = local_hash(family, addr);; i = (i + 1) & (DP_ADDR_SLOTS - 1)) {
+		if (t->local_slots[i] == 0)
+			return NULL;
+		const struct dp_local *l = &t->locals[t->local_slots[i] - 1];
 		if (l->addr.family == family && memcmp(l->addr.bytes, addr, len) == 0)
 			return l;
-	return NULL;
+	}
+}
+
+static void add_local(struct dp_route_table *t, const struct dp_local *l)
+{
+	unsigned i = local_hash(l->addr.family, l->addr.bytes);
+	t->locals[t->local_count++] = *l;
+	while (t->local_slots[i])
+		i = (i + 1) & (DP_ADDR_SLOTS - 1);
+	t->local_slots[i] = (uint8_t)t->local_count;
 }
 
 // Host bits cleared.
@@ -148,8 +167,7 @@ static int add_port(struct dp_route_table *t, const struct cfg_port *p, uint16_t
 			return -E2BIG;
 		}
 		struct dp_route r = {.prefix = subnet_of(&p->addresses[i]), .port = port};
-		t->locals[t->local_count++] =
-			(struct dp_local){p->addresses[i].addr, r.prefix, port};
+		add_local(t, &(struct dp_local){p->addresses[i].addr, r.prefix, port});
 		insert(t, p->role, &r);
 	}
 	for (size_t i = 0; i < p->gateway_count; i++) {

@@ -3,14 +3,15 @@
 #include "dataplane/rss.h"
 
 #include "base/log.h"
-#include "dataplane/port.h"
+#include "dataplane/worker.h"
 
 #include <rte_thash.h>
 
+#include <inttypes.h>
+
 LOG_SUBSYSTEM("rss");
 
-#define CALIBRATION_PACKETS 64 // looked at after the start
-#define CALIBRATION_WRONG   8  // of them on another queue than predicted: it is no accident
+#define JUDGE_WRONG 8 // packets on another queue than predicted, and an eighth: it is no accident
 
 struct tuple {
 	uint32_t words[10]; // host order, as rte_softrss() takes them
@@ -109,25 +110,58 @@ int dp_rss_worker_of_spi(const struct dp *d, const struct tunnel_path *path, uin
 	return p->rss && p->rss_spi ? rss_queue(p, rss_hash_spi(p->rss_key, spi)) : -1;
 }
 
-void rss_observe(struct dp *d, uint16_t port, int predicted, uint16_t worker)
+// The queue that this frame should have come to, or -1.
+static int predict_frame(const struct dp_port *p, struct rte_mbuf *m)
 {
-	if (port >= d->port_count || !d->port_state)
-		return;
-	struct dp_ports_one *one = &d->port_state->one[port];
-	struct dp_port *p = &d->ports[port];
-	if (predicted < 0 || one->learning ||
-		one->predicted + one->mispredicted >= CALIBRATION_PACKETS)
-		return;
-	if (predicted == worker) {
-		one->predicted++;
-		return;
+	const uint8_t *packet = dp_data(m) + RTE_ETHER_HDR_LEN;
+	struct ip_info ip;
+	if (m->data_len <= RTE_ETHER_HDR_LEN ||
+		ip_parse_packet(packet, m->data_len - RTE_ETHER_HDR_LEN, false, &ip) !=
+			DP_DROP_NONE)
+		return -1;
+	bool plain = !ip.fragment && !ip.extended && ip.upper + 4u <= ip.total;
+	if (plain && ip.proto == PROTO_ESP && p->rss && p->rss_spi)
+		return rss_queue(p, rss_hash_spi(p->rss_key, get_be32(packet + ip.upper)));
+	struct endpoint src = {.addr = ip_from_bytes(ip.family, ip.src)};
+	struct endpoint dst = {.addr = ip_from_bytes(ip.family, ip.dst)};
+	bool ports = plain && ip.proto == PROTO_UDP;
+	if (ports)
+		ip_ports(packet, &ip, &src.port, &dst.port);
+	return rss_predict(p, ports, &src, &dst);
+}
+
+void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n)
+{
+	struct dp_rss_watch *watch = &w->watch[port->index];
+	for (unsigned i = 0; i < n && watch->left; i++) {
+		uint16_t type =
+			m[i]->data_len >= RTE_ETHER_HDR_LEN ? get_be16(dp_data(m[i]) + 12) : 0;
+		bool is_ip = type == RTE_ETHER_TYPE_IPV4 || type == RTE_ETHER_TYPE_IPV6;
+		int predicted = is_ip ? predict_frame(port, m[i]) : -1;
+		if (predicted < 0)
+			continue;
+		watch->left--;
+		dp_add(predicted == w->id ? &watch->right : &watch->wrong, 1);
 	}
-	if (++one->mispredicted < CALIBRATION_WRONG)
-		return;
-	one->learning = true;
-	p->rss = false;
-	log_warning("port %s: %u of the first %u packets came on another queue than the NIC's key "
-		    "and table say: the spread is learned instead, expect packets handed between "
-		    "workers",
-		p->cfg->name, one->mispredicted, one->predicted + one->mispredicted);
+}
+
+void rss_judge(struct dp *d)
+{
+	for (uint16_t i = 0; i < d->port_count; i++) {
+		struct dp_port *p = &d->ports[i];
+		uint64_t right = 0, wrong = 0;
+		for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
+			right += dp_get(&d->workers[w]->watch[i].right);
+			wrong += dp_get(&d->workers[w]->watch[i].wrong);
+		}
+		// A few may come from before the table was written.
+		if (!p->rss || wrong < JUDGE_WRONG || wrong * JUDGE_WRONG < right)
+			continue;
+		p->rss = false;
+		log_warning("port %s: %" PRIu64 " of %" PRIu64
+			    " packets came on another queue than the NIC's key and table say: "
+			    "its spread is not predicted any more, expect packets handed "
+			    "between workers",
+			p->cfg->name, wrong, right + wrong);
+	}
 }

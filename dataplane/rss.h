@@ -22,7 +22,7 @@ uint16_t rss_queue(const struct dp_port *p, uint32_t hash);
 int rss_predict(const struct dp_port *p, bool ports, const struct endpoint *src,
 	const struct endpoint *dst);
 
-// One packet of the wire was received by worker; predicted is rss_predict()'s answer. A port whose
-// first packets contradict the predictor is believed no more: its spread is learned from the
-// queues on which packets come, and that is logged once.
-void rss_observe(struct dp *d, uint16_t port, int predicted, uint16_t worker);
+// Look at what the workers have seen of each port's first packets (dp_rss_watch()). A port that
+// contradicts the predictor is believed no more, which is logged once: addresses and SPIs are then
+// given to workers as where no NIC spreads.
+void rss_judge(struct dp *d);

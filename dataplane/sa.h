@@ -16,10 +16,10 @@
 #define DP_CHUNK       64 // SAs or tunnels allocated at once
 #define DP_CHUNK_SHIFT 6
 #define DP_NODE_BITS   3
-#define DP_NONCE_MIN   8 // bits
-#define DP_HOT_WORDS   4 // replay words in the hot part: windows up to 192
-#define DP_TS_INLINE   2 // selectors a side without an allocation
-#define DP_TUNNEL_OUT  4 // outbound SAs of one tunnel in use at once, newest first
+#define DP_NONCE_MIN   8  // bits
+#define DP_HOT_WORDS   4  // replay words in the hot part: windows up to 192
+#define DP_TS_INLINE   2  // selectors a side without an allocation
+#define DP_TUNNEL_SAS  64 // children of one tunnel: 16, each doubled by a rekey, and room
 
 // ---- Ids ----
 
@@ -128,6 +128,11 @@ struct dp_ts {
 	uint16_t port_lo, port_hi;
 };
 
+// The outbound SAs in use of a tunnel, newest first. at is what points here, NULL: not in the list.
+struct dp_out_link {
+	struct dp_sa *next, **at;
+};
+
 // Hot part: two cache lines, both prefetched. The worker writes what changes; the rest is written
 // by the control thread before the add, while spi is 0.
 struct dp_sa {
@@ -139,7 +144,7 @@ struct dp_sa {
 	uint8_t flags;        // enum dp_sa_flag
 	uint8_t iv_len;
 	uint8_t icv_len;
-	uint8_t align;   // of the plaintext with its trailer, bytes
+	uint8_t align;   // of the plaintext with its trailer, bytes; a power of two
 	uint16_t window; // 0: off
 	dp_counter_t seq;
 	dp_counter_t packets, bytes;
@@ -149,7 +154,7 @@ struct dp_sa {
 	// second line
 	union {
 		uint64_t replay[DP_HOT_WORDS]; // SA_IN
-		uint8_t pad_[32];
+		struct dp_out_link out;        // SA_OUT
 	};
 	uint32_t local_lo, local_hi, remote_lo, remote_hi; // DP_SA_FAST_V4, host order
 	uint64_t *wide; // windows above the hot words', else NULL
@@ -182,8 +187,7 @@ struct dp_tunnel {
 	uint32_t generation; // 0: not in use
 	uint32_t index;
 	struct endpoint remote;
-	struct dp_sa *out[DP_TUNNEL_OUT];
-	uint8_t out_count;
+	struct dp_sa *out; // the newest one in use
 	uint8_t outer_family;
 	uint8_t hdr_len; // bytes of hdr in use
 	uint8_t df;      // enum sa_df
@@ -193,7 +197,6 @@ struct dp_tunnel {
 	uint32_t sum;
 	uint8_t hdr[DP_OUTER_MAX];
 	struct ip_addr next_hop;
-	uint32_t neigh; // where it was found last
 	struct endpoint local;
 	uint64_t session;
 	struct dp_pending pending;

@@ -244,29 +244,29 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	}
 }
 
-static void tunnel_forget(struct dp_tunnel *t, const struct dp_sa *sa)
+static void out_unlink(struct dp_sa *sa)
 {
-	for (unsigned i = 0; i < t->out_count; i++) {
-		if (t->out[i] != sa)
-			continue;
-		memmove(&t->out[i], &t->out[i + 1], (t->out_count - i - 1u) * sizeof(t->out[0]));
-		t->out_count--;
+	if (!sa->out.at)
 		return;
-	}
+	*sa->out.at = sa->out.next;
+	if (sa->out.next)
+		sa->out.next->out.at = sa->out.at;
+	sa->out = (struct dp_out_link){NULL, NULL};
 }
 
-// Newest first; the oldest falls out where a tunnel has more than fit.
+// Newest first. What it replaces stays behind it until its delete: packets fall back to the next
+// newest whose selectors hold them.
 static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 {
 	struct dp_tunnel *t = dp_tunnel_at(w, msg->tunnel, msg->generation);
-	if (!t || !(msg->sa->flags & DP_SA_INSTALLED))
+	struct dp_sa *sa = msg->sa;
+	if (!t || !(sa->flags & DP_SA_INSTALLED))
 		return;
-	tunnel_forget(t, msg->sa);
-	if (t->out_count == DP_TUNNEL_OUT)
-		t->out_count--;
-	memmove(&t->out[1], &t->out[0], t->out_count * sizeof(t->out[0]));
-	t->out[0] = msg->sa;
-	t->out_count++;
+	out_unlink(sa);
+	sa->out = (struct dp_out_link){t->out, &t->out};
+	if (t->out)
+		t->out->out.at = &sa->out.next;
+	t->out = sa;
 }
 
 // The control thread has at most DP_RETURN_RING deletes under way, so that there is always room.
@@ -281,14 +281,11 @@ static void sa_del(struct dp_worker *w, const struct dp_msg *msg)
 {
 	struct dp_sa *sa = msg->sa;
 	struct dp_sa_cold *c = dp_sa_cold(sa);
-	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
 
-	if (sa->flags & DP_SA_OUT) {
-		if (t)
-			tunnel_forget(t, sa);
-	} else {
+	if (sa->flags & DP_SA_OUT)
+		out_unlink(sa);
+	else
 		sa->spi = 0;
-	}
 	unpend(w, &c->pending);
 	sa->flags &= (uint8_t)~DP_SA_INSTALLED;
 	dp_set(&w->stats.sas, dp_get(&w->stats.sas) - 1);

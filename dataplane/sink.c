@@ -33,6 +33,25 @@ static bool try_send(struct worker_ctl *wc, const struct dp_msg *msg)
 	return true;
 }
 
+// A few spare ones beyond what is promised stay, so that a busy queue allocates nothing.
+static void node_put(struct worker_ctl *wc, struct queued_msg *q)
+{
+	if (wc->spare_count >= wc->promised + SINK_SPARE) {
+		free(q);
+		return;
+	}
+	STAILQ_INSERT_HEAD(&wc->spare, q, link);
+	wc->spare_count++;
+}
+
+static struct queued_msg *node_take(struct worker_ctl *wc)
+{
+	struct queued_msg *q = STAILQ_FIRST(&wc->spare);
+	STAILQ_REMOVE_HEAD(&wc->spare, link);
+	wc->spare_count--;
+	return q;
+}
+
 static unsigned drain(struct worker_ctl *wc)
 {
 	struct queued_msg *q;
@@ -40,7 +59,7 @@ static unsigned drain(struct worker_ctl *wc)
 	while ((q = STAILQ_FIRST(&wc->queue)) && try_send(wc, &q->msg)) {
 		STAILQ_REMOVE_HEAD(&wc->queue, link);
 		wc->queued--;
-		free(q);
+		node_put(wc, q);
 		n++;
 	}
 	if (n)
@@ -48,22 +67,47 @@ static unsigned drain(struct worker_ctl *wc)
 	return n;
 }
 
-void dp_sink_send(struct dp *d, uint16_t worker, const struct dp_msg *msg)
+int sink_promise(struct dp_sink *s, struct worker_ctl *wc, unsigned n)
 {
-	struct worker_ctl *wc = &d->sink->workers[worker];
+	while (wc->spare_count < wc->promised + n) {
+		struct queued_msg *q = s->alloc(sizeof(*q));
+		if (!q)
+			return -ENOMEM;
+		STAILQ_INSERT_HEAD(&wc->spare, q, link);
+		wc->spare_count++;
+	}
+	wc->promised += n;
+	return 0;
+}
+
+void sink_promise_drop(struct worker_ctl *wc, unsigned n)
+{
+	wc->promised -= n;
+}
+
+void sink_send_promised(struct worker_ctl *wc, const struct dp_msg *msg)
+{
+	wc->promised--;
 	if (STAILQ_EMPTY(&wc->queue) && try_send(wc, msg)) {
 		dp_worker_wake(wc->w);
 		return;
 	}
-	struct queued_msg *q = malloc(sizeof(*q));
-	if (!q) {
-		// The order of messages is what keeps a worker from an SA that is gone.
-		log_error("out of memory for messages to a worker");
-		abort();
-	}
+	struct queued_msg *q = node_take(wc);
 	q->msg = *msg;
 	STAILQ_INSERT_TAIL(&wc->queue, q, link);
 	wc->queued++;
+}
+
+int dp_sink_send(struct dp *d, uint16_t worker, const struct dp_msg *msg)
+{
+	struct worker_ctl *wc = &d->sink->workers[worker];
+	int rc = sink_promise(d->sink, wc, 1);
+	if (rc) {
+		log_error("worker %u: no memory for a message", worker);
+		return rc;
+	}
+	sink_send_promised(wc, msg);
+	return 0;
 }
 
 bool dp_sink_waiting(const struct dp *d)
@@ -124,7 +168,8 @@ static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 	uint8_t **chunk = &wc->tunnel_chunks[slot >> DP_CHUNK_SHIFT];
 	if (!*chunk)
 		*chunk = dp_chunk_new(sizeof(struct dp_tunnel), wc->w->socket);
-	if (!*chunk) {
+	// This message, and one day the delete.
+	if (!*chunk || sink_promise(s, wc, 2)) {
 		fifo_put(&wc->free_tunnels, slot);
 		return -ENOMEM;
 	}
@@ -136,16 +181,15 @@ static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 	t->session = spec->session;
 	t->mtu = s->dp->ports[spec->path.port].mtu;
 	index = dp_tunnel_index(spec->worker, slot);
-	dp_sink_send(s->dp, spec->worker,
-		&(struct dp_msg){.type = DP_MSG_TUNNEL_ADD,
-			.tunnel = index,
-			.generation = t->generation,
-			.df = (uint8_t)spec->df,
-			.mtu = t->mtu,
-			.chunk = *chunk,
-			.path = spec->path,
-			.next_hop = next_hop(s->dp, &spec->path),
-			.session = spec->session});
+	sink_send_promised(wc, &(struct dp_msg){.type = DP_MSG_TUNNEL_ADD,
+				       .tunnel = index,
+				       .generation = t->generation,
+				       .df = (uint8_t)spec->df,
+				       .mtu = t->mtu,
+				       .chunk = *chunk,
+				       .path = spec->path,
+				       .next_hop = next_hop(s->dp, &spec->path),
+				       .session = spec->session});
 	*id = dp_tunnel_id(index, t->generation);
 	return 0;
 }
@@ -170,7 +214,7 @@ static void tunnel_del(void *ctx, uint32_t id)
 		sink_sa_del(s, c->spi, SA_IN);
 		sink_sa_del(s, c->spi, SA_OUT);
 	}
-	dp_sink_send(s->dp, wc->w->id,
+	sink_send_promised(wc,
 		&(struct dp_msg){
 			.type = DP_MSG_TUNNEL_DEL, .tunnel = index, .generation = t->generation});
 }
@@ -184,10 +228,11 @@ static void tunnel_returned(struct worker_ctl *wc, const struct dp_return *r)
 	fifo_put(&wc->free_tunnels, dp_tunnel_slot(r->tunnel));
 }
 
+// Without memory, which is logged, the worker goes on as before.
 static void send_path(struct dp_sink *s, struct worker_ctl *wc, const struct tunnel_ctl *t,
 	uint32_t index, enum dp_msg_type type)
 {
-	dp_sink_send(s->dp, wc->w->id,
+	(void)dp_sink_send(s->dp, wc->w->id,
 		&(struct dp_msg){.type = (uint8_t)type,
 			.tunnel = index,
 			.generation = t->generation,
@@ -367,6 +412,7 @@ static int worker_init(struct worker_ctl *wc, struct dp_worker *w)
 	uint32_t slots = w->layout.slots, chunks = slots / DP_CHUNK;
 	wc->w = w;
 	STAILQ_INIT(&wc->queue);
+	STAILQ_INIT(&wc->spare);
 	wc->children = calloc(slots, sizeof(*wc->children));
 	wc->tunnels = calloc(slots, sizeof(*wc->tunnels));
 	wc->chunks[SA_IN] = calloc(chunks, sizeof(uint8_t *));
@@ -385,6 +431,7 @@ int dp_sink_init(struct dp *d)
 	if (!s)
 		return -ENOMEM;
 	s->dp = d;
+	s->alloc = malloc;
 	d->sink = s;
 	int rc = dp_crypto_init(&s->crypto, d->seams.random);
 	for (uint16_t i = 0; i < d->worker_count && !rc; i++)
@@ -449,8 +496,9 @@ static void worker_fini(struct worker_ctl *wc)
 	chunks_free(wc->chunks[SA_OUT], chunks, dp_sa_stride());
 	chunks_free(wc->tunnel_chunks, chunks, sizeof(struct dp_tunnel));
 	routes_free(wc);
-	while ((q = STAILQ_FIRST(&wc->queue))) {
-		STAILQ_REMOVE_HEAD(&wc->queue, link);
+	STAILQ_CONCAT(&wc->spare, &wc->queue);
+	while ((q = STAILQ_FIRST(&wc->spare))) {
+		STAILQ_REMOVE_HEAD(&wc->spare, link);
 		free(q);
 	}
 	free(wc->children);

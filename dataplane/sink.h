@@ -14,5 +14,6 @@ void dp_sink_fini(struct dp *d);
 unsigned dp_sink_poll(struct dp *d);
 // True while messages wait for room in a ring.
 bool dp_sink_waiting(const struct dp *d);
-// Queue a message to a worker; in order, never lost.
-void dp_sink_send(struct dp *d, uint16_t worker, const struct dp_msg *msg);
+// Send a message to a worker, queued where its ring is full; in order. -ENOMEM after logging: it is
+// not sent.
+int dp_sink_send(struct dp *d, uint16_t worker, const struct dp_msg *msg);

@@ -80,8 +80,10 @@ int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path,
 
 static void child_free(struct worker_ctl *wc, struct child_ctl *c)
 {
-	if (c->tunnel)
+	if (c->tunnel) {
 		LIST_REMOVE(c, link);
+		wc->tunnels[dp_tunnel_slot(c->tunnel)].child_count--;
+	}
 	fifo_put(&wc->free_children, (uint32_t)(c - wc->children));
 	*c = (struct child_ctl){0};
 }
@@ -253,6 +255,9 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 		return -EINVAL;
 	if (c->sa[spec->dir])
 		return -EEXIST;
+	// Each packet looks through them.
+	if (!c->tunnel && t->child_count == DP_TUNNEL_SAS)
+		return -ENOSPC;
 	uint32_t slot = (uint32_t)(c - wc->children);
 	struct dp_sa *sa = place(wc, spec->dir, slot, &chunk);
 	if (!sa)
@@ -262,18 +267,23 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 	cold->tunnel_index = index;
 	cold->generation = t->generation;
 	int rc = fill(s, sa, spec, wc->w->socket);
+	// This message, the delete, and of an outbound SA the switch.
+	rc = rc ? rc : sink_promise(s, wc, spec->dir == SA_OUT ? 3 : 2);
 	if (rc) {
 		sink_sa_wipe(sa);
 		return rc;
 	}
-	if (!c->tunnel)
+	if (!c->tunnel) {
 		LIST_INSERT_HEAD(&t->children, c, link);
+		t->child_count++;
+	}
 	c->tunnel = index;
 	c->reserved = false;
 	c->sa[spec->dir] = sa;
-	dp_sink_send(s->dp, wc->w->id,
-		&(struct dp_msg){
-			.type = DP_MSG_SA_ADD, .sa = sa, .chunk = chunk, .spi = spec->spi});
+	c->may_switch |= spec->dir == SA_OUT;
+	sink_send_promised(
+		wc, &(struct dp_msg){
+			    .type = DP_MSG_SA_ADD, .sa = sa, .chunk = chunk, .spi = spec->spi});
 	return 0;
 }
 
@@ -284,11 +294,15 @@ void sink_sa_switch(void *ctx, uint32_t child)
 	struct child_ctl *c = sink_child(s, child, &wc);
 	if (!c || !c->sa[SA_OUT] || c->deleting[SA_OUT])
 		return;
-	dp_sink_send(s->dp, wc->w->id,
-		&(struct dp_msg){.type = DP_MSG_SA_SWITCH,
-			.sa = c->sa[SA_OUT],
-			.tunnel = c->tunnel,
-			.generation = wc->tunnels[dp_tunnel_slot(c->tunnel)].generation});
+	struct dp_msg msg = {.type = DP_MSG_SA_SWITCH,
+		.sa = c->sa[SA_OUT],
+		.tunnel = c->tunnel,
+		.generation = wc->tunnels[dp_tunnel_slot(c->tunnel)].generation};
+	if (c->may_switch)
+		sink_send_promised(wc, &msg);
+	else
+		(void)dp_sink_send(s->dp, wc->w->id, &msg);
+	c->may_switch = false;
 }
 
 void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir)
@@ -299,7 +313,11 @@ void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir)
 	if (!c || !c->sa[dir] || c->deleting[dir])
 		return;
 	c->deleting[dir] = true;
-	dp_sink_send(s->dp, wc->w->id, &(struct dp_msg){.type = DP_MSG_SA_DEL, .sa = c->sa[dir]});
+	if (dir == SA_OUT && c->may_switch) {
+		sink_promise_drop(wc, 1);
+		c->may_switch = false;
+	}
+	sink_send_promised(wc, &(struct dp_msg){.type = DP_MSG_SA_DEL, .sa = c->sa[dir]});
 }
 
 // ---- Counters and return ----

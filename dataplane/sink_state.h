@@ -7,6 +7,7 @@
 #include "dataplane/sink.h"
 
 #define SINK_CONGESTED 64 // queued messages to one worker
+#define SINK_SPARE     64
 
 // A child SA: one slot in both slabs.
 struct child_ctl {
@@ -16,6 +17,7 @@ struct child_ctl {
 	bool reserved;              // handed out, nothing installed yet
 	struct dp_sa *sa[2];        // by enum sa_dir; NULL: not there
 	bool deleting[2];
+	bool may_switch; // room for a switch message is still promised
 };
 
 struct route_ctl {
@@ -26,6 +28,7 @@ struct route_ctl {
 
 struct tunnel_ctl {
 	LIST_HEAD(, child_ctl) children;
+	uint32_t child_count;
 	SLIST_HEAD(, route_ctl) routes;
 	uint32_t generation;
 	bool used, deleting;
@@ -54,14 +57,25 @@ struct worker_ctl {
 	uint8_t **tunnel_chunks;
 	STAILQ_HEAD(, queued_msg) queue;
 	uint32_t queued;
+	// Room for messages that must not fail (a delete, the first switch) is taken when what they
+	// are about is added: spare_count >= promised.
+	STAILQ_HEAD(, queued_msg) spare;
+	uint32_t spare_count, promised;
 	uint32_t returning; // deletes that have not come back
 };
 
 struct dp_sink {
 	struct dp *dp;
 	struct dp_crypto crypto; // key expansion
+	void *(*alloc)(size_t);  // malloc; a seam for tests
 	struct worker_ctl workers[DP_WORKERS_MAX];
 };
+
+// Promise room for n messages to a worker, each of which is then sent by sink_send_promised(), or
+// given up. 0 or -ENOMEM.
+MUST_USE int sink_promise(struct dp_sink *s, struct worker_ctl *wc, unsigned n);
+void sink_promise_drop(struct worker_ctl *wc, unsigned n);
+void sink_send_promised(struct worker_ctl *wc, const struct dp_msg *msg);
 
 // NULL: not there.
 struct child_ctl *sink_child(struct dp_sink *s, uint32_t spi, struct worker_ctl **wc);

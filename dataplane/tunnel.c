@@ -59,52 +59,57 @@ static uint32_t neigh_hash(uint16_t port, const struct ip_addr *a)
 	memcpy(&lo, a->bytes + 8, 8);
 	uint64_t h = (hi ^ port) * 0x9e3779b97f4a7c15ull;
 	h = (h ^ h >> 31 ^ lo) * 0xbf58476d1ce4e5b9ull;
-	return (uint32_t)(h >> 40);
+	return (uint32_t)(h >> 40) & (DP_NEIGH_SLOTS - 1);
 }
 
-// The entry, or the place where it could stand: of one withdrawn, or never used. NULL: full.
-static struct dp_neigh *neigh_place(struct dp_worker *w, uint16_t port, const struct ip_addr *a)
+static uint32_t neigh_next(uint32_t i)
 {
-	struct dp_neigh *room = NULL;
-	for (uint32_t i = neigh_hash(port, a), n = 0; n < DP_NEIGH_SLOTS; i++, n++) {
-		struct dp_neigh *e = &w->neighs[i % DP_NEIGH_SLOTS];
-		if (e->addr.family == 0)
-			return room ? room : e;
-		if (e->port == port && ip_eq(&e->addr, a))
-			return e;
-		if (!e->valid && !room)
-			room = e;
+	return (i + 1) & (DP_NEIGH_SLOTS - 1);
+}
+
+// Where the entry is, or the empty slot where it would stand; a quarter is always empty.
+static uint32_t neigh_slot(const struct dp_worker *w, uint16_t port, const struct ip_addr *a)
+{
+	uint32_t i = neigh_hash(port, a);
+	while (w->neighs[i].addr.family &&
+		!(w->neighs[i].port == port && ip_eq(&w->neighs[i].addr, a)))
+		i = neigh_next(i);
+	return i;
+}
+
+// What stands behind and could not be found any more moves up.
+static void neigh_remove(struct dp_worker *w, uint32_t hole)
+{
+	for (uint32_t i = neigh_next(hole); w->neighs[i].addr.family; i = neigh_next(i)) {
+		uint32_t home = neigh_hash(w->neighs[i].port, &w->neighs[i].addr);
+		if (((i - home) & (DP_NEIGH_SLOTS - 1)) < ((i - hole) & (DP_NEIGH_SLOTS - 1)))
+			continue;
+		w->neighs[hole] = w->neighs[i];
+		hole = i;
 	}
-	return room;
+	memset(&w->neighs[hole], 0, sizeof(w->neighs[hole]));
+	w->neigh_count--;
 }
 
 // A full table leaves its packets to the control thread, which resolves each anew: slow, not wrong.
 void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n)
 {
-	struct dp_neigh *e = neigh_place(w, n->port, &n->addr);
-	if (!e)
+	uint32_t i = neigh_slot(w, n->port, &n->addr);
+	bool known = w->neighs[i].addr.family != 0;
+	if (!n->valid) {
+		if (known)
+			neigh_remove(w, i);
 		return;
-	bool known = e->addr.family && e->port == n->port && ip_eq(&e->addr, &n->addr);
-	if (!n->valid && !known)
-		return;
-	if (e->addr.family == 0) {
-		// A quarter stays free, so that a search for what is not there ends soon.
-		if (w->neigh_used >= DP_NEIGH_SLOTS / 4 * 3)
-			return;
-		w->neigh_used++;
 	}
-	*e = *n;
+	if (!known && w->neigh_count >= DP_NEIGH_SLOTS / 4 * 3)
+		return;
+	w->neigh_count += !known;
+	w->neighs[i] = *n;
 }
 
 const struct dp_neigh *dp_neigh_find(
 	const struct dp_worker *w, uint16_t port, const struct ip_addr *a)
 {
-	for (uint32_t i = neigh_hash(port, a), n = 0; n < DP_NEIGH_SLOTS; i++, n++) {
-		const struct dp_neigh *e = &w->neighs[i % DP_NEIGH_SLOTS];
-		if (e->addr.family == 0)
-			return NULL;
-		if (e->port == port && ip_eq(&e->addr, a))
-			return e->valid ? e : NULL;
-	}
-	return NULL;
+	const struct dp_neigh *n = &w->neighs[neigh_slot(w, port, a)];
+	return n->addr.family ? n : NULL;
 }

@@ -8,6 +8,15 @@
 
 #include <sys/eventfd.h>
 
+// Whose queue a worker without one uses. The largest power of two that the queues hold shares them
+// out, as a division would cost more than the even spread is worth.
+uint16_t dp_port_sender(const struct dp_port *port, uint16_t worker)
+{
+	if (worker < port->tx_queues)
+		return worker;
+	return worker & ((1u << (31 - __builtin_clz(port->tx_queues))) - 1);
+}
+
 void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
 {
 	if (w->id >= port->tx_queues) {
@@ -16,7 +25,7 @@ void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 			return;
 		}
 		dp_meta(m)->port = port->index;
-		dp_handoff(w, w->id % port->tx_queues, m, DP_CARRY_FRAME, DP_HANDOFF_TX);
+		dp_handoff(w, dp_port_sender(port, w->id), m, DP_CARRY_FRAME, DP_HANDOFF_TX);
 		return;
 	}
 	struct dp_batch *b = &w->tx[port->index];

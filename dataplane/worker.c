@@ -7,12 +7,14 @@
 #include "base/secret.h"
 
 #include <rte_ethdev.h>
+#include <rte_interrupts.h>
 #include <rte_malloc.h>
 #include <rte_pause.h>
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -32,6 +34,8 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->socket = socket;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	TAILQ_INIT(&w->pending);
+	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
+		w->watch[i].left = DP_RSS_WATCH;
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->now_ns = clock_now_ns(d->seams.clock);
 
@@ -94,6 +98,8 @@ static unsigned rx(struct dp_worker *w, const struct dp_port *port)
 	if (n == 0)
 		return 0;
 	dp_add(&w->stats.rx_packets, n);
+	if (unlikely(w->watch[port->index].left))
+		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	dp_run_stages(w);
 	return n;
@@ -129,73 +135,119 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 
 // ---- Idle ----
 
-static bool has_work(const struct dp_worker *w)
+// What can wake a sleeping worker beside its eventfd: the receive queues whose PMD has interrupts,
+// in one epoll instance.
+struct idle {
+	int epoll;
+	uint64_t max_ns;                           // longest sleep
+	const struct dp_port *armed[DP_PORTS_MAX]; // ports whose queue is armed before each sleep
+	unsigned armed_count;
+};
+
+static int queue_event(const struct idle *idle, const struct dp_port *p, uint16_t queue, int op)
 {
-	if (!rte_ring_empty(w->sa_ring) || !rte_ring_empty(w->inject_ring))
-		return true;
-	for (uint16_t i = 0; i < w->dp->worker_count; i++)
-		if (w->handoff_in[i] && !rte_ring_empty(w->handoff_in[i]))
-			return true;
-	return false;
+	return rte_eth_dev_rx_intr_ctl_q(p->port_id, queue, idle->epoll, op, NULL);
 }
 
-// Descriptors that become readable with a packet, where the PMD has them, and our own.
-static nfds_t wait_fds(const struct dp_worker *w, struct pollfd *fds)
+// Queue w->id of the port exists and has a descriptor.
+static bool can_wake(const struct idle *idle, const struct dp_worker *w, const struct dp_port *p)
 {
-	nfds_t n = 0;
-	fds[n++] = (struct pollfd){.fd = w->wake_fd, .events = POLLIN};
+	return idle->epoll >= 0 && w->id < p->rx_queues && (p->rx_interrupt || p->rx_readable);
+}
+
+// Where any queue cannot wake us for certain, sleeps are short. (net_tap hears of a packet by a
+// signal of its own, which may come after its descriptor became readable.)
+static void idle_init(struct idle *idle, const struct dp_worker *w)
+{
+	*idle = (struct idle){.epoll = epoll_create1(EPOLL_CLOEXEC), .max_ns = DP_SLEEP_MAX_NS};
 	for (uint16_t i = 0; i < w->dp->port_count; i++) {
 		const struct dp_port *p = &w->dp->ports[i];
-		if (!p->rx_interrupt || w->id >= p->rx_queues)
-			continue;
-		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->port_id, w->id);
-		if (fd >= 0)
-			fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		bool wakes = can_wake(idle, w, p) &&
+			     queue_event(idle, p, w->id, RTE_INTR_EVENT_ADD) == 0;
+		if (wakes && p->rx_interrupt)
+			idle->armed[idle->armed_count++] = p;
+		else if (w->id < p->rx_queues)
+			idle->max_ns = DP_SLEEP_BLIND_NS;
 	}
+}
+
+static void idle_fini(struct idle *idle, const struct dp_worker *w)
+{
+	for (uint16_t i = 0; i < w->dp->port_count; i++)
+		if (can_wake(idle, w, &w->dp->ports[i]))
+			(void)queue_event(idle, &w->dp->ports[i], w->id, RTE_INTR_EVENT_DEL);
+	if (idle->epoll >= 0)
+		close(idle->epoll);
+}
+
+static void arm(struct idle *idle, const struct dp_worker *w)
+{
+	for (unsigned i = 0; i < idle->armed_count; i++)
+		(void)rte_eth_dev_rx_intr_enable(idle->armed[i]->port_id, w->id);
+}
+
+static void disarm(struct idle *idle, const struct dp_worker *w)
+{
+	for (unsigned i = 0; i < idle->armed_count; i++)
+		(void)rte_eth_dev_rx_intr_disable(idle->armed[i]->port_id, w->id);
+}
+
+static void wait_for_work(struct dp_worker *w, struct idle *idle, uint64_t ns)
+{
+	struct pollfd fds[2] = {
+		{.fd = w->wake_fd, .events = POLLIN}, {.fd = idle->epoll, .events = POLLIN}};
+	struct timespec ts = {0, (long)ns};
+	struct rte_epoll_event seen[DP_PORTS_MAX];
+	eventfd_t v;
+	dp_add(&w->stats.sleeps, 1);
+	ppoll(fds, RTE_DIM(fds), &ts, NULL);
+	if (fds[0].revents & POLLIN)
+		(void)eventfd_read(w->wake_fd, &v);
+	if (fds[1].revents & POLLIN) // EAL takes each queue's event off its descriptor
+		(void)rte_epoll_wait(idle->epoll, seen, DP_PORTS_MAX, 0);
+}
+
+// One sleep. What came before the queues were armed, or before others could see that we sleep,
+// raises no event: so everything is polled once more in between. Returns what that moved.
+static unsigned nap(struct dp_worker *w, struct idle *idle, uint64_t ns)
+{
+	atomic_store(&w->sleeping, true);
+	arm(idle, w);
+	unsigned n = dp_worker_poll_once(w);
+	if (n == 0 && !atomic_load_explicit(&w->stop, memory_order_acquire))
+		wait_for_work(w, idle, ns);
+	disarm(idle, w);
+	atomic_store(&w->sleeping, false);
 	return n;
 }
 
-static void nap(struct dp_worker *w, struct pollfd *fds, nfds_t n, uint64_t ns)
+static uint64_t longer(const struct idle *idle, uint64_t ns)
 {
-	struct timespec ts = {0, (long)ns};
-	eventfd_t v;
-	atomic_store(&w->sleeping, true);
-	if (!has_work(w)) {
-		dp_add(&w->stats.sleeps, 1);
-		ppoll(fds, n, &ts, NULL);
-	}
-	atomic_store(&w->sleeping, false);
-	if (fds[0].revents & POLLIN)
-		(void)eventfd_read(w->wake_fd, &v);
-	fds[0].revents = 0;
-}
-
-// Longer and longer, up to a millisecond.
-static uint64_t next_nap(uint64_t ns)
-{
-	ns *= 2;
-	return ns > DP_SLEEP_MAX_NS ? DP_SLEEP_MAX_NS : ns;
+	return ns * 2 > idle->max_ns ? idle->max_ns : ns * 2;
 }
 
 int dp_worker_main(void *worker)
 {
 	struct dp_worker *w = worker;
-	struct pollfd fds[DP_PORTS_MAX + 1];
-	nfds_t n = wait_fds(w, fds);
 	bool may_sleep = w->dp->cfg->main.idle == CFG_IDLE_SLEEP;
-	unsigned idle = 0;
+	unsigned empty = 0;
 	uint64_t ns = DP_SLEEP_MIN_NS;
+	struct idle idle = {.epoll = -1};
 
+	if (may_sleep)
+		idle_init(&idle, w);
 	while (!atomic_load_explicit(&w->stop, memory_order_acquire)) {
-		if (dp_worker_poll_once(w)) {
-			idle = 0;
+		bool tired = may_sleep && empty >= DP_IDLE_POLLS;
+		if (tired ? nap(w, &idle, ns) : dp_worker_poll_once(w)) {
+			empty = 0;
 			ns = DP_SLEEP_MIN_NS;
-		} else if (!may_sleep || ++idle < DP_IDLE_POLLS) {
-			rte_pause();
+		} else if (tired) {
+			ns = longer(&idle, ns);
 		} else {
-			nap(w, fds, n, ns);
-			ns = next_nap(ns);
+			empty++;
+			rte_pause();
 		}
 	}
+	idle_fini(&idle, w);
 	return 0;
 }

@@ -12,17 +12,21 @@
 
 #include <rte_ring.h>
 
-#define DP_MSG_POLL     64   // messages taken a poll
-#define DP_SA_RING      1024 // messages
-#define DP_EVENT_RING   1024
-#define DP_RETURN_RING  1024 // also the deletes that may be under way at once
-#define DP_PUNT_RING    512
-#define DP_INJECT_RING  512
-#define DP_NEIGH_SLOTS  8192     // power of two, twice the neighbours at least
-#define DP_NO_CHILD_NS  NS_PER_S // between two reports of one tunnel
-#define DP_SLEEP_MIN_NS 50000ull
-#define DP_SLEEP_MAX_NS NS_PER_MS
-#define DP_IDLE_POLLS   64 // empty polls before a worker sleeps
+#define DP_MSG_POLL         64   // messages taken a poll
+#define DP_SA_RING          1024 // messages
+#define DP_EVENT_RING       1024
+#define DP_RETURN_RING      1024 // also the deletes that may be under way at once
+#define DP_PUNT_RING        512
+#define DP_INJECT_RING      512
+#define DP_HANDOFF_RING     1024
+#define DP_HANDOFF_RING_MIN 64       // two bursts
+#define DP_HANDOFF_PLACES   4096     // for one taker
+#define DP_NEIGH_SLOTS      32768    // power of two, twice the neighbours at least
+#define DP_NO_CHILD_NS      NS_PER_S // between two reports of one tunnel
+#define DP_SLEEP_MIN_NS     20000ull
+#define DP_SLEEP_MAX_NS     NS_PER_MS
+#define DP_SLEEP_BLIND_NS   100000ull // where a queue cannot wake its worker
+#define DP_IDLE_POLLS       64        // empty polls before a worker sleeps
 
 // ---- Messages, control -> worker ----
 
@@ -80,6 +84,14 @@ struct dp_stats {
 	dp_counter_t sas, tunnels;
 };
 
+// A port's first packets on this worker's queue: did they come where the predictor says?
+#define DP_RSS_WATCH 256 // packets of each queue that are looked at
+
+struct dp_rss_watch {
+	uint16_t left;
+	dp_counter_t right, wrong;
+};
+
 struct dp_worker {
 	struct dp *dp;
 	struct dp_layout layout;
@@ -96,7 +108,8 @@ struct dp_worker {
 	struct dp_batch tx[DP_PORTS_MAX];
 	struct dp_batch handoff[DP_WORKERS_MAX];
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
-	uint32_t neigh_used; // slots that were ever used
+	uint32_t neigh_count;
+	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 
@@ -135,6 +148,16 @@ static inline uint8_t *dp_data(struct rte_mbuf *m)
 
 // ---- Life (worker.c, rings.c) ----
 
+// Places of the ring from one worker to another: some 4096 for each taker in all, of which every one
+// has a receive buffer (eal.c).
+static inline unsigned dp_handoff_ring_size(unsigned workers)
+{
+	unsigned size = DP_HANDOFF_RING;
+	while (size > DP_HANDOFF_RING_MIN && size * (workers - 1) > DP_HANDOFF_PLACES)
+		size /= 2;
+	return size;
+}
+
 // All of it but the rings to other workers. 0 or -errno. Control thread.
 MUST_USE int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_layout *l,
 	struct dp_worker **out);
@@ -171,6 +194,8 @@ void dp_run_stages(struct dp_worker *w);
 // where the next hop is not known.
 void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *next_hop,
 	uint8_t family, struct rte_mbuf *m);
+// The worker that sends for this one by a port of at least one transmit queue.
+uint16_t dp_port_sender(const struct dp_port *port, uint16_t worker);
 // A finished frame.
 void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m);
 void dp_tx_flush(struct dp_worker *w);
@@ -178,6 +203,9 @@ void dp_tx_flush(struct dp_worker *w);
 // A copy to the control thread, in the punt pool; the packet itself is freed. meta is filled but for
 // kind and worker.
 void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class);
+
+// Compare the queue of received frames with the predictor's (rss.c), while watch[port].left.
+void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n);
 
 // ---- Hand-off ----
 

@@ -5,6 +5,8 @@
 // child SA. Each step below is one wait; the last one does everything that others can see.
 #include "controlplane/ikev2/proof.h"
 
+#include "controlplane/index.h"
+
 #include <stdlib.h>
 
 enum step { BEGIN, VERIFIED, AUTHORIZED, ADDRESS, SIGNED };
@@ -250,37 +252,54 @@ static enum ike_verdict sign(struct ike_exchange *x)
 
 // ---- addresses -------------------------------------------------------------------------------
 
-// A lease is shared with an older session of the owner if the peer asks for its address, if it
-// re-authenticates from where it was, or if it says that the older one is gone.
-static bool may_adopt(struct ike_exchange *x, const struct ip_addr *want)
+static const struct ip_addr *lease_in(
+	const struct ike_session *s, const struct cfg_pool *pool, uint8_t family)
+{
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (s->leases[i].pool == pool && s->leases[i].addr.family == family)
+			return &s->leases[i].addr;
+	return NULL;
+}
+
+// The lease that is shared with an older session of the owner: the one that the peer asks for, or of
+// the session that it re-authenticates from where it was, or of one that it says is gone. NULL: none;
+// other sessions' addresses are theirs.
+static const struct ip_addr *adoptable(
+	struct ike_exchange *x, const struct cfg_pool *pool, const struct ip_addr *hint)
 {
 	struct auth *a = x->state;
 	struct view owner = ike_id_view(&a->proof.peer);
+	const struct ip_addr *of_gone = NULL;
+	bool gone = a->initial_contact && a->proof.conn->unique != CFG_UNIQUE_NO;
 	struct ike_session *o = NULL;
 	if (!a->proof.proven)
-		return false;
-	if (want->family && ike_session_holder(a->engine, owner, want))
-		return true;
-	while ((o = ike_session_of_owner(a->engine, owner, o)))
-		if (endpoint_eq(&o->sa->remote, &x->sa->remote) ||
-			(a->initial_contact && a->proof.conn->unique != CFG_UNIQUE_NO))
-			return true;
-	return false;
+		return NULL;
+	if (hint->family && ike_session_holder(a->engine, owner, hint))
+		return hint;
+	while ((o = ike_session_of_owner(a->engine, owner, o))) {
+		const struct ip_addr *held = lease_in(o, pool, a->family);
+		if (held && endpoint_eq(&o->sa->remote, &x->sa->remote))
+			return held;
+		if (held && gone && !of_gone)
+			of_gone = held;
+	}
+	return of_gone;
 }
 
 static enum ike_verdict ask(struct ike_exchange *x, const struct cfg_pool *pool)
 {
 	struct auth *a = x->state;
-	const struct ip_addr *want = a->family == IP_V4 ? &a->cp.hint_v4 : &a->cp.hint_v6;
+	const struct ip_addr *hint = a->family == IP_V4 ? &a->cp.hint_v4 : &a->cp.hint_v6;
+	const struct ip_addr *adopt = adoptable(x, pool, hint);
 	struct view body = ike_id_view(&a->proof.peer);
 	struct address_request rq = {
 		.pool = pool,
 		.owner = {.identity = a->proof.proven ? body : (struct view){NULL, 0},
 			.anonymous = !a->proof.proven,
 			.name = a->proof.text},
-		.want = *want,
+		.want = adopt ? *adopt : *hint,
 		.worker = a->lease_count ? a->leases[0].worker : worker_hint(x),
-		.adopt = may_adopt(x, want),
+		.adopt = adopt != NULL,
 	};
 	return ike_wait_address(x, &rq, ADDRESS);
 }
@@ -429,7 +448,7 @@ static void choose_connection(struct ike_exchange *x, struct auth *a)
 	if (wire_auth_parse(x->in.auth, &auth) == WIRE_OK)
 		m.auth = ike_proof_kind(auth.method);
 	if (m.auth >= 0)
-		a->proof.conn = ike_connection_match(a->engine->p.cfg, &m);
+		a->proof.conn = ike_connection_match(a->engine->index, &m);
 }
 
 static enum ike_verdict begin(struct ike_exchange *x)

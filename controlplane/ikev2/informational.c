@@ -64,6 +64,7 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 	if (sa->state == IKE_SA_DEAD || sa->delete_queued)
 		return -EALREADY;
 	if (!sa->has_keys || sa->state < IKE_SA_AUTH_SENT) {
+		ike_count(sa->engine, IKE_REASON_CLOSED);
 		ike_sa_close(sa, IKE_REASON_CLOSED);
 		return 0;
 	}

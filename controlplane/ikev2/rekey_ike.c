@@ -40,7 +40,9 @@ static void inherit(struct ike_sa *sa, const struct ike_sa *old)
 
 static void old_fire(struct wheel_timer *t, void *arg)
 {
-	ike_sa_close(arg, IKE_REASON_REPLACED);
+	struct ike_sa *sa = arg;
+	ike_count(sa->engine, IKE_REASON_REPLACED);
+	ike_sa_close(sa, IKE_REASON_REPLACED);
 }
 
 // The session and what is queued go to the new IKE SA.

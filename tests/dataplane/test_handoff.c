@@ -5,7 +5,10 @@
 // of a hand-off, forced, is counted under its name, and the packet arrives all the same.
 #include "tests/cmocka_all.h"
 
+#include "dataplane/eal.h"
 #include "tests/dataplane/handoff_cases.h"
+
+#include <errno.h>
 
 #define HOST "10.99.0.5"
 
@@ -211,6 +214,99 @@ static void tx(void **state)
 	host_gets(&c);
 }
 
+static void senders_have_a_queue(void **state)
+{
+	(void)state;
+	for (uint16_t queues = 1; queues <= DP_WORKERS_MAX; queues++) {
+		struct dp_port p = {.tx_queues = queues};
+		unsigned load[DP_WORKERS_MAX] = {0}, most = 0;
+		for (uint16_t w = 0; w < DP_WORKERS_MAX; w++) {
+			uint16_t by = dp_port_sender(&p, w);
+			assert_true(by < queues && (w >= queues || by == w));
+			most = RTE_MAX(most, ++load[by]);
+		}
+		assert_true(most <= 2 * (DP_WORKERS_MAX + queues - 1u) / queues);
+	}
+}
+
+static void one_second(void)
+{
+	fx.now_ns += NS_PER_S + 1;
+	fx_run();
+}
+
+// ESP alone, which the control thread never sees, shows that a NIC lies; and only that port's.
+static void a_lying_nic_is_found_out(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	hc_client_add(&c, NULL);
+	fx_run();
+	for (unsigned i = 0; i < 500; i++) {
+		hc_send(&c, c.inner, HOST);
+		fx_run();
+		host_gets(&c);
+	}
+	one_second();
+	assert_true(fx.dp->ports[FX_OUTSIDE].rss);
+	for (unsigned w = 0; w < 2; w++) // as if the port had just been started
+		fx.dp->workers[w]->watch[FX_OUTSIDE] = (struct dp_rss_watch){.left = DP_RSS_WATCH};
+	nic_force_queue(fx.nic[FX_OUTSIDE], 0);
+	for (unsigned i = 0; i < 20; i++) {
+		hc_send(&c, c.inner, HOST);
+		fx_run();
+		host_gets(&c);
+		if (i == 6)
+			one_second();
+		if (i < 7)
+			assert_true(fx.dp->ports[FX_OUTSIDE].rss);
+	}
+	one_second();
+	assert_false(fx.dp->ports[FX_OUTSIDE].rss);
+	assert_true(fx.dp->ports[FX_INSIDE].rss);
+	struct tunnel_path path = fx_path(c.peer, c.peer_port);
+	assert_int_equal(dp_rss_worker_of_spi(fx.dp, &path, 7), -1);
+}
+
+// The NIC's ports hashed by destination: replies tell.
+static void a_lying_inside_nic_is_found_out(void **state)
+{
+	struct hc_client c = make("198.51.100.7", 1, 1, 1);
+	uint8_t p[2048];
+	hc_client_add(&c, NULL);
+	fx_run();
+	nic_force_queue(fx.nic[FX_INSIDE], 0);
+	for (unsigned i = 0; i < 20; i++) {
+		hc_reply(c.inner);
+		fx_run();
+		assert_true(fx_output(FX_OUTSIDE, p, sizeof(p)) > 0);
+	}
+	one_second();
+	assert_false(fx.dp->ports[FX_INSIDE].rss);
+	assert_true(fx.dp->ports[FX_OUTSIDE].rss);
+}
+
+// What the rings between workers hold has buffers, and 64 workers stay payable.
+static void memory_grows_with_workers(void **state)
+{
+	(void)state;
+	struct cfg_port ports[2] = {{.mtu = 1500, .rx_descriptors = 1024, .tx_descriptors = 1024},
+		{.mtu = 1500, .rx_descriptors = 1024, .tx_descriptors = 1024}};
+	struct cfg c = {.ports = ports, .port_count = 2, .main = {.max_sessions = 50000}};
+	for (unsigned n = 1; n <= DP_WORKERS_MAX; n++) {
+		uint64_t places = (uint64_t)n * (n - 1) * dp_handoff_ring_size(n);
+		c.main.worker_count = (uint16_t)n;
+		uint64_t bytes = dp_memory_fixed(&c, 1);
+		assert_true(bytes > (places + n * 4096) * (1500 + 14));
+		assert_true(bytes < (uint64_t)n * (40 << 20) + (40 << 20));
+	}
+	assert_true(dp_memory_sessions(&c) > 50000ull * 2048);
+	c.main.worker_count = 1;
+	c.main.memory_mb = 8;
+	assert_int_equal(dp_memory_check(&c), -ENOMEM);
+	c.main.memory_mb = 1024;
+	assert_int_equal(dp_memory_check(&c), 0);
+}
+
 // Nobody waits for room: what finds the ring full is dropped, by name, and no buffer is lost.
 static void full_ring(void **state)
 {
@@ -262,6 +358,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(client_to_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(tx, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lying_nic_is_found_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lying_inside_nic_is_found_out, setup, teardown),
+		cmocka_unit_test(senders_have_a_queue),
+		cmocka_unit_test(memory_grows_with_workers),
 		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(stale, setup, teardown),
 	};

@@ -285,6 +285,34 @@ static void full_table_lets_idle_ones_go(void **state)
 	neigh_free(f.t);
 }
 
+// A new next hop is not kept waiting for ten minutes by others that were asked for long ago.
+static void full_table_makes_room(void **state)
+{
+	struct fixture f;
+	struct pkt_mac mac;
+	struct neigh_limits l = neigh_limits_default;
+	l.entries = 4;
+	begin(&f, &l);
+	for (uint32_t i = 1; i <= 4; i++) {
+		f.hop = ip_from_v4(0x0a000000 + i);
+		send_to(&f, &f.hop, 0);
+		assert_int_equal(answer(&f, &mac_a), DP_DROP_NONE);
+	}
+	struct ip_addr first = ip_from_v4(0x0a000001), second = ip_from_v4(0x0a000002);
+	f.hop = ip_from_v4(0x0a000009);
+	send_to(&f, &f.hop, 0); // all have just been asked for
+	assert_int_equal(f.r.why, DP_DROP_neighbour_table);
+	wait(&f, 11000);
+	send_to(&f, &first, 0);
+	send_to(&f, &f.hop, 0);
+	assert_int_equal(answer(&f, &mac_b), DP_DROP_NONE);
+	assert_true(neigh_lookup(f.t, 0, &f.hop, &mac));
+	assert_true(neigh_lookup(f.t, 0, &first, &mac));
+	assert_false(neigh_lookup(f.t, 0, &second, &mac));
+	assert_int_equal(neigh_usage(f.t).entries, 4);
+	neigh_free(f.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +323,7 @@ int main(void)
 		cmocka_unit_test(advertisement_without_option),
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(full_table_lets_idle_ones_go),
+		cmocka_unit_test(full_table_makes_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -367,6 +367,73 @@ static void fragments(void **state)
 	assert_int_equal(dp.drops[DP_DROP_fragment_timeout], 1);
 }
 
+static bool punt_part(void *ctx, const struct ike_io_packet *p)
+{
+	uint8_t f[2048];
+	memcpy(f, p->head.p, p->head.len);
+	memcpy(f + p->head.len, p->body.p, p->body.len);
+	punt(DP_PUNT_LOCAL, 1, *(uint32_t *)ctx, (struct view){f, p->head.len + p->body.len});
+	return true;
+}
+
+// A request of 3000 bytes in fragments through a tunnel, and the reply's, put together here.
+static void large_echo_of(const char *host, const char *gateway)
+{
+	static uint8_t body[3000], whole[DATAGRAM_MAX], reply[4096];
+	uint32_t tunnel = 7;
+	size_t len = 0, ip_len;
+	for (size_t i = 0; i < sizeof(body); i++)
+		body[i] = (uint8_t)(i * 5);
+	struct pkt_ip_head h = {.src = addr(host), .dst = addr(gateway), .ttl = 64};
+	bool v4 = h.src.family == IP_V4;
+	h.proto = v4 ? IP_PROTO_ICMP : IP_PROTO_ICMPV6;
+	struct pkt_icmp icmp = {.type = v4 ? ICMP_ECHO_REQUEST : ICMP6_ECHO_REQUEST,
+		.rest = 0x12340007,
+		.body = VIEW(body)};
+	struct wr w = wr_of(whole, sizeof(whole));
+	pkt_build_icmp(&w, &h, &icmp);
+	ip_len = v4 ? IPV4_HDR_LEN : IPV6_HDR_LEN;
+	unsigned before = sent_count;
+	assert_int_equal(ike_io_cut(&h, (struct view){whole + ip_len, w.len - ip_len}, 1400, 99,
+				 punt_part, &tunnel),
+		DP_DROP_NONE);
+	assert_int_equal(sent_count, before + 3);
+	struct pkt_ip ip;
+	for (unsigned i = before; i < sent_count; i++) {
+		assert_int_equal(sent[i].way, WAY_INNER);
+		assert_true(sent[i].len <= 1280);
+		struct view v = {sent[i].bytes, sent[i].len};
+		assert_int_equal(pkt_parse_ip(v, &ip), DP_DROP_NONE);
+		assert_true(ip.fragment && ip.offset == len && ip.more == (i + 1 < sent_count));
+		memcpy(reply + len, ip.payload.p, ip.payload.len);
+		len += ip.payload.len;
+	}
+	assert_true(ip_eq(&ip.src, &h.dst) && ip_eq(&ip.dst, &h.src));
+	ip.fragment = false;
+	ip.payload = (struct view){reply, len};
+	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_NONE);
+	assert_int_equal(icmp.type, v4 ? ICMP_ECHO_REPLY : ICMP6_ECHO_REPLY);
+	assert_int_equal(icmp.rest, 0x12340007);
+	assert_int_equal(icmp.body.len, sizeof(body));
+	assert_memory_equal(icmp.body.p, body, sizeof(body));
+}
+
+static void large_echo(void **state)
+{
+	large_echo_of("192.0.2.7", "192.0.2.1");
+	large_echo_of("2001:db8:1::7", "2001:db8:1::1");
+	// From the outside in clear only IKE and ESP are put together.
+	uint8_t part[sizeof(echo4)];
+	memcpy(part, echo4, sizeof(part));
+	part[6] = 0x20;
+	part[10] = part[11] = 0;
+	uint16_t sum = pkt_sum_fold(pkt_sum(0, part, 20));
+	part[10] = (uint8_t)(sum >> 8);
+	part[11] = (uint8_t)sum;
+	punt(DP_PUNT_FRAGMENT, 0, 0, frame(VIEW(part)));
+	assert_int_equal(dp.drops[DP_DROP_outer_fragment], 1);
+}
+
 // The neighbour's ARP reply to our question, made out of the vector.
 static struct view arp_answer(const char *from)
 {
@@ -567,6 +634,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ike_in, setup, teardown),
 		cmocka_unit_test_setup_teardown(odd_payloads, setup, teardown),
 		cmocka_unit_test_setup_teardown(fragments, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_echo, setup, teardown),
 		cmocka_unit_test_setup_teardown(unresolved, setup, teardown),
 		cmocka_unit_test_setup_teardown(unresolved_v6, setup, teardown),
 		cmocka_unit_test_setup_teardown(ike_out, setup, teardown),

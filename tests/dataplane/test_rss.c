@@ -140,27 +140,6 @@ static void spi_and_ports(void **state)
 	assert_int_equal(dp_rss_worker_of_spi(&d, &path, 7), -1);
 }
 
-static void calibration(void **state)
-{
-	setup(&d, &ports, 2, 128);
-	for (unsigned i = 0; i < 60; i++)
-		rss_observe(&d, 0, 1, 1);
-	for (unsigned i = 0; i < 7; i++)
-		rss_observe(&d, 0, 0, 1);
-	assert_true(d.ports[0].rss);
-	assert_false(ports.one[0].learning);
-	setup(&d, &ports, 2, 128);
-	for (unsigned i = 0; i < 20; i++)
-		rss_observe(&d, 0, -1, 1); // nothing was predicted
-	for (unsigned i = 0; i < 7; i++)
-		rss_observe(&d, 0, 0, 1);
-	assert_true(d.ports[0].rss);
-	rss_observe(&d, 0, 0, 1);
-	assert_false(d.ports[0].rss);
-	assert_true(d.ports[1].rss);
-	assert_true(ports.one[0].learning);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,7 +148,6 @@ int main(void)
 		cmocka_unit_test(even_shards),
 		cmocka_unit_test(spread_without_rss),
 		cmocka_unit_test(spi_and_ports),
-		cmocka_unit_test(calibration),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define PEER  "198.51.100.7"
 #define INNER "10.1.0.2"
@@ -253,6 +254,89 @@ static void full_rings_lose_nothing(void **state)
 	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.tunnels), 0);
 }
 
+static void *no_memory(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+// Without memory what begins is refused; what ends something goes through, in order.
+static void without_memory_nothing_is_lost(void **state)
+{
+	(void)state;
+	struct dp_sink *s = fx.dp->sink;
+	struct tunnel_path path = fx_path(PEER, 4500);
+	struct tunnel_spec spec = {.path = path};
+	struct sa_spec out;
+	uint32_t tunnels[200], spi, none;
+	unsigned n = RTE_DIM(tunnels);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(sink()->tunnel_add(sink()->ctx, &spec, &tunnels[i]), 0);
+		assert_int_equal(sink()->spi_reserve(sink()->ctx, 0, &path, &spi), 0);
+		out = fx_spec(tunnels[i], SA_OUT, ENCR_AES_GCM_16, 128, 0, INNER);
+		out.child = spi;
+		out.spi = FX_PEER_SPI;
+		assert_int_equal(sink()->sa_add(sink()->ctx, &out), 0);
+	}
+	fx_run();
+	s->alloc = no_memory;
+	while (s->workers[0].spare_count >= s->workers[0].promised + 2)
+		assert_int_equal(sink()->tunnel_add(sink()->ctx, &spec, &none), 0);
+	assert_int_equal(sink()->tunnel_add(sink()->ctx, &spec, &none), -ENOMEM);
+	assert_int_equal(sink()->spi_reserve(sink()->ctx, 0, &path, &spi), 0);
+	out = fx_spec(tunnels[0], SA_OUT, ENCR_AES_GCM_16, 128, 0, INNER);
+	out.child = spi;
+	out.spi = FX_PEER_SPI;
+	assert_int_equal(sink()->sa_add(sink()->ctx, &out), -ENOMEM);
+	sink()->spi_release(sink()->ctx, spi);
+	// The ring is full, so that each of these needs a place in the queue.
+	struct dp_msg filler = {.type = DP_MSG_TUNNEL_MTU};
+	while (rte_ring_sp_enqueue_elem(fx.dp->workers[0]->sa_ring, &filler, sizeof(filler)) == 0)
+		;
+	sink()->tunnel_move(sink()->ctx, tunnels[0], &path); // refused, not fatal
+	for (unsigned i = 0; i < n; i++)
+		sink()->tunnel_del(sink()->ctx, tunnels[i]);
+	assert_true(dp_sink_waiting(fx.dp));
+	fx_run();
+	assert_int_equal(fx_event_count(SA_EVENT_RETURNED), n);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.sas), 0);
+	s->alloc = malloc;
+	assert_int_equal(sink()->tunnel_add(sink()->ctx, &spec, &none), 0);
+}
+
+// The worker's copy of the neighbours over many comings and goings.
+static void neighbours_come_and_go(void **state)
+{
+	(void)state;
+	struct dp_worker *w = fx.dp->workers[0];
+	uint32_t before = w->neigh_count;
+	for (uint32_t round = 0; round < 5; round++) {
+		struct dp_neigh n = {.port = 1, .valid = true};
+		for (uint32_t i = 0; i < 16384; i++) {
+			n.addr = ip_from_v4(0x0b000000 + round * 16384 + i);
+			set_be32(n.mac.addr_bytes, i);
+			dp_neigh_apply(w, &n);
+		}
+		assert_int_equal(w->neigh_count, before + 16384);
+		n.valid = false;
+		for (uint32_t i = 0; i < 16384; i += 2) { // those between stay findable
+			n.addr = ip_from_v4(0x0b000000 + round * 16384 + i);
+			dp_neigh_apply(w, &n);
+		}
+		for (uint32_t i = 0; i < 16384; i++) {
+			struct ip_addr a = ip_from_v4(0x0b000000 + round * 16384 + i);
+			const struct dp_neigh *found = dp_neigh_find(w, 1, &a);
+			assert_int_equal(found != NULL, i & 1);
+			assert_true(!found || get_be32(found->mac.addr_bytes) == i);
+		}
+		for (uint32_t i = 1; i < 16384; i += 2) {
+			n.addr = ip_from_v4(0x0b000000 + round * 16384 + i);
+			dp_neigh_apply(w, &n);
+		}
+		assert_int_equal(w->neigh_count, before);
+	}
+}
+
 // The event ring full: what is to be told stays with its SA until there is room.
 static void events_wait_for_room(void **state)
 {
@@ -313,13 +397,16 @@ static void longest_destination_wins(void **state)
 	assert_int_equal(add("2001:db8:9:1::/64", 6), 0);
 	assert_int_equal(add("2001:db8:9:1::5/128", 7), 0);
 	assert_int_equal(add("10.1.0.5/32", 8), 0); // in a pool: flat array
+	assert_int_equal(add("2001:db8::/32", 10), 0);
 	static const struct {
 		const char *addr;
 		uint32_t index;
 	} rows[] = {{"172.16.5.7", 3}, {"172.16.5.8", 2}, {"172.31.255.255", 1}, {"172.32.0.0", 4},
 		{"8.8.8.8", 4}, {"2001:db8:9:1::5", 7}, {"2001:db8:9:1::6", 6},
-		{"2001:db8:9:2::6", 5}, {"2001:db8:a::", 0}, {"10.1.0.5", 8}, {"10.1.0.6", 4},
-		{"2001:db8:77::1", UINT32_MAX}};
+		{"2001:db8:9:2::6", 5}, {"2001:db8:a::", 10}, {"2001:db9::", 0},
+		{"10.1.0.5",
+			8}, // what follows lies in pools, which a prefix around them does not get
+		{"10.1.0.6", UINT32_MAX}, {"2001:db8:77::1", UINT32_MAX}};
 	for (size_t i = 0; i < RTE_DIM(rows); i++)
 		assert_int_equal(found(rows[i].addr), rows[i].index);
 	assert_int_equal(add("172.16.5.0/24", 9), -EEXIST);
@@ -559,6 +646,8 @@ int main(void)
 		ONE(install_and_return),
 		ONE(bad_specs_are_refused),
 		ONE(full_rings_lose_nothing),
+		ONE(without_memory_nothing_is_lost),
+		ONE(neighbours_come_and_go),
 		ONE(events_wait_for_room),
 		ONE(longest_destination_wins),
 		ONE(many_destinations),

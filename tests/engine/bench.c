@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define BENCH_SEED_DEFAULT 20260101
+#define START_NS           (1000 * NS_PER_S)
 #define STEP_MAX_NS        (50 * NS_PER_MS) // of one look at the condition
 
 struct bench_job {
@@ -52,12 +53,14 @@ static bool chance(struct bench *b, unsigned percent)
 	return percent && draw(b) % 100 < percent;
 }
 
+static LIST_HEAD(, bench) live = LIST_HEAD_INITIALIZER(live);
+
 struct bench *bench_new_seeded(uint64_t seed)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	assert_non_null(b);
 	b->seed = b->random = seed;
-	b->now_ns = 1000 * NS_PER_S;
+	b->now_ns = START_NS;
 	b->clock = (struct clock_source){now_ns, wall_s, b};
 	b->random_source = (struct random_source){fill, b};
 	STAILQ_INIT(&b->packets);
@@ -66,6 +69,7 @@ struct bench *bench_new_seeded(uint64_t seed)
 	assert_non_null(b->last);
 	assert_non_null(b->kept);
 	b->last->number = b->kept->number = 0;
+	LIST_INSERT_HEAD(&live, b, live);
 	return b;
 }
 
@@ -74,6 +78,19 @@ struct bench *bench_new(void)
 	const char *text = getenv("BENCH_SEED");
 	log_set_level(getenv("BENCH_LOG") ? LOG_DEBUG : LOG_ERROR);
 	return bench_new_seeded(text ? strtoull(text, NULL, 0) : BENCH_SEED_DEFAULT);
+}
+
+int bench_teardown(void **state)
+{
+	struct bench *b;
+	while ((b = LIST_FIRST(&live))) {
+		print_error("bench: seed %llu, %llu ms after the start, %llu packets\n",
+			(unsigned long long)b->seed,
+			(unsigned long long)(b->now_ns - START_NS) / NS_PER_MS,
+			(unsigned long long)b->packet_count);
+		LIST_REMOVE(b, live);
+	}
+	return 0;
 }
 
 uint64_t bench_now_ms(const struct bench *b)
@@ -426,6 +443,7 @@ void bench_free(struct bench *b)
 		STAILQ_REMOVE_HEAD(&b->packets, link);
 		free(p);
 	}
+	LIST_REMOVE(b, live);
 	free(b->last);
 	free(b->kept);
 	free(b);

@@ -134,6 +134,7 @@ struct bench_nat {
 #define BENCH_NODES_MAX 8
 
 struct bench {
+	LIST_ENTRY(bench) live;
 	uint64_t seed, random, now_ns;
 	struct clock_source clock;
 	struct random_source random_source;
@@ -155,9 +156,15 @@ struct bench {
 	struct bench_packet *kept;
 };
 
-// Seeded from the environment's BENCH_SEED, or from a fixed number; printed when a test fails.
+// Seeded from the environment's BENCH_SEED, or from a fixed number; printed when a test fails
+// (bench_teardown).
 struct bench *bench_new(void);
 struct bench *bench_new_seeded(uint64_t seed);
+// After a test that failed, and so left its benches behind: prints their seeds. Every test that is
+// listed with cmocka_unit_test() ends with it.
+int bench_teardown(void **state);
+#undef cmocka_unit_test
+#define cmocka_unit_test(f) cmocka_unit_test_teardown(f, bench_teardown)
 // Ends all engines and checks that SAs, tunnels, SPIs and leases were given back.
 void bench_free(struct bench *b);
 

@@ -3,6 +3,8 @@
 #include "controlplane/session.h"
 #include "tests/cmocka_all.h"
 
+#include <stdio.h>
+
 static struct selector ts(const char *range)
 {
 	struct ip_range r;
@@ -53,21 +55,61 @@ static void pools_are_not_claimed(void **state)
 	struct cfg cfg = {.pools = &pool, .pool_count = 1};
 	static const struct {
 		const char *range;
-		bool outside;
+		const char *left; // "": refused
 	} rows[] = {
-		{"10.1.0.7", false},
-		{"10.1.0.0/24", false},
-		{"10.1.0.128/25", false},
-		{"10.0.255.0-10.1.0.127", false}, // its second half is one prefix of the pool
-		{"10.0.0.0/8", true},             // wider: less specific than any lease
-		{"0.0.0.0/0", true},
-		{"10.2.0.0/24", true},
-		{"2001:db8::/64", true},
+		{"10.1.0.7", ""},
+		{"10.1.0.0/24", ""},
+		{"10.1.0.128/25", ""},
+		{"10.0.255.0-10.1.0.127", ""}, // claims the pool's first half
+		{"10.1.0.255-10.2.0.0", ""},
+		{"10.0.0.0/8", "10.0.0.0/16 10.1.1.0-10.255.255.255 "},
+		{"10.1.0.0/16", "10.1.1.0-10.1.255.255 "},
+		{"10.0.0.0-10.1.0.255", "10.0.0.0/16 "},
+		{"0.0.0.0/0", "0.0.0.0-10.0.255.255 10.1.1.0-255.255.255.255 "},
+		{"10.2.0.0/24", "10.2.0.0/24 "},
+		{"2001:db8::/64", "2001:db8::/64 "},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct selector s = ts(rows[i].range);
-		assert_int_equal(ike_selectors_outside_pools(&cfg, &s, 1), rows[i].outside);
+		struct selector s = ts(rows[i].range), left[SA_SELECTORS_MAX];
+		char text[4 * SELECTOR_TEXT_MAX] = "", one[SELECTOR_TEXT_MAX];
+		uint8_t n = 0;
+		bool fine = ike_selectors_without_pools(&cfg, &s, 1, left, &n);
+		assert_int_equal(fine, rows[i].left[0] != 0);
+		for (uint8_t k = 0; fine && k < n; k++)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s ",
+				selector_text(&left[k], one));
+		assert_string_equal(text, rows[i].left);
 	}
+}
+
+// Ports and protocol stay; pools side by side leave no gap; what does not fit is refused.
+static void pools_within_any(void **state)
+{
+	struct ip_range ranges[SA_SELECTORS_MAX];
+	struct cfg_pool pool = {.ranges = ranges, .range_count = 2};
+	struct cfg cfg = {.pools = &pool, .pool_count = 1};
+	struct selector any = ts("0.0.0.0/0"), left[SA_SELECTORS_MAX];
+	uint8_t n;
+	any.proto = 17;
+	any.port_lo = any.port_hi = 53;
+	assert_int_equal(ip_range_parse("10.1.0.128-10.1.0.255", &ranges[0]), 0);
+	assert_int_equal(ip_range_parse("10.1.0.0-10.1.0.127", &ranges[1]), 0);
+	assert_true(ike_selectors_without_pools(&cfg, &any, 1, left, &n));
+	assert_int_equal(n, 2);
+	assert_int_equal(left[1].proto, 17);
+	assert_int_equal(left[1].port_hi, 53);
+	for (unsigned i = 0; i < SA_SELECTORS_MAX; i++) {
+		ranges[i].lo = ip_from_v4(0x0a000000 + i * 256);
+		ranges[i].hi = ip_from_v4(0x0a000000 + i * 256 + 127);
+	}
+	pool.range_count = SA_SELECTORS_MAX - 1;
+	assert_true(ike_selectors_without_pools(&cfg, &any, 1, left, &n));
+	assert_int_equal(n, SA_SELECTORS_MAX);
+	pool.range_count = SA_SELECTORS_MAX;
+	assert_false(ike_selectors_without_pools(&cfg, &any, 1, left, &n));
+	ranges[0] = ts("0.0.0.0/0").range;
+	pool.range_count = 1;
+	assert_false(ike_selectors_without_pools(&cfg, &any, 1, left, &n));
 }
 
 static void the_peer_side(void **state)
@@ -112,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges_to_prefixes),
 		cmocka_unit_test(pools_are_not_claimed),
+		cmocka_unit_test(pools_within_any),
 		cmocka_unit_test(the_peer_side),
 		cmocka_unit_test(answers_within_the_offer),
 	};

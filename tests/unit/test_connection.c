@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "controlplane/session.h"
+#include "controlplane/index.h"
 #include "tests/cmocka_all.h"
 
 #include <stdio.h>
@@ -28,6 +28,12 @@ static const char text[] =
 		"aes128gcm16-prfsha256-x25519", "gw2.example", "id = \"b.example\";") ");\n";
 
 static struct cfg *cfg;
+static struct ike_index *index_;
+
+static bool any_proposals(void *ctx, const struct cfg_connection *c)
+{
+	return true;
+}
 
 static const char *chosen(const char *addr, const char *remote, const char *local,
 	const struct suite *suite, int auth)
@@ -47,7 +53,10 @@ static const char *chosen(const char *addr, const char *remote, const char *loca
 		lv = ike_id_view(&l);
 		m.local_id = &lv;
 	}
-	const struct cfg_connection *c = ike_connection_match(cfg, &m);
+	bool seen;
+	const struct cfg_connection *c =
+		remote ? ike_connection_match(index_, &m)
+		       : ike_connection_first(index_, &from.addr, any_proposals, NULL, &seen);
 	return c ? c->name : "none";
 }
 
@@ -56,6 +65,7 @@ static void the_most_specific(void **state)
 	const struct suite gcm = {
 		.encr = {ENCR_AES_GCM_16, 128}, .prf = PRF_HMAC_SHA2_256, .dh = DH_X25519};
 	assert_int_equal(cfg_load_text("test", text, stderr, &cfg), 0);
+	assert_int_equal(ike_index_new(cfg, &index_), 0);
 	// Before the identity is known the address decides.
 	assert_string_equal(chosen("203.0.113.1", NULL, NULL, NULL, -1), "any");
 	assert_string_equal(chosen("198.51.100.1", NULL, NULL, NULL, -1), "net");
@@ -74,6 +84,7 @@ static void the_most_specific(void **state)
 	// The method must be the connection's.
 	assert_string_equal(chosen("203.0.113.1", "x.org", NULL, NULL, CFG_AUTH_PSK), "any");
 	assert_string_equal(chosen("203.0.113.1", "x.org", NULL, NULL, CFG_AUTH_CERT), "none");
+	ike_index_free(index_);
 	cfg_free(cfg);
 }
 

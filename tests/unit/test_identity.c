@@ -72,44 +72,11 @@ static void patterns(void **state)
 	assert_int_equal(ike_id_fit("*", (struct view){group, 3}), 0); // malformed
 }
 
-// The key bound to the ID, then the address's, then a pattern's, then anybody's.
-static void keys(void **state)
-{
-	struct ip_prefix net;
-	struct ip_addr inside, outside;
-	struct ike_id id;
-	bool bound;
-	assert_int_equal(ip_prefix_parse("198.51.100.0/24", false, &net), 0);
-	assert_int_equal(ip_parse("198.51.100.7", &inside), 0);
-	assert_int_equal(ip_parse("203.0.113.7", &outside), 0);
-	struct cfg_psk psks[] = {
-		{.id = (char[]){"*"}},
-		{.id = (char[]){"*.example"}},
-		{.addresses = &net, .address_count = 1},
-		{.id = (char[]){"a.example"}},
-	};
-	struct cfg cfg = {.psks = psks, .psk_count = 4};
-	assert_ptr_equal(ike_psk_find(&cfg, body_of("a.example", &id), &inside, &bound), &psks[3]);
-	assert_true(bound);
-	assert_ptr_equal(ike_psk_find(&cfg, body_of("b.example", &id), &inside, &bound), &psks[2]);
-	assert_false(bound);
-	assert_ptr_equal(ike_psk_find(&cfg, body_of("b.example", &id), &outside, &bound), &psks[1]);
-	assert_false(bound);
-	assert_ptr_equal(ike_psk_find(&cfg, body_of("b.org", &id), &outside, &bound), &psks[0]);
-	assert_false(bound);
-	assert_ptr_equal(ike_psk_find(&cfg, (struct view){NULL, 0}, &outside, &bound), &psks[0]);
-	cfg.psks = psks + 1;
-	cfg.psk_count = 3;
-	assert_null(ike_psk_find(&cfg, body_of("b.org", &id), &outside, &bound));
-	assert_false(bound);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_to_body_and_back),
 		cmocka_unit_test(patterns),
-		cmocka_unit_test(keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
