@@ -212,6 +212,46 @@ static void address_without_a_child_stays(void **state)
 	pair_down(&p);
 }
 
+static unsigned routes_of(struct bench_node *n)
+{
+	struct bench_tunnel *t;
+	unsigned count = 0;
+	LIST_FOREACH (t, &n->sink.tunnels, link)
+		count += t->route_count;
+	return count;
+}
+
+// A second IKE SA takes address and route over, and is given up: the first one has its route back,
+// whether the data plane never installed the younger one's SAs or the peer has deleted it.
+static void route_returns_to_the_older_session(void **state)
+{
+	for (int fails = 0; fails < 2; fails++) {
+		struct side gw = {.more = "mode_config = [ \"respond\" ]; pools = [ \"p4\" ]; "
+					  "unique = \"no\";"};
+		struct pair p = pair_new(&gw, &defaults);
+		assert_true(pair_up(&p));
+		struct bench_tunnel *first = LIST_FIRST(&p.gw->sink.tunnels);
+		assert_int_equal(first->route_count, 1);
+		p.gw->sink.hold_installs = fails;
+		uint64_t id = bench_connect(p.client, p.gw, "c");
+		bench_run(p.b, 300);
+		bench_expect(p.gw, "ike_lease_adopted", 1);
+		assert_int_equal(first->route_count, 0);
+		assert_int_equal(routes_of(p.gw), 1);
+		if (!fails)
+			assert_int_equal(ike_delete_session(p.client->engine, id), 0);
+		bench_run(p.b, 5000);
+		p.gw->sink.hold_installs = false;
+		bench_run(p.b, 1000);
+		assert_int_equal(bench_session_count(p.gw), 1);
+		assert_int_equal(first->route_count, 1);
+		assert_int_equal(routes_of(p.gw), 1);
+		assert_int_equal(pool_in_use(p.gw, 0), 1);
+		assert_true(pair_traffic(&p));
+		pair_down(&p);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -224,6 +264,7 @@ int main(void)
 		T(limits_hold_for_those_that_wait),
 		T(headend_limit_holds_for_those_that_wait),
 		T(address_without_a_child_stays),
+		T(route_returns_to_the_older_session),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Refusals and ends that have a reason of their own, each brought about once.
+#include "controlplane/exchange.h"
 #include "tests/engine/configs.h"
 #include "tests/engine/pair.h"
 
@@ -16,8 +17,8 @@ static void address_of_no_connection(void **state)
 		.remote = "id = \"*\"; auth = \"psk\"; addresses = [ \"203.0.113.0/24\" ];"};
 	struct pair p = pair_new(&gw, &defaults);
 	assert_false(pair_up(&p));
-	bench_expect(p.gw, "ike_no_connection", 1);
-	bench_expect(p.client, "ike_init_refused", 1);
+	bench_expect(p.gw, "ike_no_connection", IKE_REFUSED_TRIES);
+	bench_expect(p.client, "ike_init_refused", IKE_REFUSED_TRIES);
 	assert_true(bench_empty(p.gw));
 	bench_free(p.b);
 }
