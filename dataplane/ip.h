@@ -2,9 +2,11 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // IP headers as the workers check them: lengths first, no allocation, one reason for each refusal.
+// Pure: no DPDK.
 #pragma once
 
-#include "dataplane/dp.h"
+#include "base/addr.h"
+#include "dataplane/drops.h"
 
 #define IP4_HDR     20
 #define IP6_HDR     40
@@ -46,9 +48,7 @@ static inline uint16_t get_be16(const uint8_t *p)
 
 static inline uint32_t get_be32(const uint8_t *p)
 {
-	uint32_t v;
-	memcpy(&v, p, sizeof(v));
-	return rte_be_to_cpu_32(v);
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static inline void set_be16(uint8_t *p, uint16_t v)
@@ -59,8 +59,8 @@ static inline void set_be16(uint8_t *p, uint16_t v)
 
 static inline void set_be32(uint8_t *p, uint32_t v)
 {
-	v = rte_cpu_to_be_32(v);
-	memcpy(p, &v, sizeof(v));
+	set_be16(p, (uint16_t)(v >> 16));
+	set_be16(p + 2, (uint16_t)v);
 }
 
 // Ones' complement sum of len bytes (even), not folded.
