@@ -38,6 +38,7 @@ static enum dp_drop parse_v4(const uint8_t *p, uint32_t len, bool check, struct 
 static enum dp_drop walk_v6(const uint8_t *p, struct ip_info *out)
 {
 	uint32_t at = IP6_HDR;
+	bool cut = false; // RFC 8200 4.1: a fragment header at most once
 	for (unsigned i = 0; i <= IP6_EXT_MAX; i++) {
 		uint8_t next = out->proto;
 		if (next != EXT_HOP && next != EXT_ROUTING && next != EXT_DEST &&
@@ -52,7 +53,10 @@ static enum dp_drop walk_v6(const uint8_t *p, struct ip_info *out)
 			return DP_DROP_ip_header;
 		if (next == EXT_ROUTING && p[at + 2] == 0)
 			return DP_DROP_ip_options;
+		if (next == EXT_FRAGMENT && cut)
+			return DP_DROP_ip_options;
 		if (next == EXT_FRAGMENT) {
+			cut = true;
 			uint16_t f = get_be16(p + at + 2);
 			// An atomic fragment (RFC 6946) is a whole packet.
 			out->fragment = (f & 0xfff9) != 0;

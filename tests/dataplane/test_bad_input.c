@@ -209,6 +209,13 @@ static void ipv6_extension_headers(void **state)
 	// A header of which only half is there.
 	n = fx_ipv6(p, src, dst, 60, 4);
 	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	// A fragment that a second fragment header would make whole again.
+	n = fx_ipv6(p, src, dst, 44, 40);
+	memset(p + IP6_HDR, 0, 16);
+	p[IP6_HDR] = 44;
+	p[IP6_HDR + 3] = 1;
+	p[IP6_HDR + 8] = PROTO_UDP;
+	one(FX_INSIDE, p, n, DP_DROP_ip_options);
 	// A good one passes on: the pool's address has no tunnel.
 	n = fx_ipv6(p, src, dst, 60, 24);
 	memset(p + IP6_HDR, 0, 8);
