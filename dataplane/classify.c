@@ -3,15 +3,13 @@
 //
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
+#include "dataplane/ike_io.h"
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
 
-#define IKE_HDR         28
-#define IKE_RESPONDER   8 // offset of the responder's SPI
-#define NON_ESP_MARKER  4 // RFC 3948 2.2: four zero bytes before IKE on port 4500
-#define IKE_PORT        500
-#define IKE_NATT_PORT   4500
+#define IKE_RESPONDER   8   // offset of the responder's SPI
+#define NON_ESP_MARKER  4   // RFC 3948 2.2: four zero bytes before IKE on port 4500
 #define ND_FIRST        133 // router solicitation; ICMPv6 types up to redirect are ND
 #define ND_LAST         137
 #define ETH_MULTICAST   1
@@ -33,7 +31,7 @@ static enum dp_drop punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_c
 static enum dp_drop punt_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
 {
 	static const uint8_t none[8];
-	if (len < IKE_HDR)
+	if (len < IKE_HEADER_LEN)
 		return DP_DROP_ike_short;
 	bool first = memcmp(dp_data(m) + at + IKE_RESPONDER, none, sizeof(none)) == 0;
 	return punt(w, m, first ? DP_PUNT_IKE_NEW : DP_PUNT_IKE_KNOWN);

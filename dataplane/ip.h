@@ -5,22 +5,20 @@
 // Pure: no DPDK.
 #pragma once
 
-#include "base/addr.h"
-#include "dataplane/drops.h"
+#include "dataplane/pkt.h"
 
-#define IP4_HDR     20
-#define IP6_HDR     40
-#define UDP_HDR     8
+#define IP4_HDR     IPV4_HDR_LEN
+#define IP6_HDR     IPV6_HDR_LEN
+#define UDP_HDR     UDP_HDR_LEN
 #define ESP_HDR_LEN 8
-#define PROTO_ICMP  1
+#define PROTO_ICMP  IP_PROTO_ICMP
 #define PROTO_TCP   6
-#define PROTO_UDP   17
+#define PROTO_UDP   IP_PROTO_UDP
 #define PROTO_IPV6  41
-#define PROTO_ESP   50
-#define PROTO_ICMP6 58
+#define PROTO_ESP   IP_PROTO_ESP
+#define PROTO_ICMP6 IP_PROTO_ICMPV6
 #define PROTO_NONE  59
 #define PROTO_SCTP  132
-#define IP6_EXT_MAX 8 // extension headers that are followed
 #define ECN_MASK    3
 #define ECN_NOT_ECT 0
 #define ECN_ECT1    1
