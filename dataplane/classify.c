@@ -3,18 +3,16 @@
 //
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
+#include "dataplane/ike_io.h"
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
 
-#define IKE_HDR         28
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_FLAGS       19
 #define IKE_INITIATOR   0x08 // RFC 7296 3.1: the sender is the IKE SA's original initiator
 #define NON_ESP_MARKER  4    // RFC 3948 2.2: four zero bytes before IKE on port 4500
-#define IKE_PORT        500
-#define IKE_NATT_PORT   4500
-#define ND_FIRST        133 // router solicitation; ICMPv6 types up to redirect are ND
+#define ND_FIRST        133  // router solicitation; ICMPv6 types up to redirect are ND
 #define ND_LAST         137
 #define ETH_MULTICAST   1
 #define IP6_LINK_LOCAL0 0xfe
@@ -36,7 +34,7 @@ static enum dp_drop punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_c
 // gets into the ring of the established: anybody can write one that is not 0.
 static enum dp_drop punt_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
 {
-	if (len < IKE_HDR)
+	if (len < IKE_HEADER_LEN)
 		return DP_DROP_ike_short;
 	const uint8_t *ike = dp_data(m) + at;
 	uint64_t ours = get_be64(ike + (ike[IKE_FLAGS] & IKE_INITIATOR ? IKE_RESPONDER : 0));

@@ -119,7 +119,8 @@ struct neigh_seams dp_neigh_seams(struct dp *d)
 	};
 }
 
-void dp_send_via(struct dp *d, uint16_t port, const struct ip_addr *next_hop, struct rte_mbuf *m)
+static void send_via(
+	struct dp *d, uint16_t port, const struct ip_addr *next_hop, struct rte_mbuf *m)
 {
 	neigh_send(d->local->neigh, port, next_hop, m, clock_now_ns(d->seams.clock));
 }
@@ -141,7 +142,7 @@ static bool emit(void *ctx, const struct ike_io_packet *p)
 	wr_view(&w, p->body);
 	m = dp_buf_end(m, &w);
 	if (m)
-		dp_send_via(s->dp, s->port, s->next_hop, m);
+		send_via(s->dp, s->port, s->next_hop, m);
 	return m != NULL;
 }
 

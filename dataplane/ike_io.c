@@ -2,9 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/ike_io.h"
 
-#define IPV6_FRAGMENT 44
-#define IKE_TTL       64
-#define MARKER_LEN    4
+#define IKE_TTL    64
+#define MARKER_LEN 4
 
 static const uint8_t non_esp_marker[MARKER_LEN];
 

@@ -2,11 +2,6 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/ip.h"
 
-#define EXT_HOP      0
-#define EXT_ROUTING  43
-#define EXT_FRAGMENT 44
-#define EXT_DEST     60
-
 static enum dp_drop parse_v4(const uint8_t *p, uint32_t len, bool check, struct ip_info *out)
 {
 	if (len < IP4_HDR)
@@ -38,10 +33,11 @@ static enum dp_drop parse_v4(const uint8_t *p, uint32_t len, bool check, struct 
 static enum dp_drop walk_v6(const uint8_t *p, struct ip_info *out)
 {
 	uint32_t at = IP6_HDR;
-	for (unsigned i = 0; i <= IP6_EXT_MAX; i++) {
+	bool cut = false; // RFC 8200 4.1: a fragment header at most once
+	for (unsigned i = 0; i <= IPV6_EXT_MAX; i++) {
 		uint8_t next = out->proto;
-		if (next != EXT_HOP && next != EXT_ROUTING && next != EXT_DEST &&
-			next != EXT_FRAGMENT) {
+		if (next != IPV6_HOP_BY_HOP && next != IPV6_ROUTING && next != IPV6_DST_OPTS &&
+			next != IPV6_FRAGMENT) {
 			out->upper = (uint16_t)at;
 			return DP_DROP_NONE;
 		}
@@ -50,16 +46,19 @@ static enum dp_drop walk_v6(const uint8_t *p, struct ip_info *out)
 			break;
 		if (at + 8 > out->total)
 			return DP_DROP_ip_header;
-		if (next == EXT_ROUTING && p[at + 2] == 0)
+		if (next == IPV6_ROUTING && p[at + 2] == 0)
 			return DP_DROP_ip_options;
-		if (next == EXT_FRAGMENT) {
+		if (next == IPV6_FRAGMENT && cut)
+			return DP_DROP_ip_options;
+		if (next == IPV6_FRAGMENT) {
+			cut = true;
 			uint16_t f = get_be16(p + at + 2);
 			// An atomic fragment (RFC 6946) is a whole packet.
 			out->fragment = (f & 0xfff9) != 0;
 			out->later = (f & 0xfff8) != 0;
 		}
 		out->proto = p[at];
-		at += next == EXT_FRAGMENT ? 8 : (p[at + 1] + 1u) * 8;
+		at += next == IPV6_FRAGMENT ? 8 : (p[at + 1] + 1u) * 8;
 		if (at > out->total)
 			return DP_DROP_ip_header;
 	}

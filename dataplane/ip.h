@@ -2,23 +2,23 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // IP headers as the workers check them: lengths first, no allocation, one reason for each refusal.
+// Pure: no DPDK.
 #pragma once
 
-#include "dataplane/dp.h"
+#include "dataplane/pkt.h"
 
-#define IP4_HDR     20
-#define IP6_HDR     40
-#define UDP_HDR     8
+#define IP4_HDR     IPV4_HDR_LEN
+#define IP6_HDR     IPV6_HDR_LEN
+#define UDP_HDR     UDP_HDR_LEN
 #define ESP_HDR_LEN 8
-#define PROTO_ICMP  1
+#define PROTO_ICMP  IP_PROTO_ICMP
 #define PROTO_TCP   6
-#define PROTO_UDP   17
+#define PROTO_UDP   IP_PROTO_UDP
 #define PROTO_IPV6  41
-#define PROTO_ESP   50
-#define PROTO_ICMP6 58
+#define PROTO_ESP   IP_PROTO_ESP
+#define PROTO_ICMP6 IP_PROTO_ICMPV6
 #define PROTO_NONE  59
 #define PROTO_SCTP  132
-#define IP6_EXT_MAX 8 // extension headers that are followed
 #define ECN_MASK    3
 #define ECN_NOT_ECT 0
 #define ECN_ECT1    1
@@ -46,9 +46,7 @@ static inline uint16_t get_be16(const uint8_t *p)
 
 static inline uint32_t get_be32(const uint8_t *p)
 {
-	uint32_t v;
-	memcpy(&v, p, sizeof(v));
-	return rte_be_to_cpu_32(v);
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static inline uint64_t get_be64(const uint8_t *p)
@@ -64,8 +62,8 @@ static inline void set_be16(uint8_t *p, uint16_t v)
 
 static inline void set_be32(uint8_t *p, uint32_t v)
 {
-	v = rte_cpu_to_be_32(v);
-	memcpy(p, &v, sizeof(v));
+	set_be16(p, (uint16_t)(v >> 16));
+	set_be16(p + 2, (uint16_t)v);
 }
 
 // Ones' complement sum of len bytes (even), not folded.

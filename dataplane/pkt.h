@@ -21,6 +21,10 @@
 #define IP_PROTO_UDP    17
 #define IP_PROTO_ESP    50
 #define IP_PROTO_ICMPV6 58
+#define IPV6_HOP_BY_HOP 0
+#define IPV6_ROUTING    43
+#define IPV6_FRAGMENT   44
+#define IPV6_DST_OPTS   60
 #define IPV4_MTU_MIN    576
 #define IPV6_MTU_MIN    1280
 #define IPV6_EXT_MAX    8 // extension headers that are walked before a packet is dropped
@@ -155,8 +159,6 @@ void pkt_build_icmp(struct wr *w, const struct pkt_ip_head *h, const struct pkt_
 void pkt_build_ns(struct wr *w, const struct pkt_mac *src_mac, const struct ip_addr *src,
 	const struct pkt_mac *dst_mac, const struct ip_addr *target);
 
-// fe80::/10
-bool pkt_is_link_local(const struct ip_addr *a);
 // Unspecified, multicast, broadcast and loopback are no hosts.
 bool pkt_is_unicast(const struct ip_addr *a);
 // ff02::1:ffXX:XXXX of an address, and the Ethernet group of an IPv6 multicast address.

@@ -2,13 +2,9 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/pkt.h"
 
-#define IPV6_HOP_BY_HOP 0
-#define IPV6_ROUTING    43
-#define IPV6_FRAGMENT   44
-#define IPV6_DST_OPTS   60
-#define ND_OPT_SOURCE   1
-#define ND_OPT_TARGET   2
-#define NATT_PORT       4500
+#define ND_OPT_SOURCE 1
+#define ND_OPT_TARGET 2
+#define NATT_PORT     4500
 
 uint32_t pkt_sum(uint32_t sum, const void *bytes, size_t len)
 {
@@ -39,11 +35,6 @@ uint32_t pkt_sum_pseudo(
 	uint8_t tail[8] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
 		(uint8_t)len, 0, 0, 0, proto};
 	return pkt_sum(sum, tail, sizeof(tail));
-}
-
-bool pkt_is_link_local(const struct ip_addr *a)
-{
-	return a->family == IP_V6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
 }
 
 bool pkt_is_unicast(const struct ip_addr *a)

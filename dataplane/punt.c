@@ -57,7 +57,7 @@ static bool inner_in_use(void *ctx, const struct ip_addr *a)
 	return dp_dst_in_use(ctx, a);
 }
 
-struct local_port dp_local_port(struct dp *d, uint16_t port)
+static struct local_port local_port_of(struct dp *d, uint16_t port)
 {
 	const struct dp_port *p = &d->ports[port];
 	struct local_port l = {
@@ -126,7 +126,7 @@ static enum dp_drop punt_arp(struct dp *d, const struct dp_meta *meta, const str
 	why = pkt_is_unicast(&arp.sender) ? learn(d, &news) : DP_DROP_NONE;
 	if (arp.op == ARP_REPLY)
 		return why;
-	struct local_port p = dp_local_port(d, meta->port);
+	struct local_port p = local_port_of(d, meta->port);
 	why = local_arp(&p, &arp, &w);
 	return why == DP_DROP_NONE ? answer(d, meta->port, &w) : why;
 }
@@ -152,7 +152,7 @@ static enum dp_drop punt_nd(struct dp *d, const struct dp_meta *meta, const stru
 		return learn(d, &news);
 	if (nd.mac_set)
 		(void)learn(d, &news); // most askers are nobody whom we want to know
-	struct local_port p = dp_local_port(d, meta->port);
+	struct local_port p = local_port_of(d, meta->port);
 	why = local_nd(&p, &eth->src, ip, &nd, &w);
 	return why == DP_DROP_NONE ? answer(d, meta->port, &w) : why;
 }
@@ -445,7 +445,7 @@ void dp_local_announce(struct dp *d, const struct ip_addr *a)
 			dp_count_drop(d, DP_DROP_rate_limited);
 			return;
 		}
-		struct local_port l = dp_local_port(d, i);
+		struct local_port l = local_port_of(d, i);
 		struct rte_mbuf *m = dp_buf_begin(d, FRAME_MAX, &w);
 		if (!m)
 			return;

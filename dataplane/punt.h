@@ -27,13 +27,8 @@ struct dp_local_state {
 	uint8_t scratch[DATAGRAM_MAX];
 };
 
-// The port as its neighbours see it.
-struct local_port dp_local_port(struct dp *d, uint16_t port);
-
 // egress.c: the seams of neigh.c, over dp_inject() and dp_neigh_publish().
 struct neigh_seams dp_neigh_seams(struct dp *d);
-// Send an IP packet to a next hop on a port's link. Takes the mbuf.
-void dp_send_via(struct dp *d, uint16_t port, const struct ip_addr *next_hop, struct rte_mbuf *m);
 
 // A buffer of ours with room for cap bytes at w; dp_buf_end() cuts it to what was written, and
 // frees it and returns NULL where nothing was or it did not fit.

@@ -55,21 +55,24 @@ uint32_t rss_hash_spi(const uint8_t *key, uint32_t spi)
 	return rte_softrss(&spi, 1, key);
 }
 
-uint16_t rss_queue(const struct dp_port *p, uint32_t hash)
+// The queue of a hash value; p->rss is true.
+static uint16_t queue_of(const struct dp_port *p, uint32_t hash)
 {
 	return p->reta[hash & (p->reta_size - 1u)];
 }
 
-int rss_predict(
+// The queue that the port gives a packet to, or -1 where that is not known. ports: a UDP packet
+// that is no fragment.
+static int predict(
 	const struct dp_port *p, bool ports, const struct endpoint *src, const struct endpoint *dst)
 {
 	if (!p->rss)
 		return -1;
 	if (p->role == CFG_INSIDE)
-		return rss_queue(p, rss_hash_dst(p->rss_key, &dst->addr));
+		return queue_of(p, rss_hash_dst(p->rss_key, &dst->addr));
 	if (p->rss_spi || !ports)
 		return -1;
-	return rss_queue(p, rss_hash_ports(p->rss_key, src, dst));
+	return queue_of(p, rss_hash_ports(p->rss_key, src, dst));
 }
 
 // A spread of addresses where no NIC decides: an avalanche over all their bytes, so that
@@ -96,7 +99,7 @@ uint16_t dp_rss_worker_of_inner(const struct dp *d, const struct ip_addr *inner)
 {
 	const struct dp_port *p = inside_with_rss(d);
 	if (p)
-		return rss_queue(p, rss_hash_dst(p->rss_key, inner));
+		return queue_of(p, rss_hash_dst(p->rss_key, inner));
 	return (uint16_t)((uint64_t)mix(inner) * d->worker_count >> 32);
 }
 
@@ -106,8 +109,8 @@ int dp_rss_worker_of_spi(const struct dp *d, const struct tunnel_path *path, uin
 		return -1;
 	const struct dp_port *p = &d->ports[path->port];
 	if (path->encap)
-		return rss_predict(p, true, &path->remote, &path->local);
-	return p->rss && p->rss_spi ? rss_queue(p, rss_hash_spi(p->rss_key, spi)) : -1;
+		return predict(p, true, &path->remote, &path->local);
+	return p->rss && p->rss_spi ? queue_of(p, rss_hash_spi(p->rss_key, spi)) : -1;
 }
 
 // The queue that this frame should have come to, or -1.
@@ -121,13 +124,13 @@ static int predict_frame(const struct dp_port *p, struct rte_mbuf *m)
 		return -1;
 	bool plain = !ip.fragment && !ip.extended && ip.upper + 4u <= ip.total;
 	if (plain && ip.proto == PROTO_ESP && p->rss && p->rss_spi)
-		return rss_queue(p, rss_hash_spi(p->rss_key, get_be32(packet + ip.upper)));
+		return queue_of(p, rss_hash_spi(p->rss_key, get_be32(packet + ip.upper)));
 	struct endpoint src = {.addr = ip_from_bytes(ip.family, ip.src)};
 	struct endpoint dst = {.addr = ip_from_bytes(ip.family, ip.dst)};
 	bool ports = plain && ip.proto == PROTO_UDP;
 	if (ports)
 		ip_ports(packet, &ip, &src.port, &dst.port);
-	return rss_predict(p, ports, &src, &dst);
+	return predict(p, ports, &src, &dst);
 }
 
 void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n)

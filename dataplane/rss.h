@@ -14,14 +14,6 @@ uint32_t rss_hash_addrs(const uint8_t *key, const struct ip_addr *src, const str
 uint32_t rss_hash_ports(const uint8_t *key, const struct endpoint *src, const struct endpoint *dst);
 uint32_t rss_hash_spi(const uint8_t *key, uint32_t spi);
 
-// The queue of a hash value; p->rss is true.
-uint16_t rss_queue(const struct dp_port *p, uint32_t hash);
-
-// The queue that the port gives a packet to, or -1 where that is not known. ports: a UDP packet
-// that is no fragment.
-int rss_predict(const struct dp_port *p, bool ports, const struct endpoint *src,
-	const struct endpoint *dst);
-
 // Look at what the workers have seen of each port's first packets (dp_rss_watch()). A port that
 // contradicts the predictor is believed no more, which is logged once: addresses and SPIs are then
 // given to workers as where no NIC spreads.

@@ -97,14 +97,9 @@ static const struct auth_row *auth_find(uint16_t id)
 	return NULL;
 }
 
-size_t dp_keys_size(void)
-{
-	return sizeof(union keys);
-}
-
 size_t dp_sa_stride(void)
 {
-	return RTE_ALIGN_CEIL(DP_SA_KEYS + dp_keys_size(), 64);
+	return RTE_ALIGN_CEIL(DP_SA_KEYS + sizeof(union keys), 64);
 }
 
 // ---- Key expansion ----

@@ -39,9 +39,6 @@ struct dp_crypto {
 MUST_USE int dp_crypto_init(struct dp_crypto *c, const struct random_source *random);
 void dp_crypto_fini(struct dp_crypto *c);
 
-// Bytes for the longest key schedule of any suite.
-size_t dp_keys_size(void);
-
 // Expand a spec's keys into sa and dp_sa_keys(sa), and set cipher, auth, salt and lengths.
 // 0, -ENOTSUP: no such suite, -EINVAL: key lengths do not fit it. Control thread, its own mgr.
 MUST_USE int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa);

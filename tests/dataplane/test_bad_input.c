@@ -209,6 +209,13 @@ static void ipv6_extension_headers(void **state)
 	// A header of which only half is there.
 	n = fx_ipv6(p, src, dst, 60, 4);
 	one(FX_INSIDE, p, n, DP_DROP_ip_header);
+	// A fragment that a second fragment header would make whole again.
+	n = fx_ipv6(p, src, dst, 44, 40);
+	memset(p + IP6_HDR, 0, 16);
+	p[IP6_HDR] = 44;
+	p[IP6_HDR + 3] = 1;
+	p[IP6_HDR + 8] = PROTO_UDP;
+	one(FX_INSIDE, p, n, DP_DROP_ip_options);
 	// A good one passes on: the pool's address has no tunnel.
 	n = fx_ipv6(p, src, dst, 60, 24);
 	memset(p + IP6_HDR, 0, 8);
@@ -309,6 +316,123 @@ static void punt_rings_are_bounded(void **state)
 	assert_int_equal(fx.ike_count, DP_PUNT_RING + 1);
 }
 
+static void punt_ring_of_known_ike_is_bounded(void **state)
+{
+	(void)state;
+	uint8_t ike[64] = {[4] = 1, [12] = 1};
+	for (unsigned i = 0; i < DP_PUNT_RING + 5; i++) {
+		fx_input_esp(PEER, 4500, 0, ike, sizeof(ike));
+		fx_step(0);
+	}
+	assert_int_equal(fx_drops(DP_DROP_punt_ike_full), 5);
+	assert_int_equal(fx_drops(DP_DROP_punt_ike_new_full), 0);
+}
+
+static void punt_ring_of_the_rest_is_bounded(void **state)
+{
+	(void)state;
+	uint8_t p[128];
+	size_t n = fx_ipv4(p, HOST, "10.99.0.1", PROTO_TCP, 40);
+	for (unsigned i = 0; i < DP_PUNT_RING + 7; i++) {
+		fx_input(FX_INSIDE, p, n);
+		fx_step(0);
+	}
+	assert_int_equal(fx_drops(DP_DROP_punt_full), 7);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_local_proto), DP_PUNT_RING);
+}
+
+static struct rte_mbuf *ctl_frame(void)
+{
+	struct rte_mbuf *m = dp_ctl_alloc(fx.dp, 64);
+	if (m)
+		memset(rte_pktmbuf_append(m, 64), 0, 64);
+	return m;
+}
+
+static void inject_ring_is_bounded(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < DP_INJECT_RING + 3; i++)
+		dp_inject(fx.dp, FX_OUTSIDE, ctl_frame());
+	assert_int_equal(fx_drops(DP_DROP_inject_full), 3);
+	fx_run();
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.tx_packets), DP_INJECT_RING);
+}
+
+// A NIC that takes no more, and a port that has no queue at all.
+static void ports_that_do_not_send(void **state)
+{
+	(void)state;
+	unsigned sent = 0;
+	while (fx_drops(DP_DROP_tx_full) == 0 && sent < 100000) {
+		dp_inject(fx.dp, FX_OUTSIDE, ctl_frame());
+		fx_run();
+		sent++;
+	}
+	assert_int_equal(fx_drops(DP_DROP_tx_full), 1);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.tx_packets), sent - 1);
+	fx.dp->ports[FX_OUTSIDE].tx_queues = 0;
+	dp_inject(fx.dp, FX_OUTSIDE, ctl_frame());
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_port_down), 1);
+	fx.dp->ports[FX_OUTSIDE].tx_queues = 1;
+}
+
+static void control_thread_without_buffers(void **state)
+{
+	(void)state;
+	static struct rte_mbuf *all[16384];
+	static const uint8_t message[64];
+	unsigned n = 0;
+	struct ike_datagram dg = {.local = {fx_ip("192.0.2.1"), 500},
+		.remote = {fx_ip(PEER), 500},
+		.bytes = {message, sizeof(message)}};
+	while (n < RTE_DIM(all) && (all[n] = ctl_frame()))
+		n++;
+	assert_in_range(n, 1, RTE_DIM(all) - 1);
+	dp_send(fx.dp, &dg);
+	assert_int_equal(fx_drops(DP_DROP_no_mbuf), 1);
+	// A worker's copy for the control thread comes from the same pool.
+	uint8_t p[128];
+	one(FX_INSIDE, p, fx_ipv4(p, HOST, "10.99.0.1", PROTO_TCP, 40), DP_DROP_punt_full);
+	rte_pktmbuf_free_bulk(all, n);
+	dp_send(fx.dp, &dg);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_no_mbuf), 1);
+}
+
+static void icmp_for_the_gateway(void **state)
+{
+	(void)state;
+	uint8_t p[128];
+	one(FX_INSIDE, p, fx_ipv4(p, HOST, "10.99.0.1", PROTO_ICMP, 7), DP_DROP_icmp_malformed);
+	one(FX_INSIDE, p, fx_ipv4(p, HOST, "10.99.0.1", PROTO_ICMP, 8), DP_DROP_icmp_checksum);
+	// In fragments, from the outside.
+	size_t n = fx_ipv4(p, PEER, "192.0.2.1", PROTO_ICMP, 64);
+	set_be16(p + 6, 0x2000);
+	fix_sum(p);
+	one(FX_OUTSIDE, p, n, DP_DROP_outer_fragment);
+}
+
+// What the library refuses to encrypt does not leave in clear.
+static void crypto_that_is_refused(void **state)
+{
+	(void)state;
+	uint8_t p[256];
+	struct sa_spec cin, cout;
+	uint32_t t = fx_tunnel(0, "10.1.0.3", PEER, 0);
+	fx_child(t, 0, ENCR_AES_CBC, 128, INTEG_HMAC_SHA2_256_128, "10.1.0.3", &cin, &cout);
+	struct dp_worker *w = fx.dp->workers[0];
+	struct dp_sa *sa = dp_slab_at(&w->out, dp_spi_slot(&w->layout, cout.child));
+	assert_non_null(sa);
+	sa->align = 4; // which is no whole number of CBC's blocks
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, "10.1.0.3", PROTO_UDP, 44));
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_crypto), 1);
+	assert_false(left_encrypted());
+}
+
 int main(void)
 {
 	fx_eal();
@@ -324,6 +448,13 @@ int main(void)
 		WITH(outer_fragments_are_not_decrypted),
 		WITH(foreign_frames),
 		WITH(punt_rings_are_bounded),
+		WITH(punt_ring_of_known_ike_is_bounded),
+		WITH(punt_ring_of_the_rest_is_bounded),
+		WITH(inject_ring_is_bounded),
+		WITH(ports_that_do_not_send),
+		WITH(control_thread_without_buffers),
+		WITH(icmp_for_the_gateway),
+		WITH(crypto_that_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

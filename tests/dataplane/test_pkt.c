@@ -164,6 +164,8 @@ static void quotes(void **state)
 	assert_int_equal(pkt_parse_ip(VIEW(echo4), &ip), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), DP_DROP_icmp);
+	ip.fragment = true;
+	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_icmp_fragment);
 }
 
 static void arp_forms(void **state)
