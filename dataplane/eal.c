@@ -246,7 +246,7 @@ static unsigned rx_buffers(const struct cfg *c)
 		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
 	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
 	n += workers * (2 * MBUF_CACHE + 512);
-	return rte_align32pow2(n + 1) - 1;
+	return n;
 }
 
 // A pool has a buffer for each place where one can be: ring, threads' caches (which keep up to half

@@ -42,6 +42,10 @@ static bool match_v6(const uint8_t *prefix, unsigned bits, uint64_t hi, uint64_t
 	return load64(prefix) == hi && (load64(prefix + 8) ^ lo) >> (128 - bits) == 0;
 }
 
+// One after the other, for clear packets alone; clients are found by dst.c. To the last of n routes,
+// measured on a busy 2-core machine: 4 take 14 ns, 16 33 ns (IPv6 62), 64 some 150 ns, 256 0.3 us
+// (IPv6 0.75). An rte_fib has its price at 128 MiB a table and side, so a headend with hundreds of
+// inside routes does better with a gateway that knows them.
 #define ANY_PORT UINT16_MAX
 
 static inline const struct dp_route *lookup(const struct dp_route_table *t, enum cfg_role side,
