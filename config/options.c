@@ -291,7 +291,9 @@ const struct option opt_table[] = {
 			"\"[proto]\", \"[proto/port]\" or \"[proto/lo-hi]\" behind it."},
 	{"connections[].children[].remote_ts", OPT_SELECTOR,
 		ARRAY(cfg_child, remote_ts, remote_ts_count), .max_items = 64,
-		.help = "Traffic selectors behind the peer; without, its assigned address."},
+		.help = "Traffic selectors behind the peer; without, its assigned address. Addresses of "
+			"pools are never the peer's: one that asks for a part of a pool is refused, "
+			"and from a selector around whole pools they are left out."},
 	{"connections[].children[].esp_proposals", OPT_ESP_PROPOSAL,
 		ARRAY(cfg_child, esp_proposals, esp_proposal_count), .min_items = 1,
 		.def = "aes128gcm16 aes256gcm16 aes128-sha256",
