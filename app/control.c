@@ -18,7 +18,7 @@ LOG_SUBSYSTEM("app");
 
 #define JOBS_PER_TURN    64
 #define POOLS_TICK_NS    NS_PER_S
-#define SHUTDOWN_WAIT_NS (3 * NS_PER_S)
+#define SHUTDOWN_WAIT_NS (3 * NS_PER_S) // for the last peer's answer
 #define EVENTS_MAX       8
 
 static void drain_eventfd(int fd)
@@ -36,8 +36,10 @@ static void begin_stop(struct daemon *d, uint64_t now_ns)
 		return;
 	}
 	log_notice("stopping: telling the peers");
+	struct ike_status st;
+	ike_status(d->engine, &st);
 	d->stopping = true;
-	d->stop_ns = now_ns + SHUTDOWN_WAIT_NS;
+	d->stop_ns = now_ns + SHUTDOWN_WAIT_NS + st.ike_sas * (NS_PER_S / IKE_ENDS_PER_S);
 	ike_shutdown(d->engine, d->stop_ns);
 }
 

@@ -40,9 +40,8 @@ struct mgmt_provider {
 	bool (*worker)(void *ctx, size_t i, struct dp_worker_info *out);
 	bool (*counter)(void *ctx, size_t i, const char **name, uint64_t *value);
 	void (*status)(void *ctx, struct mgmt_status *out);
-	size_t (*clear)(void *ctx, enum ike_clear what, uint64_t id, const char *user,
-		const struct ip_addr *address);
-	const char *const *handoff_names; // DP_HANDOFF_CAUSES of them
+	size_t (*clear)(void *ctx, struct ike_clearing *c); // as ike_clear()
+	const char *const *handoff_names;                   // DP_HANDOFF_CAUSES of them
 	const struct clock_source *clock;
 };
 

@@ -141,6 +141,20 @@ static void answer_rows(struct mgmt_call *c, const struct mgmt_provider *p)
 		}
 }
 
+static void answer_clear(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	struct ike_clearing clearing = {.what = c->by,
+		.id = c->id,
+		.user = c->user,
+		.address = &c->address,
+		.cursor = c->cursor,
+		.last = c->clear_last};
+	c->cleared += p->clear(p->ctx, &clearing);
+	c->cursor = clearing.cursor;
+	c->clear_last = clearing.last;
+	c->end = clearing.done;
+}
+
 void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 {
 	c->count = 0;
@@ -157,8 +171,7 @@ void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 		c->end = true;
 		return;
 	case MGMT_CLEAR:
-		c->count = p->clear(p->ctx, c->by, c->id, c->user, &c->address);
-		c->end = true;
+		answer_clear(c, p);
 		return;
 	default:
 		answer_rows(c, p);

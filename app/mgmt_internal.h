@@ -36,15 +36,18 @@ struct mgmt_call {
 	enum mgmt_what what;
 	uint64_t cursor; // sessions: the id after which to go on; rows: the index to go on from
 
-	enum ike_clear by; // MGMT_CLEAR
+	// MGMT_CLEAR
+	enum ike_clear by;
 	uint64_t id;
 	char user[POOL_OWNER_MAX];
 	struct ip_addr address;
+	uint64_t clear_last; // the youngest session that is meant
+	size_t cleared;      // so far
 
 	uint64_t now_ns;
 	bool end; // nothing follows this portion
 	bool failed;
-	size_t count; // rows, or sessions that were cleared
+	size_t count; // rows
 	union {
 		struct ike_session_info *sessions[SESSIONS_PER_PORTION];
 		struct pool_stats pools[ROWS_PER_PORTION];

@@ -302,11 +302,13 @@ void mgmt_format(const struct mgmt_call *c, const char *const *handoff_names, st
 		add_json(out, json_pack("{so}", "status", status(&c->rows.status, c->now_ns)));
 		add_text(out, "\n");
 	} else if (c->what == MGMT_CLEAR) {
-		if (c->by == IKE_CLEAR_ID && c->count == 0) {
+		if (!c->end)
+			return;
+		if (c->by == IKE_CLEAR_ID && c->cleared == 0) {
 			mgmt_format_error("no such session", r);
 			return;
 		}
-		add_json(out, json_pack("{so}", "cleared", number(c->count)));
+		add_json(out, json_pack("{so}", "cleared", number(c->cleared)));
 		add_text(out, "\n");
 	} else {
 		format_rows(c, handoff_names, r);

@@ -102,11 +102,10 @@ static void status(void *ctx, struct mgmt_status *out)
 	ike_status(d->engine, &out->ike);
 }
 
-static size_t clear(void *ctx, enum ike_clear what, uint64_t id, const char *user,
-	const struct ip_addr *address)
+static size_t clear(void *ctx, struct ike_clearing *c)
 {
 	struct daemon *d = ctx;
-	return ike_clear(d->engine, what, id, user, address);
+	return ike_clear(d->engine, c);
 }
 
 struct mgmt_provider daemon_provider(struct daemon *d)

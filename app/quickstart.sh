@@ -84,8 +84,8 @@ look_around() {
 		== Everything is left running. To look around:
 		  $BUILD/app/sallyport --socket $LAB_DIR/run/control.sock            # a prompt
 		  $BUILD/app/sallyport --socket $LAB_DIR/run/control.sock show sa
-		  ip netns exec $LAB-c1 ping -I $inner 10.99.0.10                    # through the tunnel
-		  ip netns exec $LAB-in ping $inner                                  # and back
+		  nsenter --net=/run/netns/$LAB-c1 ping -I $inner 10.99.0.10         # through the tunnel
+		  nsenter --net=/run/netns/$LAB-in ping $inner                       # and back
 		  less $LAB_DIR/sallyportd.log $LAB_DIR/gw.conf
 		To stop it:
 		  app/quickstart.sh --stop

@@ -130,6 +130,9 @@ struct sa_sink {
 	void (*sa_del)(void *ctx, uint32_t child, enum sa_dir dir);
 	// Counters as of now; false if there is no such SA.
 	bool (*sa_stats)(void *ctx, uint32_t child, enum sa_dir dir, struct sa_counters *out);
+	// IKE datagrams for this SPI of ours come from now on by the way of the established, which
+	// strangers cannot fill; or (known false) no longer. Each SPI once, then once withdrawn.
+	void (*ike_spi)(void *ctx, uint64_t spi, bool known);
 	// True while rings are backed up: new sessions are to wait.
 	bool (*congested)(void *ctx);
 };

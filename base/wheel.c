@@ -31,6 +31,8 @@ static void insert(struct wheel *w, struct wheel_timer *t)
 		level++;
 	if (level == WHEEL_LEVELS - 1 && due - w->now_ms >= SPAN(level))
 		due = w->now_ms + SPAN(level) - 1; // beyond 49 days: looked at again then
+	t->near = level == 0;
+	w->near += t->near;
 	LIST_INSERT_HEAD(&w->slots[level][slot_of(due, level)], t, link);
 }
 
@@ -54,6 +56,7 @@ void wheel_cancel(struct wheel *w, struct wheel_timer *t)
 	LIST_REMOVE(t, link);
 	t->set = false;
 	w->armed--;
+	w->near -= t->near;
 }
 
 // At the start of a revolution of the level below, what waits one level up moves down.
@@ -85,6 +88,14 @@ void wheel_advance(struct wheel *w, uint64_t now_ns)
 			w->now_ms = now;
 			return;
 		}
+		if (w->near == 0) {
+			uint64_t last = w->now_ms | (WHEEL_SLOTS - 1);
+			if (last >= now) {
+				w->now_ms = now;
+				return;
+			}
+			w->now_ms = last;
+		}
 		w->now_ms++;
 		if (slot_of(w->now_ms, 0) == 0)
 			cascade(w);
@@ -107,7 +118,7 @@ uint64_t wheel_next_ns(const struct wheel *w)
 {
 	if (w->armed == 0)
 		return UINT64_MAX;
-	for (uint64_t ms = w->now_ms + 1; slot_of(ms, 0) != 0; ms++)
+	for (uint64_t ms = w->now_ms + 1; w->near && slot_of(ms, 0) != 0; ms++)
 		if (!LIST_EMPTY(&w->slots[0][slot_of(ms, 0)]))
 			return ms * NS_PER_TICK;
 	return ((w->now_ms / WHEEL_SLOTS + 1) * WHEEL_SLOTS) * NS_PER_TICK;

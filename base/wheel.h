@@ -16,6 +16,7 @@ struct wheel_timer {
 	LIST_ENTRY(wheel_timer) link;
 	uint64_t due_ms;
 	bool set;
+	bool near; // private: in the lowest level
 	void (*fire)(struct wheel_timer *t, void *arg);
 	void *arg;
 };
@@ -25,6 +26,7 @@ LIST_HEAD(wheel_slot, wheel_timer);
 struct wheel {
 	uint64_t now_ms; // every timer due at or before this has fired
 	uint32_t armed;
+	uint32_t near; // of them in the lowest level
 	struct wheel_slot slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
@@ -36,8 +38,8 @@ void wheel_set(struct wheel *w, struct wheel_timer *t, uint64_t due_ns,
 	void (*fire)(struct wheel_timer *, void *), void *arg);
 void wheel_cancel(struct wheel *w, struct wheel_timer *t);
 
-// Fire everything due. Call often: each call costs the milliseconds passed since the last.
-
+// Fire everything due. Costs what fires, and the milliseconds passed since the last call, but of a
+// stretch of 256 of them without a timer only one.
 void wheel_advance(struct wheel *w, uint64_t now_ns);
 
 // Nanoseconds, absolute, of a moment not later than the next timer; UINT64_MAX if none is set.

@@ -26,6 +26,9 @@ void check_main(struct loader *l, const config_setting_t *root)
 				"main.workers: lcore %u polls without a pause, and is control_core",
 				m->workers[i]);
 	}
+	if (member(group, "state_dir"))
+		diag_warning(&l->diags, place(group, "state_dir"),
+			"not supported yet: main.state_dir: leases are kept in memory");
 	if (m->half_open_max && m->cookie_threshold > m->half_open_max)
 		diag_warning(&l->diags, place(group, "cookie_threshold"),
 			"main.cookie_threshold: %u is never reached, half_open_max is %u",
@@ -249,6 +252,9 @@ void check_credentials(struct loader *l, const config_setting_t *root)
 	check_unique(l, &(struct named){psk, l->cfg->psks, l->cfg->psk_count, psk_id, "id", "psk"});
 	check_unique(l, &(struct named){users, l->cfg->users, l->cfg->user_count, user_name, "name",
 				"user"});
+	if (users)
+		diag_warning(&l->diags, users,
+			"not supported yet: users: no connection asks for a user name");
 	for (size_t i = 0; i < l->cfg->certificate_count; i++) {
 		const config_setting_t *e = element(certs, i);
 		check_file(l, place(e, "cert"), "cert", l->cfg->certificates[i].cert);

@@ -121,7 +121,20 @@ static uint64_t hard_limit(uint64_t soft)
 	return soft && soft < UINT64_MAX / 2 ? soft + soft / 4 + 1 : 0;
 }
 
-static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_keys *keys)
+// The peer's addresses that its packets may have: what was agreed on, less the pools.
+static bool allowed_remote(const struct ike_child *c, struct wire_ts *out)
+{
+	const struct cfg *cfg = c->engine->p.cfg;
+	if (!c->session->lease_count)
+		return ike_selectors_without_pools(
+			cfg, c->ts_remote, c->ts_remote_count, out->items, &out->count);
+	memcpy(out->items, c->ts_remote, sizeof(c->ts_remote));
+	out->count = c->ts_remote_count;
+	return true;
+}
+
+static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_keys *keys,
+	const struct wire_ts *allowed)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
 	const struct cfg_lifetime *life = &c->session->conn->lifetime;
@@ -141,12 +154,12 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.soft_packets = life->child_rekey_packets,
 		.hard_packets = hard_limit(life->child_rekey_packets),
 		.ts_local_count = c->ts_local_count,
-		.ts_remote_count = c->ts_remote_count,
+		.ts_remote_count = allowed->count,
 	};
 	memcpy(spec.encr_key, keys->encr, keys->encr_len);
 	memcpy(spec.integ_key, keys->integ, keys->integ_len);
 	memcpy(spec.ts_local, c->ts_local, sizeof(spec.ts_local));
-	memcpy(spec.ts_remote, c->ts_remote, sizeof(spec.ts_remote));
+	memcpy(spec.ts_remote, allowed->items, sizeof(spec.ts_remote));
 	int rc = sink->sa_add(sink->ctx, &spec);
 	secret_wipe(&spec, sizeof(spec));
 	if (rc == 0)
@@ -167,14 +180,17 @@ static enum ike_reason add_sas(
 		.nr = t->nonce_r,
 		.esp = &c->suite,
 	};
+	struct wire_ts allowed;
+	if (!allowed_remote(c, &allowed))
+		return IKE_REASON_TS_POOL;
 	enum ike_reason why = IKE_REASON_CRYPTO;
 	if (ike_child_keys(&in, &keys) == IKE_CRYPTO_OK) {
 		const struct ike_esp_keys *ours = i_am_initiator ? &keys.i_to_r : &keys.r_to_i;
 		const struct ike_esp_keys *peers = i_am_initiator ? &keys.r_to_i : &keys.i_to_r;
 		why = IKE_REASON_SA_REFUSED;
-		if (add_sa(c, SA_IN, peers) == 0) {
+		if (add_sa(c, SA_IN, peers, &allowed) == 0) {
 			c->spi_held = false;
-			if (add_sa(c, SA_OUT, ours) == 0)
+			if (add_sa(c, SA_OUT, ours, &allowed) == 0)
 				why = IKE_REASON_NONE;
 		}
 	}
@@ -362,12 +378,8 @@ static void on_returned(struct ike_child *c, const struct sa_event *ev)
 static void on_installed(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
-	struct address_source *src = c->engine->p.addresses;
 	c->installed_ns = c->engine->now_ns;
-	if (!s->leases_active)
-		for (uint8_t i = 0; i < s->lease_count; i++)
-			src->renew(src->ctx, &s->leases[i]);
-	s->leases_active = true;
+	ike_session_keep_leases(s);
 	if (c->state != IKE_CHILD_INSTALLING)
 		return;
 	c->state = IKE_CHILD_READY;

@@ -67,27 +67,84 @@ bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
 
 // ---- selectors -------------------------------------------------------------------------------
 
-static bool in_pool(const struct cfg *cfg, const struct ip_range *r)
+struct pieces {
+	struct selector items[SA_SELECTORS_MAX];
+	uint8_t count;
+};
+
+static bool piece_add(struct pieces *to, const struct selector *s, const struct ip_addr *lo,
+	const struct ip_addr *hi)
 {
-	for (size_t i = 0; i < cfg->pool_count; i++)
-		for (size_t k = 0; k < cfg->pools[i].range_count; k++) {
-			const struct ip_range *p = &cfg->pools[i].ranges[k];
-			if (ip_range_contains(p, &r->lo) && ip_range_contains(p, &r->hi))
-				return true;
-		}
-	return false;
+	if (to->count == SA_SELECTORS_MAX)
+		return false;
+	struct selector *piece = &to->items[to->count++];
+	*piece = *s;
+	piece->range = (struct ip_range){*lo, *hi};
+	return true;
 }
 
-bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n)
+// The parts of a selector before and behind a range that it overlaps.
+static bool piece_cut(struct pieces *to, const struct selector *s, const struct ip_range *pool)
 {
-	struct ip_prefix own[IKE_ROUTES_MAX];
-	uint8_t count;
-	if (!ike_selectors_prefixes(ts, n, own, &count))
-		return false;
-	for (uint8_t i = 0; i < count; i++) {
-		struct ip_range r = ip_prefix_range(&own[i]);
-		if (in_pool(cfg, &r))
+	uint8_t family = s->range.lo.family;
+	if (ip_cmp(&s->range.lo, &pool->lo) < 0) {
+		struct ip_addr before = to_addr(family, to_number(&pool->lo) - 1);
+		if (!piece_add(to, s, &s->range.lo, &before))
 			return false;
+	}
+	if (ip_cmp(&s->range.hi, &pool->hi) > 0) {
+		struct ip_addr behind = to_addr(family, to_number(&pool->hi) + 1);
+		if (!piece_add(to, s, &behind, &s->range.hi))
+			return false;
+	}
+	return true;
+}
+
+static bool pieces_without(struct pieces *from, const struct ip_range *pool)
+{
+	struct pieces left = {.count = 0};
+	for (uint8_t i = 0; i < from->count; i++) {
+		const struct selector *s = &from->items[i];
+		bool whole = !ip_range_overlaps(&s->range, pool);
+		if (whole ? !piece_add(&left, s, &s->range.lo, &s->range.hi)
+			  : !piece_cut(&left, s, pool))
+			return false;
+	}
+	*from = left;
+	return true;
+}
+
+static bool range_within(const struct ip_range *a, const struct ip_range *b)
+{
+	return ip_range_contains(b, &a->lo) && ip_range_contains(b, &a->hi);
+}
+
+// One selector without the pools. One that claims a part of a pool is refused, and so is one that is
+// nothing but pools.
+static bool without_pools(const struct cfg *cfg, const struct selector *ts, struct pieces *left)
+{
+	*left = (struct pieces){.items = {*ts}, .count = 1};
+	for (size_t i = 0; i < cfg->pool_count; i++)
+		for (size_t k = 0; k < cfg->pools[i].range_count; k++) {
+			const struct ip_range *pool = &cfg->pools[i].ranges[k];
+			if (!ip_range_overlaps(&ts->range, pool))
+				continue;
+			if (!range_within(pool, &ts->range) || !pieces_without(left, pool))
+				return false;
+		}
+	return left->count > 0;
+}
+
+bool ike_selectors_without_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n,
+	struct selector out[static SA_SELECTORS_MAX], uint8_t *count)
+{
+	*count = 0;
+	for (uint8_t i = 0; i < n; i++) {
+		struct pieces left;
+		if (!without_pools(cfg, &ts[i], &left) || left.count > SA_SELECTORS_MAX - *count)
+			return false;
+		memcpy(out + *count, left.items, left.count * sizeof(*out));
+		*count += left.count;
 	}
 	return true;
 }
@@ -126,8 +183,10 @@ static enum ike_reason narrow(const struct ike_child_ask *ask, const struct cfg_
 	if (wire_ts_narrow(t->ts_i.items, t->ts_i.count, remote.items, remote.count,
 		    plan->ts_remote, &plan->ts_remote_count) != WIRE_OK)
 		return IKE_REASON_TS;
-	if (!ask->peer.lease_count &&
-		!ike_selectors_outside_pools(ask->cfg, plan->ts_remote, plan->ts_remote_count))
+	struct selector allowed[SA_SELECTORS_MAX];
+	uint8_t n;
+	if (!ask->peer.lease_count && !ike_selectors_without_pools(ask->cfg, plan->ts_remote,
+					      plan->ts_remote_count, allowed, &n))
 		return IKE_REASON_TS_POOL;
 	return IKE_REASON_NONE;
 }

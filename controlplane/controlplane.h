@@ -85,7 +85,9 @@ void ike_tick(struct ike_engine *e);
 // Absolute monotonic time of the next timer; UINT64_MAX: none.
 uint64_t ike_next_ns(const struct ike_engine *e);
 
-// DELETE to every peer; ike_drained() once all have answered or the time is up.
+// DELETE to every peer, some at a time: the last leaves IKE SAs / IKE_ENDS_PER_S seconds later.
+// ike_drained() once all have answered or the time is up.
+#define IKE_ENDS_PER_S 5000
 void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns);
 bool ike_drained(const struct ike_engine *e);
 
@@ -149,10 +151,20 @@ bool ike_session_next(struct ike_engine *e, uint64_t after, struct ike_session_i
 bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info *out);
 
 enum ike_clear { IKE_CLEAR_ALL, IKE_CLEAR_ID, IKE_CLEAR_USER, IKE_CLEAR_ADDRESS };
-// Ends the sessions that match (user: user name or identity text; address: inner or outer); returns
-// how many.
-size_t ike_clear(struct ike_engine *e, enum ike_clear what, uint64_t id, const char *user,
-	const struct ip_addr *address);
+
+// What is to end. Zeroed but for the first members; the rest is the engine's, between portions.
+struct ike_clearing {
+	enum ike_clear what;
+	uint64_t id;
+	const char *user;              // user name or identity text
+	const struct ip_addr *address; // inner or outer
+	bool done;
+	uint64_t cursor, last;
+};
+// Ends the sessions that match and are there at the first call; call it until done is set, each call
+// looks at a portion. By id: O(1), one call. Returns how many it found; their DELETEs follow some at
+// a time, as at shutdown.
+size_t ike_clear(struct ike_engine *e, struct ike_clearing *c);
 
 struct ike_status {
 	uint64_t sessions, children, half_open, ike_sas;
@@ -167,7 +179,8 @@ bool ike_counter(const struct ike_engine *e, size_t i, const char **name, uint64
 
 // The crypto helpers: threads that run jobs. Finished jobs are fetched on the control thread.
 struct ike_helpers;
-// One thread a core in cores[count] (none pinned where count is 0: one thread). wake_fd is an
+// One thread a core in cores[count] (none pinned where count is 0: one thread); one whose core this
+// machine does not have shares the caller's, and a warning says so. wake_fd is an
 // eventfd that gets written when a job is finished.
 MUST_USE int ike_helpers_new(
 	const uint16_t *cores, size_t count, int wake_fd, struct ike_helpers **out);

@@ -5,6 +5,7 @@
 #include "controlplane/engine.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/index.h"
 #include "controlplane/session.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);
 	ike_cookies_free(e->cookies);
+	ike_index_free(e->index);
 	if (e->plain)
 		secret_wipe(e->plain, IKE_FRAGMENT_BYTES_MAX);
 	if (e->scratch)
@@ -60,10 +62,12 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	LIST_INIT(&e->dead);
 	LIST_INIT(&e->kept);
 	TAILQ_INIT(&e->work);
+	TAILQ_INIT(&e->ending);
 	e->scratch = malloc(IKE_OUT_MAX);
 	e->plain = malloc(IKE_FRAGMENT_BYTES_MAX);
 	e->cookies = ike_cookies_new(e);
-	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies) {
+	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies ||
+		ike_index_new(p->cfg, &e->index) < 0) {
 		engine_release(e);
 		return -ENOMEM;
 	}
@@ -204,25 +208,6 @@ bool ike_counter(
 	if (help)
 		*help = ike_reason_text(r);
 	return true;
-}
-
-void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns)
-{
-	struct ike_sa *sa, *next;
-	ike_enter(e);
-	e->shutting_down = true;
-	e->shutdown_deadline_ns = deadline_ns;
-	for (sa = LIST_FIRST(&e->all_sas); sa; sa = next) {
-		next = LIST_NEXT(sa, all);
-		(void)ikev2_delete_ike_sa(sa); // -EALREADY: its DELETE is under way
-	}
-	ike_leave(e);
-}
-
-bool ike_drained(const struct ike_engine *e)
-{
-	return e->shutting_down &&
-	       (e->sa_count == 0 || clock_now_ns(e->p.clock) >= e->shutdown_deadline_ns);
 }
 
 static const struct cfg_connection *connection_by_name(const struct cfg *cfg, const char *name)

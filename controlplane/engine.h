@@ -196,6 +196,7 @@ struct ike_sa {
 	LIST_ENTRY(ike_sa) all;
 	uint64_t spi_i, spi_r; // as numbers of the header's bytes
 	bool initiator;        // of the IKE SA: decides SK_*i and SK_*r, and the header's flag
+	bool spi_known;        // the sink has been told of our SPI
 	enum ike_sa_state state;
 	// Where the peer is: followed only on authenticated messages (or in IKE_SA_INIT, before keys).
 	struct endpoint local, remote;
@@ -204,7 +205,6 @@ struct ike_sa {
 	bool floated;                      // on port 4500
 	const struct cfg_connection *conn; // provisional until the identity is known
 	struct ike_session *session;       // NULL until authenticated
-	struct ike_sa *successor;          // by rekeying
 
 	struct suite suite;
 	struct ike_keys keys;
@@ -229,7 +229,8 @@ struct ike_sa {
 	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
 	bool keep;                    // once DEAD, to repeat last_response
 	bool delete_queued;
-	bool delete_session;      // its DELETE means the session too: a successor goes with it
+	bool ends_later; // in the engine's list of those whose DELETE is due
+	TAILQ_ENTRY(ike_sa) ending;
 	struct ike_sent *request; // datagrams of our outstanding request
 	uint32_t request_tries;
 	uint64_t give_up_ns; // of a probe; UINT64_MAX: when the tries are used up
@@ -251,6 +252,7 @@ struct ike_sa {
 	struct secret cookie;
 	uint16_t ke_group; // tried in IKE_SA_INIT
 	uint8_t init_tries;
+	bool init_refused; // by somebody: an answer in clear
 	struct ike_dh *dh; // our key pair, from the request to the response
 	const struct cfg_child *first_child;
 };
@@ -267,12 +269,17 @@ struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator);
 // Ends it at once without a message; the session too if this was its current IKE SA. Keys are wiped
 // at once, the memory stays until the present input is done. A DEAD one is left alone.
 void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
+uint64_t ike_sa_our_spi(const struct ike_sa *sa);
 // Among those that are not DEAD.
 struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 // Keys and protection from the shared secret, the nonces, SPIs and suite of sa. For a rekeyed IKE
 // SA old is the one that it replaces, else NULL. 0 or the reason.
 MUST_USE enum ike_crypto_error ike_sa_keys(
 	struct ike_sa *sa, struct view shared, const struct ike_sa *old);
+
+uint64_t ike_sa_our_spi(const struct ike_sa *sa);
+// Among those that are not DEAD.
+struct ike_sa *ike_sa_by_spi(struct ike_engine *e, uint64_t our_spi);
 
 // "spi_i_spi_r peer" for the start of log lines; returns buf.
 #define IKE_SA_TEXT_MAX 128
@@ -290,6 +297,7 @@ struct ike_engine {
 	uint64_t next_token, next_session;
 	uint64_t half_open, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;
+	struct ike_index *index; // of p.cfg
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;
@@ -307,6 +315,8 @@ struct ike_engine {
 	struct ike_session **order;
 	size_t order_len, order_cap, order_gone;
 	size_t session_count;
+	TAILQ_HEAD(, ike_sa) ending; // to be deleted, some at a time
+	struct wheel_timer pace;
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };
@@ -351,10 +361,6 @@ enum ike_verdict ikev2_children_deleted(struct ike_exchange *x);
 
 // session.c
 struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id); // or NULL
-// The connection for a peer at this address, before (id == NULL) and after its identity is known:
-// the most specific match. NULL: none. ids: ID payload bodies.
-const struct cfg_connection *ike_connection_find(struct ike_engine *e,
-	const struct endpoint *remote, const struct view *remote_id, const struct view *local_id);
 // A session of sa, in the tables; id = next_session, sa->session is set. NULL: no memory.
 struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connection *conn);
 void ike_session_close(struct ike_session *s, enum ike_reason why); // children, leases, tunnel

@@ -248,6 +248,11 @@ static void respond(struct ike_exchange *x)
 		over = true;
 		reason = why;
 	}
+	// RFC 7296 2.2: message ids do not wrap: "the IKE SA MUST be closed or rekeyed".
+	if (x->message_id == UINT32_MAX && !over) {
+		over = true;
+		reason = IKE_REASON_MESSAGE_IDS;
+	}
 	x->phase = IKE_PHASE_OVER;
 	sa->keep = over && s;
 	if (over)
@@ -309,8 +314,10 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 	struct ike_datagram to = ike_sa_path(sa);
 	// A probe goes on until the connection's DPD timeout, others until the tries are used up.
 	bool probe = sa->give_up_ns != UINT64_MAX;
-	if (probe ? e->now_ns >= sa->give_up_ns : sa->request_tries >= IKE_RETRANSMIT_TRIES) {
-		ike_refused(e, sa, &sa->remote, IKE_REASON_PEER_DEAD);
+	unsigned tries = sa->init_refused ? IKE_REFUSED_TRIES : IKE_RETRANSMIT_TRIES;
+	if (probe ? e->now_ns >= sa->give_up_ns : sa->request_tries >= tries) {
+		if (!sa->init_refused)
+			ike_refused(e, sa, &sa->remote, IKE_REASON_PEER_DEAD);
 		ike_sa_close(sa, IKE_REASON_PEER_DEAD);
 		return;
 	}
@@ -360,10 +367,22 @@ static void request(struct ike_exchange *x)
 		&e->wheel, &sa->retransmit, e->now_ns + IKE_RETRANSMIT_BASE_NS, retransmit_due, sa);
 }
 
+// RFC 7296 2.2: message ids do not wrap; the last one is that of the DELETE.
+static void last_message_id(struct ike_sa *sa)
+{
+	if (sa->next_out != UINT32_MAX || sa->delete_queued)
+		return;
+	ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_MESSAGE_IDS);
+	(void)ikev2_delete_ike_sa(sa);
+}
+
 void ike_sa_pump(struct ike_sa *sa)
 {
+	if (sa->state == IKE_SA_DEAD || sa->out_progress || TAILQ_EMPTY(&sa->tasks))
+		return;
+	last_message_id(sa);
 	struct ike_task *t = TAILQ_FIRST(&sa->tasks);
-	if (sa->state == IKE_SA_DEAD || sa->out_progress || !t)
+	if (!t)
 		return;
 	TAILQ_REMOVE(&sa->tasks, t, link);
 	struct ike_exchange *x = ike_exchange_new(sa, t->type, true, sa->next_out);

@@ -10,6 +10,7 @@
 #define IKE_RETRANSMIT_BASE_NS (500 * NS_PER_MS)
 #define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
 #define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
+#define IKE_REFUSED_TRIES      3              // of IKE_SA_INIT if it was refused: 3.5 s
 #define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
 #define IKE_PROBE_PAUSE_NS     (5 * NS_PER_S) // between two tries of it at most
 #define IKE_JOB_DEADLINE_NS    (10 * NS_PER_S)
@@ -20,6 +21,7 @@
 #define IKE_FRAGMENT_NS        (30 * NS_PER_S) // a reassembly that does not end
 #define IKE_FRAGMENT_BYTES_MAX (64u * 1024)    // of one message
 #define IKE_FRAGMENTS_ALL_MAX  (32u << 20)     // bytes of all reassemblies under way
+#define IKE_INIT_BYTES_MAX     4096 // of an IKE_SA_INIT request, kept until AUTH is verified
 #define IKE_REPEAT_NS          (30 * NS_PER_S) // how long an ended IKE SA repeats its last reply
 #define IKE_REPEAT_MAX         4096            // such IKE SAs
 #define IKE_NONCE_LEN          32              // bytes of our nonces
@@ -110,7 +112,6 @@ void ike_address_done(void *user, uint64_t token, enum address_status s, const s
 void ike_sa_free(struct ike_sa *sa); // it is DEAD and in no list
 // Of any state, DEAD ones too.
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
-uint64_t ike_sa_our_spi(const struct ike_sa *sa);
 // An authenticated, new message from there.
 void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d);
 
@@ -137,3 +138,9 @@ bool ike_cookies_on(const struct ike_engine *e);
 // The demand for one.
 void ike_cookie_demand(struct ike_engine *e, const struct ike_datagram *d,
 	const struct ike_header *h, struct view nonce);
+
+// ---- ending.c ----
+
+// Its DELETE leaves soon, among others that are to end. Forgotten when it goes by itself.
+void ike_sa_end_later(struct ike_sa *sa);
+void ike_sa_end_forget(struct ike_sa *sa);

@@ -55,6 +55,8 @@ bool ike_fragment_wanted(struct ike_sa *sa, const struct ike_header *h, const st
 	struct ike_engine *e = sa->engine;
 	struct ike_fragments *f = current(sa, h);
 	enum ike_reason why = IKE_REASON_NONE;
+	// Strangers have half of it, so that they cannot stop those who are known.
+	size_t room = sa->half_open ? IKE_FRAGMENTS_ALL_MAX / 2 : IKE_FRAGMENTS_ALL_MAX;
 	if (!sa->peer_fragments)
 		why = IKE_REASON_FRAGMENT_NOT_AGREED;
 	else if (s->number == 0 || s->number > s->total)
@@ -67,7 +69,7 @@ bool ike_fragment_wanted(struct ike_sa *sa, const struct ike_header *h, const st
 		why = IKE_REASON_FRAGMENT_TOTAL;
 	else if (f && s->total == f->total && f->parts[s->number - 1].p)
 		why = IKE_REASON_FRAGMENT_REPEATED;
-	else if (e->fragment_bytes + s->content.len > IKE_FRAGMENTS_ALL_MAX)
+	else if (e->fragment_bytes + s->content.len > room)
 		why = IKE_REASON_FRAGMENT_LIMIT;
 	if (why)
 		ike_count(e, why);

@@ -4,11 +4,15 @@
 // The crypto helpers: threads that take jobs from one queue and put them into another.
 #include "controlplane/controlplane.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+LOG_SUBSYSTEM("ike");
 
 #define JOBS_MAX 4096 // submitted and not yet begun
 
@@ -87,7 +91,8 @@ static void *helper_main(void *arg)
 	return NULL;
 }
 
-static int helper_start(struct ike_helpers *h, const uint16_t *core)
+// core NULL: where the caller runs.
+static int helper_create(struct ike_helpers *h, const uint16_t *core)
 {
 	pthread_attr_t attr;
 	int rc = pthread_attr_init(&attr);
@@ -103,11 +108,21 @@ static int helper_start(struct ike_helpers *h, const uint16_t *core)
 	if (rc == 0)
 		rc = pthread_create(&h->threads[h->thread_count], &attr, helper_main, h);
 	pthread_attr_destroy(&attr);
-	if (rc != 0)
-		return -rc;
-	pthread_setname_np(h->threads[h->thread_count], "ike-helper");
-	h->thread_count++;
-	return 0;
+	return -rc;
+}
+
+static int helper_start(struct ike_helpers *h, const uint16_t *core)
+{
+	int rc = helper_create(h, core);
+	// A core that is not there costs speed, as it does for workers.
+	if (rc == -EINVAL && core) {
+		log_warning(
+			"there is no CPU %u here for a crypto helper: it shares another", *core);
+		rc = helper_create(h, NULL);
+	}
+	if (rc == 0)
+		pthread_setname_np(h->threads[h->thread_count++], "ike-helper");
+	return rc;
 }
 
 int ike_helpers_new(const uint16_t *cores, size_t count, int wake_fd, struct ike_helpers **out)

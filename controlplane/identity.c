@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// Identities: configured text, ID payload bodies, patterns, and the pre-shared keys bound to them.
+// Identities: configured text, ID payload bodies, patterns.
 #include "controlplane/session.h"
 
 #include <errno.h>
@@ -72,37 +72,4 @@ int ike_id_fit(const char *pattern, struct view body)
 		return pattern[0] == '*' || range ? 2 : 3;
 	}
 	return key_id_fits(pattern, &id) || dn_fits(pattern, &id) ? 3 : 0;
-}
-
-static bool psk_by_address(const struct cfg_psk *k, const struct ip_addr *peer)
-{
-	for (size_t i = 0; i < k->address_count; i++)
-		if (ip_prefix_contains(&k->addresses[i], peer))
-			return true;
-	return false;
-}
-
-const struct cfg_psk *ike_psk_find(
-	const struct cfg *cfg, struct view body, const struct ip_addr *peer, bool *bound)
-{
-	const struct cfg_psk *best = NULL;
-	int best_fit = 0;
-	*bound = false;
-	for (size_t i = 0; i < cfg->psk_count; i++) {
-		const struct cfg_psk *k = &cfg->psks[i];
-		// 4: this very ID; 3: the address; 2: a pattern; 1: any.
-		int fit = k->id && body.len ? ike_id_fit(k->id, body) : 0;
-		if (fit == 3)
-			fit = 4;
-		else if (k->id && !body.len && strcmp(k->id, "*") == 0)
-			fit = 1;
-		else if (psk_by_address(k, peer))
-			fit = 3;
-		if (fit > best_fit) {
-			best = k;
-			best_fit = fit;
-		}
-	}
-	*bound = best_fit == 4;
-	return best;
 }

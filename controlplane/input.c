@@ -22,8 +22,6 @@ static enum ike_reason reason_of(enum wire_error err)
 		return IKE_REASON_BAD_VERSION;
 	case WIRE_BAD_SPI:
 		return IKE_REASON_ZERO_SPI;
-	case WIRE_BAD_EXCHANGE:
-		return IKE_REASON_BAD_EXCHANGE;
 	case WIRE_UNSUPPORTED_CRITICAL:
 		return IKE_REASON_CRITICAL_PAYLOAD;
 	case WIRE_PAYLOAD_MISSING:
@@ -220,6 +218,10 @@ static void init_request(
 	}
 	if (init_repeated(e, d, h, key))
 		return;
+	if (d->bytes.len > IKE_INIT_BYTES_MAX) {
+		ike_refused(e, NULL, &d->remote, IKE_REASON_INIT_TOO_LONG);
+		return;
+	}
 	struct view payloads = {d->bytes.p + IKE_HEADER_LEN, d->bytes.len - IKE_HEADER_LEN};
 	enum wire_error err = wire_message_parse(payloads, h->next_payload, &m);
 	if (err != WIRE_OK && err != WIRE_UNSUPPORTED_CRITICAL) {
@@ -232,6 +234,14 @@ static void init_request(
 	}
 	if (admit(e, d, h, &m, ike_source_slot(e, &d->remote.addr), &proved))
 		init_new(e, d, h, key, proved);
+}
+
+// RFC 7296 2.21.1: "Because all error notifications are completely unauthenticated, the recipient
+// should continue trying for some time before giving up." Only these two are acted on.
+static bool init_retry(const struct ike_message *m)
+{
+	return wire_notify_find(m, IKEV2_NOTIFY_COOKIE) ||
+	       wire_notify_find(m, IKEV2_NOTIFY_INVALID_KE_PAYLOAD);
 }
 
 static void init_response(
@@ -252,6 +262,15 @@ static void init_response(
 		err = wire_rules_check(&m, h->exchange, true, NULL);
 	if (err != WIRE_OK) {
 		ike_refused(e, sa, &d->remote, reason_of(err));
+		return;
+	}
+	if (!m.sa.p && !init_retry(&m)) {
+		ike_refused(e, sa, &d->remote, IKE_REASON_INIT_REFUSED);
+		sa->init_refused = true;
+		return;
+	}
+	if (m.sa.p && h->spi_r == 0) {
+		ike_refused(e, sa, &d->remote, IKE_REASON_ZERO_SPI);
 		return;
 	}
 	x->from = *d;

@@ -136,23 +136,36 @@ static bool plan(const struct ike_sa *sa, size_t plain_len, struct cut *cut)
 	return true;
 }
 
-// One datagram into buf[cap]; its length, 0 on failure.
-static size_t seal_one(struct ike_sa *sa, const struct ike_header *h, uint8_t *buf, size_t cap,
-	struct view plain, uint8_t first, uint16_t number, uint16_t total)
+// What stands in the header of an SK or SKF payload.
+struct part {
+	uint8_t first; // inner payload
+	uint16_t number, total;
+};
+
+// One datagram into buf, a writer's room; the datagram, or empty with the reason in *why.
+static struct view seal_one(struct ike_sa *sa, const struct ike_header *h, struct wr *buf,
+	struct view plain, struct part part, enum ike_reason *why)
 {
 	struct wire_builder b;
 	size_t body_len = ike_sealed_len(&sa->crypt, plain.len);
-	wire_build_message(&b, buf, cap, h);
-	uint8_t *body = total == 1 ? wire_put_sk(&b, first, body_len)
-				   : wire_put_skf(&b, first, number, total, body_len);
+	wire_build_message(&b, buf->base + buf->len, buf->cap - buf->len, h);
+	uint8_t *body = part.total == 1
+				? wire_put_sk(&b, part.first, body_len)
+				: wire_put_skf(&b, part.first, part.number, part.total, body_len);
 	struct view message = wire_build_done(&b);
+	*why = IKE_REASON_CRYPTO;
 	if (!body || message.len == 0)
-		return 0;
+		return (struct view){NULL, 0};
 	if (plain.len)
 		memcpy(body + ike_seal_iv_len(&sa->crypt), plain.p, plain.len);
-	if (ike_seal(&sa->crypt, buf, (size_t)(body - buf), plain.len) != IKE_CRYPTO_OK)
-		return 0;
-	return message.len;
+	uint8_t *start = buf->base + buf->len;
+	enum ike_crypto_error e = ike_seal(&sa->crypt, start, (size_t)(body - start), plain.len);
+	if (e != IKE_CRYPTO_OK) {
+		*why = e == IKE_CRYPTO_IV_EXHAUSTED ? IKE_REASON_IV_EXHAUSTED : IKE_REASON_CRYPTO;
+		return (struct view){NULL, 0};
+	}
+	buf->len += message.len;
+	return message;
 }
 
 static struct ike_sent *sealed_message(struct ike_sa *sa, const struct ike_header *h,
@@ -168,20 +181,17 @@ static struct ike_sent *sealed_message(struct ike_sa *sa, const struct ike_heade
 		*why = IKE_REASON_NO_MEMORY;
 		return NULL;
 	}
-	size_t left = cut.bytes;
+	struct wr room = wr_of(data, cut.bytes);
 	for (uint16_t i = 0; i < cut.total; i++) {
 		size_t at = i * cut.plain_each;
 		size_t len = plain.len - at < cut.plain_each ? plain.len - at : cut.plain_each;
-		size_t n = seal_one(sa, h, data, left,
-			(struct view){plain.p ? plain.p + at : NULL, len}, first, (uint16_t)(i + 1),
-			cut.total);
-		if (n == 0) {
+		struct view part = {plain.p ? plain.p + at : NULL, len};
+		s->datagrams[i] = seal_one(sa, h, &room, part,
+			(struct part){first, (uint16_t)(i + 1), cut.total}, why);
+		if (s->datagrams[i].len == 0) {
 			ike_sent_free(s);
 			return NULL;
 		}
-		s->datagrams[i] = (struct view){data, n};
-		data += n;
-		left -= n;
 	}
 	if (cut.total > 1)
 		ike_count(sa->engine, IKE_REASON_FRAGMENTED);

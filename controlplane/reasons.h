@@ -21,10 +21,10 @@
 	X(BAD_VERSION, "ike_bad_version", "IKE major version not supported")                       \
 	X(ZERO_SPI, "ike_zero_spi", "SPI is zero")                                                 \
 	X(UNKNOWN_SPI, "ike_unknown_spi", "no IKE SA with this SPI")                               \
-	X(BAD_EXCHANGE, "ike_bad_exchange", "exchange type not known")                             \
 	X(BAD_FLAGS, "ike_bad_flags", "header flags do not fit the exchange")                      \
 	X(BAD_MESSAGE_ID, "ike_bad_message_id", "message id of IKE_SA_INIT is not 0")              \
 	X(MALFORMED, "ike_malformed", "malformed payload")                                         \
+	X(INIT_TOO_LONG, "ike_init_too_long", "IKE_SA_INIT request longer than 4096 bytes")        \
 	X(NO_CONNECTION, "ike_no_connection", "no connection fits the peer's address")             \
 	X(SHUTTING_DOWN, "ike_shutting_down", "no new IKE SA during shutdown")                     \
 	X(CONGESTED, "ike_congested", "no new IKE SA while the data plane is behind")              \
@@ -85,9 +85,11 @@
 	X(CLOSED, "ike_closed", "closed by the operator or at shutdown")                           \
 	X(HARD_LIFETIME, "ike_hard_lifetime", "hard lifetime over")                                \
 	X(REPLACED, "ike_replaced", "replaced by a younger IKE SA")                                \
+	X(MESSAGE_IDS, "ike_message_ids", "message ids of the IKE SA are used up")                 \
 	X(PROBE_SENT, "ike_probe_sent", "liveness probe sent")                                     \
 	/* authentication */                                                                       \
 	X(AUTH_PAYLOADS, "ike_auth_payloads", "IKE_AUTH without a payload that it needs")          \
+	X(EAP_WANTED, "ike_eap_wanted", "peer wants EAP, which no connection offers")              \
 	X(BAD_ID, "ike_bad_id", "identity malformed or longer than supported")                     \
 	X(NO_PEER, "ike_no_peer", "no connection fits the peer's identity and method")             \
 	X(NO_PSK, "ike_no_psk", "no pre-shared key for the peer")                                  \

@@ -55,6 +55,20 @@ static uint64_t spi_draw(struct ike_engine *e)
 	return spi;
 }
 
+// Whose datagrams do not stand in line with those of strangers. A responder's SPI is known once the
+// IKE SA is established: before, anybody can get one by IKE_SA_INIT (a cookie proves an address, not
+// who has it) and then fill that line with it. Where we are the initiator the SPI is known at once:
+// nobody but the peer that we called has seen it, and its answer must get through a flood. An IKE SA
+// that has ended stays known as long as it can still repeat its last response.
+static void spi_known_set(struct ike_sa *sa, bool known)
+{
+	const struct sa_sink *sink = sa->engine->p.sink;
+	if (sa->spi_known == known)
+		return;
+	sa->spi_known = known;
+	sink->ike_spi(sink->ctx, ike_sa_our_spi(sa), known);
+}
+
 struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator)
 {
 	struct ike_sa *sa = calloc(1, sizeof(*sa));
@@ -70,6 +84,7 @@ struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator)
 	htab_insert(&e->sas_by_spi, &sa->by_spi, spi);
 	LIST_INSERT_HEAD(&e->all_sas, sa, all);
 	e->sa_count++;
+	spi_known_set(sa, initiator);
 	return sa;
 }
 
@@ -177,6 +192,7 @@ void ike_sa_established(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
 	ike_sa_state_set(sa, IKE_SA_ESTABLISHED);
+	spi_known_set(sa, true);
 	ike_count(e, IKE_REASON_ESTABLISHED);
 	not_half_open(sa);
 	forget_init(sa);
@@ -225,6 +241,7 @@ static void wipe(struct ike_sa *sa)
 void ike_sa_free(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
+	spi_known_set(sa, false);
 	htab_remove(&e->sas_by_spi, &sa->by_spi);
 	wheel_cancel(&e->wheel, &sa->life);
 	ike_sent_free(sa->last_response);
@@ -247,6 +264,7 @@ static void stop(struct ike_sa *sa)
 	ike_fragments_drop(sa);
 	ike_sent_free(sa->request);
 	sa->request = NULL;
+	ike_sa_end_forget(sa);
 	if (sa->has_work)
 		TAILQ_REMOVE(&e->work, sa, work);
 	sa->has_work = false;

@@ -4,6 +4,8 @@
 // Sessions: their tables, owners, leases, routes and end.
 #include "controlplane/session.h"
 
+#include "controlplane/exchange.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -156,6 +158,55 @@ void ike_session_established(struct ike_session *s)
 		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
 }
 
+void ike_session_keep_leases(struct ike_session *s)
+{
+	struct address_source *src = s->engine->p.addresses;
+	for (uint8_t i = 0; i < s->lease_count && !s->leases_active; i++)
+		src->renew(src->ctx, &s->leases[i]);
+	s->leases_active = true;
+}
+
+// ---- the end of routes -------------------------------------------------------------------------
+
+static struct ike_route *route_find(const struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link)
+		if (r->dst.bits == dst->bits && ip_eq(&r->dst.addr, &dst->addr))
+			return r;
+	return NULL;
+}
+
+// The owner's youngest other session that holds the address of a route as well: its lease is shared.
+static struct ike_session *route_heir(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_session *o = NULL, *heir = NULL;
+	if (s->anonymous || dst->bits != ip_bits(dst->addr.family))
+		return NULL;
+	while ((o = ike_session_of_owner(s->engine, secret_view(&s->identity), o)))
+		if (o != s && o->lease_routes && o->tunnel != TUNNEL_NONE && holds(o, &dst->addr) &&
+			!route_find(o, dst) && (!heir || o->id > heir->id))
+			heir = o;
+	return heir;
+}
+
+// An older session from which it was taken has it back: the younger one may have failed.
+static void route_end(struct ike_session *s, struct ike_route *r)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	struct ike_session *heir = route_heir(s, &r->dst);
+	sink->route_del(sink->ctx, s->tunnel, &r->dst);
+	LIST_REMOVE(r, link);
+	s->route_count--;
+	if (!heir || sink->route_add(sink->ctx, heir->tunnel, &r->dst) < 0) {
+		free(r);
+		return;
+	}
+	r->users = 1;
+	LIST_INSERT_HEAD(&heir->routes, r, link);
+	heir->route_count++;
+}
+
 // Its children go one by one, so that each SA comes back with its counters; the tunnel follows.
 static void release_traffic(struct ike_session *s)
 {
@@ -164,12 +215,8 @@ static void release_traffic(struct ike_session *s)
 	struct ike_route *r;
 	while ((c = LIST_FIRST(&s->children)))
 		ike_child_drop(c);
-	while ((r = LIST_FIRST(&s->routes))) {
-		e->p.sink->route_del(e->p.sink->ctx, s->tunnel, &r->dst);
-		LIST_REMOVE(r, link);
-		free(r);
-	}
-	s->route_count = 0;
+	while ((r = LIST_FIRST(&s->routes)))
+		route_end(s, r);
 	if (s->tunnel != TUNNEL_NONE)
 		e->p.sink->tunnel_del(e->p.sink->ctx, s->tunnel);
 	s->tunnel = TUNNEL_NONE;
@@ -247,6 +294,8 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 	s->sa = to;
 	to->session = s;
 	from->session = NULL;
+	if (from->ends_later) // the session was meant
+		ike_sa_end_later(to);
 }
 
 // ---- ends by time ----------------------------------------------------------------------------
@@ -288,15 +337,6 @@ void ike_session_watch(struct ike_session *s)
 }
 
 // ---- routes ----------------------------------------------------------------------------------
-
-static struct ike_route *route_find(const struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link)
-		if (r->dst.bits == dst->bits && ip_eq(&r->dst.addr, &dst->addr))
-			return r;
-	return NULL;
-}
 
 static void route_forget(struct ike_session *s, struct ike_route *r)
 {
@@ -359,10 +399,7 @@ enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst
 
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
 {
-	const struct sa_sink *sink = s->engine->p.sink;
 	struct ike_route *r = route_find(s, dst);
-	if (!r || --r->users > 0)
-		return;
-	sink->route_del(sink->ctx, s->tunnel, dst);
-	route_forget(s, r);
+	if (r && --r->users == 0)
+		route_end(s, r);
 }

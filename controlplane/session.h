@@ -119,21 +119,11 @@ const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX]);
 // 2 suffix or prefix, 3 exactly this one.
 int ike_id_fit(const char *pattern, struct view body);
 
-// The PSK for a peer: bound to this very ID, else by address, else the wildcard. *bound: the first
-// kind, which proves the identity. NULL: none. body may be empty (initiator: not yet known).
-const struct cfg_psk *ike_psk_find(
-	const struct cfg *cfg, struct view body, const struct ip_addr *peer, bool *bound);
+// ---- connections (connection.c; index.h finds them) --------------------------------------------
 
-// ---- connections (connection.c) --------------------------------------------------------------
-
-struct ike_match {
-	const struct endpoint *remote;
-	const struct view *remote_id; // ID payload bodies; NULL: not known
-	const struct view *local_id;
-	const struct suite *suite; // of the IKE SA; NULL: any
-	int auth;                  // enum cfg_auth of the peer, or -1
-};
-const struct cfg_connection *ike_connection_match(const struct cfg *cfg, const struct ike_match *m);
+// The suite was negotiated before the identity was known: another connection's proposals must allow
+// it too.
+bool ike_suite_allowed(const struct cfg_connection *c, const struct suite *s);
 
 // ---- sessions (session.c) --------------------------------------------------------------------
 
@@ -144,6 +134,9 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 MUST_USE int ike_session_identify(struct ike_session *s, struct view id_body, bool anonymous);
 // Counts as established from now on; starts accounting.
 void ike_session_established(struct ike_session *s);
+// Its leases are in use from now on: with the first child SA, or without one once the peer was told
+// its addresses.
+void ike_session_keep_leases(struct ike_session *s);
 // Called when an IKE SA goes: ends the session if it was the current one.
 void ike_session_sa_gone(struct ike_session *s, struct ike_sa *sa, enum ike_reason why);
 // Ends it with a DELETE to the peer after delay_s seconds (0: now).
@@ -159,6 +152,10 @@ void ike_session_moved(struct ike_session *s);
 // A childless session is ended after a while; a child stops that.
 void ike_session_watch(struct ike_session *s);
 struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id);
+
+// The first slot of the engine's order whose session may have an id above after: ids ascend, gaps
+// are NULL.
+size_t ike_session_first(struct ike_engine *e, uint64_t after);
 
 // Walk the sessions of an owner; begin with NULL.
 struct ike_session *ike_session_of_owner(
@@ -218,8 +215,12 @@ struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_aut
 // Initiator: our side of the offer. The peer's selectors are any where a lease is still to come.
 void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
 	struct wire_ts *local, struct wire_ts *remote);
-// False if a selector of the peer lies in one of our pools.
-bool ike_selectors_outside_pools(const struct cfg *cfg, const struct selector *ts, uint8_t n);
+// What packets a peer without a lease may send and get: its selectors without the pools' ranges,
+// which belong to those who lease from them. A wide selector ("any") goes on standing as agreed in
+// the messages; the data plane gets what is left here. False: a selector claims a part of a pool, or
+// nothing else than pools, or more than SA_SELECTORS_MAX pieces are left.
+MUST_USE bool ike_selectors_without_pools(const struct cfg *cfg, const struct selector *ts,
+	uint8_t n, struct selector out[static SA_SELECTORS_MAX], uint8_t *count);
 
 // The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
 MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
@@ -261,7 +262,7 @@ struct ike_cp_state {
 	bool asked; // the peer sent a request that we answer
 	bool want_v4, want_v6;
 	struct ip_addr hint_v4, hint_v6; // family 0: any
-	uint16_t asked_types;            // bit per attribute type below 16
+	uint32_t asked_types;            // bit per attribute type below 32
 };
 
 // What of a CP request concerns us; wire_cp of type REQUEST.

@@ -78,7 +78,6 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	show_traffic(s, out);
 }
 
-// The first slot whose session may have an id above after: ids ascend, gaps are skipped.
 static size_t first_above(const struct ike_engine *e, uint64_t after)
 {
 	size_t lo = 0, hi = e->order_len;
@@ -96,10 +95,15 @@ static size_t first_above(const struct ike_engine *e, uint64_t after)
 	return lo;
 }
 
-bool ike_session_next(struct ike_engine *e, uint64_t after, struct ike_session_info *out)
+size_t ike_session_first(struct ike_engine *e, uint64_t after)
 {
 	struct ike_session *s = after ? ike_session_by_id(e, after) : NULL;
-	size_t i = s ? s->order + 1 : first_above(e, after);
+	return s ? s->order + 1 : first_above(e, after);
+}
+
+bool ike_session_next(struct ike_engine *e, uint64_t after, struct ike_session_info *out)
+{
+	size_t i = ike_session_first(e, after);
 	while (i < e->order_len && !e->order[i])
 		i++;
 	if (i >= e->order_len)
@@ -117,53 +121,6 @@ bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info 
 }
 
 // ---- what may be asked -----------------------------------------------------------------------
-
-static bool has_address(const struct ike_session *s, const struct ip_addr *a)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (ip_eq(&s->leases[i].addr, a))
-			return true;
-	return ip_eq(&s->sa->remote.addr, a);
-}
-
-static bool has_name(const struct ike_session *s, const char *name)
-{
-	return (s->user && strcmp(s->user, name) == 0) ||
-	       (s->identity_text && strcmp(s->identity_text, name) == 0);
-}
-
-static bool clear_matches(const struct ike_session *s, enum ike_clear what, uint64_t id,
-	const char *user, const struct ip_addr *address)
-{
-	switch (what) {
-	case IKE_CLEAR_ALL:
-		return true;
-	case IKE_CLEAR_ID:
-		return s->id == id;
-	case IKE_CLEAR_USER:
-		return user && has_name(s, user);
-	case IKE_CLEAR_ADDRESS:
-		return address && has_address(s, address);
-	}
-	return false;
-}
-
-size_t ike_clear(struct ike_engine *e, enum ike_clear what, uint64_t id, const char *user,
-	const struct ip_addr *address)
-{
-	size_t n = 0;
-	ike_enter(e);
-	// A session may end at once, and others close up then: from the end nothing is missed.
-	for (size_t i = e->order_len; i-- > 0;) {
-		struct ike_session *s = i < e->order_len ? e->order[i] : NULL;
-		if (!s || !clear_matches(s, what, id, user, address))
-			continue;
-		ike_session_end(s, 0);
-		n++;
-	}
-	ike_leave(e);
-	return n;
-}
 
 int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 {

@@ -8,9 +8,11 @@
 
 #include <rte_prefetch.h>
 
-#define IKE_RESPONDER   8   // offset of the responder's SPI
-#define NON_ESP_MARKER  4   // RFC 3948 2.2: four zero bytes before IKE on port 4500
-#define ND_FIRST        133 // router solicitation; ICMPv6 types up to redirect are ND
+#define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
+#define IKE_FLAGS       19
+#define IKE_INITIATOR   0x08 // RFC 7296 3.1: the sender is the IKE SA's original initiator
+#define NON_ESP_MARKER  4    // RFC 3948 2.2: four zero bytes before IKE on port 4500
+#define ND_FIRST        133  // router solicitation; ICMPv6 types up to redirect are ND
 #define ND_LAST         137
 #define ETH_MULTICAST   1
 #define IP6_LINK_LOCAL0 0xfe
@@ -27,14 +29,21 @@ static enum dp_drop punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_c
 	return DP_DROP_NONE;
 }
 
-// IKE header at offset at of the frame. Without a responder SPI it is a first message.
+// IKE header at offset at of the frame. From the original initiator our SPI is the responder's,
+// which is 0 in a first message; else it is the initiator's. Only what names an SPI that is known
+// gets into the ring of the established: anybody can write one that is not 0.
 static enum dp_drop punt_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
 {
-	static const uint8_t none[8];
 	if (len < IKE_HEADER_LEN)
 		return DP_DROP_ike_short;
-	bool first = memcmp(dp_data(m) + at + IKE_RESPONDER, none, sizeof(none)) == 0;
-	return punt(w, m, first ? DP_PUNT_IKE_NEW : DP_PUNT_IKE_KNOWN);
+	const uint8_t *ike = dp_data(m) + at;
+	uint64_t ours = get_be64(ike + (ike[IKE_FLAGS] & IKE_INITIATOR ? IKE_RESPONDER : 0));
+	if (ours == 0)
+		return punt(w, m, DP_PUNT_IKE_NEW);
+	if (ike_filter_has(&w->dp->known_spis, ours))
+		return punt(w, m, DP_PUNT_IKE_KNOWN);
+	dp_add(&w->stats.ike_unknown, 1);
+	return punt(w, m, DP_PUNT_IKE_NEW);
 }
 
 // ESP at offset l2 + l3: to this worker's batch, or to its owner.

@@ -52,6 +52,7 @@ static int parts_new(struct dp *d)
 	int rc = dp_pools_new(d);
 	rc = rc ? rc : dp_routes_build(d->cfg, &d->routes);
 	rc = rc ? rc : dp_dst_new(d->cfg, &d->dst);
+	rc = rc ? rc : ike_filter_init(&d->known_spis, d->cfg->main.max_sessions);
 	rc = rc ? rc : dp_ports_start(d);
 	rc = rc ? rc : workers_new(d);
 	rc = rc ? rc : dp_sink_init(d);
@@ -72,6 +73,7 @@ void dp_free(struct dp *d)
 	dp_sink_fini(d);
 	for (uint16_t i = 0; i < d->worker_count; i++)
 		dp_worker_free(d->workers[i]);
+	ike_filter_fini(&d->known_spis);
 	dp_dst_free(d->dst);
 	dp_routes_free(&d->routes);
 	dp_pools_free(d);
@@ -167,7 +169,8 @@ static unsigned take_punts(struct dp *d, struct rte_ring *r)
 	return n;
 }
 
-// The established first; each ring has its bound, so that none keeps the others waiting.
+// The established first, of all workers; each ring has its bound, so that none keeps the others
+// waiting: between two looks at the known SPIs at most DP_PUNT_POLL of each other ring are done.
 unsigned dp_poll(struct dp *d, uint64_t now_ns)
 {
 	d->now_ns = now_ns;
@@ -205,7 +208,7 @@ void dp_arm(struct dp *d)
 
 struct rte_mbuf *dp_ctl_alloc(struct dp *d, size_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(d->punt_pool);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(d->punt_pool[DP_RING_REST]);
 	if (!m)
 		return NULL;
 	if (len > rte_pktmbuf_tailroom(m)) {

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/drops.h"
+#include "dataplane/ike_filter.h"
 
 #include <rte_cycles.h>
 #include <rte_ether.h>
@@ -112,8 +113,8 @@ struct dp_neigh {
 // ---- What travels in an mbuf's private area ----
 
 enum dp_punt_class {
-	DP_PUNT_IKE_KNOWN, // IKE with a responder SPI: its own ring
-	DP_PUNT_IKE_NEW,   // IKE without: its own ring
+	DP_PUNT_IKE_KNOWN, // IKE for an SPI of ours that is known: its own ring
+	DP_PUNT_IKE_NEW,   // all other IKE, new or forged: its own ring
 	// the rest share one
 	DP_PUNT_ARP,
 	DP_PUNT_ND,         // ICMPv6 neighbour discovery (also router messages)
@@ -124,6 +125,8 @@ enum dp_punt_class {
 	DP_PUNT_TTL,        // inner packet whose TTL ran out: ICMP to its source
 	DP_PUNT_CLASSES,
 };
+
+enum dp_punt_ring { DP_RING_IKE_KNOWN, DP_RING_IKE_NEW, DP_RING_REST, DP_PUNT_RINGS };
 
 // Behind every mbuf of our pools (rte_mbuf_to_priv). For a punted packet, data begins at the
 // Ethernet header for ARP, ND, IKE, LOCAL and FRAGMENT of packets that came in clear; at the IP
@@ -176,8 +179,12 @@ struct dp {
 	} grace;
 	// Receive buffers, one pool a socket (index: socket id, NULL where none).
 	struct rte_mempool *rx_pool[8];
-	// Control's own: punted copies, injected packets.
-	struct rte_mempool *punt_pool;
+	// Copies for each punt ring: none can take another's buffers. That of the rest also holds
+	// what the control thread sends.
+	struct rte_mempool *punt_pool[DP_PUNT_RINGS];
+	// Our IKE SPIs whose datagrams go into the ring for known ones. Written by the control
+	// thread, read by workers.
+	struct ike_filter known_spis;
 	int wake_fd; // eventfd
 	atomic_bool wake_armed;
 	uint64_t now_ns; // of the running dp_poll()

@@ -44,7 +44,7 @@
 	X(neighbour_queue, "too many packets wait for the next hop")                              \
 	X(punt_full, "punt ring or its memory pool was full")                                     \
 	X(punt_ike_full, "punt ring of IKE for known SPIs was full")                              \
-	X(punt_ike_new_full, "punt ring of new IKE exchanges was full")                           \
+	X(punt_ike_new_full, "punt ring of IKE for new or unknown SPIs was full")                 \
 	X(inject_full, "inject ring was full")                                                    \
 	X(handoff_full, "hand-off ring was full")                                                 \
 	X(tx_full, "transmit queue was full")                                                     \

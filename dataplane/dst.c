@@ -419,8 +419,9 @@ void dp_dst_tick(struct dp_dst *d)
 
 // ---- Readers ----
 
-static uint64_t find_prefix(
-	const struct dp_dst *d, const struct table *t, uint8_t family, const uint8_t *addr)
+// *bits gets the length of the prefix that was found.
+static uint64_t find_prefix(const struct dp_dst *d, const struct table *t, uint8_t family,
+	const uint8_t *addr, unsigned *bits)
 {
 	const _Atomic uint64_t *used = d->bits_used[family == IP_V6];
 	for (int w = 2; w >= 0; w--) {
@@ -429,6 +430,7 @@ static uint64_t find_prefix(
 			int b = 63 - __builtin_clzll(word);
 			struct key k = key_of(family, addr, (unsigned)(w * 64 + b));
 			uint64_t v = table_get(t, &k);
+			*bits = (unsigned)(w * 64 + b);
 			if (v)
 				return v;
 			word &= ~(1ull << b);
@@ -442,13 +444,16 @@ enum dp_dst_result dp_dst_lookup(
 {
 	const _Atomic uint64_t *at = dense_at(d, family, addr);
 	uint64_t v = at ? load(at) : VALUE_EMPTY;
-	if (!v) {
+	unsigned bits = ip_bits(family);
+	if (!at) {
 		const struct table *t = atomic_load_explicit(&d->table, memory_order_acquire);
-		v = find_prefix(d, t, family, addr);
+		v = find_prefix(d, t, family, addr, &bits);
 	}
-	if (v) {
-		entry_of(v, out);
-		return DP_DST_TUNNEL;
-	}
-	return at || in_sparse_pool(d, family, addr) ? DP_DST_POOL : DP_DST_NONE;
+	// A pool's address belongs to whom it is leased, never to a prefix around it.
+	if ((at && !v) || ((!v || bits < ip_bits(family)) && in_sparse_pool(d, family, addr)))
+		return DP_DST_POOL;
+	if (!v)
+		return DP_DST_NONE;
+	entry_of(v, out);
+	return DP_DST_TUNNEL;
 }

@@ -48,6 +48,7 @@ void dp_dst_tick(struct dp_dst *d);
 
 enum dp_dst_result { DP_DST_NONE, DP_DST_TUNNEL, DP_DST_POOL };
 
-// addr: 4 or 16 bytes. DP_DST_POOL: an address of a pool that no tunnel has. Any thread.
+// addr: 4 or 16 bytes. DP_DST_POOL: an address of a pool that no tunnel has, be it within a prefix of
+// one. Any thread.
 enum dp_dst_result dp_dst_lookup(
 	const struct dp_dst *d, uint8_t family, const uint8_t *addr, struct dp_dst_entry *out);

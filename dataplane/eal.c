@@ -3,6 +3,7 @@
 #include "dataplane/eal.h"
 
 #include "base/log.h"
+#include "dataplane/neigh.h"
 #include "dataplane/worker.h"
 
 #include <rte_eal.h>
@@ -23,8 +24,9 @@ LOG_SUBSYSTEM("dataplane");
 #define LCORES_MAX  2048
 #define HUGE_SYSFS  "/sys/kernel/mm/hugepages"
 #define MBUF_CACHE  256
-#define ESP_ROOM    128 // trailer, ICV and what stands before the inner packet, above the headroom
-#define CTL_BUFFERS 2047
+#define ESP_ROOM    128  // trailer, ICV and what stands before the inner packet, above the headroom
+#define PUNT_CACHE  32   // the punt pools' share of a thread
+#define CTL_BUFFERS 1024 // in the control thread's hands
 #define PREFIX_MAX  40
 
 struct args {
@@ -247,10 +249,27 @@ static unsigned rx_buffers(const struct cfg *c)
 	return n;
 }
 
+// A pool has a buffer for each place where one can be: ring, threads' caches (which keep up to half
+// as much again) and the burst being worked on. So a ring that is not full always finds one.
+static unsigned punt_buffers(const struct cfg *c)
+{
+	unsigned workers = c->main.worker_count;
+	return workers * DP_PUNT_RING + (workers + 1) * PUNT_CACHE * 3 / 2 + DP_PUNT_POLL;
+}
+
+// What the control thread sends, and what waits for a neighbour, goes on to inject rings and
+// transmit queues; a PMD may keep it there until others come behind.
+static unsigned sent_buffers(const struct cfg *c)
+{
+	unsigned n = DP_INJECT_RING;
+	for (size_t i = 0; i < c->port_count; i++)
+		n += c->ports[i].tx_descriptors;
+	return c->main.worker_count * n + neigh_limits_default.waiting + CTL_BUFFERS;
+}
+
 static unsigned ctl_buffers(const struct cfg *c)
 {
-	unsigned n = c->main.worker_count * DP_PUNT_RINGS * DP_PUNT_RING + CTL_BUFFERS;
-	return rte_align32pow2(n) - 1;
+	return DP_PUNT_RINGS * punt_buffers(c) + sent_buffers(c);
 }
 
 // ---- Whether memory_mb is enough ----
@@ -320,14 +339,32 @@ int dp_memory_check(const struct cfg *c)
 
 // ---- Pools ----
 
-static struct rte_mempool *pool_new(const char *name, unsigned n, uint16_t room, int socket)
+static struct rte_mempool *pool_new(
+	const char *name, unsigned n, unsigned cache, uint16_t room, int socket)
 {
-	struct rte_mempool *p =
-		rte_pktmbuf_pool_create(name, n, MBUF_CACHE, meta_room(), room, socket);
+	struct rte_mempool *p = rte_pktmbuf_pool_create(name, n, cache, meta_room(), room, socket);
 	if (!p)
 		log_error("no memory for %u buffers of %u bytes (%s): raise memory_mb", n, room,
 			rte_strerror(rte_errno));
 	return p;
+}
+
+static int punt_pools_new(struct dp *d)
+{
+	static const char *const names[DP_PUNT_RINGS] = {
+		[DP_RING_IKE_KNOWN] = "sallyport_ike",
+		[DP_RING_IKE_NEW] = "sallyport_ike_new",
+		[DP_RING_REST] = "sallyport_ctl",
+	};
+	const struct cfg *c = d->cfg;
+	for (unsigned ring = 0; ring < DP_PUNT_RINGS; ring++) {
+		unsigned n = punt_buffers(c) + (ring == DP_RING_REST ? sent_buffers(c) : 0);
+		d->punt_pool[ring] =
+			pool_new(names[ring], n, PUNT_CACHE, data_room(c), (int)rte_socket_id());
+		if (!d->punt_pool[ring])
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 int dp_pools_new(struct dp *d)
@@ -341,13 +378,12 @@ int dp_pools_new(struct dp *d)
 		if (d->rx_pool[socket])
 			continue;
 		snprintf(name, sizeof(name), "sallyport_rx_%u", socket);
-		d->rx_pool[socket] = pool_new(name, rx_buffers(c), data_room(c), (int)socket);
+		d->rx_pool[socket] =
+			pool_new(name, rx_buffers(c), MBUF_CACHE, data_room(c), (int)socket);
 		if (!d->rx_pool[socket])
 			return -ENOMEM;
 	}
-	d->punt_pool =
-		pool_new("sallyport_ctl", ctl_buffers(c), data_room(c), (int)rte_socket_id());
-	return d->punt_pool ? 0 : -ENOMEM;
+	return punt_pools_new(d);
 }
 
 void dp_pools_free(struct dp *d)
@@ -356,6 +392,8 @@ void dp_pools_free(struct dp *d)
 		rte_mempool_free(d->rx_pool[i]);
 		d->rx_pool[i] = NULL;
 	}
-	rte_mempool_free(d->punt_pool);
-	d->punt_pool = NULL;
+	for (size_t i = 0; i < RTE_DIM(d->punt_pool); i++) {
+		rte_mempool_free(d->punt_pool[i]);
+		d->punt_pool[i] = NULL;
+	}
 }

@@ -61,6 +61,7 @@ static const struct row rows[] = {
 	ROW(rx_packets, "frames received"),
 	ROW(tx_packets, "frames sent"),
 	ROW(punts, "packets given to the control thread"),
+	ROW(ike_unknown, "IKE datagrams with an SPI that no established IKE SA of ours has"),
 	ROW(esp_in_packets, "ESP packets decrypted and accepted"),
 	ROW(esp_out_packets, "ESP packets encrypted"),
 	ROW(handoff_in, "packets taken from other workers"),

@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("dataplane");
@@ -342,6 +343,23 @@ static void route_del(void *ctx, uint32_t id, const struct ip_prefix *dst)
 	free(r);
 }
 
+// ---- IKE SPIs ----
+
+// One that finds no room is served from the ring of new ones.
+static void ike_spi(void *ctx, uint64_t spi, bool known)
+{
+	static struct log_limit full = LOG_LIMIT_DEFAULT;
+	struct dp_sink *s = ctx;
+	uint32_t suppressed;
+	if (!known)
+		(void)ike_filter_remove(&s->dp->known_spis, spi);
+	else if (!ike_filter_add(&s->dp->known_spis, spi) &&
+		 log_limit_pass(&full, clock_now_ns(s->dp->seams.clock), &suppressed))
+		log_warning("IKE SPI %016" PRIx64 " is not protected from floods: its bucket is "
+			    "full (%u more suppressed)",
+			spi, suppressed);
+}
+
 static uint16_t worker_of(void *ctx, const struct ip_addr *inner)
 {
 	const struct dp_sink *s = ctx;
@@ -456,6 +474,7 @@ int dp_sink_init(struct dp *d)
 		.sa_switch = sink_sa_switch,
 		.sa_del = sink_sa_del,
 		.sa_stats = sink_sa_stats,
+		.ike_spi = ike_spi,
 		.congested = congested,
 	};
 	return 0;

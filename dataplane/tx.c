@@ -84,9 +84,10 @@ static enum dp_punt_ring ring_of(enum dp_punt_class class)
 	return class == DP_PUNT_IKE_NEW ? DP_RING_IKE_NEW : DP_RING_REST;
 }
 
-static struct rte_mbuf *copy_for_control(struct dp_worker *w, struct rte_mbuf *m)
+static struct rte_mbuf *copy_for_control(
+	struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_ring ring)
 {
-	struct rte_mbuf *c = rte_pktmbuf_alloc(w->dp->punt_pool);
+	struct rte_mbuf *c = rte_pktmbuf_alloc(w->dp->punt_pool[ring]);
 	if (!c)
 		return NULL;
 	void *p = rte_pktmbuf_append(c, m->data_len);
@@ -110,7 +111,8 @@ void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
 	};
 	enum dp_punt_ring ring = ring_of(class);
 	// Looked at first, so that a flood does not pay for a copy that is thrown away.
-	struct rte_mbuf *c = rte_ring_full(w->punt_ring[ring]) ? NULL : copy_for_control(w, m);
+	struct rte_mbuf *c =
+		rte_ring_full(w->punt_ring[ring]) ? NULL : copy_for_control(w, m, ring);
 	if (!c) {
 		dp_drop(w, m, full[ring]);
 		return;

@@ -73,11 +73,9 @@ struct dp_batch {
 	unsigned n;
 };
 
-enum dp_punt_ring { DP_RING_IKE_KNOWN, DP_RING_IKE_NEW, DP_RING_REST, DP_PUNT_RINGS };
-
 struct dp_stats {
 	dp_counter_t polls, idle_polls, sleeps;
-	dp_counter_t rx_packets, tx_packets, punts;
+	dp_counter_t rx_packets, tx_packets, punts, ike_unknown;
 	dp_counter_t esp_in_packets, esp_out_packets;
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];

@@ -22,6 +22,7 @@ def arguments():
     p.add_argument("--label", default="")
     p.add_argument("--suite", action="append", help="only these suites")
     p.add_argument("--match", default="", help="only tests whose name matches")
+    p.add_argument("--targets", action="store_true", help="print what to build, run nothing")
     p.add_argument("--jobs", type=int, default=os.cpu_count())
     p.add_argument("build")
     return p.parse_args()
@@ -42,13 +43,13 @@ def chosen(args):
             yield test
 
 
-def run(test):
+def run(test, build):
     """The exit status (or a reason) and the output of one executable."""
     environment = dict(os.environ, **test["env"])
     timeout = max(test["timeout"], 30) * 10
     try:
         done = subprocess.run(
-            test["cmd"], env=environment, cwd=test["workdir"], stdin=subprocess.DEVNULL,
+            test["cmd"], env=environment, cwd=test["workdir"] or build, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
         )
         return done.returncode, done.stdout.decode(errors="replace")
@@ -83,12 +84,15 @@ def report(label, test, status, output):
 def main():
     args = arguments()
     tests = list(chosen(args))
+    if args.targets:
+        print("\n".join(sorted({os.path.relpath(t["cmd"][0], args.build) for t in tests})))
+        return
     label = args.label + "/" if args.label else ""
     any_failed = False
     # The longest first, so that no core waits at the end.
     tests.sort(key=lambda t: -t["timeout"])
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        running = {pool.submit(run, t): t for t in tests}
+        running = {pool.submit(run, t, args.build): t for t in tests}
         for future in concurrent.futures.as_completed(running):
             text, failed = report(label, running[future], *future.result())
             any_failed |= failed

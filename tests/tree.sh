@@ -37,9 +37,24 @@ make_tree() {
 
 if [ -n "${FRESH-}" ] || [ ! -x "$TREE/bin/bash" ]; then make_tree; fi
 
-mkdir -p "$TREE/src"
-find "$TREE/src" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf {} +
-tar -C "$SOURCE" --exclude='./build*' --exclude=./.git -cf - . | tar -C "$TREE/src" -xf -
+# Only what differs is written, with the present time, so that a kept build directory is right.
+copy_sources() {
+	local f
+	rm -rf "$TREE/src.new"
+	mkdir -p "$TREE/src" "$TREE/src.new"
+	tar -C "$SOURCE" --exclude='./build*' --exclude=./.git -cf - . | tar -C "$TREE/src.new" -xf -
+	(cd "$TREE/src" && find . -path './build*' -prune -o -type f -print) | while read -r f; do
+		[ -e "$TREE/src.new/$f" ] || rm -f "$TREE/src/$f"
+	done
+	(cd "$TREE/src.new" && find . -type f) | while read -r f; do
+		cmp -s "$TREE/src.new/$f" "$TREE/src/$f" && continue
+		mkdir -p "$(dirname "$TREE/src/$f")"
+		cp "$TREE/src.new/$f" "$TREE/src/$f"
+	done
+	rm -rf "$TREE/src.new"
+}
+
+copy_sources
 [ ! -e /etc/resolv.conf ] || cat /etc/resolv.conf >"$TREE/etc/resolv.conf"
 cat /etc/hosts >"$TREE/etc/hosts"
 

@@ -318,6 +318,8 @@ MUST_USE enum ike_crypto_error ike_peer_verify(
 bool ike_dn_text(struct view der, char buf[static IKE_DN_TEXT_MAX]);
 // The reverse, for identities in the configuration. DER into *out. AUTH_FORMAT if it is no DN.
 MUST_USE enum ike_crypto_error ike_dn_from_text(const char *text, struct secret *out);
+// Equal for equal Names in the sense of ike_dn_equal(); 0 if it is not one.
+uint64_t ike_dn_hash(struct view der);
 // The same Name, compared the way X.509 does (case, spaces, string types); false if either is none.
 bool ike_dn_equal(struct view a_der, struct view b_der);
 

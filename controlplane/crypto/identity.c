@@ -55,6 +55,15 @@ bool ike_dn_equal(struct view a_der, struct view b_der)
 	return equal;
 }
 
+uint64_t ike_dn_hash(struct view der)
+{
+	X509_NAME *name = name_of(der);
+	uint64_t hash = name ? X509_NAME_hash_ex(name, NULL, NULL, NULL) : 0;
+	X509_NAME_free(name);
+	ERR_clear_error();
+	return hash;
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -49,9 +49,6 @@ int ike_dh_private_bits(const struct ike_dh *dh);
 // least 65537, P-256/384/521, Ed25519, Ed448. CERT_KEY, CERT_WEAK_KEY.
 MUST_USE enum ike_crypto_error crypto_key_check(const EVP_PKEY *key);
 
-// AUTH method of an EC key's curve, 0: none.
-uint8_t crypto_curve_method(const EVP_PKEY *key);
-
 // One whole certificate, nothing behind it. NULL: it is not one.
 X509 *crypto_x509(struct view der);
 

@@ -88,12 +88,6 @@ static const struct curve *curve_of(const EVP_PKEY *key)
 	return NULL;
 }
 
-uint8_t crypto_curve_method(const EVP_PKEY *key)
-{
-	const struct curve *c = curve_of(key);
-	return c ? c->method : 0;
-}
-
 static enum ike_crypto_error rsa_check(const EVP_PKEY *key)
 {
 	BIGNUM *n = NULL, *e = NULL;

@@ -5,6 +5,8 @@
 // child SA. Each step below is one wait; the last one does everything that others can see.
 #include "controlplane/ikev2/proof.h"
 
+#include "controlplane/index.h"
+
 #include <stdlib.h>
 
 enum step { BEGIN, VERIFIED, AUTHORIZED, ADDRESS, SIGNED };
@@ -76,6 +78,8 @@ static void apply_established(struct ike_exchange *x, void *arg)
 	struct ike_session *s = x->sa->session;
 	ike_sa_established(x->sa);
 	ike_session_established(s);
+	if (!x->out.await_child)
+		ike_session_keep_leases(s);
 	supersede(s, a->initial_contact);
 	ike_session_watch(s);
 }
@@ -83,6 +87,8 @@ static void apply_established(struct ike_exchange *x, void *arg)
 // The data plane has not taken the SA in time: nothing of this was seen by the peer yet.
 static enum ike_verdict install_late(struct ike_exchange *x)
 {
+	if (x->sa->session)
+		ike_session_close(x->sa->session, IKE_REASON_INSTALL_TIMEOUT);
 	return refuse(x, IKE_REASON_INSTALL_TIMEOUT);
 }
 
@@ -173,11 +179,46 @@ static struct ike_session *make_session(struct ike_exchange *x)
 	return s;
 }
 
+// ---- admission -------------------------------------------------------------------------------
+
+// Sessions of the owner that stay beside the new one.
+static uint32_t sessions_beside(struct ike_exchange *x)
+{
+	struct auth *a = x->state;
+	struct ike_session *o = NULL;
+	uint32_t n = 0;
+	while ((o = ike_session_of_owner(a->engine, ike_id_view(&a->proof.peer), o)))
+		n += !o->closing && !endpoint_eq(&o->sa->remote, &x->sa->remote);
+	return n;
+}
+
+static enum ike_reason admission(struct ike_exchange *x)
+{
+	struct auth *a = x->state;
+	const struct cfg_connection *conn = a->proof.conn;
+	uint32_t limit = a->engine->p.cfg->main.max_sessions;
+	if (limit && a->engine->session_count >= limit)
+		return IKE_REASON_SESSIONS_FULL;
+	if (!a->proof.proven || conn->unique == CFG_UNIQUE_REPLACE)
+		return IKE_REASON_NONE;
+	bool dead = a->initial_contact && conn->unique == CFG_UNIQUE_KEEP;
+	uint32_t beside = dead ? 0 : sessions_beside(x);
+	if (beside && conn->unique == CFG_UNIQUE_KEEP)
+		return IKE_REASON_KEPT;
+	if (conn->max_sessions && beside >= conn->max_sessions)
+		return IKE_REASON_MAX_SESSIONS;
+	return IKE_REASON_NONE;
+}
+
 static enum ike_verdict finish(struct ike_exchange *x)
 {
 	struct auth *a = x->state;
 	struct ike_child_plan plan;
 	struct ike_child *c = NULL;
+	// While this one waited, others of the same peer may have come in.
+	enum ike_reason why = admission(x);
+	if (why != IKE_REASON_NONE)
+		return refuse(x, why);
 	x->sa->conn = a->proof.conn;
 	struct ike_session *s = make_session(x);
 	if (!s)
@@ -211,37 +252,54 @@ static enum ike_verdict sign(struct ike_exchange *x)
 
 // ---- addresses -------------------------------------------------------------------------------
 
-// A lease is shared with an older session of the owner if the peer asks for its address, if it
-// re-authenticates from where it was, or if it says that the older one is gone.
-static bool may_adopt(struct ike_exchange *x, const struct ip_addr *want)
+static const struct ip_addr *lease_in(
+	const struct ike_session *s, const struct cfg_pool *pool, uint8_t family)
+{
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (s->leases[i].pool == pool && s->leases[i].addr.family == family)
+			return &s->leases[i].addr;
+	return NULL;
+}
+
+// The lease that is shared with an older session of the owner: the one that the peer asks for, or of
+// the session that it re-authenticates from where it was, or of one that it says is gone. NULL: none;
+// other sessions' addresses are theirs.
+static const struct ip_addr *adoptable(
+	struct ike_exchange *x, const struct cfg_pool *pool, const struct ip_addr *hint)
 {
 	struct auth *a = x->state;
 	struct view owner = ike_id_view(&a->proof.peer);
+	const struct ip_addr *of_gone = NULL;
+	bool gone = a->initial_contact && a->proof.conn->unique != CFG_UNIQUE_NO;
 	struct ike_session *o = NULL;
 	if (!a->proof.proven)
-		return false;
-	if (want->family && ike_session_holder(a->engine, owner, want))
-		return true;
-	while ((o = ike_session_of_owner(a->engine, owner, o)))
-		if (endpoint_eq(&o->sa->remote, &x->sa->remote) ||
-			(a->initial_contact && a->proof.conn->unique != CFG_UNIQUE_NO))
-			return true;
-	return false;
+		return NULL;
+	if (hint->family && ike_session_holder(a->engine, owner, hint))
+		return hint;
+	while ((o = ike_session_of_owner(a->engine, owner, o))) {
+		const struct ip_addr *held = lease_in(o, pool, a->family);
+		if (held && endpoint_eq(&o->sa->remote, &x->sa->remote))
+			return held;
+		if (held && gone && !of_gone)
+			of_gone = held;
+	}
+	return of_gone;
 }
 
 static enum ike_verdict ask(struct ike_exchange *x, const struct cfg_pool *pool)
 {
 	struct auth *a = x->state;
-	const struct ip_addr *want = a->family == IP_V4 ? &a->cp.hint_v4 : &a->cp.hint_v6;
+	const struct ip_addr *hint = a->family == IP_V4 ? &a->cp.hint_v4 : &a->cp.hint_v6;
+	const struct ip_addr *adopt = adoptable(x, pool, hint);
 	struct view body = ike_id_view(&a->proof.peer);
 	struct address_request rq = {
 		.pool = pool,
 		.owner = {.identity = a->proof.proven ? body : (struct view){NULL, 0},
 			.anonymous = !a->proof.proven,
 			.name = a->proof.text},
-		.want = *want,
+		.want = adopt ? *adopt : *hint,
 		.worker = a->lease_count ? a->leases[0].worker : worker_hint(x),
-		.adopt = may_adopt(x, want),
+		.adopt = adopt != NULL,
 	};
 	return ike_wait_address(x, &rq, ADDRESS);
 }
@@ -319,35 +377,6 @@ static enum ike_verdict got_address(struct ike_exchange *x)
 
 // ---- authorization ---------------------------------------------------------------------------
 
-// Sessions of the owner that stay beside the new one.
-static uint32_t sessions_beside(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	struct ike_session *o = NULL;
-	uint32_t n = 0;
-	while ((o = ike_session_of_owner(a->engine, ike_id_view(&a->proof.peer), o)))
-		n += !o->closing && !endpoint_eq(&o->sa->remote, &x->sa->remote);
-	return n;
-}
-
-static enum ike_reason admission(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	const struct cfg_connection *conn = a->proof.conn;
-	uint32_t limit = a->engine->p.cfg->main.max_sessions;
-	if (limit && a->engine->session_count >= limit)
-		return IKE_REASON_SESSIONS_FULL;
-	if (!a->proof.proven || conn->unique == CFG_UNIQUE_REPLACE)
-		return IKE_REASON_NONE;
-	bool dead = a->initial_contact && conn->unique == CFG_UNIQUE_KEEP;
-	uint32_t beside = dead ? 0 : sessions_beside(x);
-	if (beside && conn->unique == CFG_UNIQUE_KEEP)
-		return IKE_REASON_KEPT;
-	if (conn->max_sessions && beside >= conn->max_sessions)
-		return IKE_REASON_MAX_SESSIONS;
-	return IKE_REASON_NONE;
-}
-
 static enum ike_verdict read_cp(struct ike_exchange *x)
 {
 	struct auth *a = x->state;
@@ -419,7 +448,7 @@ static void choose_connection(struct ike_exchange *x, struct auth *a)
 	if (wire_auth_parse(x->in.auth, &auth) == WIRE_OK)
 		m.auth = ike_proof_kind(auth.method);
 	if (m.auth >= 0)
-		a->proof.conn = ike_connection_match(a->engine->p.cfg, &m);
+		a->proof.conn = ike_connection_match(a->engine->index, &m);
 }
 
 static enum ike_verdict begin(struct ike_exchange *x)
@@ -427,9 +456,11 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	const struct ike_message *m = &x->in;
 	struct wire_id id;
 	bool sa = m->sa.p, tsi = m->ts_i.p, tsr = m->ts_r.p;
-	// Without AUTH the peer would want EAP, which no connection has.
-	if (!m->id_i.p || !m->auth.p || sa != tsi || sa != tsr)
+	if (!m->id_i.p || sa != tsi || sa != tsr)
 		return syntax(x, IKE_REASON_AUTH_PAYLOADS);
+	// RFC 7296 2.16: without AUTH the peer wants EAP, which no connection has.
+	if (!m->auth.p)
+		return refuse(x, IKE_REASON_EAP_WANTED);
 	struct auth *a = calloc(1, sizeof(*a));
 	if (!a)
 		return refuse(x, IKE_REASON_NO_MEMORY);

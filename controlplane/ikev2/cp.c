@@ -14,8 +14,8 @@ void ike_cp_read(const struct wire_cp *cp, struct ike_cp_state *out)
 		const struct wire_cp_attr *a = &cp->attrs[i];
 		if (!a->valid)
 			continue;
-		if (a->type < 16)
-			out->asked_types |= (uint16_t)(1u << a->type);
+		if (a->type < 32)
+			out->asked_types |= 1u << a->type;
 		// One address a family; of several wishes the first counts. RFC 7296 3.15.1: an
 		// address of zeros, as an empty one, leaves the choice to us.
 		if (a->type == IKEV2_CP_INTERNAL_IP4_ADDRESS && !out->want_v4) {
@@ -75,6 +75,16 @@ static void put_servers(struct wire_builder *b, const struct cfg_pool *pool)
 			wire_cp_put_addr(b, IKEV2_CP_INTERNAL_IP4_NBNS, &pool->nbns[i]);
 }
 
+static bool asked(const struct ike_cp_state *cp, unsigned type)
+{
+	return cp->asked_types & 1u << type;
+}
+
+static void put_text(struct wire_builder *b, uint16_t type, const char *text)
+{
+	wire_cp_put(b, type, (struct view){(const uint8_t *)text, strlen(text)});
+}
+
 static bool family_leased(uint8_t family, const struct lease *leases, uint8_t count)
 {
 	for (uint8_t i = 0; i < count; i++)
@@ -106,13 +116,17 @@ void ike_cp_reply(struct wire_builder *b, const struct ike_cp_state *cp,
 	wire_open_cp(b, IKEV2_CP_REPLY);
 	for (uint8_t i = 0; i < count; i++)
 		put_lease(b, &leases[i]);
-	for (uint8_t i = 0; i < count; i++)
-		if (i == 0 || leases[i].pool != leases[i - 1].pool)
-			put_servers(b, leases[i].pool);
+	for (uint8_t i = 0; i < count; i++) {
+		const struct cfg_pool *pool = leases[i].pool;
+		if (i > 0 && pool == leases[i - 1].pool)
+			continue;
+		put_servers(b, pool);
+		// RFC 8598 3.1: only to a client that asked for it.
+		if (pool->domain && asked(cp, IKEV2_CP_INTERNAL_DNS_DOMAIN))
+			put_text(b, IKEV2_CP_INTERNAL_DNS_DOMAIN, pool->domain);
+	}
 	put_subnets(b, conn, leases, count);
-	if (cp->asked_types & 1u << IKEV2_CP_APPLICATION_VERSION)
-		wire_cp_put(b, IKEV2_CP_APPLICATION_VERSION,
-			(struct view){(const uint8_t *)APPLICATION_VERSION,
-				sizeof(APPLICATION_VERSION) - 1});
+	if (asked(cp, IKEV2_CP_APPLICATION_VERSION))
+		put_text(b, IKEV2_CP_APPLICATION_VERSION, APPLICATION_VERSION);
 	wire_close(b);
 }

@@ -14,8 +14,9 @@ static void create_free(void *arg)
 	struct ike_child *child = c->spi_in ? ike_child_by_spi_in(c->engine, c->spi_in) : NULL;
 	if (child && !child->joined && child->state != IKE_CHILD_GONE)
 		ike_child_drop(child);
-	if (c->new_sa && c->new_sa->state == IKE_SA_NEW)
-		ike_sa_close(c->new_sa, IKE_REASON_REKEY_REFUSED);
+	struct ike_sa *sa = c->new_spi ? ike_sa_by_spi(c->engine, c->new_spi) : NULL;
+	if (sa && sa->state == IKE_SA_NEW)
+		ike_sa_close(sa, IKE_REASON_REKEY_REFUSED);
 	ike_dh_free(c->dh);
 	secret_fini(&c->shared);
 	free(c);
@@ -118,7 +119,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 		old = ike_child_by_spi_in(c->engine, c->old_spi);
 		if (!old || old->session != s)
 			return not_found(x, c->old_spi);
-		if (old->state == IKE_CHILD_DELETING)
+		if (old->state == IKE_CHILD_DELETING || old->rekeying)
 			return ike_fail(
 				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	}

@@ -19,8 +19,8 @@ struct ike_create {
 	bool rekey_ike;
 	// Initiator
 	struct ike_dh *dh;
-	uint32_t spi_in;       // of the child that is being made, or 0
-	struct ike_sa *new_sa; // of the rekeyed IKE SA
+	uint32_t spi_in;  // of the child that is being made, or 0
+	uint64_t new_spi; // ours of the IKE SA that is being made, or 0
 	uint16_t group;
 	struct wire_ts offered_local, offered_remote;
 };

@@ -24,6 +24,14 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x)
 		ike_count(x->sa->engine, IKE_REASON_DELETED_BY_PEER);
 		return IKE_DONE;
 	}
+	if (wire_notify_find(&x->in, IKEV2_NOTIFY_AUTHENTICATION_FAILED)) {
+		// RFC 7296 2.21.2: an initiator that does not accept our AUTH says so in a request of its
+		// own; it has given up the IKE SA with that.
+		x->out.close_sa = true;
+		x->out.close_reason = IKE_REASON_AUTH_REFUSED;
+		ike_count(x->sa->engine, IKE_REASON_AUTH_REFUSED);
+		return IKE_DONE;
+	}
 	if (x->in.delete_count)
 		return ikev2_children_deleted(x);
 	return IKE_DONE;
@@ -38,10 +46,6 @@ enum ike_verdict ikev2_refuse_request(struct ike_exchange *x)
 
 static enum ike_verdict delete_build(struct ike_exchange *x)
 {
-	struct ike_sa *sa = x->sa;
-	// While the DELETE waited its IKE SA was rekeyed: the one meant lives on in the successor.
-	if (sa->state == IKE_SA_REKEYED && sa->delete_session && sa->successor)
-		(void)ikev2_delete_ike_sa(sa->successor);
 	wire_put_delete_ike(&x->out.b);
 	ike_next_state(x, IKE_SA_DELETING);
 	return IKE_DONE;
@@ -60,6 +64,7 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 	if (sa->state == IKE_SA_DEAD || sa->delete_queued)
 		return -EALREADY;
 	if (!sa->has_keys || sa->state < IKE_SA_AUTH_SENT) {
+		ike_count(sa->engine, IKE_REASON_CLOSED);
 		ike_sa_close(sa, IKE_REASON_CLOSED);
 		return 0;
 	}
@@ -68,7 +73,6 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 		.build = delete_build,
 		.response = delete_response,
 		.first = true};
-	sa->delete_session = sa->state != IKE_SA_REKEYED;
 	sa->delete_queued = true;
 	if (ike_task_add(sa, &t) < 0)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);

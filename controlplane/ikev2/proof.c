@@ -4,6 +4,8 @@
 // The AUTH payload both ways (RFC 7296 2.15, RFC 7427), by PSK or certificate.
 #include "controlplane/ikev2/proof.h"
 
+#include "controlplane/index.h"
+
 #include <errno.h>
 
 int ike_proof_kind(uint8_t method)
@@ -51,7 +53,7 @@ static enum ike_verdict verify_psk(
 	const struct cfg_psk *psk = NULL;
 	if (p->conn)
 		psk = ike_psk_find(
-			sa->engine->p.cfg, ike_id_view(&p->peer), &sa->remote.addr, &bound);
+			sa->engine->index, ike_id_view(&p->peer), &sa->remote.addr, &bound);
 	// Without a key the same work is done on one that nobody has.
 	struct view key = psk ? secret_view(&psk->secret) : (struct view){nobody, sizeof(nobody)};
 	bool good = ike_auth_psk_verify(&in, key, auth->data) == IKE_CRYPTO_OK;
@@ -192,7 +194,7 @@ static enum ike_verdict make_psk(struct ike_exchange *x, struct ike_proof *p)
 	bool bound;
 	struct ike_auth_input in = auth_input(sa, sa->initiator, &p->own);
 	const struct cfg_psk *psk =
-		ike_psk_find(sa->engine->p.cfg, ike_id_view(&p->peer), &sa->remote.addr, &bound);
+		ike_psk_find(sa->engine->index, ike_id_view(&p->peer), &sa->remote.addr, &bound);
 	if (!psk)
 		return refuse(x, IKE_REASON_NO_PSK);
 	if (ike_auth_psk(&in, secret_view(&psk->secret), p->value.bytes) != IKE_CRYPTO_OK)

@@ -40,7 +40,9 @@ static void inherit(struct ike_sa *sa, const struct ike_sa *old)
 
 static void old_fire(struct wheel_timer *t, void *arg)
 {
-	ike_sa_close(arg, IKE_REASON_REPLACED);
+	struct ike_sa *sa = arg;
+	ike_count(sa->engine, IKE_REASON_REPLACED);
+	ike_sa_close(sa, IKE_REASON_REPLACED);
 }
 
 // The session and what is queued go to the new IKE SA.
@@ -54,6 +56,9 @@ static void succeed(struct ike_sa *old, struct ike_sa *sa)
 		TAILQ_CONCAT(&sa->tasks, &old->tasks, link);
 		ike_sa_has_work(sa);
 	}
+	// A DELETE that waited has moved as well, and ends the session there; the old one gets its own.
+	sa->delete_queued = old->delete_queued;
+	old->delete_queued = false;
 	ike_sa_established(sa);
 	wheel_cancel(&e->wheel, &old->dpd);
 	wheel_cancel(&e->wheel, &old->keepalive);
@@ -69,6 +74,13 @@ static bool set_nonces(struct ike_sa *sa, struct view ni, struct view nr)
 
 // ---- responder -------------------------------------------------------------------------------
 
+// RFC 7296 2.25.2: while we make or rekey SAs ourselves, "a peer [...] SHOULD respond with
+// TEMPORARY_FAILURE".
+static bool creating(const struct ike_sa *sa)
+{
+	return sa->out_progress && sa->out_progress->type != IKEV2_EXCHANGE_INFORMATIONAL;
+}
+
 static void apply_rekeyed(struct ike_exchange *x, void *arg)
 {
 	succeed(x->sa, arg);
@@ -79,12 +91,13 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	struct ike_create *c = x->state;
 	struct ike_sa *old = x->sa;
 	struct wire_builder *b = &x->out.b;
-	if (!old->session || old->session->closing || old->state != IKE_SA_ESTABLISHED)
+	if (!old->session || old->session->closing || old->state != IKE_SA_ESTABLISHED ||
+		creating(old)) // meanwhile begun by us
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_sa *sa = ike_sa_new(c->engine, false);
 	if (!sa)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-	c->new_sa = sa;
+	c->new_spi = sa->spi_r;
 	inherit(sa, old);
 	sa->spi_i = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
@@ -104,9 +117,7 @@ static enum ike_verdict begin(struct ike_exchange *x)
 {
 	const struct cfg_connection *conn = x->sa->session->conn;
 	struct wire_ke ke;
-	// RFC 7296 2.25.2: while we make, rekey or close child SAs, "a peer [...] SHOULD respond
-	// with TEMPORARY_FAILURE".
-	if (x->sa->out_progress && x->sa->out_progress->type != IKEV2_EXCHANGE_INFORMATIONAL)
+	if (creating(x->sa))
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_create *c = ike_create_new(x);
 	if (!c)
@@ -144,12 +155,12 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	struct ike_create *c = x->state;
 	const struct cfg_connection *conn = x->sa->conn;
 	struct wire_sa_policy policy = ike_policy(c->group);
-	c->new_sa = ike_sa_new(c->engine, true);
-	if (!c->new_sa)
+	struct ike_sa *sa = ike_sa_new(c->engine, true);
+	if (!sa)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
-	inherit(c->new_sa, x->sa);
-	wire_build_sa(&x->out.b, conn->ike_proposals, conn->ike_proposal_count, &policy,
-		c->new_sa->spi_i);
+	c->new_spi = sa->spi_i;
+	inherit(sa, x->sa);
+	wire_build_sa(&x->out.b, conn->ike_proposals, conn->ike_proposal_count, &policy, sa->spi_i);
 	wire_put_nonce(&x->out.b, (struct view){c->nonce, sizeof(c->nonce)});
 	wire_put_ke(&x->out.b, c->group, ike_dh_public(c->dh));
 	return IKE_DONE;
@@ -174,7 +185,9 @@ static enum ike_verdict rekey_build(struct ike_exchange *x)
 static enum ike_verdict take_over(struct ike_exchange *x)
 {
 	struct ike_create *c = x->state;
-	struct ike_sa *sa = c->new_sa, *old = x->sa;
+	struct ike_sa *sa = ike_sa_by_spi(c->engine, c->new_spi), *old = x->sa;
+	if (!sa)
+		return ike_fail(x, IKE_REASON_CLOSED, 0);
 	sa->spi_r = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
 	// A session that is about to end goes on there too: its DELETE is among the queued tasks.

@@ -3,6 +3,7 @@
 //
 // IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7, 2.23), both roles. DH runs on a crypto helper.
 #include "controlplane/exchange.h"
+#include "controlplane/index.h"
 #include "controlplane/session.h"
 
 #include <openssl/evp.h>
@@ -126,38 +127,33 @@ struct init_state {
 	bool nat, fragments, hashes, certreq; // what the reply holds
 };
 
-static bool conn_accepts(const struct cfg_connection *c, const struct wire_proposals *peer,
-	uint16_t group, struct wire_choice *choice)
+struct offer {
+	const struct wire_proposals *peer;
+	uint16_t group;
+	struct wire_choice *choice;
+};
+
+static bool accepts(void *ctx, const struct cfg_connection *c)
 {
+	const struct offer *o = ctx;
 	struct wire_sa_policy policy = sa_policy;
-	policy.ke_group = group;
-	return wire_select(c->ike_proposals, c->ike_proposal_count, &policy, peer, choice) ==
+	policy.ke_group = o->group;
+	return wire_select(c->ike_proposals, c->ike_proposal_count, &policy, o->peer, o->choice) ==
 		       WIRE_OK &&
-	       suite_supported(&choice->suite);
+	       suite_supported(&o->choice->suite);
 }
 
-// The connection is provisional until the identity is known. Where the best match by address does
-// not like the proposals, another one of this address may.
+// The connection is provisional until the identity is known.
 static enum ike_reason choose(struct ike_exchange *x, const struct wire_proposals *peer,
 	uint16_t group, struct wire_choice *choice)
 {
-	const struct cfg *cfg = x->sa->engine->p.cfg;
-	struct ike_match m = {.remote = &x->from.remote, .auth = -1};
-	x->sa->conn = ike_connection_match(cfg, &m);
-	if (!x->sa->conn)
-		return IKE_REASON_NO_CONNECTION;
-	if (conn_accepts(x->sa->conn, peer, group, choice))
+	struct offer offer = {peer, group, choice};
+	bool seen;
+	x->sa->conn = ike_connection_first(
+		x->sa->engine->index, &x->from.remote.addr, accepts, &offer, &seen);
+	if (x->sa->conn)
 		return IKE_REASON_NONE;
-	for (size_t i = 0; i < cfg->connection_count; i++) {
-		if (!cfg->connections[i].ikev2 ||
-			!conn_accepts(&cfg->connections[i], peer, group, choice))
-			continue;
-		m.suite = &choice->suite;
-		x->sa->conn = ike_connection_match(cfg, &m);
-		if (x->sa->conn)
-			return IKE_REASON_NONE;
-	}
-	return IKE_REASON_NO_PROPOSAL;
+	return seen ? IKE_REASON_NO_PROPOSAL : IKE_REASON_NO_CONNECTION;
 }
 
 static void put_reply(
@@ -175,6 +171,9 @@ static void put_reply(
 			b, IKEV2_NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, (struct view){NULL, 0});
 	if (st->hashes)
 		put_hashes(b);
+	// RFC 6023 3: only where this was announced may the peer leave out the child SA.
+	if (sa->conn->childless)
+		wire_put_notify(b, IKEV2_NOTIFY_CHILDLESS_IKEV2_SUPPORTED, (struct view){NULL, 0});
 	if (st->certreq)
 		wire_put_certreq(b, IKEV2_CERT_X509_SIGNATURE,
 			ike_credentials_certreq(sa->engine->p.credentials));
@@ -201,10 +200,11 @@ static enum ike_verdict ask_cookie(struct ike_exchange *x, struct view nonce)
 		x, IKE_REASON_COOKIE_SENT, IKEV2_NOTIFY_COOKIE, cookie, sizeof(cookie));
 }
 
+// Which connection it will be is not known yet: a peer that was not asked may send none.
 static bool wants_certificate(const struct ike_sa *sa)
 {
 	const struct ike_credentials *c = sa->engine->p.credentials;
-	return c && sa->conn->remote.auth == CFG_AUTH_CERT && ike_credentials_ca_count(c) > 0;
+	return c && sa->engine->index->certificates && ike_credentials_ca_count(c) > 0;
 }
 
 static enum ike_verdict request_checked(
@@ -352,6 +352,7 @@ static void try_again(struct ike_exchange *x, void *arg)
 		.build = ikev2_sa_init_build,
 		.response = ikev2_sa_init_response,
 		.first = true};
+	sa->init_refused = false;
 	sa->next_out = 0; // RFC 7296 2.2: every IKE_SA_INIT has message id 0
 	if (ike_task_add(sa, &t) < 0)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
@@ -424,6 +425,7 @@ static enum ike_verdict response_start(struct ike_exchange *x)
 		choice.suite.dh != sa->ke_group || ke.group != sa->ke_group)
 		return ike_fail_fatal(x, IKE_REASON_PROPOSAL_ALTERED, 0);
 	sa->suite = choice.suite;
+	sa->init_refused = false;
 	sa->spi_r = x->peer_spi;
 	nat_detect(x, sa->spi_r);
 	read_notifies(x);

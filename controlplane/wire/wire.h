@@ -464,8 +464,3 @@ MUST_USE int wire_id_from_text(const char *text, uint8_t *store, size_t cap, str
 // address prefix; else exactly one as in wire_id_from_text(). Host names compare without case. A
 // pattern that is a distinguished name matches nothing here.
 bool wire_id_match(const char *pattern, const struct wire_id *id);
-
-static inline bool wire_id_eq(const struct wire_id *a, const struct wire_id *b)
-{
-	return a->type == b->type && view_eq(a->data, b->data);
-}

@@ -50,7 +50,8 @@ static const struct clock_source fake_clock = {.now_ns = fake_now};
 static void on_ike(void *ctx, const struct ike_datagram *d)
 {
 	(void)ctx;
-	(void)d;
+	if (fx.ike_count < FX_IKE && d->bytes.len >= 16)
+		fx.ike_spi_r[fx.ike_count] = get_be64(d->bytes.p + 8);
 	fx.ike_count++;
 }
 

@@ -12,6 +12,7 @@
 #include "tests/fakes/nic.h"
 
 #define FX_EVENTS  4096
+#define FX_IKE     64
 #define FX_OUTSIDE 0
 #define FX_INSIDE  1
 #define FX_MAX_SAS 64 // sessions that the tables are made for
@@ -25,6 +26,7 @@ struct fx {
 	struct sa_event events[FX_EVENTS];
 	unsigned event_count;
 	unsigned ike_count;
+	uint64_t ike_spi_r[FX_IKE]; // of the first so many datagrams, by ike_count
 	uint64_t now_ns;
 };
 

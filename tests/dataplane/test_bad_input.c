@@ -296,14 +296,16 @@ static void punt_rings_are_bounded(void **state)
 {
 	(void)state;
 	uint8_t ike[64] = {0}, p[512], esp[512];
-	ike[4] = 1; // initiator's SPI, behind the non-ESP marker
+	ike[4] = 1;     // initiator's SPI, behind the non-ESP marker
+	ike[23] = 0x08; // from the original initiator
 	for (unsigned i = 0; i < DP_PUNT_RING + 10; i++) {
 		fx_input_esp(PEER, 4500, 0, ike, sizeof(ike));
 		fx_step(0);
 	}
 	assert_int_equal(fx_drops(DP_DROP_punt_ike_new_full), 10);
 	assert_int_equal(fx_drops(DP_DROP_punt_ike_full), 0);
-	ike[12] = 1; // responder's SPI: the other ring
+	ike[12] = 1; // responder's SPI, which is known: the other ring
+	fx.dp->sa_sink.ike_spi(fx.dp->sa_sink.ctx, 1ull << 56, true);
 	fx_input_esp(PEER, 4500, 0, ike, sizeof(ike));
 	size_t n = fx_ipv4(p, INNER, HOST, PROTO_UDP, 40);
 	fx_input_esp(PEER, 0, 0, esp, oracle_wrap(&in, 1, p, n, 4, esp));

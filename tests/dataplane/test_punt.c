@@ -50,7 +50,8 @@ static void record(enum way way, uint16_t port, enum cfg_role side, struct rte_m
 
 struct rte_mbuf *dp_ctl_alloc(struct dp *d, size_t len)
 {
-	struct rte_mbuf *m = len <= DP_PACKET_MAX ? rte_pktmbuf_alloc(d->punt_pool) : NULL;
+	struct rte_mbuf *m =
+		len <= DP_PACKET_MAX ? rte_pktmbuf_alloc(d->punt_pool[DP_RING_REST]) : NULL;
 	if (m)
 		memset(dp_meta(m), 0, sizeof(struct dp_meta));
 	return m;
@@ -142,7 +143,7 @@ static int setup(void **state)
 			.index = i, .cfg = &ports[i], .role = ports[i].role, .mtu = 1500};
 		memcpy(dp.ports[i].mac.addr_bytes, macs[i], 6);
 	}
-	dp.punt_pool = pool;
+	dp.punt_pool[DP_RING_REST] = pool;
 	dp.now_ns = fake_now;
 	sent_count = published_count = got_count = 0;
 	client = (struct ip_addr){0};

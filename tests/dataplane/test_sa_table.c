@@ -397,13 +397,16 @@ static void longest_destination_wins(void **state)
 	assert_int_equal(add("2001:db8:9:1::/64", 6), 0);
 	assert_int_equal(add("2001:db8:9:1::5/128", 7), 0);
 	assert_int_equal(add("10.1.0.5/32", 8), 0); // in a pool: flat array
+	assert_int_equal(add("2001:db8::/32", 10), 0);
 	static const struct {
 		const char *addr;
 		uint32_t index;
 	} rows[] = {{"172.16.5.7", 3}, {"172.16.5.8", 2}, {"172.31.255.255", 1}, {"172.32.0.0", 4},
 		{"8.8.8.8", 4}, {"2001:db8:9:1::5", 7}, {"2001:db8:9:1::6", 6},
-		{"2001:db8:9:2::6", 5}, {"2001:db8:a::", 0}, {"10.1.0.5", 8}, {"10.1.0.6", 4},
-		{"2001:db8:77::1", UINT32_MAX}};
+		{"2001:db8:9:2::6", 5}, {"2001:db8:a::", 10}, {"2001:db9::", 0},
+		{"10.1.0.5",
+			8}, // what follows lies in pools, which a prefix around them does not get
+		{"10.1.0.6", UINT32_MAX}, {"2001:db8:77::1", UINT32_MAX}};
 	for (size_t i = 0; i < RTE_DIM(rows); i++)
 		assert_int_equal(found(rows[i].addr), rows[i].index);
 	assert_int_equal(add("172.16.5.0/24", 9), -EEXIST);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define BENCH_SEED_DEFAULT 20260101
+#define START_NS           (1000 * NS_PER_S)
 #define STEP_MAX_NS        (50 * NS_PER_MS) // of one look at the condition
 
 struct bench_job {
@@ -52,12 +53,14 @@ static bool chance(struct bench *b, unsigned percent)
 	return percent && draw(b) % 100 < percent;
 }
 
+static LIST_HEAD(, bench) live = LIST_HEAD_INITIALIZER(live);
+
 struct bench *bench_new_seeded(uint64_t seed)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	assert_non_null(b);
 	b->seed = b->random = seed;
-	b->now_ns = 1000 * NS_PER_S;
+	b->now_ns = START_NS;
 	b->clock = (struct clock_source){now_ns, wall_s, b};
 	b->random_source = (struct random_source){fill, b};
 	STAILQ_INIT(&b->packets);
@@ -66,6 +69,7 @@ struct bench *bench_new_seeded(uint64_t seed)
 	assert_non_null(b->last);
 	assert_non_null(b->kept);
 	b->last->number = b->kept->number = 0;
+	LIST_INSERT_HEAD(&live, b, live);
 	return b;
 }
 
@@ -74,6 +78,19 @@ struct bench *bench_new(void)
 	const char *text = getenv("BENCH_SEED");
 	log_set_level(getenv("BENCH_LOG") ? LOG_DEBUG : LOG_ERROR);
 	return bench_new_seeded(text ? strtoull(text, NULL, 0) : BENCH_SEED_DEFAULT);
+}
+
+int bench_teardown(void **state)
+{
+	struct bench *b;
+	while ((b = LIST_FIRST(&live))) {
+		print_error("bench: seed %llu, %llu ms after the start, %llu packets\n",
+			(unsigned long long)b->seed,
+			(unsigned long long)(b->now_ns - START_NS) / NS_PER_MS,
+			(unsigned long long)b->packet_count);
+		LIST_REMOVE(b, live);
+	}
+	return 0;
 }
 
 uint64_t bench_now_ms(const struct bench *b)
@@ -243,6 +260,24 @@ void bench_replay(struct bench *b)
 	bench_inject(b, &b->kept->from, &b->kept->to, b->kept->bytes, b->kept->len);
 }
 
+// Whoever speaks, and at the end everyone, is known to the data plane or not, as it should be.
+static void check_sender(struct bench_node *n, const struct ike_datagram *d)
+{
+	struct ike_header h;
+	if (wire_header_parse(d->bytes, &h) != WIRE_OK)
+		return;
+	struct ike_sa *sa = ike_sa_find(n->engine, ike_header_initiator(&h) ? h.spi_i : h.spi_r);
+	if (sa)
+		bench_sink_check_spi(&n->sink, sa);
+}
+
+static void check_all(struct bench_node *n)
+{
+	struct ike_sa *sa;
+	LIST_FOREACH (sa, &n->engine->all_sas, all)
+		bench_sink_check_spi(&n->sink, sa);
+}
+
 static void transport_send(void *ctx, const struct ike_datagram *d)
 {
 	struct bench_node *n = ctx;
@@ -254,6 +289,7 @@ static void transport_send(void *ctx, const struct ike_datagram *d)
 	if (response &&
 		(exchange == IKEV2_EXCHANGE_IKE_AUTH || exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA))
 		bench_sink_check_reply(&n->sink, &d->remote);
+	check_sender(n, d);
 	bench_inject(n->bench, &d->local, &d->remote, d->bytes.p, d->bytes.len);
 }
 
@@ -394,6 +430,7 @@ static void node_stop(struct bench_node *n, bool check)
 		return;
 	while (job_finish(n, true))
 		continue;
+	check_all(n);
 	ike_engine_free(n->engine);
 	n->engine = NULL;
 	bench_sink_fini(&n->sink, check);
@@ -426,6 +463,7 @@ void bench_free(struct bench *b)
 		STAILQ_REMOVE_HEAD(&b->packets, link);
 		free(p);
 	}
+	LIST_REMOVE(b, live);
 	free(b->last);
 	free(b->kept);
 	free(b);

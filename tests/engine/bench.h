@@ -59,6 +59,11 @@ struct bench_spi {
 	bool added;
 };
 
+struct bench_ike_spi {
+	struct htab_node node;
+	uint64_t spi;
+};
+
 struct bench_sink {
 	struct sa_sink sink;
 	struct bench_node *node;
@@ -66,6 +71,7 @@ struct bench_sink {
 	LIST_HEAD(, bench_tunnel) tunnels;
 	LIST_HEAD(, bench_spi) spis;
 	STAILQ_HEAD(, bench_event) events;
+	struct htab ike_spis; // known ones
 	uint32_t next_tunnel, next_spi;
 	uint64_t next_order;
 	// The test's: how the data plane behaves
@@ -134,6 +140,7 @@ struct bench_nat {
 #define BENCH_NODES_MAX 8
 
 struct bench {
+	LIST_ENTRY(bench) live;
 	uint64_t seed, random, now_ns;
 	struct clock_source clock;
 	struct random_source random_source;
@@ -155,9 +162,15 @@ struct bench {
 	struct bench_packet *kept;
 };
 
-// Seeded from the environment's BENCH_SEED, or from a fixed number; printed when a test fails.
+// Seeded from the environment's BENCH_SEED, or from a fixed number; printed when a test fails
+// (bench_teardown).
 struct bench *bench_new(void);
 struct bench *bench_new_seeded(uint64_t seed);
+// After a test that failed, and so left its benches behind: prints their seeds. Every test that is
+// listed with cmocka_unit_test() ends with it.
+int bench_teardown(void **state);
+#undef cmocka_unit_test
+#define cmocka_unit_test(f) cmocka_unit_test_teardown(f, bench_teardown)
 // Ends all engines and checks that SAs, tunnels, SPIs and leases were given back.
 void bench_free(struct bench *b);
 
@@ -248,3 +261,6 @@ uint64_t bench_sink_next(const struct bench_sink *s);
 void bench_sink_event(struct bench_sink *s, const struct sa_event *ev);
 struct bench_sa *bench_sink_find(struct bench_sink *s, uint32_t child, enum sa_dir dir);
 void bench_sink_check_reply(struct bench_sink *s, const struct endpoint *to);
+bool bench_sink_knows(struct bench_sink *s, uint64_t ike_spi);
+// Its SPI is known exactly if it is established or ours to initiate.
+void bench_sink_check_spi(struct bench_sink *s, const struct ike_sa *sa);

@@ -4,6 +4,8 @@
 // A data plane that only records, and holds the engine to the contract of sa_msg.h.
 #include "tests/engine/bench.h"
 
+#include "controlplane/exchange.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -241,6 +243,49 @@ static bool sa_stats(void *ctx, uint32_t child, enum sa_dir dir, struct sa_count
 	return sa != NULL;
 }
 
+static struct bench_ike_spi *ike_spi_find(struct bench_sink *s, uint64_t spi)
+{
+	struct htab_node *n = htab_first(&s->ike_spis, spi);
+	return n ? container_of(n, struct bench_ike_spi, node) : NULL;
+}
+
+static void ike_spi_drop(struct bench_sink *s, struct bench_ike_spi *p)
+{
+	htab_remove(&s->ike_spis, &p->node);
+	free(p);
+}
+
+static void ike_spi(void *ctx, uint64_t spi, bool known)
+{
+	struct bench_sink *s = ctx;
+	struct bench_ike_spi *p = ike_spi_find(s, spi);
+	assert_true(spi != 0);
+	if (!known) {
+		assert_non_null(p); // withdrawn without having been known, or a second time
+		ike_spi_drop(s, p);
+		return;
+	}
+	assert_null(p); // twice
+	p = calloc(1, sizeof(*p));
+	assert_non_null(p);
+	p->spi = spi;
+	htab_insert(&s->ike_spis, &p->node, spi);
+}
+
+bool bench_sink_knows(struct bench_sink *s, uint64_t spi)
+{
+	return ike_spi_find(s, spi) != NULL;
+}
+
+void bench_sink_check_spi(struct bench_sink *s, const struct ike_sa *sa)
+{
+	bool wanted = sa->initiator || sa->state >= IKE_SA_ESTABLISHED;
+	// One that has ended stays as it was.
+	if (sa->state != IKE_SA_DEAD && bench_sink_knows(s, ike_sa_our_spi(sa)) != wanted)
+		fail_msg("%s: SPI %016llx of state %d is%s known", s->node->name,
+			(unsigned long long)ike_sa_our_spi(sa), sa->state, wanted ? " not" : "");
+}
+
 static bool congested(void *ctx)
 {
 	struct bench_sink *s = ctx;
@@ -265,11 +310,13 @@ void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 		.sa_switch = sa_switch,
 		.sa_del = sa_del,
 		.sa_stats = sa_stats,
+		.ike_spi = ike_spi,
 		.congested = congested};
 	LIST_INIT(&s->sas);
 	LIST_INIT(&s->tunnels);
 	LIST_INIT(&s->spis);
 	STAILQ_INIT(&s->events);
+	assert_int_equal(htab_init(&s->ike_spis, 64), 0);
 }
 
 void bench_sink_fini(struct bench_sink *s, bool check)
@@ -282,6 +329,7 @@ void bench_sink_fini(struct bench_sink *s, bool check)
 		assert_true(LIST_EMPTY(&s->sas));
 		assert_true(LIST_EMPTY(&s->tunnels));
 		assert_true(LIST_EMPTY(&s->spis));
+		assert_int_equal(s->ike_spis.count, 0);
 	}
 	while ((e = STAILQ_FIRST(&s->events))) {
 		STAILQ_REMOVE_HEAD(&s->events, link);
@@ -297,6 +345,13 @@ void bench_sink_fini(struct bench_sink *s, bool check)
 	}
 	while ((p = LIST_FIRST(&s->spis)))
 		spi_drop(p);
+	size_t cursor = 0;
+	struct htab_node *n = htab_walk(&s->ike_spis, &cursor, NULL), *next;
+	for (; n; n = next) {
+		next = htab_walk(&s->ike_spis, &cursor, n);
+		ike_spi_drop(s, container_of(n, struct bench_ike_spi, node));
+	}
+	htab_fini(&s->ike_spis);
 }
 
 uint64_t bench_sink_next(const struct bench_sink *s)

@@ -120,7 +120,7 @@ static void complete_request_is_accepted(void **state)
 // Row 12 (CVE-2013-6467): INVALID_SYNTAX in a protected reply, the IKE SA is dropped.
 static void payloads_withheld(void **state)
 {
-	static const char *missing[] = {"a", "s", "t", "r", "st", "tr", "sr", "ia"};
+	static const char *missing[] = {"s", "t", "r", "st", "tr", "sr", "ia"};
 	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
 		struct by_hand h;
 		hand_begin(&h, &defaults, &defaults);
@@ -133,6 +133,20 @@ static void payloads_withheld(void **state)
 		assert_true(bench_counter(h.p.client, "ike_peer_syntax") == 1);
 		hand_end(&h);
 	}
+}
+
+// A peer that wants EAP leaves AUTH out, and understands AUTHENTICATION_FAILED.
+static void peer_that_wants_eap(void **state)
+{
+	struct by_hand h;
+	hand_begin(&h, &defaults, &defaults);
+	h.skip = "a";
+	hand_send(&h);
+	bench_expect(h.p.gw, "ike_eap_wanted", 1);
+	bench_expect(h.p.client, "ike_auth_refused", 1);
+	bench_expect(h.p.client, "ike_peer_syntax", 0);
+	assert_int_equal(h.p.gw->engine->sa_count, 0);
+	hand_end(&h);
 }
 
 // Row 14 (CVE-2014-2338): what needs an established IKE SA does not make one.
@@ -495,6 +509,21 @@ static void deletes_in_one_message(void **state)
 	bench_free(t.p.b);
 }
 
+// An initiator that does not accept our AUTH tells so by itself and forgets the IKE SA.
+static void peer_does_not_accept_us(void **state)
+{
+	static struct talk t;
+	talk_begin(&t);
+	wire_put_notify(&t.b, IKEV2_NOTIFY_AUTHENTICATION_FAILED, empty);
+	talk(&t, IKEV2_EXCHANGE_INFORMATIONAL);
+	assert_int_equal(t.reply.payload_count, 0);
+	bench_expect(t.p.gw, "ike_auth_refused", 1);
+	assert_int_equal(bench_session_count(t.p.gw), 0);
+	bench_run(t.p.b, 100);
+	assert_int_equal(pool_in_use(t.p.gw, 0), 0);
+	bench_free(t.p.b);
+}
+
 // Row 74: a rate of rekeying that serves nobody.
 static void rekeying_without_end(void **state)
 {
@@ -519,6 +548,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(complete_request_is_accepted),
 		T(payloads_withheld),
+		T(peer_that_wants_eap),
 		T(rekeying_before_authentication),
 		T(hostile_identities),
 		T(identity_beyond_the_limit),
@@ -533,6 +563,7 @@ int main(void)
 		T(child_request_with_a_short_nonce),
 		T(ike_rekeys_that_are_wrong),
 		T(deletes_in_one_message),
+		T(peer_does_not_accept_us),
 		T(rekeying_without_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

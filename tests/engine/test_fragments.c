@@ -50,19 +50,19 @@ static enum bench_fate no_large_packets(struct bench *b, struct bench_packet *p,
 	" \"aes192-sha256-ecp521\", \"aes192-sha384-ecp521\", \"aes192-sha512-ecp521\","        \
 	" \"aes128gcm16\""
 
-// IKE_AUTH itself is too large for the path.
+// Its IKE_AUTH request does not fit into one fragment.
+static const char many[] = BENCH_PSK
+	"connections = ( { name = \"home\"; ike_versions = [ 2 ];"
+	" ike_proposals = [ " BENCH_PROPOSAL " ]; fragment_size = 576;"
+	" local = { id = \"client@example\"; auth = \"psk\"; };"
+	" remote = { id = \"gw.example\"; auth = \"psk\"; };"
+	" children = ( { name = \"lan\"; local_ts = [ \"0.0.0.0/0\" ];"
+	" remote_ts = [ \"10.99.0.0/24\" ]; esp_proposals = [ " MANY_PROPOSALS " ]; } ); } );\n";
+
 static void auth_in_fragments(void **state)
 {
 	size_t largest = 0;
-	static const char client[] =
-		BENCH_PSK "connections = ( { name = \"home\"; ike_versions = [ 2 ];"
-			  " ike_proposals = [ " BENCH_PROPOSAL " ]; fragment_size = 576;"
-			  " local = { id = \"client@example\"; auth = \"psk\"; };"
-			  " remote = { id = \"gw.example\"; auth = \"psk\"; };"
-			  " children = ( { name = \"lan\"; local_ts = [ \"0.0.0.0/0\" ];"
-			  " remote_ts = [ \"10.99.0.0/24\" ]; esp_proposals = [ " MANY_PROPOSALS
-			  " ]; } ); } );\n";
-	struct bench_pair p = bench_pair_new(SMALL_GATEWAY, client);
+	struct bench_pair p = bench_pair_new(SMALL_GATEWAY, many);
 	bench_filter_add(p.b, no_large_packets, &largest);
 	bench_pair_up(&p);
 	bench_expect(p.client, "ike_fragmented", 1);
@@ -224,6 +224,119 @@ static void limits(void **state)
 	bench_free(p.b);
 }
 
+// Half-open IKE SAs may fill half of the memory for fragments; an established one goes on.
+static void strangers_have_half_of_it(void **state)
+{
+	struct bench_pair p = bench_pair_new(SMALL_GATEWAY, many);
+	bench_pair_up(&p);
+	uint64_t whole = bench_counter(p.gw, "ike_reassembled");
+	p.gw->engine->fragment_bytes += IKE_FRAGMENTS_ALL_MAX / 2;
+	assert_true(bench_connect_from(p.client, p.gw, "home", 1500, 500) > 0);
+	bench_run(p.b, 200);
+	assert_true(bench_counter(p.gw, "ike_fragment_limit") > 0);
+	bench_expect(p.gw, "ike_established", 1);
+	struct ike_sent *s = big_request(&p, 10000);
+	for (int i = 0; i < s->count; i++)
+		put(&p, s->datagrams[i]);
+	bench_expect(p.gw, "ike_reassembled", whole + 1);
+	ike_sent_free(s);
+	p.gw->engine->fragment_bytes -= IKE_FRAGMENTS_ALL_MAX / 2;
+	bench_free(p.b);
+}
+
+// One fragment as the peer with that protection cuts it, of the next request, len bytes of
+// content. The datagram stands in buf, DATAGRAM_MAX bytes.
+static struct view fragment_of(const struct ike_sa *sa, struct ike_crypt *peer, uint16_t number,
+	uint16_t total, size_t len, uint8_t *buf)
+{
+	struct wire_builder b;
+	struct ike_header h = {.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.major = IKE_MAJOR_2,
+		.exchange = sa->state == IKE_SA_ESTABLISHED ? IKEV2_EXCHANGE_INFORMATIONAL
+							    : IKEV2_EXCHANGE_IKE_AUTH,
+		.flags = IKE_FLAG_INITIATOR,
+		.message_id = sa->next_in};
+	wire_build_message(&b, buf, DATAGRAM_MAX, &h);
+	uint8_t *body = wire_put_skf(&b, number == 1 ? IKEV2_PAYLOAD_VENDOR : 0, number, total,
+		ike_sealed_len(peer, len));
+	struct view message = wire_build_done(&b);
+	assert_non_null(body);
+	memset(body + ike_seal_iv_len(peer), 'x', len);
+	assert_int_equal(ike_seal(peer, buf, (size_t)(body - buf), len), IKE_CRYPTO_OK);
+	return message;
+}
+
+// 64 KiB of one message, and not a byte more: all of it is dropped, and the message may start again.
+static void bytes_of_a_message(void **state)
+{
+	static uint8_t buf[DATAGRAM_MAX];
+	struct bench_pair p = bench_pair_new(SMALL_GATEWAY, SMALL_CLIENT);
+	bench_pair_up(&p);
+	struct ike_crypt *peer = &p.client_sa->crypt;
+	for (uint16_t i = 1; i <= 4; i++) {
+		put(&p, fragment_of(p.gw_sa, peer, i, 6, IKE_FRAGMENT_BYTES_MAX / 4, buf));
+		assert_int_equal(p.gw->engine->fragment_bytes, i * IKE_FRAGMENT_BYTES_MAX / 4);
+	}
+	bench_expect(p.gw, "ike_fragment_limit", 0);
+	put(&p, fragment_of(p.gw_sa, peer, 5, 6, 1, buf));
+	bench_expect(p.gw, "ike_fragment_limit", 1);
+	assert_int_equal(p.gw->engine->fragment_bytes, 0);
+	put(&p, fragment_of(p.gw_sa, peer, 1, 6, 100, buf));
+	assert_int_equal(p.gw->engine->fragment_bytes, 100);
+	bench_free(p.b);
+}
+
+// An IKE SA of the gateway as after IKE_SA_INIT with a peer that announced fragmentation, and the
+// peer's end of its protection.
+static struct ike_sa *bare_sa(struct bench_pair *p, struct ike_crypt *peer)
+{
+	static const uint8_t bytes[32] = {1};
+	struct ike_engine *e = p->gw->engine;
+	ike_enter(e);
+	struct ike_sa *sa = ike_sa_new(e, false);
+	assert_non_null(sa);
+	sa->spi_i = 1 + e->sa_count;
+	sa->local = p->gw_sa->local;
+	sa->remote = p->gw_sa->remote;
+	sa->conn = p->gw_sa->conn;
+	sa->suite = p->gw_sa->suite;
+	sa->peer_fragments = true;
+	sa->next_in = 1;
+	assert_int_equal(
+		secret_copy(&sa->nonce_i, bytes, 32) + secret_copy(&sa->nonce_r, bytes, 32), 0);
+	assert_int_equal(ike_sa_keys(sa, (struct view){bytes, 32}, NULL), IKE_CRYPTO_OK);
+	assert_int_equal(ike_crypt_init(peer, &sa->suite, &sa->keys, true), IKE_CRYPTO_OK);
+	ike_sa_state_set(sa, IKE_SA_INIT_DONE);
+	ike_leave(e);
+	return sa;
+}
+
+// 32 MiB over all IKE SAs: what is beyond is dropped, what is there stays, and ends by its time.
+static void bytes_of_all(void **state)
+{
+	enum { PART = 60000, FIT = IKE_FRAGMENTS_ALL_MAX / PART };
+	static uint8_t buf[DATAGRAM_MAX];
+	struct bench_pair p = bench_pair_new(SMALL_GATEWAY, SMALL_CLIENT);
+	bench_pair_up(&p);
+	size_t held = 0;
+	for (unsigned i = 1; i <= FIT + 10; i++) {
+		struct ike_crypt peer;
+		struct ike_sa *sa = bare_sa(&p, &peer);
+		put(&p, fragment_of(sa, &peer, 1, 2, PART, buf));
+		if (i <= FIT)
+			held += PART;
+		assert_int_equal(p.gw->engine->fragment_bytes, held);
+	}
+	assert_true(held <= IKE_FRAGMENTS_ALL_MAX && held + PART > IKE_FRAGMENTS_ALL_MAX);
+	bench_expect(p.gw, "ike_fragment_limit", 10);
+	bench_run(p.b, 32000);
+	assert_int_equal(p.gw->engine->fragment_bytes, 0);
+	put(&p, fragment_of(p.gw_sa, &p.client_sa->crypt, 1, 2, PART, buf));
+	assert_int_equal(p.gw->engine->fragment_bytes, PART);
+	bench_free(p.b);
+}
+
 static void lossy(void **state)
 {
 	for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -250,6 +363,9 @@ int main(void)
 		cmocka_unit_test(unfinished_is_forgotten),
 		cmocka_unit_test(not_agreed),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(strangers_have_half_of_it),
+		cmocka_unit_test(bytes_of_a_message),
+		cmocka_unit_test(bytes_of_all),
 		cmocka_unit_test(lossy),
 	};
 	return cmocka_run_group_tests_name("engine_fragments", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // IKE_SA_INIT, both roles.
+#include "controlplane/exchange.h"
 #include "tests/engine/bench.h"
 #include "tests/engine/configs.h"
 
@@ -64,9 +65,9 @@ static void no_proposal(void **state)
 	struct bench_pair p = bench_pair_new(BENCH_GATEWAY_WITH("\"aes256-sha384-ecp384\"", ""),
 		BENCH_CLIENT_WITH("\"aes128-sha256-x25519\"", ""));
 	assert_true(bench_connect(p.client, p.gw, "home") > 0);
-	assert_true(bench_run_until(p.b, gone, p.client, 2000));
-	bench_expect(p.gw, "ike_no_proposal", 1);
-	bench_expect(p.client, "ike_init_refused", 1);
+	assert_true(bench_run_until(p.b, gone, p.client, 4000));
+	bench_expect(p.gw, "ike_no_proposal", IKE_REFUSED_TRIES);
+	bench_expect(p.client, "ike_init_refused", IKE_REFUSED_TRIES);
 	assert_true(bench_empty(p.gw));
 	// CVE-2023-30570: the refusal names no SPI of ours.
 	assert_int_equal(bench_header(p.b->last).spi_r, 0);
@@ -96,6 +97,92 @@ static void other_connection(void **state)
 	bench_free(p.b);
 }
 
+// Before the gateway's own answer one comes that anybody could have sent.
+static enum bench_fate forge_refusal(struct bench *b, struct bench_packet *p, void *arg)
+{
+	uint8_t buf[128];
+	struct wire_builder w;
+	struct ike_header h = bench_header(p);
+	const uint16_t *notify = arg;
+	if (h.exchange != IKEV2_EXCHANGE_IKE_SA_INIT || !ike_header_response(&h) || !*notify)
+		return BENCH_PASS;
+	h.spi_r = 0;
+	wire_build_message(&w, buf, sizeof(buf), &h);
+	wire_put_notify(&w, *notify, (struct view){NULL, 0});
+	struct view v = wire_build_done(&w);
+	memcpy(p->bytes, v.p, v.len);
+	p->len = v.len;
+	*(uint16_t *)arg = 0;
+	return BENCH_PASS;
+}
+
+static void forged_refusals(void **state)
+{
+	static const uint16_t notifies[] = {IKEV2_NOTIFY_NO_PROPOSAL_CHOSEN,
+		IKEV2_NOTIFY_INVALID_SYNTAX, IKEV2_NOTIFY_INVALID_MAJOR_VERSION,
+		IKEV2_NOTIFY_AUTHENTICATION_FAILED};
+	for (size_t i = 0; i < 4; i++) {
+		uint16_t notify = notifies[i];
+		struct bench_pair p = bench_pair_new(BENCH_GATEWAY, BENCH_CLIENT);
+		bench_filter_add(p.b, forge_refusal, &notify);
+		bench_pair_up(&p);
+		bench_expect(p.client, "ike_init_refused", 1);
+		bench_expect(p.gw, "ike_established", 1);
+		bench_free(p.b);
+	}
+}
+
+// Half-open IKE SAs keep the request: its size is bounded.
+static void request_of_great_length(void **state)
+{
+	static uint8_t buf[IKE_INIT_BYTES_MAX + 1], zeros[IKE_INIT_BYTES_MAX];
+	struct bench_pair p = bench_pair_new(BENCH_GATEWAY, BENCH_CLIENT);
+	struct endpoint gw = bench_at("192.0.2.1", 500), from = bench_at("198.51.100.2", 500);
+	struct ike_header h = {.spi_i = 7,
+		.major = IKE_MAJOR_2,
+		.exchange = IKEV2_EXCHANGE_IKE_SA_INIT,
+		.flags = IKE_FLAG_INITIATOR};
+	for (size_t n = 0; n < 2; n++) {
+		struct wire_builder w;
+		wire_build_message(&w, buf, sizeof(buf), &h);
+		wire_put_vendor(&w, (struct view){zeros, sizeof(buf) - IKE_HEADER_LEN - 5 + n});
+		struct view v = wire_build_done(&w);
+		assert_int_equal(v.len, IKE_INIT_BYTES_MAX + n);
+		bench_inject(p.b, &from, &gw, v.p, v.len);
+		bench_run(p.b, 20);
+		bench_expect(p.gw, "ike_init_too_long", n);
+	}
+	bench_free(p.b);
+}
+
+static enum bench_fate note_childless(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct ike_message m;
+	struct ike_header h = bench_header(p);
+	struct view payloads = {p->bytes + IKE_HEADER_LEN, p->len - IKE_HEADER_LEN};
+	if (h.exchange != IKEV2_EXCHANGE_IKE_SA_INIT || !ike_header_response(&h))
+		return BENCH_PASS;
+	assert_int_equal(wire_message_parse(payloads, h.next_payload, &m), WIRE_OK);
+	*(bool *)arg = wire_notify_find(&m, IKEV2_NOTIFY_CHILDLESS_IKEV2_SUPPORTED) != NULL;
+	return BENCH_PASS;
+}
+
+// RFC 6023 3: a peer may only leave out the child SA where we announced that it may.
+static void childless_is_announced(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		bool announced = !i;
+		struct bench_pair p =
+			bench_pair_new(i ? BENCH_GATEWAY_WITH(BENCH_PROPOSAL, " childless = true;")
+					 : BENCH_GATEWAY,
+				BENCH_CLIENT);
+		bench_filter_add(p.b, note_childless, &announced);
+		bench_pair_up(&p);
+		assert_int_equal(announced, i);
+		bench_free(p.b);
+	}
+}
+
 static void behind_nat(void **state)
 {
 	struct bench_pair p = bench_pair_new(BENCH_GATEWAY, BENCH_CLIENT);
@@ -123,7 +210,8 @@ static void port_4500_from_the_start(void **state)
 	assert_true(bench_connect_from(p.client, p.gw, "home", 4500, 4500) > 0);
 	assert_true(bench_run_until(p.b, bench_established, p.client, 3000));
 	assert_int_equal(bench_session(p.gw).local.port, 4500);
-	// RFC 7296 2.23: "sending ESP with UDP encapsulation is not required" on that port.
+	assert_int_equal(bench_session(p.gw).remote.port, 4500);
+	// Without a NAT the kernel of such a peer need not take ESP in UDP (RFC 7296 2.23).
 	assert_false(LIST_FIRST(&p.gw->sink.tunnels)->spec.path.encap);
 	bench_free(p.b);
 }
@@ -242,6 +330,9 @@ int main(void)
 		cmocka_unit_test(invalid_ke),
 		cmocka_unit_test(no_proposal),
 		cmocka_unit_test(other_connection),
+		cmocka_unit_test(forged_refusals),
+		cmocka_unit_test(request_of_great_length),
+		cmocka_unit_test(childless_is_announced),
 		cmocka_unit_test(behind_nat),
 		cmocka_unit_test(port_4500_from_the_start),
 		cmocka_unit_test(repeated_init),

@@ -167,6 +167,31 @@ static void another_place_adopts_only_what_it_asks_for(void **state)
 	bench_free(t.b);
 }
 
+// With several sessions of one owner a re-authentication goes on with its own address, not with that
+// of the session that came last.
+static void reauthentication_among_several(void **state)
+{
+	struct trio t = trio_new(UNIQUE("no"), NULL);
+	struct ike_session_info s[3], again;
+	uint64_t id[3];
+	for (uint16_t i = 0; i < 3; i++) {
+		id[i] = bench_connect_from(t.a, t.gw, "c", (uint16_t)(1500 + i), 500);
+		bench_run(t.b, 300);
+		assert_true(ike_session_get(t.a->engine, id[i], &s[i]));
+		assert_int_equal(s[i].inner_count, 1);
+	}
+	assert_int_equal(pool_in_use(t.gw, 0), 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		uint64_t n = bench_connect_from(t.a, t.gw, "c", (uint16_t)(1500 + i), 500);
+		bench_run(t.b, 300);
+		assert_true(ike_session_get(t.a->engine, n, &again));
+		assert_true(ip_eq(&again.inner[0], &s[i].inner[0]));
+	}
+	assert_int_equal(pool_in_use(t.gw, 0), 3);
+	bench_expect(t.gw, "ike_lease_adopted", 3);
+	bench_free(t.b);
+}
+
 static void keep_refuses_the_younger(void **state)
 {
 	struct trio t = trio_new(UNIQUE("keep"), NULL);
@@ -277,6 +302,14 @@ static void peer_without_nat_does_not_move(void **state)
 	pair_down(&p);
 }
 
+static size_t clear(struct pair *p, struct ike_clearing c)
+{
+	size_t n = 0;
+	while (!c.done)
+		n += ike_clear(p->gw->engine, &c);
+	return n;
+}
+
 static void walk_and_clear(void **state)
 {
 	struct side s = {.credentials = PSK_GROUP,
@@ -297,7 +330,7 @@ static void walk_and_clear(void **state)
 	assert_int_equal(n, 100);
 	// Every second one goes: the walk skips the gaps, from an id that is gone, too.
 	for (uint64_t id = 1; id <= 100; id += 2)
-		assert_int_equal(ike_clear(p.gw->engine, IKE_CLEAR_ID, id, NULL, NULL), 1);
+		assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_ID, .id = id}), 1);
 	bench_run(p.b, 1000);
 	assert_int_equal(bench_session_count(p.gw), 50);
 	assert_true(ike_session_next(p.gw->engine, 31, &info));
@@ -306,15 +339,16 @@ static void walk_and_clear(void **state)
 	assert_false(ike_session_get(p.gw->engine, 31, &info));
 	assert_true(ike_session_get(p.gw->engine, 32, &info));
 	struct ip_addr inner = info.inner[0];
-	assert_int_equal(ike_clear(p.gw->engine, IKE_CLEAR_ADDRESS, 0, NULL, &inner), 1);
-	assert_int_equal(ike_clear(p.gw->engine, IKE_CLEAR_USER, 0, "nobody", NULL), 0);
+	assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_ADDRESS, .address = &inner}), 1);
+	assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_USER, .user = "nobody"}), 0);
 	bench_run(p.b, 1000);
 	assert_int_equal(bench_session_count(p.gw), 49);
-	assert_int_equal(ike_clear(p.gw->engine, IKE_CLEAR_USER, 0, "client@example", NULL), 49);
+	assert_int_equal(
+		clear(&p, (struct ike_clearing){IKE_CLEAR_USER, .user = "client@example"}), 49);
 	bench_run(p.b, 1000);
 	assert_true(bench_empty(p.gw));
 	assert_true(bench_empty(p.client));
-	assert_int_equal(ike_clear(p.gw->engine, IKE_CLEAR_ALL, 0, NULL, NULL), 0);
+	assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_ALL}), 0);
 	assert_int_equal(ike_rekey_ike(p.gw->engine, 1), -ENOENT);
 	assert_int_equal(pool_in_use(p.gw, 0), 0);
 	bench_free(p.b);
@@ -345,6 +379,7 @@ int main(void)
 		T(reauthentication_adopts_the_lease),
 		T(replace_lets_a_reauthentication_finish),
 		T(another_place_adopts_only_what_it_asks_for),
+		T(reauthentication_among_several),
 		T(keep_refuses_the_younger),
 		T(limit_per_owner),
 		T(killed_client_returns_to_its_address),

@@ -5,8 +5,9 @@
 // messages and fragments sealed with the real keys of an IKE SA (so that the bytes are the
 // decrypted payload chain of a request or response), time, loss of the data plane, and things that
 // the operator does. The first byte says where the IKE SA stands at the start: none, half-open, or
-// established in either role. Invariants are those of the bench's data plane: no SA twice, no reply
-// before its inbound SA, and everything given back at the end.
+// established in either role. Invariants are those of the bench's data plane (no SA twice, everything
+// given back at the end), and of the replies, which are opened as the peer would: each is well formed,
+// and what names an SPI of ours leaves when that inbound SA can receive.
 #include "controlplane/exchange.h"
 #include "tests/engine/bench.h"
 #include "tests/engine/configs.h"
@@ -15,6 +16,11 @@
 #include <stdlib.h>
 
 #define STEPS_MAX 24
+
+// A pool that one input can use up, and that is made in no time.
+#undef BENCH_POOLS
+#define BENCH_POOLS \
+	"pools = ( { name = \"p4\"; ranges = [ \"10.1.0.1-10.1.0.6\" ]; linger_s = 60; } );\n"
 
 enum { START_NONE, START_HALF_OPEN, START_RESPONDER, START_INITIATOR, START_COUNT };
 
@@ -45,6 +51,7 @@ struct run {
 	struct secret block;   // the keys that peer points into
 	uint64_t spi_i, spi_r;
 	bool peer_initiated;
+	uint32_t next_reply; // replies below this message id have been looked at
 };
 
 static const uint8_t id_body[] = {IKEV2_ID_FQDN, 0, 0, 0, 'c', '.', 'x'};
@@ -63,7 +70,7 @@ static void take_keys(struct run *r, struct ike_sa *sa)
 	CHECK(ike_crypt_init(&r->peer, &sa->suite, &copy, !sa->initiator) == IKE_CRYPTO_OK);
 	r->spi_i = sa->spi_i;
 	r->spi_r = sa->spi_r;
-	r->our_spi = ike_sa_our_spi(sa);
+	r->our_spi = sa->initiator ? sa->spi_i : sa->spi_r;
 	r->peer_initiated = !sa->initiator;
 }
 
@@ -95,6 +102,42 @@ static void start(struct run *r, int kind)
 		abort();
 	ike_sa_established(sa);
 	ike_session_established(s);
+}
+
+// An SA payload in a reply: its SPI can receive. RFC 7296 1.2 has the peer send from here on.
+static void check_child(struct run *r, struct view body)
+{
+	static struct wire_proposals choice;
+	CHECK(wire_sa_parse(body, &choice) == WIRE_OK && choice.count == 1);
+	if (choice.items[0].protocol != IKEV2_PROTOCOL_ESP)
+		return;
+	struct bench_sa *sa = bench_sink_find(&r->gw->sink, (uint32_t)choice.items[0].spi, SA_IN);
+	CHECK(sa && sa->installed);
+}
+
+// Sees what the gateway sends. A reply that is repeated may name an SA that has gone since.
+static enum bench_fate check_reply(struct bench *b, struct bench_packet *p, void *arg)
+{
+	static struct ike_message outer, inner;
+	static uint8_t plain[DATAGRAM_MAX];
+	struct run *r = arg;
+	struct ike_header h = bench_header(p);
+	size_t len;
+	if (!ike_header_response(&h) || h.exchange == IKEV2_EXCHANGE_IKE_SA_INIT ||
+		r->block.len == 0 || h.spi_i != r->spi_i || h.spi_r != r->spi_r ||
+		h.message_id < r->next_reply)
+		return BENCH_PASS;
+	struct view chain = {p->bytes + IKE_HEADER_LEN, p->len - IKE_HEADER_LEN};
+	CHECK(wire_message_parse(chain, h.next_payload, &outer) == WIRE_OK && !outer.sa.p);
+	if (!outer.sk.p) // of another version, or a fragment
+		return BENCH_PASS;
+	CHECK(ike_open(&r->peer, (struct view){p->bytes, p->len}, (size_t)(outer.sk.p - p->bytes),
+		      plain, &len) == IKE_CRYPTO_OK);
+	CHECK(wire_message_parse((struct view){plain, len}, outer.sk_first, &inner) == WIRE_OK);
+	if (inner.sa.p)
+		check_child(r, inner.sa);
+	r->next_reply = h.message_id + 1;
+	return BENCH_PASS;
 }
 
 static struct view take(struct rd *r, size_t len)
@@ -269,7 +312,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.b = bench_new_seeded(1);
 	r.gw = bench_add_shared(r.b, "gw", "192.0.2.1", cfg);
 	r.e = r.gw->engine;
-	r.b->allow_reply_before_install = true;
+	r.b->allow_reply_before_install = true; // check_reply() is exact
+	bench_filter_add(r.b, check_reply, &r);
 	uint8_t kind = take_u8(&in) % START_COUNT;
 	if (kind != START_NONE) {
 		ike_enter(r.e);

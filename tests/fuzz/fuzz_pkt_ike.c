@@ -25,6 +25,14 @@ struct back {
 
 static struct back back;
 
+__attribute__((constructor)) static void set_up(void)
+{
+	static const uint8_t key[16] = {1};
+	struct reasm_limits limits = reasm_limits_default;
+	limits.fragments = 200;
+	must(reasm_new(&limits, key, &back.reasm) == 0);
+}
+
 static bool emit(void *ctx, const struct ike_io_packet *p)
 {
 	struct pkt_ip ip;
@@ -44,9 +52,7 @@ static bool emit(void *ctx, const struct ike_io_packet *p)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const uint8_t key[16] = {1};
 	static uint8_t scratch[DATAGRAM_MAX];
-	struct reasm_limits limits = reasm_limits_default;
 	struct view ike, again;
 	struct pkt_udp udp;
 	if (len < 4)
@@ -57,9 +63,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (ike_io_unwrap(local_port, (struct view){data + 3, len - 3}, &ike) != DP_DROP_NONE)
 		return 0;
 	must(ike.len >= IKE_HEADER_LEN && ike.len <= len);
-	limits.fragments = 200;
-	if (reasm_new(&limits, key, &back.reasm))
-		return 0;
 	back.done = false;
 	struct ike_datagram dg = {.bytes = ike};
 	dg.local = (struct endpoint){{family, {0x20, 1, [15] = 1}}, local_port};
@@ -71,6 +74,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(pkt_parse_udp(&back.whole, &udp) == DP_DROP_NONE);
 	must(ike_io_unwrap(local_port, udp.payload, &again) == DP_DROP_NONE);
 	must(again.len == ike.len && memcmp(again.p, ike.p, ike.len) == 0);
-	reasm_free(back.reasm);
+	must(reasm_usage(back.reasm).datagrams == 0); // one table serves all inputs
 	return 0;
 }

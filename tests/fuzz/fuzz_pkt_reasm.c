@@ -17,24 +17,29 @@ static void must(bool ok)
 		abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static const struct reasm_limits limits = {
+	.datagrams = 8,
+	.per_source = 4,
+	.bytes = 4096,
+	.datagram_bytes = 3000,
+	.fragments = 6,
+	.timeout_ns = 20,
+};
+
+static struct reasm *reasm; // empty before and after each input
+
+__attribute__((constructor)) static void set_up(void)
 {
 	static const uint8_t key[16] = {1};
-	static const struct reasm_limits limits = {
-		.datagrams = 8,
-		.per_source = 4,
-		.bytes = 4096,
-		.datagram_bytes = 3000,
-		.fragments = 6,
-		.timeout_ns = 20,
-	};
+	must(reasm_new(&limits, key, &reasm) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
 	struct rd r = rd_of(data, len);
-	struct reasm *reasm;
 	struct view packet;
 	uint64_t now = 0;
 	uint8_t eighths;
-	if (reasm_new(&limits, key, &reasm))
-		return 0;
 	while (rd_u8(&r, &eighths) && rd_bytes(&r, eighths * 8u, &packet)) {
 		struct pkt_ip ip, whole;
 		bool done;
@@ -50,6 +55,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	reasm_expire(reasm, UINT64_MAX);
 	must(reasm_usage(reasm).datagrams == 0 && reasm_usage(reasm).bytes == 0);
-	reasm_free(reasm);
 	return 0;
 }

@@ -19,7 +19,7 @@ ns c1 nft add rule ip quiet out icmp type destination-unreachable drop
 
 host_start() { # PROPOSAL ESN
 	rm -f "$LAB_DIR/gw.out"
-	ip netns exec "$LAB-gw" "$BUILD/tests/dataplane/esp_host" "$LAB_DIR/gw.conf" "$1" "$2" 192.0.2.11 "$POOL4.7" \
+	nsenter --net="/run/netns/$LAB-gw" -- "$BUILD/tests/dataplane/esp_host" "$LAB_DIR/gw.conf" "$1" "$2" 192.0.2.11 "$POOL4.7" \
 		>"$LAB_DIR/gw.out" 2>"$LAB_DIR/esp_host.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")

@@ -10,12 +10,12 @@ lab_begin lab
 bridge_add out
 leg_add gw 192.0.2.1/24
 ns_add in
-ip -n "$LAB-gw" link add eth1 type veth peer name eth0 netns "$LAB-in"
-ip -n "$LAB-gw" addr add 10.99.0.1/24 dev eth1
-ip -n "$LAB-gw" link set eth1 up
-ip -n "$LAB-in" addr add 10.99.0.10/24 dev eth0
-ip -n "$LAB-in" link set eth0 up
-ip -n "$LAB-in" route add "$POOL4.0/24" via 10.99.0.1
+ns gw ip link add eth1 type veth peer name eth0 netns "$LAB-in"
+ns gw ip addr add 10.99.0.1/24 dev eth1
+ns gw ip link set eth1 up
+ns in ip addr add 10.99.0.10/24 dev eth0
+ns in ip link set eth0 up
+ns in ip route add "$POOL4.0/24" via 10.99.0.1
 ns gw sysctl -qw net.ipv4.ip_forward=1
 leg_add c1 192.0.2.11/24
 

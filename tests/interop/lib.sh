@@ -116,43 +116,44 @@ equals() { # GOT WANT
 	[ "$1" = "$2" ] || { echo "got \"$1\", want \"$2\"" && return 1; }
 }
 
+# nsenter, not "ip netns exec": that wants to mount, which a plain chroot refuses.
 ns() { # NAME COMMAND...
 	local name=$LAB-$1
 	shift
-	ip netns exec "$name" "$@"
+	nsenter --net="/run/netns/$name" -- "$@"
 }
 
 ns_add() { # NAME
 	ip netns add "$LAB-$1" || return
 	LAB_NAMESPACES+=("$LAB-$1")
 	ns "$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
-	ip -n "$LAB-$1" link set lo up
+	ns "$1" ip link set lo up
 }
 
 # A namespace with one leg on the bridge of OUT.
 leg_add() { # NAME ADDRESS/BITS [BRIDGE-NAMESPACE]
-	local bridge=$LAB-${3:-out}
+	local bridge=${3:-out}
 	ns_add "$1" || return
-	ip -n "$LAB-$1" link add eth0 type veth peer name "$1" netns "$bridge" || return
-	ip -n "$bridge" link set "$1" master br0 up
-	ip -n "$LAB-$1" addr add "$2" dev eth0
-	ip -n "$LAB-$1" link set eth0 up
+	ns "$1" ip link add eth0 type veth peer name "$1" netns "$LAB-$bridge" || return
+	ns "$bridge" ip link set "$1" master br0 up
+	ns "$1" ip addr add "$2" dev eth0
+	ns "$1" ip link set eth0 up
 }
 
 bridge_add() { # NAME
 	ns_add "$1" || return
-	ip -n "$LAB-$1" link add br0 type bridge || return
-	ip -n "$LAB-$1" link set br0 up
+	ns "$1" ip link add br0 type bridge || return
+	ns "$1" ip link set br0 up
 }
 
 # A masquerading router between the bridge "lan" (10.200.0.0/24) and the bridge "out".
 nat_add() {
 	bridge_add lan || return
 	leg_add nat 192.0.2.50/24 || return
-	ip -n "$LAB-nat" link add eth1 type veth peer name nat netns "$LAB-lan" || return
-	ip -n "$LAB-lan" link set nat master br0 up
-	ip -n "$LAB-nat" addr add 10.200.0.1/24 dev eth1
-	ip -n "$LAB-nat" link set eth1 up
+	ns nat ip link add eth1 type veth peer name nat netns "$LAB-lan" || return
+	ns lan ip link set nat master br0 up
+	ns nat ip addr add 10.200.0.1/24 dev eth1
+	ns nat ip link set eth1 up
 	ns nat sysctl -qw net.ipv4.ip_forward=1
 	ns nat nft add table ip nat
 	ns nat nft 'add chain ip nat post { type nat hook postrouting priority 100; }'
@@ -218,7 +219,7 @@ gw_wait() { # TEXT
 gw_start() {
 	rm -f "$LAB_DIR/gw.out" # of an earlier one
 	# Not by ns(): what is started in the background is the program itself, for its PID.
-	ip netns exec "$LAB-gw" "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
+	nsenter --net="/run/netns/$LAB-gw" -- "$BUILD/app/sallyportd" ${GW_DEBUG:+-d} -c "$LAB_DIR/gw.conf" >"$LAB_DIR/gw.out" \
 		2>"$LAB_DIR/sallyportd.log" &
 	GW_PID=$!
 	LAB_PIDS+=("$GW_PID")
@@ -228,20 +229,24 @@ gw_start() {
 # The TAP interfaces are our side of the headend's cables: they go where the peers are. net_tap
 # gives them the port's own MAC, which a bridge would take for an address of its own.
 gw_attach() {
-	ip -n "$LAB-gw" link set sp-outside netns "$LAB-out" || return
-	ip -n "$LAB-out" link set sp-outside address 02:00:00:00:01:02 master br0 up || return
-	ip -n "$LAB-gw" link set sp-inside netns "$LAB-in" || return
-	ip -n "$LAB-in" link set sp-inside address 02:00:00:00:02:02
-	ip -n "$LAB-in" addr add 10.99.0.10/24 dev sp-inside
-	ip -n "$LAB-in" addr add 2001:db8:99::10/64 dev sp-inside nodad
-	ip -n "$LAB-in" link set sp-inside up
-	ip -n "$LAB-in" route add "$POOL4.0/24" via 10.99.0.1
-	ip -n "$LAB-in" -6 route add 2001:db8:77::/64 via 2001:db8:99::1
+	ns gw ip link set sp-outside netns "$LAB-out" || return
+	ns out ip link set sp-outside address 02:00:00:00:01:02 master br0 up || return
+	ns gw ip link set sp-inside netns "$LAB-in" || return
+	ns in ip link set sp-inside address 02:00:00:00:02:02
+	ns in ip addr add 10.99.0.10/24 dev sp-inside
+	ns in ip addr add 2001:db8:99::10/64 dev sp-inside nodad
+	ns in ip link set sp-inside up
+	ns in ip route add "$POOL4.0/24" via 10.99.0.1
+	ns in ip -6 route add 2001:db8:77::/64 via 2001:db8:99::1
+}
+
+gw_namespaces() {
+	ns_add gw && bridge_add out && ns_add in
 }
 
 # Namespaces, headend and cables; the configuration was written by gw_config.
 gw_up() {
-	ns_add gw && bridge_add out && ns_add in || return
+	need "namespaces are made" gw_namespaces
 	need "sallyportd --check accepts the configuration" \
 		"$BUILD/app/sallyportd" --check "$LAB_DIR/gw.conf"
 	need "sallyportd gets ready" gw_start
@@ -311,7 +316,7 @@ charon_start() { # NAME
 		  }
 		}
 	END
-	STRONGSWAN_CONF=$dir/strongswan.conf ip netns exec "$LAB-$1" /usr/sbin/charon-systemd \
+	STRONGSWAN_CONF=$dir/strongswan.conf nsenter --net="/run/netns/$LAB-$1" -- /usr/sbin/charon-systemd \
 		>"$LAB_DIR/$1.out.log" 2>&1 &
 	LAB_PIDS+=("$!")
 	CHARON_PID[$1]=$!
@@ -420,11 +425,11 @@ pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
 tcp() { # FROM-NAMESPACE FROM-ADDRESS TO-NAMESPACE TO-ADDRESS [BYTES]
 	local port=$((20000 + RANDOM % 20000)) bytes=${5:-2000000} server
 	head -c "$bytes" /dev/urandom >"$LAB_DIR/tcp.sent"
-	ip netns exec "$LAB-$3" python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$4" "$port" \
+	nsenter --net="/run/netns/$LAB-$3" -- python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$4" "$port" \
 		>"$LAB_DIR/tcp.received" &
 	server=$!
 	LAB_PIDS+=("$server")
-	timeout 60 ip netns exec "$LAB-$1" python3 "$LAB_ROOT/tests/interop/tcp.py" send "$2" "$4" \
+	timeout 60 nsenter --net="/run/netns/$LAB-$1" -- python3 "$LAB_ROOT/tests/interop/tcp.py" send "$2" "$4" \
 		"$port" <"$LAB_DIR/tcp.sent" || { kill "$server"; return 1; }
 	wait "$server" || return
 	cmp "$LAB_DIR/tcp.sent" "$LAB_DIR/tcp.received" && echo "$bytes bytes, equal"

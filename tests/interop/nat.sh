@@ -11,7 +11,7 @@ gw_up
 need "the NAT router is made" nat_add
 for c in c1 c2; do
 	leg_add $c "10.200.0.1${c#c}/24" lan
-	ip -n "$LAB-$c" route add default via 10.200.0.1
+	ns $c ip route add default via 10.200.0.1
 	swan_config_psk $c >"$LAB_DIR/$c.conf"
 	need "client $c starts" charon_start $c <"$LAB_DIR/$c.conf"
 	need "client $c connects" connect $c

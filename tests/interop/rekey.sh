@@ -18,7 +18,7 @@ check "client pings inside" pings c1 "$inner" 10.99.0.10
 spi_before=$(show sessions '.sessions[0].child_sas[0].spi_in')
 session=$(show sessions '.sessions[0].id')
 
-ip netns exec "$LAB-c1" ping -n -q -I "$inner" -c 800 -i 0.01 -W 2 10.99.0.10 >"$LAB_DIR/ping.out" 2>&1 &
+nsenter --net="/run/netns/$LAB-c1" -- ping -n -q -I "$inner" -c 800 -i 0.01 -W 2 10.99.0.10 >"$LAB_DIR/ping.out" 2>&1 &
 ping=$!
 LAB_PIDS+=("$ping")
 for round in 1 2 3; do

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_begin workers
-gw_config_psk | gw_config "0, 1" sleep
+gw_config_psk | gw_config "1, 2" sleep # on two CPUs they share one
 gw_up
 for c in c1 c2 c3; do
 	leg_add $c "192.0.2.1${c#c}/24"

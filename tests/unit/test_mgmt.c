@@ -159,15 +159,17 @@ static void fake_status(void *ctx, struct mgmt_status *out)
 		.started_ns = NOW_NS - 60 * NS_PER_S};
 }
 
-static size_t fake_clear(void *ctx, enum ike_clear what, uint64_t id, const char *user,
-	const struct ip_addr *address)
+// Found in three portions.
+static size_t fake_clear(void *ctx, struct ike_clearing *c)
 {
 	struct fake *f = ctx;
-	f->clear_by = what;
-	f->clear_id = id;
-	snprintf(f->clear_user, sizeof(f->clear_user), "%s", user);
-	f->clear_address = *address;
-	return what == IKE_CLEAR_ID && id > f->sessions ? 0 : 1;
+	f->clear_by = c->what;
+	f->clear_id = c->id;
+	snprintf(f->clear_user, sizeof(f->clear_user), "%s", c->user);
+	f->clear_address = *c->address;
+	c->last = 77;
+	c->done = c->what == IKE_CLEAR_ID || ++c->cursor == 3;
+	return c->what == IKE_CLEAR_ID && c->id > f->sessions ? 0 : 1;
 }
 
 static void *control(void *arg)
@@ -437,20 +439,20 @@ static void test_clear(void **state)
 
 	j = request(f, "{\"command\":\"clear\",\"what\":\"session\",\"by\":\"user\","
 		       "\"value\":\"user1\"}\n");
-	check_json(j, "{\"cleared\":1}");
+	check_json(j, "{\"cleared\":3}");
 	assert_int_equal(f->clear_by, IKE_CLEAR_USER);
 	assert_string_equal(f->clear_user, "user1");
 	json_decref(j);
 
 	j = request(f, "{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
 		       "\"value\":\"2001:db8::1\"}\n");
-	check_json(j, "{\"cleared\":1}");
+	check_json(j, "{\"cleared\":3}");
 	assert_int_equal(f->clear_by, IKE_CLEAR_ADDRESS);
 	assert_int_equal(f->clear_address.family, IP_V6);
 	json_decref(j);
 
 	j = request(f, "{\"command\":\"clear\",\"what\":\"session\",\"by\":\"all\"}\n");
-	check_json(j, "{\"cleared\":1}");
+	check_json(j, "{\"cleared\":3}");
 	assert_int_equal(f->clear_by, IKE_CLEAR_ALL);
 	json_decref(j);
 
@@ -477,8 +479,8 @@ static void test_bad_requests(void **state)
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"id\",\"value\":\"1\"}\n",
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"id\",\"value\":-1}\n",
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"user\",\"value\":\"\"}\n",
-		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
-		"\"value\":\"10.0.0.0/8\"}\n",
+		("{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
+		 "\"value\":\"10.0.0.0/8\"}\n"),
 	};
 	struct fake *f = *state;
 	int fd = dial(f);

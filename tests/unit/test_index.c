@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Which key and which connection, and that finding them costs the same however many there are.
+#include "controlplane/index.h"
+#include "tests/cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct view body_of(const char *text, struct ike_id *id)
+{
+	assert_int_equal(ike_id_from_text(text, id), 0);
+	return ike_id_view(id);
+}
+
+static struct ip_addr address(const char *text)
+{
+	struct ip_addr a;
+	assert_int_equal(ip_parse(text, &a), 0);
+	return a;
+}
+
+static struct ip_prefix prefix(const char *text)
+{
+	struct ip_prefix p;
+	assert_int_equal(ip_prefix_parse(text, false, &p), 0);
+	return p;
+}
+
+// ---- pre-shared keys ----
+
+static struct cfg_psk psks[] = {
+	{.id = (char[]){"*"}},
+	{.id = (char[]){"*.example"}},
+	{.address_count = 1}, // 198.51.100.0/24
+	{.id = (char[]){"A.example"}},
+	{.id = (char[]){"C=CH, CN=One"}},
+	{.id = (char[]){"user@Example"}},
+	{.id = (char[]){"192.0.2.9"}},
+	{.id = (char[]){"192.0.2.0/24"}},
+	{.id = (char[]){"group"}},
+	{.id = (char[]){"*@corp.example"}},
+	{.address_count = 1}, // 198.51.100.128/25
+	{.id = (char[]){"*.b.example"}},
+	{.id = (char[]){"a.example"}}, // again: the first counts
+	{.id = (char[]){"2001:db8::/32"}},
+};
+#define PSKS (sizeof(psks) / sizeof(psks[0]))
+
+static const struct {
+	const char *id, *peer;
+	int key; // of psks, -1: none
+	bool bound;
+} psk_rows[] = {
+	{"a.example", "198.51.100.7", 3, true},
+	{"A.EXAMPLE", "203.0.113.7", 3, true},
+	{"b.example", "198.51.100.7", 2, false}, // the address before the pattern
+	{"b.example", "198.51.100.200", 10, false},
+	{"b.example", "203.0.113.7", 1, false},
+	{"x.b.example", "203.0.113.7", 11, false},
+	{"b.org", "203.0.113.7", 0, false},
+	{NULL, "203.0.113.7", 0, false},
+	{NULL, "198.51.100.7", 2, false},
+	{"C=CH, CN=one", "203.0.113.7", 4, true}, // X.509 compares without case
+	{"C=CH, CN=two", "203.0.113.7", 0, false},
+	{"user@EXAMPLE", "203.0.113.7", 5, true},
+	{"USER@example", "203.0.113.7", 0, false},
+	{"who@corp.example", "203.0.113.7", 9, false},
+	{"192.0.2.9", "203.0.113.7", 6, true},
+	{"192.0.2.8", "203.0.113.7", 7, false},
+	{"2001:db8::1", "203.0.113.7", 13, false},
+	{"keyid:group", "203.0.113.7", 8, true},
+	{"keyid:grou", "203.0.113.7", 0, false},
+	{"group", "203.0.113.7", 8, true},
+};
+
+static void key_for_each(void **state)
+{
+	struct ip_prefix net = prefix("198.51.100.0/24"), half = prefix("198.51.100.128/25");
+	struct cfg cfg = {.psks = psks, .psk_count = PSKS};
+	struct ike_index *ix;
+	struct ike_id id;
+	psks[2].addresses = &net;
+	psks[10].addresses = &half;
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	for (size_t i = 0; i < sizeof(psk_rows) / sizeof(psk_rows[0]); i++) {
+		bool bound;
+		struct ip_addr peer = address(psk_rows[i].peer);
+		struct view body = {NULL, 0};
+		if (psk_rows[i].id)
+			body = body_of(psk_rows[i].id, &id);
+		const struct cfg_psk *k = ike_psk_find(ix, body, &peer, &bound);
+		if (k != &psks[psk_rows[i].key] || bound != psk_rows[i].bound)
+			fail_msg("%s: key %d", psk_rows[i].id, k ? (int)(k - psks) : -1);
+	}
+	ike_index_free(ix);
+	// Without the wildcard a stranger finds nothing.
+	cfg = (struct cfg){.psks = psks + 1, .psk_count = PSKS - 1};
+	struct ip_addr stranger = address("203.0.113.7");
+	bool bound = true;
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	assert_null(ike_psk_find(ix, body_of("b.org", &id), &stranger, &bound));
+	assert_false(bound);
+	assert_null(ike_psk_find(ix, (struct view){(const uint8_t *)"\2", 1}, &stranger, &bound));
+	ike_index_free(ix);
+}
+
+// Entries compared for one look-up of each kind among n keys: exact, by address, none at all.
+static uint64_t looked_at_keys(size_t n)
+{
+	struct cfg_psk *many = calloc(n, sizeof(*many));
+	struct ip_prefix *nets = calloc(n, sizeof(*nets));
+	struct cfg cfg = {.psks = many, .psk_count = n};
+	struct ike_index *ix;
+	struct ike_id id;
+	char name[64];
+	bool bound;
+	for (size_t i = 0; i < n; i++) {
+		static const char *const forms[] = {
+			"host%zu.example", "u%zu@example", "*.d%zu.example", "C=CH, CN=n%zu"};
+		snprintf(name, sizeof(name), forms[i % 4], i);
+		many[i].id = strdup(name);
+		nets[i] = (struct ip_prefix){ip_from_v4(0x0a000000 + (uint32_t)i), 32};
+		many[i].addresses = &nets[i];
+		many[i].address_count = 1;
+	}
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	struct ip_addr known = nets[n - 1].addr, stranger = address("203.0.113.7");
+	snprintf(name, sizeof(name), "host%zu.example", (n - 1) / 4 * 4);
+	assert_non_null(ike_psk_find(ix, body_of(name, &id), &stranger, &bound));
+	assert_true(bound);
+	assert_ptr_equal(ike_psk_find(ix, body_of("x.org", &id), &known, &bound), &many[n - 1]);
+	assert_null(ike_psk_find(ix, body_of("x.example", &id), &stranger, &bound));
+	assert_null(ike_psk_find(ix, body_of("C=CH, CN=x", &id), &stranger, &bound));
+	uint64_t looked = ix->looked;
+	ike_index_free(ix);
+	for (size_t i = 0; i < n; i++)
+		free(many[i].id);
+	free(many);
+	free(nets);
+	return looked;
+}
+
+static void keys_cost_the_same(void **state)
+{
+	assert_int_equal(looked_at_keys(20000), looked_at_keys(10));
+}
+
+// ---- connections ----
+
+static bool refuse_all(void *ctx, const struct cfg_connection *c)
+{
+	(*(unsigned *)ctx)++;
+	return false;
+}
+
+// n connections for n sites by name, half of them for one address each. How many a request that
+// fits none, and an identity that is known, have to look at.
+static uint64_t looked_at_connections(size_t n, unsigned *asked)
+{
+	struct cfg_connection *many = calloc(n, sizeof(*many));
+	struct ip_prefix *nets = calloc(n, sizeof(*nets));
+	struct cfg cfg = {.connections = many, .connection_count = n};
+	struct proposal proposals[2] = {{.encr_count = 1}, {.encr_count = 2}};
+	struct ike_index *ix;
+	struct ike_id id;
+	char name[64];
+	bool seen;
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "site%zu.example", i);
+		many[i].ikev2 = true;
+		many[i].remote.id = strdup(name);
+		many[i].ike_proposals = &proposals[i / 2 % 2];
+		many[i].ike_proposal_count = 1;
+		nets[i] = (struct ip_prefix){ip_from_v4(0x0a000000 + (uint32_t)i), 32};
+		many[i].remote.addresses = &nets[i];
+		many[i].remote.address_count = i % 2;
+	}
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	struct endpoint from = {.addr = nets[n - 1].addr, .port = 500};
+	*asked = 0;
+	assert_null(ike_connection_first(ix, &from.addr, refuse_all, asked, &seen));
+	assert_true(seen);
+	snprintf(name, sizeof(name), "site%zu.example", n - 1);
+	struct view body = body_of(name, &id);
+	struct ike_match m = {.remote = &from, .remote_id = &body, .auth = -1};
+	assert_ptr_equal(ike_connection_match(ix, &m), &many[n - 1]);
+	uint64_t looked = ix->looked;
+	ike_index_free(ix);
+	for (size_t i = 0; i < n; i++)
+		free(many[i].remote.id);
+	free(many);
+	free(nets);
+	return looked;
+}
+
+static void connections_cost_the_same(void **state)
+{
+	unsigned few, many;
+	assert_int_equal(looked_at_connections(1000, &many), looked_at_connections(10, &few));
+	// The one of the address, and one for each of the two proposals of those for any address.
+	assert_int_equal(few, 3);
+	assert_int_equal(many, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(key_for_each),
+		cmocka_unit_test(keys_cost_the_same),
+		cmocka_unit_test(connections_cost_the_same),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
