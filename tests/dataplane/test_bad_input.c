@@ -319,7 +319,8 @@ static void punt_rings_are_bounded(void **state)
 static void punt_ring_of_known_ike_is_bounded(void **state)
 {
 	(void)state;
-	uint8_t ike[64] = {[4] = 1, [12] = 1};
+	uint8_t ike[64] = {[4] = 1, [12] = 1, [23] = 0x08};
+	fx.dp->sa_sink.ike_spi(fx.dp->sa_sink.ctx, 1ull << 56, true);
 	for (unsigned i = 0; i < DP_PUNT_RING + 5; i++) {
 		fx_input_esp(PEER, 4500, 0, ike, sizeof(ike));
 		fx_step(0);
