@@ -281,6 +281,23 @@ static void init_response(
 
 // ---- protected messages ----
 
+// The last response once more, to whoever repeats its request. A copy of a request can come from
+// anybody who saw it, with any source address: where that is not the peer's, nothing larger than
+// the copy leaves.
+static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
+{
+	struct ike_engine *e = sa->engine;
+	size_t len = 0;
+	for (uint16_t i = 0; i < sa->last_response->count; i++)
+		len += sa->last_response->datagrams[i].len;
+	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote)) {
+		ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
+		return;
+	}
+	ike_count(e, IKE_REASON_REPEATED_REQUEST);
+	ike_sent_send(e, sa->last_response, d);
+}
+
 // RFC 7383 2.6.1: a peer that had no answer may cut the same request in another way. Fragment 1 of
 // it, if authentic, asks for the response as well as a repeated datagram does.
 static bool cut_again(struct ike_sa *sa, struct view d, const struct wire_skf *f)
@@ -301,8 +318,7 @@ static void request_again(
 						: IKE_REASON_REPEAT_DIFFERS);
 		return;
 	}
-	ike_count(e, IKE_REASON_REPEATED_REQUEST);
-	ike_sent_send(e, sa->last_response, d);
+	respond_again(sa, d);
 }
 
 // True: the request is the next one.
@@ -420,9 +436,10 @@ static void after_the_end(
 	bool again = sa->last_response && !ike_header_response(h) &&
 		     h->message_id == sa->last_response_id &&
 		     hash_of(e, d->bytes) == sa->last_request_hash;
-	ike_count(e, again ? IKE_REASON_REPEATED_REQUEST : IKE_REASON_UNKNOWN_SPI);
 	if (again)
-		ike_sent_send(e, sa->last_response, d);
+		respond_again(sa, d);
+	else
+		ike_count(e, IKE_REASON_UNKNOWN_SPI);
 }
 
 static void dispatch(struct ike_engine *e, const struct ike_datagram *d, const struct ike_header *h)

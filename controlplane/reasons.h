@@ -13,6 +13,8 @@
 	X(KEEPALIVE, "ike_keepalive", "NAT keepalive received")                                    \
 	X(RETRANSMITTED, "ike_retransmitted", "own request sent again")                            \
 	X(REPEATED_REQUEST, "ike_repeated_request", "request repeated, response sent again")       \
+	X(REPEATED_ELSEWHERE, "ike_repeated_elsewhere",                                            \
+		"request repeated from another address, larger response withheld")                 \
 	X(REPEATED_PENDING, "ike_repeated_pending", "request repeated while it is being answered") \
 	X(REPEATED_RESPONSE, "ike_repeated_response", "response without an outstanding request")   \
 	/* before the IKE SA is found */                                                           \

@@ -124,6 +124,29 @@ static void no_certificate_of_ours(void **state)
 	bench_free(p.b);
 }
 
+// The response with our certificate is larger than its request: a copy of the request from an address
+// that is not the peer's gets nothing.
+static void repeat_from_elsewhere(void **state)
+{
+	struct pair p = gateway_pair(KEY_P256, CERT_LOCAL_GW, CERT_REMOTE);
+	bench_keep(p.b, 3); // IKE_SA_INIT, its response, IKE_AUTH
+	assert_true(pair_up(&p));
+	uint64_t sent = p.gw->sent;
+	bench_replay(p.b);
+	bench_run(p.b, 50);
+	bench_expect(p.gw, "ike_repeated_request", 1);
+	assert_true(p.gw->sent > sent);
+	sent = p.gw->sent;
+	struct endpoint elsewhere = p.b->kept->from;
+	elsewhere.addr.bytes[3] ^= 0x55;
+	bench_inject(p.b, &elsewhere, &p.b->kept->to, p.b->kept->bytes, p.b->kept->len);
+	bench_run(p.b, 50);
+	bench_expect(p.gw, "ike_repeated_elsewhere", 1);
+	bench_expect(p.gw, "ike_repeated_request", 1);
+	assert_int_equal(p.gw->sent, sent);
+	bench_free(p.b);
+}
+
 // Ed25519 has no method of its own for a peer without SIGNATURE_HASH_ALGORITHMS.
 static void our_key_has_no_method(void **state)
 {
@@ -149,6 +172,7 @@ int main(void)
 		cmocka_unit_test(certificate_of_rubbish),
 		cmocka_unit_test(signature_by_another_key),
 		cmocka_unit_test(no_certificate_of_ours),
+		cmocka_unit_test(repeat_from_elsewhere),
 		cmocka_unit_test(our_key_has_no_method),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
