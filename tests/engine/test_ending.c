@@ -117,7 +117,7 @@ static void rekeyed_before_its_end(void **state)
 	struct watch w;
 	struct pair p = crowd(200, &w);
 	struct ike_session_info info;
-	struct ike_clearing c = {IKE_CLEAR_ALL};
+	struct ike_clearing c = {.what = IKE_CLEAR_ALL};
 	uint64_t last = bench_session_count(p.client);
 	assert_true(ike_session_get(p.client->engine, last, &info));
 	assert_int_equal(ike_rekey_ike(p.client->engine, last), 0);

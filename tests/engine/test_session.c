@@ -330,7 +330,8 @@ static void walk_and_clear(void **state)
 	assert_int_equal(n, 100);
 	// Every second one goes: the walk skips the gaps, from an id that is gone, too.
 	for (uint64_t id = 1; id <= 100; id += 2)
-		assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_ID, .id = id}), 1);
+		assert_int_equal(
+			clear(&p, (struct ike_clearing){.what = IKE_CLEAR_ID, .id = id}), 1);
 	bench_run(p.b, 1000);
 	assert_int_equal(bench_session_count(p.gw), 50);
 	assert_true(ike_session_next(p.gw->engine, 31, &info));
@@ -339,16 +340,19 @@ static void walk_and_clear(void **state)
 	assert_false(ike_session_get(p.gw->engine, 31, &info));
 	assert_true(ike_session_get(p.gw->engine, 32, &info));
 	struct ip_addr inner = info.inner[0];
-	assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_ADDRESS, .address = &inner}), 1);
-	assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_USER, .user = "nobody"}), 0);
+	assert_int_equal(
+		clear(&p, (struct ike_clearing){.what = IKE_CLEAR_ADDRESS, .address = &inner}), 1);
+	assert_int_equal(
+		clear(&p, (struct ike_clearing){.what = IKE_CLEAR_USER, .user = "nobody"}), 0);
 	bench_run(p.b, 1000);
 	assert_int_equal(bench_session_count(p.gw), 49);
 	assert_int_equal(
-		clear(&p, (struct ike_clearing){IKE_CLEAR_USER, .user = "client@example"}), 49);
+		clear(&p, (struct ike_clearing){.what = IKE_CLEAR_USER, .user = "client@example"}),
+		49);
 	bench_run(p.b, 1000);
 	assert_true(bench_empty(p.gw));
 	assert_true(bench_empty(p.client));
-	assert_int_equal(clear(&p, (struct ike_clearing){IKE_CLEAR_ALL}), 0);
+	assert_int_equal(clear(&p, (struct ike_clearing){.what = IKE_CLEAR_ALL}), 0);
 	assert_int_equal(ike_rekey_ike(p.gw->engine, 1), -ENOENT);
 	assert_int_equal(pool_in_use(p.gw, 0), 0);
 	bench_free(p.b);
