@@ -29,11 +29,15 @@ struct sa_origin {
 	uint16_t worker;
 };
 
-// A tunnel's outer side. encap: ESP in UDP (RFC 3948) between the two ports.
+// ESP in UDP between a tunnel's two ports. MARKER: as the first drafts of NAT-T had it, on port 500,
+// with eight zero bytes (where IKE has its first SPI) before the ESP header.
+enum sa_encap { SA_ENCAP_NONE, SA_ENCAP_UDP, SA_ENCAP_UDP_MARKER };
+
+// A tunnel's outer side.
 struct tunnel_path {
 	struct endpoint local;
 	struct endpoint remote;
-	bool encap;
+	enum sa_encap encap;
 	uint16_t port; // outside port, index in the configuration
 };
 

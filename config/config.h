@@ -33,6 +33,7 @@ struct cfg_main {
 	uint32_t cookie_threshold; // half-open IKE SAs from which a cookie is asked for
 	uint32_t half_open_max;    // hard cap
 	uint32_t half_open_timeout_s;
+	uint32_t half_open_max_ikev1; // IKEv1 has no cookie: a cap of its own
 	char *state_dir;
 	char *run_dir;
 };
@@ -79,6 +80,8 @@ struct cfg_pool {
 	size_t dns_count;
 	struct ip_addr *nbns;
 	size_t nbns_count;
+	struct ip_addr *dhcp; // servers, told to IKEv1 clients that ask
+	size_t dhcp_count;
 	char *domain;           // or NULL
 	struct ip_addr netmask; // family 0: none
 	uint32_t linger_s;
@@ -112,6 +115,7 @@ enum cfg_user_auth {
 	CFG_USER_EAP_TLS,
 	CFG_USER_RADIUS,
 };
+enum cfg_push { CFG_PUSH_AFTER_STATUS, CFG_PUSH_BEFORE_STATUS };
 enum cfg_unique { CFG_UNIQUE_REPLACE, CFG_UNIQUE_KEEP, CFG_UNIQUE_NO };
 enum cfg_pfs { CFG_PFS_OPTIONAL, CFG_PFS_REQUIRED, CFG_PFS_NO };
 enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
@@ -145,6 +149,9 @@ struct cfg_connection {
 		char *id; // own identity as text: FQDN, mail address, IP address, DN
 		enum cfg_auth auth;
 		char *cert; // path of the certificate to present, or NULL: the first that fits
+		// As XAUTH client; user NULL: none. auth NONE with it: hybrid.
+		char *user;
+		struct secret password;
 	} local;
 	struct {
 		char *id; // "*" matches any; "*.example" a suffix
@@ -153,11 +160,15 @@ struct cfg_connection {
 		struct ip_prefix *addresses; // none: any
 		size_t address_count;
 	} remote;
+	bool aggressive; // IKEv1 aggressive mode: answered, and used as initiator
 	bool mode_config_initiate, mode_config_respond;
+	enum cfg_push push;
+	uint32_t push_delay_ms; // how long a push waits for a request, with both directions
 	bool address_required;
 	// As initiator: ask the peer for addresses. Not an option of the file.
 	bool request_v4, request_v6;
 	struct ip_addr request_hint;   // this one; family 0: any
+	bool request_push;             // IKEv1: wait for a SET instead of asking
 	const struct cfg_pool **pools; // in order; borrowed from the same snapshot
 	size_t pool_count;
 	bool responder_only;
@@ -174,6 +185,10 @@ struct cfg_connection {
 	size_t split_include_count;
 	char *banner; // or NULL
 	bool save_password;
+	struct cfg_strings split_dns; // domains
+	struct ip_prefix *local_lan;  // that a client may go on reaching directly
+	size_t local_lan_count;
+	struct cfg_strings backup_servers; // names or addresses
 	struct cfg_child *children;
 	size_t child_count;
 };

@@ -53,7 +53,7 @@ struct tunnel_path ike_path(const struct ike_sa *sa)
 		.remote = sa->remote,
 		// Port 4500 alone says nothing: a peer with MOBIKE goes there without a NAT, and
 		// its kernel takes no encapsulated packets then (RFC 7296 2.23).
-		.encap = sa->nat_local || sa->nat_remote,
+		.encap = sa->nat_local || sa->nat_remote ? SA_ENCAP_UDP : SA_ENCAP_NONE,
 		.port = sa->origin.port,
 	};
 }
