@@ -69,7 +69,8 @@ struct ikev1_sa {
 	struct ikev1_keys keys;
 	uint8_t iv[IKEV1_IV_MAX];       // last ciphertext block of phase 1
 	struct secret sa_i, ke_i, ke_r; // for HASH_I and HASH_R; nonces are in struct ike_sa
-	uint32_t life_s;                // negotiated; 0: not said
+	uint32_t life_s; // negotiated, but not above lifetime.ike_hard_s; 0: not said
+	bool life_cut;   // the peer said more: RESPONDER-LIFETIME tells it
 	struct ikev1_peer peer;
 	const struct cfg_psk *psk; // in use; NULL: signatures
 	bool user_auth;            // XAUTH follows, by the negotiated method or the connection
