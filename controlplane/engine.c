@@ -221,7 +221,7 @@ static const struct cfg_connection *connection_by_name(const struct cfg *cfg, co
 static uint64_t initiate(struct ike_engine *e, const struct cfg_connection *conn,
 	const struct sa_origin *origin, const struct endpoint *local, const struct endpoint *remote)
 {
-	struct ike_sa *sa = ike_sa_new(e, true);
+	struct ike_sa *sa = ike_sa_new(e, IKE_MAJOR_2, true);
 	if (!sa)
 		return 0;
 	sa->conn = conn;

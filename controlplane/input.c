@@ -154,7 +154,7 @@ static void half_open_timeout(struct wheel_timer *t, void *arg)
 static void init_new(struct ike_engine *e, const struct ike_datagram *d, const struct ike_header *h,
 	uint64_t key, bool proved)
 {
-	struct ike_sa *sa = ike_sa_new(e, false);
+	struct ike_sa *sa = ike_sa_new(e, IKE_MAJOR_2, false);
 	if (!sa) {
 		ike_count(e, IKE_REASON_NO_MEMORY);
 		return;

@@ -69,12 +69,13 @@ static void spi_known_set(struct ike_sa *sa, bool known)
 	sink->ike_spi(sink->ctx, ike_sa_our_spi(sa), known);
 }
 
-struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator)
+struct ike_sa *ike_sa_new(struct ike_engine *e, uint8_t version, bool initiator)
 {
 	struct ike_sa *sa = calloc(1, sizeof(*sa));
 	if (!sa)
 		return NULL;
 	sa->engine = e;
+	sa->version = version;
 	sa->initiator = initiator;
 	sa->created_ns = e->now_ns;
 	sa->last_heard_ns = e->now_ns;
