@@ -236,7 +236,7 @@ const struct option opt_table[] = {
 		.help = "Milliseconds that a push waits for the client to ask by itself, with both "
 			"directions in mode_config."},
 	{"connections[].address_required", OPT_BOOL, AT(cfg_connection, address_required),
-		.def = "false", .help = "Refuse a peer that asks for no inner address."},
+		.def = "false", .help = "Refuse a peer that takes no inner address."},
 	{"connections[].pools", NAME, .array = true, .max_items = 64, .offset = OPT_NOWHERE,
 		.help = "Pools that the inner address is drawn from, in order; one address per family."},
 	{"connections[].responder_only", OPT_BOOL, AT(cfg_connection, responder_only),
