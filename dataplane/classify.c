@@ -79,6 +79,19 @@ static enum dp_drop take_esp(struct dp_worker *w, struct rte_mbuf *m, uint32_t l
 	return DP_DROP_NONE;
 }
 
+// Port 500: IKE, or ESP behind eight zero bytes (the first drafts of NAT-T). Like any ESP it is taken
+// in whatever encapsulation it comes: that it is authentic decides.
+static enum dp_drop take_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
+{
+	const uint8_t *p = dp_data(m) + at;
+	if (len == 1 && p[0] == 0xff)
+		return DP_DROP_keepalive;
+	if (len < NON_IKE_MARKER + ESP_HDR_LEN || get_be64(p) != 0)
+		return punt_ike(w, m, at, len);
+	m->l3_len += UDP_HDR + NON_IKE_MARKER;
+	return take_esp(w, m, len - NON_IKE_MARKER);
+}
+
 static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
 {
 	const uint8_t *p = dp_data(m) + at;
@@ -105,7 +118,7 @@ static enum dp_drop take_udp(struct dp_worker *w, struct rte_mbuf *m, const stru
 	if (port == IKE_NATT_PORT)
 		return take_natt(w, m, at + UDP_HDR, len - UDP_HDR);
 	if (port == IKE_PORT)
-		return punt_ike(w, m, at + UDP_HDR, len - UDP_HDR);
+		return take_ike(w, m, at + UDP_HDR, len - UDP_HDR);
 	return punt(w, m, DP_PUNT_LOCAL);
 }
 

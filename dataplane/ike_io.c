@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/ike_io.h"
 
+#include "dataplane/ip.h"
+
 #define IKE_TTL    64
 #define MARKER_LEN 4
 
@@ -9,18 +11,22 @@ static const uint8_t non_esp_marker[MARKER_LEN];
 
 enum dp_drop ike_io_unwrap(uint16_t local_port, struct view payload, struct view *ike)
 {
+	static const uint8_t non_ike_marker[NON_IKE_MARKER];
 	struct rd r = rd_view(payload);
+	if (local_port != IKE_NATT_PORT && local_port != IKE_PORT)
+		return DP_DROP_local_proto;
+	// RFC 3948 2.3: one byte of 0xFF.
+	if (payload.len == 1 && payload.p[0] == 0xff)
+		return DP_DROP_keepalive;
 	if (local_port == IKE_NATT_PORT) {
 		uint32_t marker;
-		// RFC 3948 2.3: one byte of 0xFF.
-		if (payload.len == 1 && payload.p[0] == 0xff)
-			return DP_DROP_keepalive;
 		if (!rd_u32(&r, &marker))
 			return DP_DROP_ike_short;
 		if (marker != 0)
 			return DP_DROP_ike_marker;
-	} else if (local_port != IKE_PORT) {
-		return DP_DROP_local_proto;
+	} else if (payload.len >= NON_IKE_MARKER + ESP_HDR_LEN &&
+		   memcmp(payload.p, non_ike_marker, NON_IKE_MARKER) == 0) {
+		return DP_DROP_ike_marker;
 	}
 	if (rd_left(&r) < IKE_HEADER_LEN)
 		return DP_DROP_ike_short;

@@ -13,7 +13,7 @@ static uint8_t scratch[DATAGRAM_MAX];
 static void unwrap(void **state)
 {
 	static const uint8_t keepalive[] = {0xff}, zero1[] = {0};
-	static const uint8_t esp[40] = {0xc0, 0xff, 0xee, 1}, marked[40] = {0};
+	static const uint8_t esp[40] = {0xc0, 0xff, 0xee, 1}, marked[40] = {0}, spi[40] = {[7] = 1};
 	static const struct {
 		uint16_t port;
 		const uint8_t *p;
@@ -30,9 +30,15 @@ static void unwrap(void **state)
 		{4500, marked, 31, DP_DROP_ike_short, 0},
 		{4500, marked, 32, DP_DROP_NONE, 28},
 		{4500, marked, 40, DP_DROP_NONE, 36},
-		{500, marked, 27, DP_DROP_ike_short, 0},
-		{500, marked, 28, DP_DROP_NONE, 28},
-		{500, keepalive, 1, DP_DROP_ike_short, 0},
+		{500, spi, 27, DP_DROP_ike_short, 0},
+		{500, spi, 28, DP_DROP_NONE, 28},
+		{500, zero1, 1, DP_DROP_ike_short, 0},
+		{500, keepalive, 1, DP_DROP_keepalive, 0},
+		// ESP behind eight zero bytes.
+		{500, marked, 8, DP_DROP_ike_short, 0},
+		{500, marked, 15, DP_DROP_ike_short, 0},
+		{500, marked, 16, DP_DROP_ike_marker, 0},
+		{500, marked, 40, DP_DROP_ike_marker, 0},
 		{501, marked, 40, DP_DROP_local_proto, 0},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
