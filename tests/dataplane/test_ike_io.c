@@ -99,6 +99,30 @@ static void as_scapy(void **state)
 	assert_memory_equal(out.bytes[0], ike4500v6, sizeof(ike4500v6));
 }
 
+// RFC 3948 2.3, on either port: nothing but the byte.
+static void keepalives(void **state)
+{
+	static const uint8_t ff[] = {0xff};
+	for (uint16_t port = 500; port <= 4500; port += 4000) {
+		struct ike_datagram d = {
+			.local = ep("192.0.2.1", port),
+			.remote = ep("198.51.100.7", 61000),
+			.bytes = VIEW(ff),
+		};
+		struct pkt_ip ip;
+		struct pkt_udp udp;
+		out.count = 0;
+		assert_int_equal(ike_io_build(&d, 1500, 0, scratch, emit, &out), DP_DROP_NONE);
+		assert_int_equal(out.count, 1);
+		assert_int_equal(
+			pkt_parse_ip((struct view){out.bytes[0], out.len[0]}, &ip), DP_DROP_NONE);
+		assert_int_equal(pkt_parse_udp(&ip, &udp), DP_DROP_NONE);
+		assert_int_equal(udp.src_port, port);
+		assert_int_equal(udp.payload.len, 1);
+		assert_int_equal(udp.payload.p[0], 0xff);
+	}
+}
+
 // What is cut is within the MTU, has good checksums, and becomes the same datagram again.
 static void cut(const char *local, const char *remote, size_t len, uint16_t mtu)
 {
@@ -165,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unwrap),
 		cmocka_unit_test(as_scapy),
+		cmocka_unit_test(keepalives),
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(refused),
 	};
