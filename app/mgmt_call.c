@@ -175,6 +175,10 @@ void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 	case MGMT_CLEAR:
 		answer_clear(c, p);
 		return;
+	case MGMT_INITIATE:
+		c->id = p->initiate(p->ctx, c->connection, &c->address, &c->why);
+		c->end = true;
+		return;
 	default:
 		answer_rows(c, p);
 	}

@@ -313,6 +313,11 @@ void mgmt_format(const struct mgmt_call *c, const char *const *handoff_names, st
 		}
 		add_json(out, json_pack("{so}", "cleared", number(c->cleared)));
 		add_text(out, "\n");
+	} else if (c->what == MGMT_INITIATE && !c->id) {
+		mgmt_format_error(c->why, r);
+	} else if (c->what == MGMT_INITIATE) {
+		add_json(out, json_pack("{so}", "initiated", number(c->id)));
+		add_text(out, "\n");
 	} else {
 		format_rows(c, handoff_names, r);
 	}
@@ -372,6 +377,19 @@ static int parse_clear(const json_t *j, struct mgmt_call *c, char *why, size_t c
 	return 0;
 }
 
+static int parse_initiate(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const char *connection = json_string_value(json_object_get(j, "connection"));
+	const char *peer = json_string_value(json_object_get(j, "address"));
+	if (!connection || !*connection || strlen(connection) >= sizeof(c->connection))
+		return refuse(why, cap, "initiate which connection?");
+	if (!peer || ip_parse(peer, &c->address))
+		return refuse(why, cap, "not an IP address");
+	memcpy(c->connection, connection, strlen(connection) + 1);
+	c->what = MGMT_INITIATE;
+	return 0;
+}
+
 int mgmt_parse(const char *bytes, size_t len, struct mgmt_call *c, char *why, size_t cap)
 {
 	json_error_t error;
@@ -386,8 +404,10 @@ int mgmt_parse(const char *bytes, size_t len, struct mgmt_call *c, char *why, si
 		rc = parse_show(j, c, why, cap);
 	else if (command && strcmp(command, "clear") == 0)
 		rc = parse_clear(j, c, why, cap);
+	else if (command && strcmp(command, "initiate") == 0)
+		rc = parse_initiate(j, c, why, cap);
 	else
-		rc = refuse(why, cap, "unknown command: show and clear are known");
+		rc = refuse(why, cap, "unknown command: show, clear and initiate are known");
 	json_decref(j);
 	return rc;
 }

@@ -47,6 +47,9 @@ static void test_requests(void **state)
 			"\"value\":\"2001:db8::1\"}"},
 		{"clear session all",
 			"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"all\"}"},
+		{"initiate branch 198.51.100.7",
+			"{\"command\":\"initiate\",\"connection\":\"branch\","
+			"\"address\":\"198.51.100.7\"}"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *got = request_of(cases[i].line);
@@ -59,7 +62,8 @@ static void test_wrong_commands(void **state)
 {
 	static const char *const lines[] = {"show", "show everything", "show sessions now",
 		"clear session", "clear session -4", "clear session 0", "clear session 5x",
-		"clear session 99999999999999999999", "clear session user", "reboot"};
+		"clear session 99999999999999999999", "clear session user", "initiate",
+		"initiate branch", "reboot"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		char *got = request_of(lines[i]);
 		assert_non_null(strstr(got, "sallyport: "));
@@ -85,11 +89,12 @@ static void test_completion(void **state)
 		size_t done;
 		const char *words[2], *prefix, *want;
 	} cases[] = {
-		{0, {NULL}, "", "show clear "},
+		{0, {NULL}, "", "show clear initiate "},
 		{0, {NULL}, "s", "show "},
 		{1, {"show"}, "s", "sessions sa status "},
 		{1, {"clear"}, "", "session "},
 		{2, {"clear", "session"}, "", "user address all "},
+		{1, {"initiate"}, "", ""},
 		{1, {"nothing"}, "", ""},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
