@@ -204,7 +204,6 @@ static enum ike_reason second_take(struct ike_exchange *x)
 	if (sa->conn->remote.id &&
 		ike_id_fit(sa->conn->remote.id, ike_id_view(&sa->v1->peer.id)) == 0)
 		return IKE_REASON_NO_PEER;
-	sa->spi_r = x->peer_spi;
 	ikev1_read_vendors(x);
 	ikev1_read_certreqs(x);
 	sa->v1->natt = ikev1_natt_best(sa->v1->vendors, &vid);

@@ -235,7 +235,6 @@ static enum ike_verdict sa_answer(struct ike_exchange *x)
 	enum ike_reason why = ikev1_take_choice(x);
 	if (why != IKE_REASON_NONE)
 		return ike_fail_fatal(x, why, 0);
-	sa->spi_r = x->peer_spi;
 	ikev1_read_vendors(x);
 	sa->v1->natt = ikev1_natt_best(sa->v1->vendors, &vid);
 	struct ike_dh_job *job = ike_dh_job_generate(sa->suite.dh);

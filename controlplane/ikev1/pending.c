@@ -14,10 +14,6 @@
 		return ike_fail_fatal(x, IKE_REASON_WRONG_STATE, 0); \
 	}
 
-REFUSES(ikev1_main_request)
-REFUSES(ikev1_main_build)
-REFUSES(ikev1_aggressive_request)
-REFUSES(ikev1_aggressive_build)
 REFUSES(ikev1_transaction_request)
 REFUSES(ikev1_quick_request)
 REFUSES(ikev1_informational)

@@ -250,7 +250,9 @@ enum ike_verdict ikev1_take_shared(struct ike_exchange *x)
 	struct ike_dh_job *job = IKE_JOB_AS(ike_dh_job, x->job);
 	if (derive(x, secret_view(&job->shared)) != IKE_CRYPTO_OK)
 		return ike_fail_fatal(x, IKE_REASON_CRYPTO, 0);
+	// The message that brought the keys was in clear: the next encrypted one begins with this IV.
 	memcpy(x->v1.iv, x->sa->v1->iv, sizeof(x->v1.iv));
+	memcpy(x->v1.iv_in, x->sa->v1->iv, sizeof(x->v1.iv_in));
 	x->sa->has_keys = true;
 	return IKE_DONE;
 }

@@ -243,9 +243,9 @@ static enum ike_verdict request_start(struct ike_exchange *x)
 static enum ike_verdict dh_result(struct ike_exchange *x, struct ike_dh_job **out)
 {
 	enum ike_reason why = ike_dh_reason(x);
+	*out = IKE_JOB_AS(ike_dh_job, x->job);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, why == IKE_REASON_BAD_KE ? IKEV2_NOTIFY_INVALID_SYNTAX : 0);
-	*out = IKE_JOB_AS(ike_dh_job, x->job);
 	return IKE_DONE;
 }
 
