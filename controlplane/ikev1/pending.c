@@ -20,7 +20,7 @@ REFUSES(ikev1_informational)
 
 WEAK void ikev1_phase1_over(struct ike_exchange *x, void *unused)
 {
-	ike_sa_close(x->sa, IKE_REASON_WRONG_STATE);
+	ike_sa_state_set(x->sa, IKE_SA_LOGIN); // from which nothing leads on
 }
 
 WEAK void ikev1_login_free(struct ike_sa *sa)
