@@ -59,7 +59,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	memset(out, 0, sizeof(*out));
 	out->id = s->id;
 	out->connection = s->conn->name;
-	out->ike_version = 2;
+	out->ike_version = s->sa->version;
 	out->state = state_of(s);
 	out->remote_id = s->identity_text ? s->identity_text : "";
 	out->user = s->user ? s->user : "";
@@ -126,7 +126,7 @@ int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = s ? ikev2_rekey_ike(s->sa) : -ENOENT;
+	int rc = s ? ike_sa_rekey(s->sa) : -ENOENT;
 	ike_leave(e);
 	return rc;
 }
@@ -141,7 +141,7 @@ int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child)
 {
 	ike_enter(e);
 	struct ike_child *c = find_child(e, session, child);
-	int rc = c ? ikev2_rekey_child(c->session->sa, c) : -ENOENT;
+	int rc = c ? ike_child_rekey(c) : -ENOENT;
 	ike_leave(e);
 	return rc;
 }
@@ -150,7 +150,7 @@ int ike_delete_child(struct ike_engine *e, uint64_t session, uint32_t child)
 {
 	ike_enter(e);
 	struct ike_child *c = find_child(e, session, child);
-	int rc = c ? ikev2_delete_child(c->session->sa, c) : -ENOENT;
+	int rc = c ? ike_child_delete(c) : -ENOENT;
 	ike_leave(e);
 	return rc == -EALREADY ? -EBUSY : rc;
 }
@@ -168,7 +168,7 @@ int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
 	const struct cfg_child *conf = s ? child_named(s, child_name) : NULL;
-	int rc = conf ? ikev2_add_child(s->sa, conf) : -ENOENT;
+	int rc = conf ? ike_child_add(s->sa, conf) : -ENOENT;
 	ike_leave(e);
 	return rc;
 }
@@ -187,7 +187,7 @@ int ike_probe(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = s ? ikev2_probe(s->sa) : -ENOENT;
+	int rc = s ? ike_sa_probe(s->sa) : -ENOENT;
 	ike_leave(e);
 	return rc == -EALREADY ? -EBUSY : rc;
 }
