@@ -71,6 +71,8 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 		engine_release(e);
 		return -ENOMEM;
 	}
+	for (size_t i = 0; i < p->cfg->connection_count; i++)
+		e->ikev1 |= p->cfg->connections[i].ikev1;
 	if (p->addresses) {
 		p->addresses->done = ike_address_done;
 		p->addresses->user = e;
@@ -191,7 +193,7 @@ void ike_status(const struct ike_engine *e, struct ike_status *out)
 {
 	*out = (struct ike_status){.sessions = e->session_count,
 		.children = e->child_count,
-		.half_open = e->half_open,
+		.half_open = e->half_open + e->half_open_ikev1,
 		.ike_sas = e->sa_count,
 		.cookies = ike_cookies_on(e),
 		.jobs_pending = e->jobs_pending};
@@ -221,7 +223,7 @@ static const struct cfg_connection *connection_by_name(const struct cfg *cfg, co
 static uint64_t initiate(struct ike_engine *e, const struct cfg_connection *conn,
 	const struct sa_origin *origin, const struct endpoint *local, const struct endpoint *remote)
 {
-	struct ike_sa *sa = ike_sa_new(e, true);
+	struct ike_sa *sa = ike_sa_new(e, IKE_MAJOR_2, true);
 	if (!sa)
 		return 0;
 	sa->conn = conn;

@@ -16,6 +16,7 @@
 #include "base/wheel.h"
 #include "controlplane/controlplane.h"
 #include "controlplane/crypto/crypto.h"
+#include "controlplane/ikev1/part.h"
 #include "controlplane/reasons.h"
 #include "controlplane/wire/wire.h"
 
@@ -33,9 +34,12 @@ struct ike_row;
 	X(INIT_SENT, "init-sent") /* initiator: IKE_SA_INIT request sent */            \
 	X(INIT_DONE, "init-done") /* keys exist; responder: half-open */               \
 	X(AUTH_SENT, "auth-sent") /* initiator */                                      \
+	X(PHASE1, "phase1")       /* IKEv1: main or aggressive mode */                 \
+	X(LOGIN, "login")         /* IKEv1: phase 1 is over, XAUTH or AAA is not */    \
 	X(ESTABLISHED, "established")                                                  \
 	X(REKEYED, "rekeyed")   /* its successor has the children: waits for DELETE */ \
 	X(DELETING, "deleting") /* our DELETE is under way */                          \
+	X(EXPIRED, "expired")   /* IKEv1: without keys; the session's children live */ \
 	X(DEAD, "dead")         /* over; perhaps kept a while to repeat its last reply */
 
 enum ike_sa_state {
@@ -50,6 +54,7 @@ enum ike_verdict {
 	IKE_DONE,    // commit x->out
 	IKE_FAIL,    // ike_fail() was called: reason counted, error reply alone
 	IKE_PENDING, // the handler is called again when what it waits for has come (x->got)
+	IKE_IGNORE,  // IKEv1: the message is nobody's, the exchange stands where it stood
 };
 
 typedef enum ike_verdict (*ike_handler)(struct ike_exchange *x);
@@ -116,8 +121,11 @@ struct ike_exchange {
 	bool lease_held;
 	enum address_status address_status;
 	enum ike_aaa_status aaa_status;
-	struct ike_message in; // views into in_buf. As initiator: of the response
-	uint8_t *in_buf;       // owned: decrypted payloads; of IKE_SA_INIT the whole message
+	union {
+		struct ike_message in;    // views into in_buf. As initiator: of the response
+		struct ikev1_message in1; // IKEv1: of the present message
+	};
+	uint8_t *in_buf; // owned: decrypted payloads; of IKE_SA_INIT the whole message
 	size_t in_len;
 	struct ike_datagram from; // addresses and origin of the request; its bytes are not valid
 	size_t from_len;          // bytes of the request as received
@@ -137,6 +145,7 @@ struct ike_exchange {
 	void (*state_free)(void *state);
 	struct ike_task *task; // as initiator
 	struct wheel_timer deadline;
+	struct ikev1_part v1;
 };
 
 // Something that we start: queued, and begun when the window (1) is free.
@@ -190,6 +199,8 @@ MUST_USE int ike_task_add(struct ike_sa *sa, const struct ike_task *t);
 
 struct ike_sa {
 	struct ike_engine *engine;
+	uint8_t version;          // IKE_MAJOR_1 or _2
+	struct ikev1_sa *v1;      // IKEv1's own; NULL with IKEv2
 	struct htab_node by_spi;  // our SPI
 	struct htab_node by_init; // half-open responder: peer's SPI and address
 	bool in_init_table;
@@ -264,8 +275,8 @@ void ike_sa_state_set(struct ike_sa *sa, enum ike_sa_state s);
 // a rekey.
 void ike_sa_established(struct ike_sa *sa);
 
-// A new IKE SA with an SPI of ours; in the table by that SPI. NULL: no memory.
-struct ike_sa *ike_sa_new(struct ike_engine *e, bool initiator);
+// A new IKE SA with an SPI of ours; in the table by that SPI. version: IKE_MAJOR_*. NULL: no memory.
+struct ike_sa *ike_sa_new(struct ike_engine *e, uint8_t version, bool initiator);
 // Ends it at once without a message; the session too if this was its current IKE SA. Keys are wiped
 // at once, the memory stays until the present input is done. A DEAD one is left alone.
 void ike_sa_close(struct ike_sa *sa, enum ike_reason why);
@@ -295,7 +306,7 @@ struct ike_engine {
 	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_identity, children_by_spi;
 	struct htab waiting; // exchanges by token
 	uint64_t next_token, next_session;
-	uint64_t half_open, sa_count, child_count, jobs_pending, kept_dead;
+	uint64_t half_open, half_open_ikev1, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;
 	struct ike_index *index; // of p.cfg
 	uint64_t counters[IKE_REASON_COUNT];
@@ -317,6 +328,7 @@ struct ike_engine {
 	size_t session_count;
 	TAILQ_HEAD(, ike_sa) ending; // to be deleted, some at a time
 	struct wheel_timer pace;
+	bool ikev1; // some connection speaks it
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };
@@ -330,6 +342,18 @@ void ike_count(struct ike_engine *e, enum ike_reason reason);
 // Counts it, and logs "SPIs peer: reason" rate-limited. sa and peer may be NULL.
 void ike_refused(struct ike_engine *e, const struct ike_sa *sa, const struct endpoint *peer,
 	enum ike_reason reason);
+
+// ---- what both versions can do (versions.c) --------------------------------------------------------
+
+// Ends the IKE SA and its session with a DELETE. 0; -EALREADY: under way.
+int ike_sa_delete(struct ike_sa *sa);
+// Asks whether the peer is there. 0, -EALREADY.
+int ike_sa_probe(struct ike_sa *sa);
+int ike_child_delete(struct ike_child *child);
+// Our own rekeying, and one more child SA. 0 or -errno.
+int ike_sa_rekey(struct ike_sa *sa);
+int ike_child_rekey(struct ike_child *child);
+int ike_child_add(struct ike_sa *sa, const struct cfg_child *conf);
 
 // ---- handlers by exchange ----------------------------------------------------------------------
 

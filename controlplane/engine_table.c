@@ -35,13 +35,16 @@ static const struct ike_row rows[] = {
 // Transitions by messages stand above; these are by our own doing: requests that we build, rekeying
 // (a new IKE SA starts established), DELETE.
 static const unsigned own_next[] = {
-	[IKE_SA_NEW] = S(INIT_SENT) | S(INIT_DONE) | S(ESTABLISHED),
+	[IKE_SA_NEW] = S(INIT_SENT) | S(INIT_DONE) | S(PHASE1) | S(ESTABLISHED),
 	[IKE_SA_INIT_SENT] = S(INIT_DONE),
 	[IKE_SA_INIT_DONE] = S(AUTH_SENT) | S(ESTABLISHED),
 	[IKE_SA_AUTH_SENT] = S(ESTABLISHED) | S(DELETING),
-	[IKE_SA_ESTABLISHED] = S(REKEYED) | S(DELETING),
+	[IKE_SA_PHASE1] = S(LOGIN),
+	[IKE_SA_LOGIN] = S(ESTABLISHED),
+	[IKE_SA_ESTABLISHED] = S(REKEYED) | S(DELETING) | S(EXPIRED),
 	[IKE_SA_REKEYED] = S(DELETING),
 	[IKE_SA_DELETING] = 0,
+	[IKE_SA_EXPIRED] = 0,
 	[IKE_SA_DEAD] = 0,
 };
 

@@ -139,6 +139,61 @@
 	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
 	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
+	/* IKEv1 */                                                                                \
+	X(V1_NOT_CONFIGURED, "ikev1_not_configured",                                               \
+		"IKEv1, which no connection of this address has")                                  \
+	X(V1_HALF_OPEN_FULL, "ikev1_half_open_full", "too many half-open ISAKMP SAs")              \
+	X(V1_CLEAR_INFORMATIONAL, "ikev1_clear_informational",                                     \
+		"informational message in clear ignored")                                          \
+	X(V1_GARBLED, "ikev1_garbled", "message decrypts to nothing that makes sense")             \
+	X(V1_HASH, "ikev1_hash", "message's HASH does not verify")                                 \
+	X(V1_MESSAGE_ID, "ikev1_message_id", "message id used before, or 0 where it must not be")  \
+	X(V1_OUT_OF_TURN, "ikev1_out_of_turn", "message that the exchange does not expect")        \
+	X(V1_EXCHANGES, "ikev1_exchanges", "too many exchanges at a time")                         \
+	X(V1_QUEUED, "ikev1_queued", "message kept until phase 1 or the login is over")            \
+	X(V1_QUEUE_FULL, "ikev1_queue_full",                                                       \
+		"message before phase 1 or the login is over, one is kept already")                \
+	X(V1_NO_ANSWER, "ikev1_no_answer", "peer did not answer in an exchange of ours")           \
+	X(V1_TRAILING, "ikev1_trailing", "bytes behind the last payload of a message in clear")    \
+	X(V1_RESENT, "ikev1_resent", "message repeated by the peer, ours sent again")              \
+	X(V1_NO_AGGRESSIVE, "ikev1_no_aggressive",                                                 \
+		"aggressive mode with a PSK, which no connection allows")                          \
+	X(V1_AUTH_METHOD, "ikev1_auth_method",                                                     \
+		"authentication method not supported or not configured")                           \
+	X(V1_NO_GROUP, "ikev1_no_group", "aggressive mode with an ID that has no pre-shared key")  \
+	X(V1_BAD_HASH_AUTH, "ikev1_bad_hash_auth",                                                 \
+		"phase 1: HASH does not verify, so the pre-shared keys differ")                    \
+	X(V1_PHASE1, "ikev1_phase1", "phase 1 done")                                               \
+	X(V1_LOGIN_TIMEOUT, "ikev1_login_timeout", "XAUTH or authorization did not end in time")   \
+	X(V1_XAUTH_SENT, "ikev1_xauth_sent", "XAUTH request sent")                                 \
+	X(V1_XAUTH_OK, "ikev1_xauth_ok", "XAUTH: user authenticated")                              \
+	X(V1_XAUTH_FAILED, "ikev1_xauth_failed", "XAUTH: user name or password wrong")             \
+	X(V1_XAUTH_REFUSED, "ikev1_xauth_refused",                                                 \
+		"XAUTH: peer refused or answered what was not asked")                              \
+	X(V1_XAUTH_UNEXPECTED, "ikev1_xauth_unexpected", "XAUTH message that is not due")          \
+	X(V1_XAUTH_THROTTLED, "ikev1_xauth_throttled",                                             \
+		"XAUTH: too many failures of this user or address")                                \
+	X(V1_CFG_PULLED, "ikev1_cfg_pulled", "Mode Configuration request answered")                \
+	X(V1_CFG_PUSHED, "ikev1_cfg_pushed", "Mode Configuration pushed and acknowledged")         \
+	X(V1_CFG_DECLINED, "ikev1_cfg_declined", "peer declined the pushed address")               \
+	X(V1_CFG_SILENT, "ikev1_cfg_silent", "peer did not acknowledge the pushed address")        \
+	X(V1_CFG_CROSSED, "ikev1_cfg_crossed", "address request crossed a push")                   \
+	X(V1_CFG_OFF, "ikev1_cfg_off",                                                             \
+		"Mode Configuration request, which the connection does not answer")                \
+	X(V1_CFG_EARLY, "ikev1_cfg_early", "Mode Configuration before the login is over")          \
+	X(V1_CFG_BAD, "ikev1_cfg_bad",                                                             \
+		"ATTRIBUTES payload malformed, or of a type that is not due")                      \
+	X(V1_NO_CONFIG, "ikev1_no_config", "session goes on without an address")                   \
+	X(V1_QUICK_ID, "ikev1_quick_id", "quick mode ID that is no address, or not the peer's")    \
+	X(V1_QUICK_TIMEOUT, "ikev1_quick_timeout", "quick mode was not finished by the peer")      \
+	X(V1_QUICK_FOURTH, "ikev1_quick_fourth", "fourth quick mode message ignored")              \
+	X(V1_RECLAIMED, "ikev1_reclaimed",                                                         \
+		"address claimed in quick mode without asking, given back to its owner")           \
+	X(V1_DELETE_UNKNOWN, "ikev1_delete_unknown", "DELETE of an SA that is not there")          \
+	X(V1_DPD_ANSWERED, "ikev1_dpd_answered", "R-U-THERE answered")                             \
+	X(V1_DPD_BAD, "ikev1_dpd_bad", "DPD message with a wrong sequence number or cookies")      \
+	X(V1_REAUTHENTICATED, "ikev1_reauthenticated", "new ISAKMP SA took over the session")      \
+	X(V1_EXPIRED, "ikev1_expired", "ISAKMP SA over, its child SAs live on")                    \
 	X(IGNORED_NOTIFY, "ike_ignored_notify", "unprotected error notify ignored")
 
 enum ike_reason {

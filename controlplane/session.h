@@ -48,6 +48,7 @@ struct ike_child {
 	uint8_t ts_local_count, ts_remote_count;
 	struct ike_child *replaced; // the one that this one rekeys, until switched
 	uint64_t installed_ns;
+	uint32_t life_s; // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
 	struct wheel_timer hard; // hard lifetime
 };
 LIST_HEAD(ike_children, ike_child);
@@ -71,8 +72,10 @@ struct ike_session {
 	struct secret
 		identity; // ID payload body (type, 3 reserved, data); empty until proven or claimed
 	char *identity_text;
-	char *user;     // or NULL
-	bool anonymous; // the identity is a mere claim (wildcard PSK)
+	char *user;              // authenticated, or NULL
+	char *group;             // of the user, or NULL
+	const char *mode_config; // how it got its addresses: "pull", "push", "none"
+	bool anonymous;          // the identity is a mere claim (wildcard PSK)
 	struct lease leases[IKE_LEASES_MAX];
 	uint8_t lease_count;
 	bool lease_routes;                       // they lead to the tunnel

@@ -94,7 +94,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	if (!old->session || old->session->closing || old->state != IKE_SA_ESTABLISHED ||
 		creating(old)) // meanwhile begun by us
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-	struct ike_sa *sa = ike_sa_new(c->engine, false);
+	struct ike_sa *sa = ike_sa_new(c->engine, IKE_MAJOR_2, false);
 	if (!sa)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	c->new_spi = sa->spi_r;
@@ -155,7 +155,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	struct ike_create *c = x->state;
 	const struct cfg_connection *conn = x->sa->conn;
 	struct wire_sa_policy policy = ike_policy(c->group);
-	struct ike_sa *sa = ike_sa_new(c->engine, true);
+	struct ike_sa *sa = ike_sa_new(c->engine, IKE_MAJOR_2, true);
 	if (!sa)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
 	c->new_spi = sa->spi_i;

@@ -294,7 +294,7 @@ static struct ike_sa *bare_sa(struct bench_pair *p, struct ike_crypt *peer)
 	static const uint8_t bytes[32] = {1};
 	struct ike_engine *e = p->gw->engine;
 	ike_enter(e);
-	struct ike_sa *sa = ike_sa_new(e, false);
+	struct ike_sa *sa = ike_sa_new(e, IKE_MAJOR_2, false);
 	assert_non_null(sa);
 	sa->spi_i = 1 + e->sa_count;
 	sa->local = p->gw_sa->local;

@@ -78,7 +78,7 @@ static void take_keys(struct run *r, struct ike_sa *sa)
 static void start(struct run *r, int kind)
 {
 	static const uint8_t shared[32] = {1}, nonce[32] = {2}, message[64] = {3};
-	struct ike_sa *sa = ike_sa_new(r->e, kind == START_INITIATOR);
+	struct ike_sa *sa = ike_sa_new(r->e, IKE_MAJOR_2, kind == START_INITIATOR);
 	*(sa->initiator ? &sa->spi_r : &sa->spi_i) = 0x1234567890abcdefull;
 	sa->local = gw_end;
 	sa->remote = peers[0];
