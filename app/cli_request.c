@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum argument { ARG_NONE, ARG_NUMBER, ARG_TEXT };
+// PEER: a connection and an address.
+enum argument { ARG_NONE, ARG_NUMBER, ARG_TEXT, ARG_PEER };
 
 // The whole grammar. An empty third word: the argument follows the second.
 static const struct command {
@@ -28,6 +29,7 @@ static const struct command {
 		"end the sessions with this inner or outer address"},
 	{{"clear", "session", "all"}, ARG_NONE, "", "all", "end every session"},
 	{{"clear", "session"}, ARG_NUMBER, "ID", "id", "end one session"},
+	{{"initiate"}, ARG_PEER, "CONNECTION ADDRESS", NULL, "start a connection to this peer"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -45,17 +47,25 @@ void cli_help(FILE *out)
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *c = &commands[i];
 		char text[64];
-		snprintf(text, sizeof(text), "%s %s%s%s%s%s", c->words[0], c->words[1],
-			c->words[2] ? " " : "", c->words[2] ? c->words[2] : "",
-			c->argument == ARG_NONE ? "" : " ", c->argument_name);
+		snprintf(text, sizeof(text), "%s%s%s%s%s%s%s", c->words[0], c->words[1] ? " " : "",
+			c->words[1] ? c->words[1] : "", c->words[2] ? " " : "",
+			c->words[2] ? c->words[2] : "", c->argument == ARG_NONE ? "" : " ",
+			c->argument_name);
 		fprintf(out, "  %-32s %s\n", text, c->help);
 	}
+}
+
+static size_t argument_count(const struct command *c)
+{
+	static const size_t counts[] = {
+		[ARG_NONE] = 0, [ARG_NUMBER] = 1, [ARG_TEXT] = 1, [ARG_PEER] = 2};
+	return counts[c->argument];
 }
 
 static bool matches(const struct command *c, char *const *words, size_t count)
 {
 	size_t n = word_count(c);
-	if (count != n + (c->argument != ARG_NONE))
+	if (count != n + argument_count(c))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(words[i], c->words[i]) != 0)
@@ -79,6 +89,9 @@ json_t *cli_request(char *const *words, size_t count, FILE *errors)
 		const struct command *c = &commands[i];
 		if (!matches(c, words, count))
 			continue;
+		if (c->argument == ARG_PEER)
+			return json_pack("{ss ss ss}", "command", c->words[0], "connection",
+				words[count - 2], "address", words[count - 1]);
 		json_t *j = json_pack("{ss ss}", "command", c->words[0], "what", c->words[1]);
 		if (c->by)
 			json_object_set_new(j, "by", json_string(c->by));

@@ -7,9 +7,10 @@
 //
 // Requests:  {"command":"show","what":"sessions|sa|pools|ports|counters|workers|status"}
 //            {"command":"clear","what":"session","by":"id|user|address|all","value":...}
+//            {"command":"initiate","connection":"...","address":"..."}
 // Replies:   {"sessions":[...]}, {"sas":[...]}, {"pools":[...]}, {"ports":[...]},
 //            {"workers":[...]}, {"counters":{...}}, {"status":{...}}, {"cleared":n},
-//            {"error":"..."}
+//            {"initiated":session}, {"error":"..."}
 #pragma once
 
 #include "controlplane/controlplane.h"
@@ -41,7 +42,10 @@ struct mgmt_provider {
 	bool (*counter)(void *ctx, size_t i, const char **name, uint64_t *value);
 	void (*status)(void *ctx, struct mgmt_status *out);
 	size_t (*clear)(void *ctx, struct ike_clearing *c); // as ike_clear()
-	const char *const *handoff_names;                   // DP_HANDOFF_CAUSES of them
+	// The session's id, or 0 after a sentence in *why.
+	uint64_t (*initiate)(
+		void *ctx, const char *connection, const struct ip_addr *peer, const char **why);
+	const char *const *handoff_names; // DP_HANDOFF_CAUSES of them
 	const struct clock_source *clock;
 };
 

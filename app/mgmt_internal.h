@@ -21,6 +21,7 @@ enum mgmt_what {
 	MGMT_WORKERS,
 	MGMT_STATUS,
 	MGMT_CLEAR,
+	MGMT_INITIATE,
 	MGMT_WHATS,
 };
 
@@ -35,6 +36,10 @@ struct mgmt_call {
 	struct mgmt_call *next;
 	enum mgmt_what what;
 	uint64_t cursor; // sessions: the id after which to go on; rows: the index to go on from
+
+	// MGMT_INITIATE: towards address; id is the session's then
+	char connection[64];
+	const char *why; // there is none
 
 	// MGMT_CLEAR
 	enum ike_clear by;

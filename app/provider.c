@@ -108,6 +108,38 @@ static size_t clear(void *ctx, struct ike_clearing *c)
 	return ike_clear(d->engine, c);
 }
 
+#define PORT 500 // IKE
+
+// The first outside port with an address of the peer's family.
+static bool local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_origin *origin,
+	struct endpoint *local)
+{
+	for (size_t i = 0; i < cfg->port_count; i++) {
+		const struct cfg_port *p = &cfg->ports[i];
+		for (size_t k = 0; p->role == CFG_OUTSIDE && k < p->address_count; k++) {
+			if (p->addresses[k].addr.family != peer->family)
+				continue;
+			*origin = (struct sa_origin){.port = (uint16_t)i};
+			*local = (struct endpoint){p->addresses[k].addr, PORT};
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint64_t initiate(
+	void *ctx, const char *connection, const struct ip_addr *peer, const char **why)
+{
+	struct daemon *d = ctx;
+	struct sa_origin origin;
+	struct endpoint local, remote = {*peer, PORT};
+	*why = "no outside port has an address of that family";
+	if (!local_for(d->cfg, peer, &origin, &local))
+		return 0;
+	*why = "no such connection, or it is one that only responds";
+	return ike_initiate(d->engine, connection, &origin, &local, &remote);
+}
+
 struct mgmt_provider daemon_provider(struct daemon *d)
 {
 	return (struct mgmt_provider){
@@ -119,6 +151,7 @@ struct mgmt_provider daemon_provider(struct daemon *d)
 		.counter = counter,
 		.status = status,
 		.clear = clear,
+		.initiate = initiate,
 		.handoff_names = dp_handoff_name,
 		.clock = &clock_system,
 	};

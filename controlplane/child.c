@@ -246,7 +246,7 @@ static void hard_fire(struct wheel_timer *t, void *arg)
 {
 	struct ike_child *c = arg;
 	ike_count(c->engine, IKE_REASON_CHILD_HARD_LIMIT);
-	(void)ikev2_delete_child(c->session->sa, c);
+	(void)ike_child_delete(c);
 }
 
 void ike_child_join(struct ike_child *c, struct ike_child *replaced)

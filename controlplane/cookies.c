@@ -12,6 +12,7 @@
 #define SOURCE_SLOTS      4096            // sources that fall together share a budget
 #define SOURCE_UNPROVEN   8               // half-open IKE SAs of one source without a cookie
 #define SOURCE_PROVEN_DIV 2               // one source may have this part of all half-open IKE SAs
+#define SOURCE_IKEV1_DIV  4               // the same with IKEv1, where no source is proven
 
 struct ike_cookies {
 	uint8_t secret[2][2 * SECRET_LEN]; // by the generation's lowest bit
@@ -19,7 +20,7 @@ struct ike_cookies {
 	uint64_t rotated_ns;
 	bool on;
 	uint64_t busy_ns; // when the threshold was last met
-	uint32_t per_source[SOURCE_SLOTS];
+	uint32_t per_source[SOURCE_SLOTS], per_source_ikev1[SOURCE_SLOTS];
 };
 
 struct ike_cookies *ike_cookies_new(struct ike_engine *e)
@@ -47,15 +48,13 @@ uint16_t ike_source_slot(const struct ike_engine *e, const struct ip_addr *sourc
 	return (uint16_t)(siphash(e->hash_key, key, 1 + len) % SOURCE_SLOTS);
 }
 
-void ike_half_open_count(struct ike_engine *e, uint16_t slot, int delta)
+void ike_half_open_count(struct ike_engine *e, uint8_t version, uint16_t slot, int delta)
 {
-	if (delta > 0) {
-		e->half_open++;
-		e->cookies->per_source[slot]++;
-	} else {
-		e->half_open--;
-		e->cookies->per_source[slot]--;
-	}
+	bool old = version == IKE_MAJOR_1;
+	uint64_t *all = old ? &e->half_open_ikev1 : &e->half_open;
+	uint32_t *one = old ? &e->cookies->per_source_ikev1[slot] : &e->cookies->per_source[slot];
+	*all += delta > 0 ? 1 : -1;
+	*one += delta > 0 ? 1 : -1;
 }
 
 // Cookies stay on for a while after the flood: a cookie is part of the message that AUTH covers,
@@ -90,6 +89,16 @@ enum ike_reason ike_half_open_room(const struct ike_engine *e, uint16_t slot)
 	if (e->half_open >= max)
 		return IKE_REASON_HALF_OPEN_FULL;
 	if (e->cookies->per_source[slot] >= max / SOURCE_PROVEN_DIV + 1)
+		return IKE_REASON_HALF_OPEN_SOURCE;
+	return IKE_REASON_NONE;
+}
+
+enum ike_reason ike_half_open_room_ikev1(const struct ike_engine *e, uint16_t slot)
+{
+	uint64_t max = e->p.cfg->main.half_open_max_ikev1;
+	if (e->half_open_ikev1 >= max)
+		return IKE_REASON_V1_HALF_OPEN_FULL;
+	if (e->cookies->per_source_ikev1[slot] >= max / SOURCE_IKEV1_DIV + 1)
 		return IKE_REASON_HALF_OPEN_SOURCE;
 	return IKE_REASON_NONE;
 }

@@ -57,7 +57,7 @@ static void pace(struct ike_engine *e)
 		end_all(e);
 	for (int i = 0; i < PACE_COUNT && (sa = TAILQ_FIRST(&e->ending)); i++) {
 		ike_sa_end_forget(sa);
-		(void)ikev2_delete_ike_sa(sa); // -EALREADY: its DELETE is under way
+		(void)ike_sa_delete(sa); // -EALREADY: its DELETE is under way
 	}
 	if (!TAILQ_EMPTY(&e->ending))
 		wheel_set(&e->wheel, &e->pace, e->now_ns + PACE_NS, pace_due, e);

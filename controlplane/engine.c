@@ -77,6 +77,8 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 		engine_release(e);
 		return -ENOMEM;
 	}
+	for (size_t i = 0; i < p->cfg->connection_count; i++)
+		e->ikev1 |= p->cfg->connections[i].ikev1;
 	if (p->addresses) {
 		p->addresses->done = ike_address_done;
 		p->addresses->user = e;
@@ -197,7 +199,7 @@ void ike_status(const struct ike_engine *e, struct ike_status *out)
 {
 	*out = (struct ike_status){.sessions = e->session_count,
 		.children = e->child_count,
-		.half_open = e->half_open,
+		.half_open = e->half_open + e->half_open_ikev1,
 		.ike_sas = e->sa_count,
 		.cookies = ike_cookies_on(e),
 		.jobs_pending = e->jobs_pending};

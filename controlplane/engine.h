@@ -330,6 +330,7 @@ struct ike_engine {
 	size_t session_count;
 	TAILQ_HEAD(, ike_sa) ending; // to be deleted, some at a time
 	struct wheel_timer pace;
+	bool ikev1; // some connection speaks it
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };

@@ -3,6 +3,7 @@
 //
 // Exchanges: running handlers, committing what they produced, replying, retransmitting.
 #include "controlplane/exchange.h"
+#include "controlplane/ikev1/ikev1.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,11 +21,16 @@ struct ike_exchange *ike_exchange_new(
 	x->type = type;
 	x->initiator = initiator;
 	x->message_id = message_id;
-	*(initiator ? &sa->out_progress : &sa->in_progress) = x;
+	if (ikev1_is(sa))
+		ikev1_exchange_begin(x);
+	if (initiator)
+		sa->out_progress = x;
+	else if (!ikev1_is(sa))
+		sa->in_progress = x;
 	return x;
 }
 
-static void effects_drop(struct ike_exchange *x)
+void ike_effects_drop(struct ike_exchange *x)
 {
 	for (uint16_t i = 0; i < x->out.effect_count; i++)
 		if (x->out.effects[i].drop)
@@ -74,8 +80,10 @@ static void exchange_free(struct ike_exchange *x)
 		sa->out_progress = NULL;
 	ike_wait_cancel(x);
 	await_cancel(x);
-	effects_drop(x);
+	ike_effects_drop(x);
 	got_drop(x);
+	if (ikev1_is(sa))
+		ikev1_exchange_release(x);
 	if (x->state_free)
 		x->state_free(x->state);
 	if (x->in_buf)
@@ -164,7 +172,8 @@ int ike_task_add(struct ike_sa *sa, const struct ike_task *t)
 
 void ike_sa_has_work(struct ike_sa *sa)
 {
-	if (sa->has_work || sa->state == IKE_SA_DEAD || sa->out_progress || TAILQ_EMPTY(&sa->tasks))
+	bool task = !sa->out_progress && !TAILQ_EMPTY(&sa->tasks);
+	if (sa->has_work || sa->state == IKE_SA_DEAD || !(task || ikev1_queue_due(sa)))
 		return;
 	sa->has_work = true;
 	TAILQ_INSERT_TAIL(&sa->engine->work, sa, work);
@@ -276,7 +285,7 @@ static void await_late(struct wheel_timer *t, void *arg)
 			x, ike_fail(x, IKE_REASON_INSTALL_TIMEOUT, IKEV2_NOTIFY_TEMPORARY_FAILURE));
 }
 
-static void await_install(struct ike_exchange *x)
+void ike_exchange_await(struct ike_exchange *x)
 {
 	struct ike_engine *e = x->sa->engine;
 	if (!out_save(x)) {
@@ -290,6 +299,8 @@ static void await_install(struct ike_exchange *x)
 	wheel_set(&e->wheel, &x->deadline, e->now_ns + IKE_INSTALL_NS, await_late, x);
 }
 
+static void settle(struct ike_exchange *x);
+
 void ike_child_installed(struct ike_engine *e, uint32_t child)
 {
 	struct htab_node *n = htab_first(&e->installing, child);
@@ -300,6 +311,11 @@ void ike_child_installed(struct ike_engine *e, uint32_t child)
 	x->phase = IKE_PHASE_HANDLER;
 	out_resume(x);
 	e->running = x;
+	if (ikev1_is(x->sa)) {
+		ikev1_exchange_reply(x);
+		settle(x);
+		return;
+	}
 	respond(x);
 	e->running = NULL;
 	exchange_free(x);
@@ -378,14 +394,18 @@ static void last_message_id(struct ike_sa *sa)
 
 void ike_sa_pump(struct ike_sa *sa)
 {
+	if (ikev1_is(sa))
+		ikev1_queue_run(sa);
 	if (sa->state == IKE_SA_DEAD || sa->out_progress || TAILQ_EMPTY(&sa->tasks))
 		return;
-	last_message_id(sa);
+	if (!ikev1_is(sa))
+		last_message_id(sa);
 	struct ike_task *t = TAILQ_FIRST(&sa->tasks);
 	if (!t)
 		return;
 	TAILQ_REMOVE(&sa->tasks, t, link);
-	struct ike_exchange *x = ike_exchange_new(sa, t->type, true, sa->next_out);
+	struct ike_exchange *x = ike_exchange_new(
+		sa, t->type, true, ikev1_is(sa) ? ikev1_message_id(sa, t->type) : sa->next_out);
 	if (!x) {
 		ike_count(sa->engine, IKE_REASON_NO_MEMORY);
 		task_failed(sa, t);
@@ -399,29 +419,43 @@ void ike_sa_pump(struct ike_sa *sa)
 
 // ---- verdicts ----
 
+bool ike_exchange_apply(struct ike_exchange *x)
+{
+	struct ike_sa *sa = x->sa;
+	for (uint16_t i = 0; i < x->out.effect_count; i++)
+		x->out.effects[i].apply(x, x->out.effects[i].arg);
+	ike_effects_drop(x);
+	if (sa->state == IKE_SA_DEAD)
+		return false;
+	if (x->next_state)
+		ike_sa_state_set(sa, x->next_state);
+	x->next_state = IKE_SA_NEW;
+	return true;
+}
+
+void ike_exchange_task_done(struct ike_exchange *x)
+{
+	if (x->task)
+		task_free(x->task);
+	x->task = NULL;
+}
+
 static void commit(struct ike_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	enum ike_sa_state before = sa->state;
-	for (uint16_t i = 0; i < x->out.effect_count; i++)
-		x->out.effects[i].apply(x, x->out.effects[i].arg);
-	effects_drop(x);
-	if (sa->state == IKE_SA_DEAD)
+	if (!ike_exchange_apply(x))
 		return;
-	if (x->next_state)
-		ike_sa_state_set(sa, x->next_state);
-	x->next_state = IKE_SA_NEW;
 	assert(!x->row || sa->state == before || (x->row->next & (1u << sa->state)));
 	if (x->initiator && x->phase == IKE_PHASE_HANDLER) {
 		request(x);
 	} else if (x->initiator) {
 		x->phase = IKE_PHASE_OVER;
-		task_free(x->task);
-		x->task = NULL;
+		ike_exchange_task_done(x);
 		if (x->out.close_sa)
 			ike_sa_close(sa, x->out.close_reason);
 	} else if (x->out.await_child) {
-		await_install(x);
+		ike_exchange_await(x);
 	} else {
 		respond(x);
 	}
@@ -477,7 +511,7 @@ static void fail_responder(struct ike_exchange *x)
 static void fail(struct ike_exchange *x)
 {
 	struct ike_engine *e = x->sa->engine;
-	effects_drop(x);
+	ike_effects_drop(x);
 	x->out.await_child = 0;
 	x->next_state = IKE_SA_NEW;
 	ike_refused(e, x->sa, x->initiator ? &x->sa->remote : &x->from.remote, x->reason);
@@ -501,7 +535,9 @@ void ike_exchange_act(struct ike_exchange *x, enum ike_verdict v)
 	x->sa->engine->running = x;
 	if (v == IKE_PENDING && !out_save(x))
 		v = ike_fail(x, IKE_REASON_NO_MEMORY, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-	if (v == IKE_DONE)
+	if (v != IKE_PENDING && ikev1_is(x->sa))
+		ikev1_exchange_act(x, v);
+	else if (v == IKE_DONE)
 		commit(x);
 	else if (v == IKE_FAIL)
 		fail(x);

@@ -33,6 +33,11 @@ struct ike_sent {
 	struct view datagrams[];
 };
 
+// ---- input.c ----
+
+// The reason that stands for a wire error.
+enum ike_reason ike_reason_of(enum wire_error err);
+
 // ---- engine_table.c ----
 
 // The state table's row for a message that arrives. handler is NULL for responses: the task's.
@@ -56,6 +61,9 @@ bool ike_transition_allowed(enum ike_sa_state a, enum ike_sa_state b);
 // where the peer takes them and it is large. NULL with the reason in *why.
 struct ike_sent *ike_message_seal(struct ike_sa *sa, uint8_t exchange, uint32_t message_id,
 	bool is_response, const struct wire_builder *payloads, enum ike_reason *why);
+// Room for count datagrams of bytes in all, from *data on; the datagrams' views are to be set. NULL:
+// no memory.
+struct ike_sent *ike_sent_new(uint16_t count, size_t bytes, uint8_t **data);
 void ike_sent_free(struct ike_sent *s);
 // To the other end of to (an incoming datagram's local is our side).
 void ike_sent_send(struct ike_engine *e, const struct ike_sent *s, const struct ike_datagram *to);
@@ -95,6 +103,13 @@ void ike_exchange_run(struct ike_exchange *x);
 void ike_exchange_act(struct ike_exchange *x, enum ike_verdict v);
 // Ends it without a word: what it waits for is forgotten, a task has failed.
 void ike_exchange_end(struct ike_exchange *x);
+// Its effects, once, and the state that they lead to. False: the IKE SA is DEAD.
+MUST_USE bool ike_exchange_apply(struct ike_exchange *x);
+void ike_effects_drop(struct ike_exchange *x);
+// The message of ours waits for x->out.await_child.
+void ike_exchange_await(struct ike_exchange *x);
+// Its task has done what it was for.
+void ike_exchange_task_done(struct ike_exchange *x);
 // Begin the next task if nothing of ours is under way.
 void ike_sa_pump(struct ike_sa *sa);
 void ike_sa_has_work(struct ike_sa *sa);
@@ -110,6 +125,13 @@ void ike_address_done(void *user, uint64_t token, enum address_status s, const s
 // ---- sa.c ----
 
 void ike_sa_free(struct ike_sa *sa); // it is DEAD and in no list
+// A new responder, known by the first message's SPI and source (key), half-open from now on.
+void ike_sa_half_open(struct ike_sa *sa, const struct ike_datagram *d, uint64_t key);
+// The half-open one of that key and peer's SPI, or NULL.
+struct ike_sa *ike_sa_by_init(struct ike_engine *e, uint64_t key, uint64_t peer_spi);
+uint64_t ike_init_key(const struct ike_engine *e, const struct ike_datagram *d, uint64_t peer_spi);
+// Its datagrams come by the way of the established from now on.
+void ike_sa_spi_known(struct ike_sa *sa);
 // Of any state, DEAD ones too.
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
 // An authenticated, new message from there.
@@ -124,12 +146,14 @@ struct ike_cookies *ike_cookies_new(struct ike_engine *e);
 void ike_cookies_free(struct ike_cookies *c);
 // The budget that a source shares: an IPv4 address, an IPv6 /64.
 uint16_t ike_source_slot(const struct ike_engine *e, const struct ip_addr *source);
-// +1, -1: a half-open IKE SA of this source began or ended.
-void ike_half_open_count(struct ike_engine *e, uint16_t slot, int delta);
+// +1, -1: a half-open IKE SA of this version and source began or ended.
+void ike_half_open_count(struct ike_engine *e, uint8_t version, uint16_t slot, int delta);
 // Must a new IKE_SA_INIT from this source show a cookie first.
 bool ike_cookie_needed(struct ike_engine *e, uint16_t slot);
 // May one more half-open IKE SA of this source begin (path proven by a cookie or not); else why.
 enum ike_reason ike_half_open_room(const struct ike_engine *e, uint16_t slot);
+// The same for IKEv1, whose half-open ones have budgets of their own: it has no cookie.
+enum ike_reason ike_half_open_room_ikev1(const struct ike_engine *e, uint16_t slot);
 void ike_cookie_make(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,
 	struct view nonce, uint8_t out[static IKE_COOKIE_LEN]);
 MUST_USE bool ike_cookie_check(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,

@@ -3,6 +3,7 @@
 //
 // A datagram's way in: header, IKE SA, window, protection, parse, rules, state table, handler.
 #include "controlplane/exchange.h"
+#include "controlplane/ikev1/ikev1.h"
 
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ static uint64_t hash_of(const struct ike_engine *e, struct view v)
 	return siphash(e->hash_key, v.p, v.len);
 }
 
-static enum ike_reason reason_of(enum wire_error err)
+enum ike_reason ike_reason_of(enum wire_error err)
 {
 	switch (err) {
 	case WIRE_SHORT_HEADER:
@@ -48,7 +49,7 @@ static void handle(struct ike_exchange *x, size_t skip, uint8_t first)
 		// RFC 7296 2.21.3: INVALID_SYNTAX ends the IKE SA on both sides. An unknown critical
 		// payload ends it only where it is not established yet.
 		x->fatal = !critical || sa->state < IKE_SA_ESTABLISHED;
-		ike_exchange_act(x, ike_fail_data(x, reason_of(err), wire_error_notify(err),
+		ike_exchange_act(x, ike_fail_data(x, ike_reason_of(err), wire_error_notify(err),
 					    &unknown, critical ? 1 : 0));
 	} else if (!x->row) {
 		ike_exchange_act(
@@ -144,13 +145,6 @@ static bool admit(struct ike_engine *e, const struct ike_datagram *d, const stru
 	return !full;
 }
 
-static void half_open_timeout(struct wheel_timer *t, void *arg)
-{
-	struct ike_sa *sa = arg;
-	ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_HALF_OPEN_TIMEOUT);
-	ike_sa_close(sa, IKE_REASON_HALF_OPEN_TIMEOUT);
-}
-
 static void init_new(struct ike_engine *e, const struct ike_datagram *d, const struct ike_header *h,
 	uint64_t key, bool proved)
 {
@@ -160,18 +154,8 @@ static void init_new(struct ike_engine *e, const struct ike_datagram *d, const s
 		return;
 	}
 	sa->spi_i = h->spi_i;
-	sa->local = d->local;
-	sa->remote = d->remote;
-	sa->origin = d->origin;
-	sa->floated = d->local.port == IKE_NAT_T_PORT;
 	sa->cookie_proved = proved;
-	sa->source_slot = ike_source_slot(e, &d->remote.addr);
-	sa->half_open = true;
-	ike_half_open_count(e, sa->source_slot, 1);
-	htab_insert(&e->sas_by_init, &sa->by_init, key);
-	sa->in_init_table = true;
-	wheel_set(&e->wheel, &sa->life, e->now_ns + e->p.cfg->main.half_open_timeout_s * NS_PER_S,
-		half_open_timeout, sa);
+	ike_sa_half_open(sa, d, key);
 	request_begin(sa, d, h, hash_of(e, d->bytes), d->bytes, IKE_HEADER_LEN, h->next_payload);
 	if (sa->state == IKE_SA_NEW && !sa->in_progress)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
@@ -181,12 +165,9 @@ static void init_new(struct ike_engine *e, const struct ike_datagram *d, const s
 static bool init_repeated(struct ike_engine *e, const struct ike_datagram *d,
 	const struct ike_header *h, uint64_t key)
 {
-	struct htab_node *n = htab_first(&e->sas_by_init, key);
-	while (n && container_of(n, struct ike_sa, by_init)->spi_i != h->spi_i)
-		n = htab_next(n);
-	if (!n)
+	struct ike_sa *sa = ike_sa_by_init(e, key, h->spi_i);
+	if (!sa || sa->version != IKE_MAJOR_2)
 		return false;
-	struct ike_sa *sa = container_of(n, struct ike_sa, by_init);
 	uint64_t hash = hash_of(e, d->bytes);
 	if (sa->in_progress && sa->in_progress->type == IKEV2_EXCHANGE_IKE_SA_INIT) {
 		ike_count(e, sa->in_progress->hash == hash ? IKE_REASON_REPEATED_PENDING
@@ -204,14 +185,9 @@ static bool init_repeated(struct ike_engine *e, const struct ike_datagram *d,
 static void init_request(
 	struct ike_engine *e, const struct ike_datagram *d, const struct ike_header *h)
 {
-	uint8_t source[8 + sizeof(struct endpoint)] = {0};
-	struct wr w = wr_of(source, sizeof(source));
 	struct ike_message m;
 	bool proved;
-	wr_u64(&w, h->spi_i);
-	wr_bytes(&w, &d->remote.addr, sizeof(d->remote.addr));
-	wr_u16(&w, d->remote.port);
-	uint64_t key = siphash(e->hash_key, source, w.len);
+	uint64_t key = ike_init_key(e, d, h->spi_i);
 	if (!ike_header_initiator(h) || h->message_id != 0) {
 		ike_count(e, h->message_id ? IKE_REASON_BAD_MESSAGE_ID : IKE_REASON_BAD_FLAGS);
 		return;
@@ -225,7 +201,7 @@ static void init_request(
 	struct view payloads = {d->bytes.p + IKE_HEADER_LEN, d->bytes.len - IKE_HEADER_LEN};
 	enum wire_error err = wire_message_parse(payloads, h->next_payload, &m);
 	if (err != WIRE_OK && err != WIRE_UNSUPPORTED_CRITICAL) {
-		ike_refused(e, NULL, &d->remote, reason_of(err));
+		ike_refused(e, NULL, &d->remote, ike_reason_of(err));
 		return;
 	}
 	if (e->shutting_down || e->p.sink->congested(e->p.sink->ctx)) {
@@ -261,7 +237,7 @@ static void init_response(
 	if (err == WIRE_OK)
 		err = wire_rules_check(&m, h->exchange, true, NULL);
 	if (err != WIRE_OK) {
-		ike_refused(e, sa, &d->remote, reason_of(err));
+		ike_refused(e, sa, &d->remote, ike_reason_of(err));
 		return;
 	}
 	if (!m.sa.p && !init_retry(&m)) {
@@ -452,7 +428,7 @@ static void dispatch(struct ike_engine *e, const struct ike_datagram *d, const s
 	}
 	struct ike_sa *sa = ike_sa_find(e, from_initiator ? h->spi_r : h->spi_i);
 	uint64_t peer_spi = from_initiator ? h->spi_i : h->spi_r;
-	if (!sa || sa->initiator == from_initiator) {
+	if (!sa || sa->version != IKE_MAJOR_2 || sa->initiator == from_initiator) {
 		ike_count(e, IKE_REASON_UNKNOWN_SPI);
 		return;
 	}
@@ -475,12 +451,15 @@ static void input(struct ike_engine *e, const struct ike_datagram *d)
 		return;
 	}
 	enum wire_error err = wire_header_parse(d->bytes, &h);
-	if (err != WIRE_SHORT_HEADER && err != WIRE_BAD_LENGTH && h.major != IKE_MAJOR_2)
+	bool header = err != WIRE_SHORT_HEADER && err != WIRE_BAD_LENGTH;
+	if (header && h.major == IKE_MAJOR_1 && e->ikev1)
+		ikev1_input(e, d, &h);
+	else if (header && h.major != IKE_MAJOR_2)
 		other_version(e, d, &h);
 	else if (err == WIRE_OK || err == WIRE_BAD_EXCHANGE)
 		dispatch(e, d, &h); // an unknown exchange is refused if it proves authentic
 	else
-		ike_count(e, reason_of(err));
+		ike_count(e, ike_reason_of(err));
 }
 
 void ike_input(struct ike_engine *e, const struct ike_datagram *d)

@@ -66,8 +66,7 @@ static struct ike_header header_of(
 		.message_id = message_id};
 }
 
-// Room for count datagrams of bytes in all; the datagrams' views are to be set.
-static struct ike_sent *sent_new(uint16_t count, size_t bytes, uint8_t **data)
+struct ike_sent *ike_sent_new(uint16_t count, size_t bytes, uint8_t **data)
 {
 	size_t head = sizeof(struct ike_sent) + count * sizeof(struct view);
 	struct ike_sent *s = malloc(head + bytes);
@@ -83,7 +82,7 @@ static struct ike_sent *clear_message(
 {
 	uint8_t *data;
 	size_t len = IKE_HEADER_LEN + payloads.len;
-	struct ike_sent *s = sent_new(1, len, &data);
+	struct ike_sent *s = ike_sent_new(1, len, &data);
 	if (!s)
 		return NULL;
 	struct ike_header header = *h;
@@ -176,7 +175,7 @@ static struct ike_sent *sealed_message(struct ike_sa *sa, const struct ike_heade
 	*why = IKE_REASON_CRYPTO;
 	if (!plan(sa, plain.len, &cut))
 		return NULL;
-	struct ike_sent *s = sent_new(cut.total, cut.bytes, &data);
+	struct ike_sent *s = ike_sent_new(cut.total, cut.bytes, &data);
 	if (!s) {
 		*why = IKE_REASON_NO_MEMORY;
 		return NULL;

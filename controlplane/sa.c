@@ -3,6 +3,7 @@
 //
 // IKE SAs: birth, state, timers, end.
 #include "controlplane/exchange.h"
+#include "controlplane/ikev1/ikev1.h"
 #include "controlplane/session.h"
 
 #include <assert.h>
@@ -69,6 +70,11 @@ static void spi_known_set(struct ike_sa *sa, bool known)
 	sink->ike_spi(sink->ctx, ike_sa_our_spi(sa), known);
 }
 
+void ike_sa_spi_known(struct ike_sa *sa)
+{
+	spi_known_set(sa, true);
+}
+
 struct ike_sa *ike_sa_new(struct ike_engine *e, uint8_t version, bool initiator)
 {
 	struct ike_sa *sa = calloc(1, sizeof(*sa));
@@ -76,6 +82,10 @@ struct ike_sa *ike_sa_new(struct ike_engine *e, uint8_t version, bool initiator)
 		return NULL;
 	sa->engine = e;
 	sa->version = version;
+	if (version == IKE_MAJOR_1 && ikev1_sa_init(sa) < 0) {
+		free(sa);
+		return NULL;
+	}
 	sa->initiator = initiator;
 	sa->created_ns = e->now_ns;
 	sa->last_heard_ns = e->now_ns;
@@ -124,7 +134,9 @@ static void hard_lifetime(struct wheel_timer *t, void *arg)
 {
 	struct ike_sa *sa = arg;
 	ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_HARD_LIFETIME);
-	if (ikev2_delete_ike_sa(sa) < 0 && sa->state != IKE_SA_DELETING)
+	if (ikev1_is(sa))
+		ikev1_sa_expire(sa, IKE_REASON_HARD_LIFETIME, true);
+	else if (ikev2_delete_ike_sa(sa) < 0 && sa->state != IKE_SA_DELETING)
 		ike_sa_close(sa, IKE_REASON_HARD_LIFETIME);
 }
 
@@ -152,7 +164,7 @@ static void dpd_due(struct wheel_timer *t, void *arg)
 	uint64_t due = last_sign_of_life(sa) + delay;
 	if (due <= e->now_ns) {
 		if (sa->state == IKE_SA_ESTABLISHED)
-			(void)ikev2_probe(sa); // an exchange under way serves as well
+			(void)ike_sa_probe(sa); // an exchange under way serves as well
 		due = e->now_ns + delay;
 	}
 	wheel_set(&e->wheel, &sa->dpd, due, dpd_due, sa);
@@ -167,11 +179,52 @@ static void keepalive_due(struct wheel_timer *t, void *arg)
 	wheel_set(&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
 }
 
+static void half_open_timeout(struct wheel_timer *t, void *arg)
+{
+	struct ike_sa *sa = arg;
+	ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_HALF_OPEN_TIMEOUT);
+	ike_sa_close(sa, IKE_REASON_HALF_OPEN_TIMEOUT);
+}
+
+uint64_t ike_init_key(const struct ike_engine *e, const struct ike_datagram *d, uint64_t peer_spi)
+{
+	uint8_t source[8 + sizeof(struct endpoint)] = {0};
+	struct wr w = wr_of(source, sizeof(source));
+	wr_u64(&w, peer_spi);
+	wr_bytes(&w, &d->remote.addr, sizeof(d->remote.addr));
+	wr_u16(&w, d->remote.port);
+	return siphash(e->hash_key, source, w.len);
+}
+
+struct ike_sa *ike_sa_by_init(struct ike_engine *e, uint64_t key, uint64_t peer_spi)
+{
+	struct htab_node *n = htab_first(&e->sas_by_init, key);
+	while (n && container_of(n, struct ike_sa, by_init)->spi_i != peer_spi)
+		n = htab_next(n);
+	return n ? container_of(n, struct ike_sa, by_init) : NULL;
+}
+
+void ike_sa_half_open(struct ike_sa *sa, const struct ike_datagram *d, uint64_t key)
+{
+	struct ike_engine *e = sa->engine;
+	sa->local = d->local;
+	sa->remote = d->remote;
+	sa->origin = d->origin;
+	sa->floated = d->local.port == IKE_NAT_T_PORT;
+	sa->source_slot = ike_source_slot(e, &d->remote.addr);
+	sa->half_open = true;
+	ike_half_open_count(e, sa->version, sa->source_slot, 1);
+	htab_insert(&e->sas_by_init, &sa->by_init, key);
+	sa->in_init_table = true;
+	wheel_set(&e->wheel, &sa->life, e->now_ns + e->p.cfg->main.half_open_timeout_s * NS_PER_S,
+		half_open_timeout, sa);
+}
+
 static void not_half_open(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
 	if (sa->half_open)
-		ike_half_open_count(e, sa->source_slot, -1);
+		ike_half_open_count(e, sa->version, sa->source_slot, -1);
 	sa->half_open = false;
 	if (sa->in_init_table)
 		htab_remove(&e->sas_by_init, &sa->by_init);
@@ -189,9 +242,18 @@ static void forget_init(struct ike_sa *sa)
 	sa->dh = NULL;
 }
 
+// Until the hard lifetime: IKEv1 peers may have agreed on less.
+static uint32_t hard_lifetime_s(const struct ike_sa *sa)
+{
+	uint32_t ours = sa->conn->lifetime.ike_hard_s;
+	uint32_t agreed = ikev1_is(sa) ? sa->v1->life_s : 0;
+	return agreed && (!ours || agreed < ours) ? agreed : ours;
+}
+
 void ike_sa_established(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
+	uint32_t life_s = hard_lifetime_s(sa);
 	ike_sa_state_set(sa, IKE_SA_ESTABLISHED);
 	spi_known_set(sa, true);
 	ike_count(e, IKE_REASON_ESTABLISHED);
@@ -200,9 +262,8 @@ void ike_sa_established(struct ike_sa *sa)
 	sa->established_ns = e->now_ns;
 	sa->last_heard_ns = e->now_ns;
 	wheel_cancel(&e->wheel, &sa->life);
-	if (sa->conn->lifetime.ike_hard_s)
-		wheel_set(&e->wheel, &sa->life,
-			e->now_ns + sa->conn->lifetime.ike_hard_s * NS_PER_S, hard_lifetime, sa);
+	if (life_s)
+		wheel_set(&e->wheel, &sa->life, e->now_ns + life_s * NS_PER_S, hard_lifetime, sa);
 	if (sa->conn->dpd.delay_s)
 		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
 			dpd_due, sa);
@@ -234,6 +295,8 @@ void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)
 static void wipe(struct ike_sa *sa)
 {
 	forget_init(sa);
+	if (sa->v1)
+		ikev1_sa_forget(sa);
 	ike_keys_fini(&sa->keys);
 	secret_wipe(&sa->crypt, sizeof(sa->crypt));
 	sa->has_keys = false;
@@ -247,6 +310,8 @@ void ike_sa_free(struct ike_sa *sa)
 	wheel_cancel(&e->wheel, &sa->life);
 	ike_sent_free(sa->last_response);
 	wipe(sa);
+	if (sa->v1)
+		ikev1_sa_free(sa);
 	free(sa);
 }
 
@@ -261,6 +326,8 @@ static void stop(struct ike_sa *sa)
 		ike_exchange_end(sa->in_progress);
 	if (sa->out_progress && sa->out_progress != e->running)
 		ike_exchange_end(sa->out_progress);
+	if (sa->v1)
+		ikev1_sa_stop(sa);
 	ike_tasks_drop(sa);
 	ike_fragments_drop(sa);
 	ike_sent_free(sa->request);

@@ -343,7 +343,7 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 static void end_now(struct ike_session *s)
 {
 	s->closing = true;
-	(void)ikev2_delete_ike_sa(s->sa); // -EALREADY: it is under way
+	(void)ike_sa_delete(s->sa); // -EALREADY: it is under way
 }
 
 static void end_fire(struct wheel_timer *t, void *arg)

@@ -26,6 +26,7 @@ static void show_child(const struct ike_child *c, struct ike_child_info *out)
 		.spi_in = c->spi_in,
 		.spi_out = c->spi_out,
 		.esp = c->suite,
+		.legacy = suite_legacy(&c->suite) != NULL,
 		.ts_local = c->ts_local,
 		.ts_remote = c->ts_remote,
 		.ts_local_count = c->ts_local_count,
@@ -54,15 +55,25 @@ static void show_traffic(const struct ike_session *s, struct ike_session_info *o
 	}
 }
 
+// IKEv2's CP is asked for by the client.
+static const char *mode_config_of(const struct ike_session *s)
+{
+	if (s->mode_config)
+		return s->mode_config;
+	return s->lease_count || s->assigned_count ? "pull" : "none";
+}
+
 static void show(const struct ike_session *s, struct ike_session_info *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->id = s->id;
 	out->connection = s->conn->name;
-	out->ike_version = 2;
+	out->ike_version = s->sa->version;
 	out->state = state_of(s);
 	out->remote_id = s->identity_text ? s->identity_text : "";
 	out->user = s->user ? s->user : "";
+	out->group = s->group ? s->group : "";
+	out->mode_config = mode_config_of(s);
 	out->local = s->sa->local;
 	out->remote = s->sa->remote;
 	out->nat = s->sa->nat_local || s->sa->nat_remote;
@@ -75,6 +86,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	out->spi_i = s->sa->spi_i;
 	out->spi_r = s->sa->spi_r;
 	out->ike = s->sa->suite;
+	out->legacy = suite_legacy(&s->sa->suite) != NULL;
 	show_traffic(s, out);
 }
 
@@ -126,7 +138,7 @@ int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = s ? ikev2_rekey_ike(s->sa) : -ENOENT;
+	int rc = s ? ike_sa_rekey(s->sa) : -ENOENT;
 	ike_leave(e);
 	return rc;
 }
@@ -141,7 +153,7 @@ int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child)
 {
 	ike_enter(e);
 	struct ike_child *c = find_child(e, session, child);
-	int rc = c ? ikev2_rekey_child(c->session->sa, c) : -ENOENT;
+	int rc = c ? ike_child_rekey(c) : -ENOENT;
 	ike_leave(e);
 	return rc;
 }
@@ -150,7 +162,7 @@ int ike_delete_child(struct ike_engine *e, uint64_t session, uint32_t child)
 {
 	ike_enter(e);
 	struct ike_child *c = find_child(e, session, child);
-	int rc = c ? ikev2_delete_child(c->session->sa, c) : -ENOENT;
+	int rc = c ? ike_child_delete(c) : -ENOENT;
 	ike_leave(e);
 	return rc == -EALREADY ? -EBUSY : rc;
 }
@@ -168,7 +180,7 @@ int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
 	const struct cfg_child *conf = s ? child_named(s, child_name) : NULL;
-	int rc = conf ? ikev2_add_child(s->sa, conf) : -ENOENT;
+	int rc = conf ? ike_child_add(s->sa, conf) : -ENOENT;
 	ike_leave(e);
 	return rc;
 }
@@ -187,7 +199,7 @@ int ike_probe(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = s ? ikev2_probe(s->sa) : -ENOENT;
+	int rc = s ? ike_sa_probe(s->sa) : -ENOENT;
 	ike_leave(e);
 	return rc == -EALREADY ? -EBUSY : rc;
 }

@@ -3,6 +3,7 @@
 //
 // Our own certificates and keys, and the CAs that peers' chains must lead to. Read once, immutable
 // afterwards.
+#include "controlplane/crypto/ikev1.h"
 #include "controlplane/crypto/internal.h"
 
 #include <openssl/err.h>
@@ -21,6 +22,10 @@ struct entry {
 	struct view views[IKE_CHAIN_MAX];
 	uint8_t issuers[IKE_CHAIN_MAX + 1][SPKI_HASH_LEN]; // of every certificate above the leaf
 	size_t issuer_count;
+	// The names of those who issued the leaf and what is above it; the last one's certificate need
+	// not be at hand. Owned by the certificates.
+	const X509_NAME *above[IKE_CHAIN_MAX + 2];
+	size_t above_count;
 };
 
 struct ike_credentials {
@@ -133,11 +138,12 @@ static X509 *issuer_in(STACK_OF(X509) * stack, X509 *cert)
 	return NULL;
 }
 
-// The hashes by which a peer may name a CA above this certificate in its CERTREQ.
+// The hashes and names by which a peer may ask for a CA above this certificate in its CERTREQ.
 static void issuers_find(struct entry *e, STACK_OF(X509) * cas)
 {
 	X509 *at = e->leaf;
 	while (e->issuer_count < IKE_CHAIN_MAX + 1) {
+		e->above[e->above_count++] = X509_get_issuer_name(at);
 		X509 *issuer = issuer_in(e->chain, at);
 		if (!issuer)
 			issuer = issuer_in(cas, at);
@@ -336,6 +342,64 @@ const struct ike_certificate *ike_credentials_find(
 			fallback = e;
 	}
 	return fallback ? &fallback->cert : NULL;
+}
+
+static bool entry_fits(const struct entry *e, const struct ikev1_cert_wanted *want)
+{
+	return (!want->auth || ikev1_key_fits(e->cert.key, want->auth)) &&
+	       (want->path ? strcmp(want->path, e->cert.path) == 0
+			   : crypto_cert_has_text_id(e->leaf, want->own_id));
+}
+
+// NULL: not one whole Name.
+static X509_NAME *name_parse(struct view der)
+{
+	const uint8_t *p = der.p;
+	X509_NAME *name = der.len ? d2i_X509_NAME(NULL, &p, (long)der.len) : NULL;
+	if (name && p != der.p + der.len) {
+		X509_NAME_free(name);
+		name = NULL;
+	}
+	return name;
+}
+
+static bool named_above(const struct entry *e, const X509_NAME *name)
+{
+	for (size_t i = 0; i < e->above_count; i++)
+		if (X509_NAME_cmp(e->above[i], name) == 0)
+			return true;
+	return false;
+}
+
+const struct ike_certificate *ikev1_credentials_find(
+	const struct ike_credentials *c, const struct ikev1_cert_wanted *want)
+{
+	const struct entry *first = NULL, *found = NULL;
+	for (size_t i = 0; i < c->entry_count && !first; i++)
+		if (entry_fits(&c->entries[i], want))
+			first = &c->entries[i];
+	for (size_t n = 0; first && !found && n < want->name_count; n++) {
+		X509_NAME *name = name_parse(want->names[n]);
+		for (size_t i = 0; name && !found && i < c->entry_count; i++)
+			if (named_above(&c->entries[i], name) && entry_fits(&c->entries[i], want))
+				found = &c->entries[i];
+		X509_NAME_free(name);
+	}
+	ERR_clear_error();
+	if (!found)
+		found = first;
+	return found ? &found->cert : NULL;
+}
+
+struct view ike_credentials_ca_name(const struct ike_credentials *c, size_t i)
+{
+	const uint8_t *der = NULL;
+	size_t len = 0;
+	if (i >= ike_credentials_ca_count(c) ||
+		X509_NAME_get0_der(
+			X509_get_subject_name(sk_X509_value(c->cas, (int)i)), &der, &len) != 1)
+		return (struct view){0};
+	return (struct view){der, len};
 }
 
 struct view ike_credentials_certreq(const struct ike_credentials *c)

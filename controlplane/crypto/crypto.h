@@ -244,7 +244,7 @@ MUST_USE enum ike_crypto_error ike_auth_psk_verify(
 #define IKE_AUTH_MAX 1152 // bytes of AUTH data: RSA 8192 and an AlgorithmIdentifier
 
 struct ike_auth_value {
-	uint8_t method;
+	uint8_t method; // IKEv1: 0
 	uint16_t len;
 	uint8_t bytes[IKE_AUTH_MAX];
 };
@@ -359,7 +359,9 @@ struct ike_sign_job {
 	EVP_PKEY *key; // a reference of its own
 	uint32_t hashes;
 	bool allow_sha1;
-	struct secret octets;
+	struct secret octets; // IKEv1: HASH_I or HASH_R
+	bool ikev1;
+	uint16_t ikev1_auth;         // enum ikev1_auth
 	struct ike_auth_value value; // result
 };
 
@@ -374,8 +376,10 @@ struct ike_verify_job {
 	struct ike_peer_chain chain;
 	struct view intermediates[IKE_CHAIN_MAX];
 	uint8_t method;
-	struct view auth, octets;
+	struct view auth, octets; // IKEv1: signature, HASH_I or HASH_R
 	bool allow_sha1;
+	bool ikev1;
+	uint16_t ikev1_auth; // enum ikev1_auth
 };
 
 struct ike_verify_input {

@@ -7,7 +7,9 @@
 #include "controlplane/crypto/internal.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/params.h>
+#include <openssl/provider.h>
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -65,6 +67,7 @@ static const struct {
 	{ENCR_AES_CTR, 192, "AES-192-CTR", {0xaa, 0xe0, 0x69, 0x92, 0xac, 0xbf, 0x52, 0xa3}},
 	{ENCR_AES_CTR, 256, "AES-256-CTR", {0xdc, 0x95, 0xc0, 0x78, 0xa2, 0x40, 0x89, 0x89}},
 	{ENCR_3DES, 192, "DES-EDE3-CBC", {0x8c, 0xa6, 0x4d, 0xe9, 0xc1, 0xb1, 0x23, 0xa7}},
+	{ENCR_DES, 64, "DES-CBC", {0x8c, 0xa6, 0x4d, 0xe9, 0xc1, 0xb1, 0x23, 0xa7}},
 };
 #define CIPHER_COUNT COUNT(ciphers)
 
@@ -75,8 +78,10 @@ static struct {
 	EVP_CIPHER *cipher[CIPHER_COUNT];
 	pthread_key_t key;
 	bool usable; // the thread contexts can be kept
+	OSSL_LIB_CTX *legacy;
 } table;
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
+static pthread_once_t legacy_once = PTHREAD_ONCE_INIT;
 
 struct thread_contexts {
 	EVP_MAC_CTX *hmac[CRYPTO_HASH_COUNT];
@@ -142,6 +147,20 @@ static bool cipher_known(size_t i, const EVP_CIPHER *cipher)
 	return ok && memcmp(out, ciphers[i].known, sizeof(ciphers[i].known)) == 0;
 }
 
+static bool is_legacy(size_t i)
+{
+	return ciphers[i].id == ENCR_DES;
+}
+
+static void cipher_fetch(size_t i, OSSL_LIB_CTX *from)
+{
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(from, ciphers[i].name, NULL);
+	if (cipher && cipher_known(i, cipher))
+		table.cipher[i] = cipher;
+	else
+		EVP_CIPHER_free(cipher);
+}
+
 static void table_fill(void)
 {
 	table.usable = pthread_key_create(&table.key, contexts_free) == 0;
@@ -153,13 +172,30 @@ static void table_fill(void)
 		else
 			EVP_MD_free(md);
 	}
-	for (size_t i = 0; i < CIPHER_COUNT; i++) {
-		EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, ciphers[i].name, NULL);
-		if (cipher && cipher_known(i, cipher))
-			table.cipher[i] = cipher;
-		else
-			EVP_CIPHER_free(cipher);
-	}
+	for (size_t i = 0; i < CIPHER_COUNT; i++)
+		if (!is_legacy(i))
+			cipher_fetch(i, NULL);
+}
+
+// The module is a file, which not every system has installed, and nobody pays for it who does not
+// ask for DES. A library context of its own keeps its algorithms away from all other fetches.
+static void legacy_fill(void)
+{
+	table.legacy = OSSL_LIB_CTX_new();
+	if (table.legacy && OSSL_PROVIDER_load(table.legacy, "legacy"))
+		for (size_t i = 0; i < CIPHER_COUNT; i++)
+			if (is_legacy(i))
+				cipher_fetch(i, table.legacy);
+	ERR_clear_error();
+}
+
+// NULL: not supported.
+static const EVP_CIPHER *cipher_at(size_t i)
+{
+	pthread_once(&table_once, table_fill);
+	if (i < CIPHER_COUNT && is_legacy(i))
+		pthread_once(&legacy_once, legacy_fill);
+	return i < CIPHER_COUNT ? table.cipher[i] : NULL;
 }
 
 static struct thread_contexts *contexts(void)
@@ -209,11 +245,12 @@ EVP_CIPHER_CTX *crypto_cipher_ctx(const struct alg_encr *encr)
 {
 	struct thread_contexts *t = contexts();
 	size_t i = cipher_index(encr);
-	if (!t || i == CIPHER_COUNT || !table.cipher[i])
+	const EVP_CIPHER *cipher = cipher_at(i);
+	if (!t || !cipher)
 		return NULL;
 	if (!t->cipher[i]) {
 		EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-		if (!ctx || EVP_EncryptInit_ex2(ctx, table.cipher[i], NULL, NULL, NULL) != 1) {
+		if (!ctx || EVP_EncryptInit_ex2(ctx, cipher, NULL, NULL, NULL) != 1) {
 			EVP_CIPHER_CTX_free(ctx);
 			return NULL;
 		}
@@ -261,13 +298,10 @@ enum crypto_hash crypto_hash_of_integ(uint16_t integ)
 bool ike_crypto_supports(enum transform_type type, uint16_t id, uint16_t key_bits)
 {
 	const struct alg_encr *encr;
-	size_t i;
 	switch (type) {
 	case TRANSFORM_ENCR:
 		encr = alg_encr(id, key_bits);
-		i = encr ? cipher_index(encr) : CIPHER_COUNT;
-		pthread_once(&table_once, table_fill);
-		return i < CIPHER_COUNT && table.cipher[i];
+		return encr && cipher_at(cipher_index(encr));
 	case TRANSFORM_PRF:
 		return crypto_md(crypto_hash_of_prf(id)) != NULL;
 	case TRANSFORM_INTEG:

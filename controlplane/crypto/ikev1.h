@@ -30,13 +30,13 @@ MUST_USE enum ike_crypto_error ikev1_keys_derive(
 	const struct ikev1_keys_input *in, struct ikev1_keys *out);
 void ikev1_keys_fini(struct ikev1_keys *k);
 
-// hash(g^xi | g^xr), as many bytes as the cipher's block.
+// hash(g^xi | g^xr), as many bytes as the cipher's block, zeros behind them.
 MUST_USE enum ike_crypto_error ikev1_iv_phase1(const struct suite *suite, struct view ke_i,
 	struct view ke_r, uint8_t iv[static IKEV1_IV_MAX]);
 // hash(last ciphertext block of phase 1 | M-ID).
 MUST_USE enum ike_crypto_error ikev1_iv_phase2(const struct suite *suite,
 	const uint8_t last[static IKEV1_IV_MAX], uint32_t message_id,
-	uint8_t iv[static IKEV1_IV_MAX]);
+	uint8_t iv[static IKEV1_IV_MAX]); // may be last itself
 
 // CBC in place over data, len a multiple of the block; iv becomes the last ciphertext block.
 MUST_USE enum ike_crypto_error ikev1_encrypt(const struct suite *suite, struct view key,
@@ -45,9 +45,14 @@ MUST_USE enum ike_crypto_error ikev1_encrypt(const struct suite *suite, struct v
 MUST_USE enum ike_crypto_error ikev1_decrypt(const struct suite *suite, struct view key,
 	uint8_t iv[static IKEV1_IV_MAX], struct view data, uint8_t *out);
 
-// HASH_I and HASH_R, alg_prf(suite->prf)->len bytes. of_initiator: which. ids: of that side.
+// The PRF of HASH_I and HASH_R: the negotiated one, but with ECDSA that of the hash which the method
+// names (RFC 2409 5: "this can be overridden for construction of the signature if the signature
+// algorithm is tied to a particular hash algorithm"; RFC 4754 3). SKEYID stays what it is.
+uint16_t ikev1_hash_prf(uint16_t auth, uint16_t prf);
+
+// HASH_I and HASH_R, alg_prf(in->prf)->len bytes. of_initiator: which. id_body: of that side.
 struct ikev1_hash_input {
-	uint16_t prf;
+	uint16_t prf; // ikev1_hash_prf()
 	struct view skeyid;
 	struct view ke_i, ke_r;
 	uint64_t spi_i, spi_r;
@@ -85,7 +90,7 @@ MUST_USE enum ike_crypto_error ikev1_verify(
 	EVP_PKEY *key, uint16_t auth, struct view sig, struct view hash);
 
 // As ike_sign_job_new() and ike_verify_job_new(); the results are in the same structs
-// (struct ike_sign_job's value, base.error).
+// (struct ike_sign_job's value, base.error). cert's key, and auth, as for ikev1_sign().
 struct ike_sign_job *ikev1_sign_job_new(
 	const struct ike_certificate *cert, uint16_t auth, struct view hash);
 struct ikev1_verify_input {
@@ -95,5 +100,26 @@ struct ikev1_verify_input {
 };
 struct ike_verify_job *ikev1_verify_job_new(
 	const struct ike_credentials *credentials, const struct ikev1_verify_input *in);
+
+// The authentication that a key is for, without XAUTH: IKEV1_AUTH_RSA, IKEV1_AUTH_ECDSA_*; 0: IKEv1
+// has none for it.
+uint16_t ikev1_key_auth(const EVP_PKEY *key);
+// The key signs with auth, its XAUTH and hybrid forms too.
+bool ikev1_key_fits(const EVP_PKEY *key, uint16_t auth);
+
 // DER Names of the configured CAs, for CERTREQ: name i, empty past the last.
 struct view ike_credentials_ca_name(const struct ike_credentials *c, size_t i);
+
+struct ikev1_cert_wanted {
+	const char *path;   // as configured; NULL: by own_id
+	const char *own_id; // local.id's text
+	uint16_t auth;      // that the key is to fit; 0: any
+	// The CERTREQs' contents: DER Names of CAs, the peer's first choice first. An empty one and
+	// one that is no Name ask for nothing.
+	const struct view *names;
+	size_t name_count;
+};
+// As ike_credentials_find() for IKEv1, whose peers name CAs and not their keys. O(certificates x
+// names).
+const struct ike_certificate *ikev1_credentials_find(
+	const struct ike_credentials *c, const struct ikev1_cert_wanted *want);

@@ -45,6 +45,30 @@ MUST_USE enum ike_crypto_error ike_dh_import(
 // Bits of the private exponent; 0 where the group has none.
 int ike_dh_private_bits(const struct ike_dh *dh);
 
+bool crypto_nonces_fit(struct view ni, struct view nr);
+// An ESP SA's keys: their lengths, false where the suite has none; then the bytes, cipher's first.
+MUST_USE bool crypto_esp_keys_size(const struct suite *esp, struct ike_esp_keys *k);
+void crypto_esp_keys_cut(struct ike_esp_keys *k, struct rd *r);
+
+// RFC 4754: methods 9 to 11 bind curve and hash.
+struct crypto_curve {
+	const char *name;
+	uint8_t method;
+	uint8_t hash_id; // of SIGNATURE_HASH_ALGORITHMS
+	const char *hash;
+	uint8_t coord_len; // bytes
+};
+
+// NULL: not an EC key on one of them.
+const struct crypto_curve *crypto_curve_of(const EVP_PKEY *key);
+
+#define CRYPTO_ECDSA_DER_MAX 160
+
+// An ECDSA signature: the library's DER to r | s (out: 2 x coord_len bytes), and back. *der is for
+// OPENSSL_free(), its length returned, 0: out of memory.
+MUST_USE bool crypto_ecdsa_raw(struct view der, uint8_t coord_len, uint8_t *out);
+size_t crypto_ecdsa_der(struct view raw, uint8_t **der);
+
 // Whether a public (or our own) key may be used: RSA 2048 to 8192 bits with an odd exponent of at
 // least 65537, P-256/384/521, Ed25519, Ed448. CERT_KEY, CERT_WEAK_KEY.
 MUST_USE enum ike_crypto_error crypto_key_check(const EVP_PKEY *key);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
+#include "controlplane/crypto/ikev1.h"
 #include "controlplane/crypto/internal.h"
 
 #include <stddef.h>
@@ -89,8 +90,9 @@ struct ike_dh *ike_dh_job_take(struct ike_dh_job *job)
 static void sign_run(struct ike_job *job)
 {
 	struct ike_sign_job *j = IKE_JOB_AS(ike_sign_job, job);
-	j->base.error =
-		ike_sign(j->key, j->hashes, j->allow_sha1, secret_view(&j->octets), &j->value);
+	struct view octets = secret_view(&j->octets);
+	j->base.error = j->ikev1 ? ikev1_sign(j->key, j->ikev1_auth, octets, &j->value)
+				 : ike_sign(j->key, j->hashes, j->allow_sha1, octets, &j->value);
 }
 
 static void sign_release(struct ike_crypto_job *base)
@@ -118,12 +120,25 @@ struct ike_sign_job *ike_sign_job_new(
 	return j;
 }
 
+struct ike_sign_job *ikev1_sign_job_new(
+	const struct ike_certificate *cert, uint16_t auth, struct view hash)
+{
+	struct ike_sign_job *j = ike_sign_job_new(cert, 0, false, hash);
+	if (j) {
+		j->ikev1 = true;
+		j->ikev1_auth = auth;
+	}
+	return j;
+}
+
 static void verify_run(struct ike_job *job)
 {
 	struct ike_verify_job *j = IKE_JOB_AS(ike_verify_job, job);
 	PKEY_CLEANUP EVP_PKEY *key = NULL;
 	j->base.error = ike_peer_verify(j->credentials, &j->chain, &key);
-	if (j->base.error == IKE_CRYPTO_OK)
+	if (j->base.error == IKE_CRYPTO_OK && j->ikev1)
+		j->base.error = ikev1_verify(key, j->ikev1_auth, j->auth, j->octets);
+	else if (j->base.error == IKE_CRYPTO_OK)
 		j->base.error = ike_verify(key, j->method, j->auth, j->octets, j->allow_sha1);
 }
 
@@ -167,5 +182,18 @@ struct ike_verify_job *ike_verify_job_new(
 	j->auth = copied(&w, in->auth);
 	j->octets = copied(&w, in->octets);
 	j->allow_sha1 = in->allow_sha1;
+	return j;
+}
+
+struct ike_verify_job *ikev1_verify_job_new(
+	const struct ike_credentials *credentials, const struct ikev1_verify_input *in)
+{
+	const struct ike_verify_input common = {
+		.chain = in->chain, .auth = in->sig, .octets = in->hash};
+	struct ike_verify_job *j = ike_verify_job_new(credentials, &common);
+	if (j) {
+		j->ikev1 = true;
+		j->ikev1_auth = in->auth;
+	}
 	return j;
 }

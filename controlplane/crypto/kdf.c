@@ -68,7 +68,7 @@ static enum ike_crypto_error skeyseed(const struct ike_keys_input *in, uint8_t *
 	return ike_prf(in->suite->prf, wr_done(&w), &in->shared, 1, out);
 }
 
-static bool nonces_fit(struct view ni, struct view nr)
+bool crypto_nonces_fit(struct view ni, struct view nr)
 {
 	return ni.len && nr.len && ni.len <= IKE_NONCE_MAX && nr.len <= IKE_NONCE_MAX;
 }
@@ -88,7 +88,7 @@ enum ike_crypto_error ike_keys_derive(const struct ike_keys_input *in, struct ik
 	const struct alg_integ *integ = alg_integ(s->integ);
 	const struct alg_prf *prf = alg_prf(s->prf);
 	const struct alg_prf *seed_prf = in->old_sk_d ? alg_prf(in->old_prf) : prf;
-	if (!encr || !prf || !seed_prf || !nonces_fit(in->ni, in->nr))
+	if (!encr || !prf || !seed_prf || !crypto_nonces_fit(in->ni, in->nr))
 		return IKE_CRYPTO_UNSUPPORTED;
 	if (!encr->icv_len && !integ)
 		return IKE_CRYPTO_UNSUPPORTED;
@@ -129,28 +129,38 @@ void ike_keys_fini(struct ike_keys *k)
 	*k = (struct ike_keys){0};
 }
 
-static void esp_keys_cut(struct ike_esp_keys *k, struct rd *r, size_t encr_len, size_t integ_len)
+bool crypto_esp_keys_size(const struct suite *esp, struct ike_esp_keys *k)
 {
+	const struct alg_encr *encr = alg_encr(esp->encr.id, esp->encr.key_bits);
+	const struct alg_integ *integ = alg_integ(esp->integ);
+	*k = (struct ike_esp_keys){0};
+	if (!encr || (esp->integ != INTEG_NONE && !integ))
+		return false;
+	size_t encr_len = (size_t)encr->key_len + encr->salt_len;
+	size_t integ_len = encr->icv_len || !integ ? 0 : integ->key_len;
+	if (encr_len > SA_ENCR_KEY_MAX || integ_len > SA_INTEG_KEY_MAX ||
+		(!encr->icv_len && !integ_len))
+		return false;
 	k->encr_len = (uint8_t)encr_len;
 	k->integ_len = (uint8_t)integ_len;
+	return true;
+}
+
+void crypto_esp_keys_cut(struct ike_esp_keys *k, struct rd *r)
+{
 	// The reader holds exactly this.
-	(void)!rd_copy(r, k->encr, encr_len);
-	(void)!rd_copy(r, k->integ, integ_len);
+	(void)!rd_copy(r, k->encr, k->encr_len);
+	(void)!rd_copy(r, k->integ, k->integ_len);
 }
 
 enum ike_crypto_error ike_child_keys(const struct ike_child_input *in, struct ike_child_keymat *out)
 {
 	*out = (struct ike_child_keymat){0};
-	const struct alg_encr *encr = alg_encr(in->esp->encr.id, in->esp->encr.key_bits);
-	const struct alg_integ *integ = alg_integ(in->esp->integ);
-	if (!encr || (in->esp->integ != INTEG_NONE && !integ) || !nonces_fit(in->ni, in->nr) ||
+	struct ike_esp_keys sized;
+	if (!crypto_esp_keys_size(in->esp, &sized) || !crypto_nonces_fit(in->ni, in->nr) ||
 		in->shared.len > IKE_SHARED_MAX)
 		return IKE_CRYPTO_UNSUPPORTED;
-	size_t encr_len = encr->key_len + encr->salt_len;
-	size_t integ_len = encr->icv_len || !integ ? 0 : integ->key_len;
-	if (encr_len > SA_ENCR_KEY_MAX || integ_len > SA_INTEG_KEY_MAX ||
-		(!encr->icv_len && !integ_len))
-		return IKE_CRYPTO_UNSUPPORTED;
+	out->i_to_r = out->r_to_i = sized;
 
 	// RFC 7296 2.17: KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr)
 	uint8_t seed[PRF_PLUS_SEED_MAX], keymat[2 * (SA_ENCR_KEY_MAX + SA_INTEG_KEY_MAX)];
@@ -158,14 +168,16 @@ enum ike_crypto_error ike_child_keys(const struct ike_child_input *in, struct ik
 	wr_view(&w, in->shared);
 	wr_view(&w, in->ni);
 	wr_view(&w, in->nr);
-	size_t len = 2 * (encr_len + integ_len);
+	size_t len = 2 * ((size_t)sized.encr_len + sized.integ_len);
 	enum ike_crypto_error rc = ike_prf_plus(in->prf, in->sk_d, wr_done(&w), keymat, len);
 	if (rc == IKE_CRYPTO_OK) {
 		struct rd r = rd_of(keymat, len);
-		esp_keys_cut(&out->i_to_r, &r, encr_len, integ_len);
-		esp_keys_cut(&out->r_to_i, &r, encr_len, integ_len);
+		crypto_esp_keys_cut(&out->i_to_r, &r);
+		crypto_esp_keys_cut(&out->r_to_i, &r);
 	}
 	secret_wipe(seed, sizeof(seed));
 	secret_wipe(keymat, sizeof(keymat));
+	if (rc)
+		*out = (struct ike_child_keymat){0};
 	return rc;
 }

@@ -81,7 +81,8 @@ static EVP_CIPHER_CTX *cipher_ready(
 
 static enum ike_crypto_error iv_make(struct ike_crypt *c, uint8_t *iv)
 {
-	if (c->encr->id == ENCR_AES_CBC || c->encr->id == ENCR_3DES)
+	// CBC's may not be foreseen; the others' may not be used twice.
+	if (c->encr->block > 1)
 		return RAND_bytes(iv, c->encr->iv_len) == 1 ? IKE_CRYPTO_OK : IKE_CRYPTO_INTERNAL;
 	if (c->seal_count == UINT64_MAX)
 		return IKE_CRYPTO_IV_EXHAUSTED;

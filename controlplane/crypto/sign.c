@@ -14,7 +14,6 @@
 #define RSA_BITS_MAX 8192 // bounds what one verification costs
 #define RSA_E_MIN    65537
 #define RSA_E_BITS   64
-#define ECP_COORD    66 // bytes, P-521
 
 // One way to sign. pss: RSASSA-PSS with a salt as long as the hash and MGF1 over the same hash.
 struct scheme {
@@ -63,23 +62,18 @@ static const struct scheme schemes[] = {
 };
 #define SCHEME_COUNT (sizeof(schemes) / sizeof(schemes[0]))
 
-// Methods 9 to 11 bind curve and hash.
-static const struct curve {
-	const char *name;
-	uint8_t method;
-	uint8_t hash_id;
-	const char *hash;
-	uint8_t coord_len; // bytes
-} curves[] = {
+static const struct crypto_curve curves[] = {
 	{"prime256v1", IKE_AUTH_ECDSA_256, IKE_HASH_SHA2_256, "SHA256", 32},
 	{"secp384r1", IKE_AUTH_ECDSA_384, IKE_HASH_SHA2_384, "SHA384", 48},
 	{"secp521r1", IKE_AUTH_ECDSA_521, IKE_HASH_SHA2_512, "SHA512", 66},
 };
 
-static const struct curve *curve_of(const EVP_PKEY *key)
+const struct crypto_curve *crypto_curve_of(const EVP_PKEY *key)
 {
 	char name[32];
 	size_t len;
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC)
+		return NULL;
 	if (EVP_PKEY_get_group_name(key, name, sizeof(name), &len) != 1)
 		return NULL;
 	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
@@ -112,7 +106,7 @@ enum ike_crypto_error crypto_key_check(const EVP_PKEY *key)
 	case EVP_PKEY_RSA_PSS:
 		return rsa_check(key);
 	case EVP_PKEY_EC:
-		return curve_of(key) ? IKE_CRYPTO_OK : IKE_CRYPTO_CERT_KEY;
+		return crypto_curve_of(key) ? IKE_CRYPTO_OK : IKE_CRYPTO_CERT_KEY;
 	case EVP_PKEY_ED25519:
 	case EVP_PKEY_ED448:
 		return IKE_CRYPTO_OK;
@@ -169,7 +163,7 @@ static enum ike_crypto_error scheme_verify(
 static const struct scheme *scheme_choose(EVP_PKEY *key, uint32_t hashes)
 {
 	int type = EVP_PKEY_get_base_id(key);
-	const struct curve *curve = type == EVP_PKEY_EC ? curve_of(key) : NULL;
+	const struct crypto_curve *curve = crypto_curve_of(key);
 	const struct scheme *best = NULL;
 	for (size_t i = 0; i < SCHEME_COUNT; i++) {
 		const struct scheme *s = &schemes[i];
@@ -194,25 +188,47 @@ static enum ike_crypto_error sign_rfc7427(
 }
 
 // RFC 4754 7: r | s, each of the field's length.
+bool crypto_ecdsa_raw(struct view der, uint8_t coord_len, uint8_t *out)
+{
+	const uint8_t *p = der.p;
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)der.len);
+	bool ok = sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, coord_len) == coord_len &&
+		  BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + coord_len, coord_len) == coord_len;
+	ECDSA_SIG_free(sig);
+	return ok;
+}
+
+size_t crypto_ecdsa_der(struct view raw, uint8_t **der)
+{
+	int half = (int)(raw.len / 2), len = 0;
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(raw.p, half, NULL);
+	BIGNUM *s = BN_bin2bn(raw.p + half, half, NULL);
+	*der = NULL;
+	if (sig && r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
+		r = s = NULL;
+		len = i2d_ECDSA_SIG(sig, der);
+	}
+	ECDSA_SIG_free(sig);
+	BN_free(r);
+	BN_free(s);
+	return len > 0 ? (size_t)len : 0;
+}
+
 static enum ike_crypto_error sign_ecdsa(
-	const struct curve *c, EVP_PKEY *key, struct view octets, struct ike_auth_value *out)
+	const struct crypto_curve *c, EVP_PKEY *key, struct view octets, struct ike_auth_value *out)
 {
 	const struct scheme s = {.key_type = EVP_PKEY_EC, .hash = c->hash};
-	uint8_t der[2 * ECP_COORD + 16];
+	uint8_t der[CRYPTO_ECDSA_DER_MAX];
 	size_t len = sizeof(der);
 	enum ike_crypto_error e = scheme_sign(&s, key, octets, der, &len);
 	if (e)
 		return e;
-	const uint8_t *p = der;
-	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)len);
-	if (!sig || BN_bn2binpad(ECDSA_SIG_get0_r(sig), out->bytes, c->coord_len) != c->coord_len ||
-		BN_bn2binpad(ECDSA_SIG_get0_s(sig), out->bytes + c->coord_len, c->coord_len) !=
-			c->coord_len)
-		e = IKE_CRYPTO_INTERNAL;
-	ECDSA_SIG_free(sig);
+	if (!crypto_ecdsa_raw((struct view){der, len}, c->coord_len, out->bytes))
+		return IKE_CRYPTO_INTERNAL;
 	out->method = c->method;
 	out->len = (uint16_t)(2 * c->coord_len);
-	return e;
+	return IKE_CRYPTO_OK;
 }
 
 enum ike_crypto_error ike_sign(EVP_PKEY *key, uint32_t hashes, bool allow_sha1, struct view octets,
@@ -228,7 +244,7 @@ enum ike_crypto_error ike_sign(EVP_PKEY *key, uint32_t hashes, bool allow_sha1, 
 	if (s)
 		return sign_rfc7427(s, key, octets, out);
 	if (type == EVP_PKEY_EC)
-		return sign_ecdsa(curve_of(key), key, octets, out);
+		return sign_ecdsa(crypto_curve_of(key), key, octets, out);
 	if (type != EVP_PKEY_RSA)
 		return IKE_CRYPTO_AUTH_HASH;
 	if (!allow_sha1)
@@ -258,27 +274,17 @@ static enum ike_crypto_error verify_rsa(
 static enum ike_crypto_error verify_ecdsa(
 	EVP_PKEY *key, uint8_t method, struct view auth, struct view octets)
 {
-	const struct curve *c = EVP_PKEY_get_base_id(key) == EVP_PKEY_EC ? curve_of(key) : NULL;
+	const struct crypto_curve *c = crypto_curve_of(key);
 	if (!c || c->method != method)
 		return IKE_CRYPTO_AUTH_METHOD;
 	if (auth.len != 2 * (size_t)c->coord_len)
 		return IKE_CRYPTO_AUTH_FORMAT;
 	const struct scheme s = {.key_type = EVP_PKEY_EC, .hash = c->hash};
-	enum ike_crypto_error e = IKE_CRYPTO_NO_MEMORY;
-	uint8_t *der = NULL;
-	ECDSA_SIG *sig = ECDSA_SIG_new();
-	BIGNUM *r = BN_bin2bn(auth.p, c->coord_len, NULL);
-	BIGNUM *t = BN_bin2bn(auth.p + c->coord_len, c->coord_len, NULL);
-	if (sig && r && t && ECDSA_SIG_set0(sig, r, t) == 1) {
-		r = t = NULL;
-		int len = i2d_ECDSA_SIG(sig, &der);
-		if (len > 0)
-			e = scheme_verify(&s, key, (struct view){der, (size_t)len}, octets);
-	}
+	uint8_t *der;
+	size_t len = crypto_ecdsa_der(auth, &der);
+	enum ike_crypto_error e = len ? scheme_verify(&s, key, (struct view){der, len}, octets)
+				      : IKE_CRYPTO_NO_MEMORY;
 	OPENSSL_free(der);
-	ECDSA_SIG_free(sig);
-	BN_free(r);
-	BN_free(t);
 	return e;
 }
 

@@ -119,22 +119,69 @@ enum ike_verdict ikev1_ignore(struct ike_exchange *x, enum ike_reason reason);
 MUST_USE int ikev1_nonces(struct ike_exchange *x, struct view ni, struct view nr);
 
 // One INFORMATIONAL of ours with these payloads, at once, without an answer. 0 or -errno (no keys).
-MUST_USE int ikev1_inform(struct ike_sa *sa, const struct wire_builder *payloads);
+int ikev1_inform(struct ike_sa *sa, const struct wire_builder *payloads);
 // The same with one notify; protocol and SPI as in n.
 void ikev1_notify(struct ike_sa *sa, const struct ikev1_notification *n);
 // The ISAKMP SPI (both cookies) of a notify about phase 1; returns a view of buf.
 struct view ikev1_cookies(const struct ike_sa *sa, uint8_t buf[static 16]);
 
+// ---- exchange.c, for the engine -------------------------------------------------------------------
+
+// A new exchange is one of its IKE SA's; what it holds is released.
+void ikev1_exchange_begin(struct ike_exchange *x);
+void ikev1_exchange_release(struct ike_exchange *x);
+// Act on a verdict other than PENDING.
+void ikev1_exchange_act(struct ike_exchange *x, enum ike_verdict v);
+// Its message leaves, and what follows.
+void ikev1_exchange_reply(struct ike_exchange *x);
+// The id of an exchange that we begin.
+uint32_t ikev1_message_id(struct ike_sa *sa, uint8_t type);
+// The peer has repeated the last message that was taken: ours once more, if it may.
+void ikev1_resend(struct ike_exchange *x, const struct ike_datagram *d);
+
+// ---- message.c --------------------------------------------------------------------------------------
+
+// x's payloads in x->out.b as datagrams, with HASH and encryption as x->v1.out asks; x->v1.iv moves
+// on. NULL with the reason.
+struct ike_sent *ikev1_seal(struct ike_exchange *x, enum ike_reason *why);
+
+// What a message of sa says: the payloads behind the header, decrypted into e->plain where it is
+// encrypted, parsed to m, its HASH verified where form has one. x: the exchange that it belongs to,
+// NULL with a new one. *iv_out: the IV that follows. Reason, or NONE.
+struct ikev1_opening {
+	struct ike_sa *sa;
+	const struct ike_exchange *x;
+	const struct ike_header *h;
+	enum ikev1_form form;
+	struct view plain;        // result
+	uint8_t iv[IKEV1_IV_MAX]; // result
+};
+MUST_USE enum ike_reason ikev1_open(
+	struct ikev1_opening *o, const struct ike_datagram *d, struct ikev1_message *m);
+
+// ---- fragments.c ------------------------------------------------------------------------------------
+
+// A datagram whose payload is a FRAGMENT. Whole: the message, the caller's to free (.p); else empty.
+struct view ikev1_fragment_in(struct ike_sa *sa, const struct ike_datagram *d);
+void ikev1_fragments_drop(struct ike_sa *sa);
+// A sealed message cut for a peer that takes fragments; else s itself. s is taken. NULL: no memory.
+struct ike_sent *ikev1_fragments_out(struct ike_sa *sa, struct ike_sent *s);
+
 // ---- input.c, for the engine ------------------------------------------------------------------------
 
 void ikev1_input(struct ike_engine *e, const struct ike_datagram *d, const struct ike_header *h);
 // What was queued, if its time has come.
+bool ikev1_queue_due(const struct ike_sa *sa); // false with IKEv2
 void ikev1_queue_run(struct ike_sa *sa);
 // 0 or -ENOMEM.
 MUST_USE int ikev1_sa_init(struct ike_sa *sa);
 // Ends all exchanges (not the one that runs) and forgets what is secret; the struct stays.
 void ikev1_sa_stop(struct ike_sa *sa);
 void ikev1_sa_free(struct ike_sa *sa);
+// Wipes keys and what phase 1 needed.
+void ikev1_sa_forget(struct ike_sa *sa);
+// The part of it that is of no use once it is established.
+void ikev1_phase1_forget(struct ike_sa *sa);
 
 // ---- table.c ------------------------------------------------------------------------------------------
 

@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
+#include "controlplane/wire/ikev1_numbers.h"
 #include "controlplane/wire/wire.h"
+
+#define CASE(n, name) case n:
 
 static bool known_exchange(uint8_t exchange)
 {
 	switch (exchange) {
-#define CASE(n, name) case n:
 		IKEV2_EXCHANGES(CASE)
-#undef CASE
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool known_exchange_v1(uint8_t exchange)
+{
+	switch (exchange) {
+		IKEV1_EXCHANGES(CASE)
 		return true;
 	default:
 		return false;
@@ -42,11 +53,12 @@ enum wire_error wire_header_parse(struct view datagram, struct ike_header *out)
 		return WIRE_BAD_LENGTH;
 	if (h.major != IKE_MAJOR_1 && h.major != IKE_MAJOR_2)
 		return WIRE_BAD_MAJOR;
-	if (h.major == IKE_MAJOR_1)
-		return WIRE_OK;
-	if (!known_exchange(h.exchange))
+	bool v1 = h.major == IKE_MAJOR_1;
+	if (!(v1 ? known_exchange_v1(h.exchange) : known_exchange(h.exchange)))
 		return WIRE_BAD_EXCHANGE;
-	return spis_fit(&h) ? WIRE_OK : WIRE_BAD_SPI;
+	// Which IKEv1 message comes first its header does not say: the responder's cookie may be zero
+	// in each.
+	return (v1 ? h.spi_i != 0 : spis_fit(&h)) ? WIRE_OK : WIRE_BAD_SPI;
 }
 
 void wire_header_build(struct wr *w, const struct ike_header *h)

@@ -19,6 +19,7 @@ struct pair {
 
 // What one side's configuration says; NULL or "": the default.
 struct side {
+	const char *versions;       // inside ike_versions = [ ]
 	const char *credentials;    // inside credentials: { }
 	const char *pools;          // inside pools = ( )
 	const char *ike;            // ike_proposals' items
@@ -55,11 +56,11 @@ static inline char *side_text(const struct side *s, bool gateway)
 	const char *pools = side_or(s->pools, gateway ? POOL4 : "");
 	assert_true(asprintf(&text,
 			    "credentials: { %s };\n%s%s%s"
-			    "connections = ( { name = \"c\"; ike_versions = [ 2 ];\n"
+			    "connections = ( { name = \"c\"; ike_versions = [ %s ];\n"
 			    "ike_proposals = [ %s ];\nlocal = { %s };\nremote = { %s };\n%s\n"
 			    "children = ( %s ); } );\n",
 			    side_or(s->credentials, PSK_BOUND), pools[0] ? "pools = ( " : "", pools,
-			    pools[0] ? " );\n" : "",
+			    pools[0] ? " );\n" : "", side_or(s->versions, "2"),
 			    side_or(s->ike, "\"aes128gcm16-prfsha256-x25519\""),
 			    side_or(s->local, gateway ? "id = \"gw.example\"; auth = \"psk\";"
 						      : "id = \"client@example\"; auth = \"psk\";"),

@@ -47,6 +47,9 @@ static void test_requests(void **state)
 			"\"value\":\"2001:db8::1\"}"},
 		{"clear session all",
 			"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"all\"}"},
+		{"initiate branch 198.51.100.7",
+			"{\"command\":\"initiate\",\"connection\":\"branch\","
+			"\"address\":\"198.51.100.7\"}"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *got = request_of(cases[i].line);
@@ -59,7 +62,8 @@ static void test_wrong_commands(void **state)
 {
 	static const char *const lines[] = {"show", "show everything", "show sessions now",
 		"clear session", "clear session -4", "clear session 0", "clear session 5x",
-		"clear session 99999999999999999999", "clear session user", "reboot"};
+		"clear session 99999999999999999999", "clear session user", "initiate",
+		"initiate branch", "reboot"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		char *got = request_of(lines[i]);
 		assert_non_null(strstr(got, "sallyport: "));
@@ -85,11 +89,12 @@ static void test_completion(void **state)
 		size_t done;
 		const char *words[2], *prefix, *want;
 	} cases[] = {
-		{0, {NULL}, "", "show clear "},
+		{0, {NULL}, "", "show clear initiate "},
 		{0, {NULL}, "s", "show "},
 		{1, {"show"}, "s", "sessions sa status "},
 		{1, {"clear"}, "", "session "},
 		{2, {"clear", "session"}, "", "user address all "},
+		{1, {"initiate"}, "", ""},
 		{1, {"nothing"}, "", ""},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -137,6 +142,23 @@ static void test_peers_cannot_move_the_cursor(void **state)
 	assert_non_null(strstr(got, "171.72.1.7,2001:db8::1"));
 	assert_non_null(strstr(got, "1h01m"));
 	assert_non_null(strstr(got, "118 M"));
+	free(got);
+}
+
+static void test_legacy_suites_are_marked(void **state)
+{
+	char *got = printed("{\"sessions\":[{\"id\":1,\"ike_version\":1,\"user\":\"user1\","
+			    "\"group\":\"staff\",\"mode_config\":\"push\","
+			    "\"ike\":\"des-md5-modp768\",\"legacy\":true},"
+			    "{\"id\":2,\"ike_version\":2,\"ike\":\"aes128-sha256-modp2048\","
+			    "\"legacy\":false}]}");
+	assert_non_null(strstr(got, "user1  staff"));
+	assert_non_null(strstr(got, "push"));
+	assert_non_null(strstr(got, "des-md5-modp768 (legacy)\n"));
+	assert_non_null(strstr(got, "aes128-sha256-modp2048\n"));
+	free(got);
+	got = printed("{\"sas\":[{\"session\":1,\"esp\":\"des-md5\",\"legacy\":true}]}");
+	assert_non_null(strstr(got, "  des-md5 (legacy)  "));
 	free(got);
 }
 
@@ -206,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_tables_are_aligned),
 		cmocka_unit_test(test_peers_cannot_move_the_cursor),
+		cmocka_unit_test(test_legacy_suites_are_marked),
 		cmocka_unit_test(test_counters_leave_out_zeros),
 		cmocka_unit_test(test_ask),
 	};

@@ -42,6 +42,7 @@ struct fake {
 	uint64_t clear_id;
 	char clear_user[64];
 	struct ip_addr clear_address;
+	struct ip_addr initiated; // to this peer
 	char dir[64];
 };
 
@@ -85,7 +86,10 @@ static bool fake_session_next(void *ctx, uint64_t after, struct ike_session_info
 		.ike_version = 2,
 		.state = IKE_SESSION_ESTABLISHED,
 		.remote_id = f->remote_id,
-		.user = "",
+		.user = "user1",
+		.group = "staff",
+		.mode_config = "push",
+		.legacy = after == 0,
 		.local = {{IP_V4, {192, 0, 2, 1}}, 4500},
 		.remote = {{IP_V4, {192, 0, 2, 10}}, 40000},
 		.nat = true,
@@ -172,6 +176,15 @@ static size_t fake_clear(void *ctx, struct ike_clearing *c)
 	return c->what == IKE_CLEAR_ID && c->id > f->sessions ? 0 : 1;
 }
 
+static uint64_t fake_initiate(
+	void *ctx, const char *connection, const struct ip_addr *peer, const char **why)
+{
+	struct fake *f = ctx;
+	f->initiated = *peer;
+	*why = "nobody knows it";
+	return strcmp(connection, "branch") == 0 ? 42 : 0;
+}
+
 static void *control(void *arg)
 {
 	struct fake *f = arg;
@@ -195,7 +208,7 @@ static int setup(void **state)
 	f->remote_id = "client@example";
 	snprintf(f->dir, sizeof(f->dir), "/tmp/sallyport-test-mgmt-%d", getpid());
 	struct mgmt_provider p = {f, fake_session_next, fake_pool, fake_port, fake_worker,
-		fake_counter, fake_status, fake_clear, handoff_names, &fake_clock};
+		fake_counter, fake_status, fake_clear, fake_initiate, handoff_names, &fake_clock};
 	if (mgmt_new(f->dir, &p, f->wake_fd, &f->mgmt))
 		return -1;
 	pthread_create(&f->control, NULL, control, f);
@@ -304,13 +317,14 @@ static void test_sessions(void **state)
 	json_t *j = show(*state, "sessions");
 	check_json(j,
 		"{\"sessions\":[{\"id\":1,\"connection\":\"clients\",\"ike_version\":2,"
-		"\"state\":\"established\",\"remote_id\":\"client@example\",\"user\":\"\","
+		"\"state\":\"established\",\"remote_id\":\"client@example\",\"user\":\"user1\",\"group\":\"staff\",\"mode_config\":\"push\","
 		"\"remote_addr\":\"192.0.2.10\",\"remote_port\":40000,\"nat\":true,"
 		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],\"worker\":1,"
 		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
-		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"child_sas\":[{\"name\":\"lan\","
+		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
+		"\"child_sas\":[{\"name\":\"lan\","
 		"\"spi_in\":\"0x0a0b0c0d\",\"spi_out\":\"0x00c0ffee\","
-		"\"esp\":\"aes128gcm16-esn\",\"ts_local\":[\"10.99.0.0/24\"],"
+		"\"esp\":\"aes128gcm16-esn\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
 		"\"ts_remote\":[\"171.72.1.7/32\"]}]}]}");
 	json_decref(j);
 }
@@ -352,6 +366,7 @@ static void test_sas(void **state)
 	check_json(json_object_get(last, "packets_out"), "4");
 	check_json(json_object_get(last, "replayed"), "1");
 	check_json(json_object_get(last, "esn"), "true");
+	check_json(json_object_get(last, "legacy"), "false");
 	check_json(json_object_get(last, "installed_s"), "2");
 	json_decref(j);
 }
@@ -462,6 +477,22 @@ static void test_clear(void **state)
 	json_decref(j);
 }
 
+static void test_initiate(void **state)
+{
+	struct fake *f = *state;
+	struct ip_addr want;
+	json_t *j = request(f, "{\"command\":\"initiate\",\"connection\":\"branch\","
+			       "\"address\":\"198.51.100.7\"}\n");
+	check_json(j, "{\"initiated\":42}");
+	assert_int_equal(ip_parse("198.51.100.7", &want), 0);
+	assert_true(ip_eq(&f->initiated, &want));
+	json_decref(j);
+	j = request(f, "{\"command\":\"initiate\",\"connection\":\"other\","
+		       "\"address\":\"198.51.100.7\"}\n");
+	check_json(j, "{\"error\":\"nobody knows it\"}");
+	json_decref(j);
+}
+
 static void test_bad_requests(void **state)
 {
 	static const char *const bad[] = {
@@ -481,6 +512,9 @@ static void test_bad_requests(void **state)
 		"{\"command\":\"clear\",\"what\":\"session\",\"by\":\"user\",\"value\":\"\"}\n",
 		("{\"command\":\"clear\",\"what\":\"session\",\"by\":\"address\","
 		 "\"value\":\"10.0.0.0/8\"}\n"),
+		"{\"command\":\"initiate\"}\n",
+		"{\"command\":\"initiate\",\"connection\":\"\",\"address\":\"192.0.2.1\"}\n",
+		"{\"command\":\"initiate\",\"connection\":\"c\",\"address\":\"somewhere\"}\n",
 	};
 	struct fake *f = *state;
 	int fd = dial(f);
@@ -637,6 +671,7 @@ int main(void)
 		TEST(test_counters),
 		TEST(test_status),
 		TEST(test_clear),
+		TEST(test_initiate),
 		TEST(test_bad_requests),
 		TEST(test_request_too_long),
 		TEST(test_several_requests_in_one_write),
