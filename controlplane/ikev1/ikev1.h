@@ -91,13 +91,15 @@ struct ikev1_sa {
 	struct ikev1_datagram queued;
 	struct ikev1_fragments *fragments;
 
+	bool deleted; // by the peer: only DELETE of its children is still taken, for a moment
 	// After phase 1; each owned by the file of its name
 	struct ikev1_login *login;   // until established: XAUTH and authorization
 	struct ikev1_config *config; // Mode Configuration under way
 	struct {
 		uint32_t sent, heard; // sequence numbers, RFC 3706 5.3
 		bool heard_any, waiting;
-		uint64_t give_up_ns;
+		uint64_t began_ns, give_up_ns;
+		uint8_t tries;
 		struct wheel_timer again;
 	} dpd;
 };
@@ -218,7 +220,7 @@ enum ike_verdict ikev1_transaction_request(
 void ikev1_config_free(struct ike_sa *sa);
 // Quick mode has begun: a push that is held or under way ends (design: "Quick Mode during it ends
 // it"). Address requests of the peer stay possible.
-void ikev1_config_quick(struct ike_sa *sa);
+void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed);
 
 // ---- quick.c, quick_initiator.c ------------------------------------------------------------------------------
 

@@ -2,9 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Handlers that are not written yet refuse. Weak: each gives way to its own file.
-#include "controlplane/ikev1/ikev1.h"
-
-#include <errno.h>
+#include "controlplane/ikev1/quick.h"
 
 #define WEAK __attribute__((weak))
 
@@ -15,8 +13,6 @@
 	}
 
 REFUSES(ikev1_transaction_request)
-REFUSES(ikev1_quick_request)
-REFUSES(ikev1_informational)
 
 WEAK void ikev1_phase1_over(struct ike_exchange *x, void *unused)
 {
@@ -31,37 +27,22 @@ WEAK void ikev1_config_free(struct ike_sa *sa)
 {
 }
 
-WEAK void ikev1_config_quick(struct ike_sa *sa)
+WEAK void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed)
 {
 }
 
-WEAK int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf)
+WEAK bool ikev1_reclaimable(const struct ike_session *s, const struct ip_addr *claimed)
 {
-	return -ENOTSUP;
+	return false;
 }
 
-WEAK int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child)
+WEAK enum ike_verdict ikev1_reclaim(
+	struct ike_exchange *x, const struct ip_addr *claimed, int next_step)
 {
-	return -ENOTSUP;
+	return IKE_DONE;
 }
 
-WEAK int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)
+WEAK bool ikev1_reclaimed(struct ike_exchange *x, const struct ip_addr *claimed)
 {
-	return -ENOTSUP;
-}
-
-WEAK int ikev1_delete_sa(struct ike_sa *sa)
-{
-	ike_sa_close(sa, IKE_REASON_CLOSED);
-	return 0;
-}
-
-WEAK int ikev1_probe(struct ike_sa *sa)
-{
-	return -ENOTSUP;
-}
-
-WEAK void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell)
-{
-	ike_sa_close(sa, why);
+	return false;
 }
