@@ -9,9 +9,10 @@
 #include <string.h>
 
 #define CELL_MAX    160
-#define COLUMNS_MAX 14
+#define COLUMNS_MAX 17
 
-enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG };
+// SUITE: algorithms, marked where the row says that they are weak.
+enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG, SUITE };
 
 struct column {
 	const char *heading;
@@ -27,18 +28,20 @@ struct table {
 static const struct table tables[] = {
 	{"sessions",
 		{{"ID", "id", NUMBER}, {"CONNECTION", "connection", TEXT}, {"STATE", "state", TEXT},
-			{"REMOTE ID", "remote_id", TEXT}, {"USER", "user", TEXT},
+			{"V", "ike_version", NUMBER}, {"REMOTE ID", "remote_id", TEXT},
+			{"USER", "user", TEXT}, {"GROUP", "group", TEXT},
 			{"REMOTE", "remote_addr", TEXT}, {"PORT", "remote_port", NUMBER},
 			{"NAT", "nat", FLAG}, {"INNER", "inner_addrs", LIST},
-			{"W", "worker", NUMBER}, {"AGE", "established_s", SECONDS},
-			{"IN", "bytes_in", SIZE}, {"OUT", "bytes_out", SIZE}}},
+			{"CONFIG", "mode_config", TEXT}, {"W", "worker", NUMBER},
+			{"AGE", "established_s", SECONDS}, {"IN", "bytes_in", SIZE},
+			{"OUT", "bytes_out", SIZE}, {"IKE", "ike", SUITE}}},
 	{"sas", {{"SESSION", "session", NUMBER}, {"CHILD", "name", TEXT},
 			{"REMOTE", "remote_addr", TEXT}, {"SPI IN", "spi_in", TEXT},
-			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", TEXT}, {"W", "worker", NUMBER},
-			{"AGE", "installed_s", SECONDS}, {"PKTS IN", "packets_in", NUMBER},
-			{"PKTS OUT", "packets_out", NUMBER}, {"REPLAYED", "replayed", NUMBER},
-			{"BAD ICV", "auth_failed", NUMBER}, {"LOCAL", "ts_local", LIST},
-			{"REMOTE TS", "ts_remote", LIST}}},
+			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", SUITE},
+			{"W", "worker", NUMBER}, {"AGE", "installed_s", SECONDS},
+			{"PKTS IN", "packets_in", NUMBER}, {"PKTS OUT", "packets_out", NUMBER},
+			{"REPLAYED", "replayed", NUMBER}, {"BAD ICV", "auth_failed", NUMBER},
+			{"LOCAL", "ts_local", LIST}, {"REMOTE TS", "ts_remote", LIST}}},
 	{"pools", {{"POOL", "name", TEXT}, {"SIZE", "size", NUMBER}, {"FREE", "free", NUMBER},
 			  {"IN USE", "in_use", NUMBER}, {"LINGERING", "lingering", NUMBER},
 			  {"HIGH WATER", "high_water", NUMBER}, {"REFUSED", "exhausted", NUMBER}}},
@@ -105,13 +108,18 @@ static void put_list(char cell[CELL_MAX], const json_t *list)
 	put_text(cell, text);
 }
 
-static void put_cell(char cell[CELL_MAX], const json_t *value, enum style style)
+static void put_cell(char cell[CELL_MAX], const json_t *row, const struct column *c)
 {
+	const json_t *value = json_object_get(row, c->key);
 	json_int_t n = json_integer_value(value);
 	const char *s = json_string_value(value);
-	switch (style) {
+	switch (c->style) {
 	case TEXT:
 		put_text(cell, s && *s ? s : "-");
+		break;
+	case SUITE:
+		snprintf(cell, CELL_MAX, "%s%s", s && *s ? s : "-",
+			json_is_true(json_object_get(row, "legacy")) ? " (legacy)" : "");
 		break;
 	case NUMBER:
 		snprintf(cell, CELL_MAX, "%" JSON_INTEGER_FORMAT, n);
@@ -138,7 +146,7 @@ static size_t column_width(const struct column *c, const json_t *rows)
 	json_t *row;
 	json_array_foreach(rows, i, row)
 	{
-		put_cell(cell, json_object_get(row, c->key), c->style);
+		put_cell(cell, row, c);
 		if (strlen(cell) > width)
 			width = strlen(cell);
 	}
@@ -170,7 +178,7 @@ static void print_table(const struct table *t, const json_t *rows, FILE *out)
 	{
 		for (size_t k = 0; k < columns; k++) {
 			const struct column *c = &t->columns[k];
-			put_cell(cell, json_object_get(row, c->key), c->style);
+			put_cell(cell, row, c);
 			print_cell(out, c, widths[k], cell, k == columns - 1);
 		}
 	}

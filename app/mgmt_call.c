@@ -53,7 +53,8 @@ static size_t session_size(const struct ike_session_info *s)
 	}
 	for (size_t i = 0; i < s->child_count; i++)
 		size += text_size(s->children[i].name);
-	return size + text_size(s->connection) + text_size(s->remote_id) + text_size(s->user);
+	return size + text_size(s->connection) + text_size(s->remote_id) + text_size(s->user) +
+	       text_size(s->group);
 }
 
 static const struct selector *copy_selectors(
@@ -95,6 +96,7 @@ static struct ike_session_info *session_copy(const struct ike_session_info *s)
 	copy->connection = copy_text(&text, s->connection);
 	copy->remote_id = copy_text(&text, s->remote_id);
 	copy->user = copy_text(&text, s->user);
+	copy->group = copy_text(&text, s->group);
 	return copy;
 }
 

@@ -128,9 +128,9 @@ static json_t *session_children(const struct ike_session_info *s)
 	for (size_t i = 0; i < s->child_count; i++) {
 		const struct ike_child_info *c = &s->children[i];
 		json_array_append_new(
-			a, json_pack("{so so so so so so}", "name", name(c->name), "spi_in",
+			a, json_pack("{so so so so sb so so}", "name", name(c->name), "spi_in",
 				   spi(c->spi_in), "spi_out", spi(c->spi_out), "esp",
-				   suite_name(&c->esp), "ts_local",
+				   suite_name(&c->esp), "legacy", c->legacy, "ts_local",
 				   selectors(c->ts_local, c->ts_local_count), "ts_remote",
 				   selectors(c->ts_remote, c->ts_remote_count)));
 	}
@@ -142,17 +142,19 @@ static json_t *session(const struct ike_session_info *s, uint64_t now_ns)
 	json_t *inner = json_array();
 	for (size_t i = 0; i < s->inner_count; i++)
 		json_array_append_new(inner, address(&s->inner[i]));
-	json_t *j = json_pack("{so so si ss so so so si sb so si so}", "id", number(s->id),
+	json_t *j = json_pack("{so so si ss so so so so so si sb so si so}", "id", number(s->id),
 		"connection", name(s->connection), "ike_version", s->ike_version, "state",
 		state_name(s->state), "remote_id", name(s->remote_id), "user", name(s->user),
-		"remote_addr", address(&s->remote.addr), "remote_port", s->remote.port, "nat",
-		s->nat, "inner_addrs", inner, "worker", s->worker, "established_s",
+		"group", name(s->group), "mode_config", name(s->mode_config), "remote_addr",
+		address(&s->remote.addr), "remote_port", s->remote.port, "nat", s->nat,
+		"inner_addrs", inner, "worker", s->worker, "established_s",
 		seconds(now_ns, s->established_ns));
 	json_object_set_new(j, "bytes_in", number(s->bytes_in));
 	json_object_set_new(j, "bytes_out", number(s->bytes_out));
 	json_object_set_new(j, "packets_in", number(s->packets_in));
 	json_object_set_new(j, "packets_out", number(s->packets_out));
 	json_object_set_new(j, "ike", suite_name(&s->ike));
+	json_object_set_new(j, "legacy", json_boolean(s->legacy));
 	json_object_set_new(j, "child_sas", session_children(s));
 	return j;
 }
@@ -165,6 +167,7 @@ static json_t *sa(const struct ike_session_info *s, const struct ike_child_info 
 		"remote_addr", address(&s->remote.addr), "remote_port", s->remote.port,
 		"local_addr", address(&s->local.addr), "worker", s->worker, "installed_s",
 		seconds(now_ns, c->installed_ns));
+	json_object_set_new(j, "legacy", json_boolean(c->legacy));
 	json_object_set_new(j, "esn", json_boolean(c->esp.esn));
 	json_object_set_new(j, "bytes_in", number(c->in.bytes));
 	json_object_set_new(j, "bytes_out", number(c->out.bytes));

@@ -274,23 +274,56 @@ int proposal_parse(const char *text, bool esp, struct proposal *out, char *why, 
 	return 0;
 }
 
-const char *proposal_legacy(const struct proposal *p)
+static const char *encr_legacy(const struct proposal_encr *id)
 {
-	for (uint8_t i = 0; i < p->encr_count; i++) {
-		const struct alg_encr *e = alg_encr(p->encr[i].id, p->encr[i].key_bits);
-		if (e && e->legacy)
-			return e->legacy;
-	}
-	for (uint8_t i = 0; i < p->integ_count; i++)
-		if (alg_integ(p->integ[i]) && alg_integ(p->integ[i])->legacy)
-			return alg_integ(p->integ[i])->legacy;
-	for (uint8_t i = 0; i < p->prf_count; i++)
-		if (alg_prf(p->prf[i]) && alg_prf(p->prf[i])->legacy)
-			return alg_prf(p->prf[i])->legacy;
-	for (uint8_t i = 0; i < p->dh_count; i++)
-		if (alg_dh(p->dh[i]) && alg_dh(p->dh[i])->legacy)
-			return alg_dh(p->dh[i])->legacy;
-	return NULL;
+	const struct alg_encr *e = alg_encr(id->id, id->key_bits);
+	return e ? e->legacy : NULL;
+}
+
+static const char *integ_legacy(uint16_t id)
+{
+	const struct alg_integ *i = alg_integ(id);
+	return i ? i->legacy : NULL;
+}
+
+static const char *prf_legacy(uint16_t id)
+{
+	const struct alg_prf *f = alg_prf(id);
+	return f ? f->legacy : NULL;
+}
+
+static const char *dh_legacy(uint16_t id)
+{
+	const struct alg_dh *d = alg_dh(id);
+	return d ? d->legacy : NULL;
+}
+
+// The word if it is one and n more were passed.
+static const char *nth(const char *word, size_t *n)
+{
+	return word && (*n)-- == 0 ? word : NULL;
+}
+
+const char *proposal_legacy(const struct proposal *p, size_t n)
+{
+	const char *word = NULL;
+	for (uint8_t i = 0; i < p->encr_count && !word; i++)
+		word = nth(encr_legacy(&p->encr[i]), &n);
+	for (uint8_t i = 0; i < p->integ_count && !word; i++)
+		word = nth(integ_legacy(p->integ[i]), &n);
+	for (uint8_t i = 0; i < p->prf_count && !word; i++)
+		word = nth(prf_legacy(p->prf[i]), &n);
+	for (uint8_t i = 0; i < p->dh_count && !word; i++)
+		word = nth(dh_legacy(p->dh[i]), &n);
+	return word;
+}
+
+const char *suite_legacy(const struct suite *s)
+{
+	const char *word = encr_legacy(&s->encr);
+	word = word ? word : integ_legacy(s->integ);
+	word = word ? word : prf_legacy(s->prf);
+	return word ? word : dh_legacy(s->dh);
 }
 
 const char *suite_text(const struct suite *s, char buf[static SUITE_TEXT_MAX])

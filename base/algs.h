@@ -131,8 +131,9 @@ struct proposal {
 MUST_USE int proposal_parse(
 	const char *text, bool esp, struct proposal *out, char *why, size_t cap);
 
-// The first algorithm in p that "legacy" would have to name, or NULL.
-const char *proposal_legacy(const struct proposal *p);
+// The n-th algorithm in p, from 0, that "legacy" would have to name, or NULL past the last; a word
+// may come more than once.
+const char *proposal_legacy(const struct proposal *p, size_t n);
 
 // What a negotiation ended with.
 struct suite {
@@ -142,6 +143,9 @@ struct suite {
 	uint16_t dh;    // DH_NONE: no PFS
 	bool esn;       // ESP only
 };
+
+// The word of "legacy" for the first weak algorithm in s, or NULL.
+const char *suite_legacy(const struct suite *s);
 
 // "aes128gcm16-prfsha256-x25519", for show and log; returns buf.
 #define SUITE_TEXT_MAX 80

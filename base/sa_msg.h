@@ -144,7 +144,8 @@ struct sa_sink {
 #define DATAGRAM_MAX 65535
 
 // One UDP datagram of IKE, either way. bytes is borrowed for the call and begins with the IKE
-// header: the non-ESP marker of port 4500 is stripped and added by the data plane.
+// header: the non-ESP marker of port 4500 is stripped and added by the data plane. Or, out, a NAT
+// keepalive: one byte of 0xff.
 struct ike_datagram {
 	struct endpoint local;
 	struct endpoint remote;

@@ -252,9 +252,6 @@ void check_credentials(struct loader *l, const config_setting_t *root)
 	check_unique(l, &(struct named){psk, l->cfg->psks, l->cfg->psk_count, psk_id, "id", "psk"});
 	check_unique(l, &(struct named){users, l->cfg->users, l->cfg->user_count, user_name, "name",
 				"user"});
-	if (users)
-		diag_warning(&l->diags, users,
-			"not supported yet: users: no connection asks for a user name");
 	for (size_t i = 0; i < l->cfg->certificate_count; i++) {
 		const config_setting_t *e = element(certs, i);
 		check_file(l, place(e, "cert"), "cert", l->cfg->certificates[i].cert);

@@ -51,9 +51,10 @@ static void resolve_pools(struct loader *l, struct cfg_connection *n, const conf
 	if (count && n->mode_config_respond + n->mode_config_initiate == 0)
 		diag_warning(&l->diags, names, "pools: not used, mode_config is empty");
 	if (count == 0) {
-		if (n->mode_config_respond)
+		if (n->mode_config_respond || n->mode_config_initiate)
 			diag_error(&l->diags, place(s, "mode_config"),
-				"mode_config: respond needs pools");
+				"mode_config: %s needs pools",
+				n->mode_config_respond ? "respond" : "initiate");
 		return;
 	}
 	n->pools = calloc(count, sizeof(struct cfg_pool *));
@@ -75,20 +76,29 @@ static void resolve_pools(struct loader *l, struct cfg_connection *n, const conf
 	}
 }
 
+// Whether the n-th weak algorithm of p stands in legacy, or was before in p.
+static bool legacy_settled(const config_setting_t *legacy, const struct proposal *p, size_t n)
+{
+	const char *weak = proposal_legacy(p, n);
+	for (size_t k = 0; element(legacy, k); k++)
+		if (same_text(text_of(element(legacy, k)), weak))
+			return true;
+	for (size_t k = 0; k < n; k++)
+		if (same_text(proposal_legacy(p, k), weak))
+			return true;
+	return false;
+}
+
 static void check_legacy(struct loader *l, const config_setting_t *connection,
 	const config_setting_t *names, const char *label, const struct proposal *p, size_t count)
 {
 	const config_setting_t *legacy = member(connection, "legacy");
-	for (size_t i = 0; names && i < count; i++) {
-		const char *weak = p[i].encr_count ? proposal_legacy(&p[i]) : NULL;
-		bool named = false;
-		for (size_t k = 0; weak && element(legacy, k); k++)
-			named = named || same_text(text_of(element(legacy, k)), weak);
-		if (weak && !named)
-			diag_error(&l->diags, element(names, i),
-				"%s: \"%s\" is weak and refused unless legacy names it", label,
-				weak);
-	}
+	for (size_t i = 0; names && i < count; i++)
+		for (size_t k = 0; proposal_legacy(&p[i], k); k++)
+			if (!legacy_settled(legacy, &p[i], k))
+				diag_error(&l->diags, element(names, i),
+					"%s: \"%s\" is weak and refused unless legacy names it",
+					label, proposal_legacy(&p[i], k));
 }
 
 static const char *user_auth_text(const struct cfg_connection *n)
@@ -114,7 +124,10 @@ static void check_user_auth(
 	else if (eap && n->ikev1)
 		diag_error(&l->diags, at, "user_auth: \"%s\" is IKEv2's, ike_versions lists 1",
 			user_auth_text(n));
-	else if (a != CFG_USER_NONE)
+	else if (a == CFG_USER_XAUTH && l->cfg->user_count == 0)
+		diag_error(&l->diags, at,
+			"user_auth: \"xauth\" needs credentials.users, nobody could log in");
+	else if (a != CFG_USER_NONE && a != CFG_USER_XAUTH)
 		diag_error(&l->diags, at, "not supported yet: user_auth \"%s\"", user_auth_text(n));
 	if (n->remote.auth == CFG_AUTH_NONE && a == CFG_USER_NONE && member(remote, "auth"))
 		diag_error(&l->diags, place(remote, "auth"),
@@ -160,7 +173,7 @@ static bool addresses_meet(const struct cfg_psk *p, const struct cfg_connection 
 	return false;
 }
 
-static bool psk_may_match(const struct cfg_psk *p, const struct cfg_connection *n)
+bool psk_may_match(const struct cfg_psk *p, const struct cfg_connection *n)
 {
 	const char *id = n->remote.id ? n->remote.id : "*";
 	if (p->id && (strcmp(p->id, "*") == 0 || id_may_match(id, p->id)))
@@ -273,6 +286,7 @@ void check_connections(struct loader *l, const config_setting_t *root)
 		check_user_auth(l, n, s);
 		check_initiate(l, n, s);
 		check_auth(l, n, s);
+		check_ikev1(l, n, s);
 		check_lifetimes(l, n, s);
 		check_children(l, n, s);
 	}

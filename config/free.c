@@ -27,6 +27,7 @@ static void free_pool(struct cfg_pool *p)
 	free(p->excludes);
 	free(p->dns);
 	free(p->nbns);
+	free(p->dhcp);
 	free(p->domain);
 	for (size_t i = 0; i < p->reservation_count; i++)
 		free(p->reservations[i].owner);
@@ -61,11 +62,16 @@ static void free_connection(struct cfg_connection *n)
 	free(n->ike_proposals);
 	free(n->local.id);
 	free(n->local.cert);
+	free(n->local.user);
+	secret_fini(&n->local.password);
 	free(n->remote.id);
 	free(n->remote.addresses);
 	free(n->pools);
 	free(n->split_include);
 	free(n->banner);
+	free_strings(&n->split_dns);
+	free(n->local_lan);
+	free_strings(&n->backup_servers);
 	for (size_t i = 0; i < n->child_count; i++) {
 		free(n->children[i].name);
 		free(n->children[i].local_ts);

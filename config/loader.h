@@ -37,6 +37,11 @@ void check_ports(struct loader *l, const config_setting_t *root);
 void check_pools(struct loader *l, const config_setting_t *root);
 void check_credentials(struct loader *l, const config_setting_t *root);
 void check_connections(struct loader *l, const config_setting_t *root);
+// Of one connection: what only IKEv1 has, and what it has not.
+void check_ikev1(struct loader *l, const struct cfg_connection *n, const config_setting_t *s);
+
+// Whether an entry of credentials.psk can belong to a peer of the connection.
+bool psk_may_match(const struct cfg_psk *p, const struct cfg_connection *n);
 
 // Member or element, NULL if s is NULL, of another type, or too short.
 config_setting_t *member(const config_setting_t *s, const char *name);

@@ -25,23 +25,22 @@ static const struct opt_word role_words[] = {
 static const struct opt_word rss_words[] = {{"auto", CFG_RSS_AUTO, false},
 	{"udp", CFG_RSS_UDP, false}, {"spi", CFG_RSS_SPI, false}, {"off", CFG_RSS_OFF, false},
 	{NULL, 0, false}};
-static const struct opt_word version_words[] = {{"1", offsetof(struct cfg_connection, ikev1), true},
+static const struct opt_word version_words[] = {
+	{"1", offsetof(struct cfg_connection, ikev1), false},
 	{"2", offsetof(struct cfg_connection, ikev2), false}, {NULL, 0, false}};
-static const struct opt_word legacy_words[] = {{"des", 0, true}, {"3des", 0, true},
-	{"md5", 0, true}, {"modp768", 0, true}, {"modp1024", 0, true}, {"modp1536", 0, true},
+static const struct opt_word legacy_words[] = {{"des", 0, false}, {"3des", 0, false},
+	{"md5", 0, false}, {"modp768", 0, false}, {"modp1024", 0, false}, {"modp1536", 0, false},
 	{NULL, 0, false}};
-static const struct opt_word local_auth_words[] = {
-	{"psk", CFG_AUTH_PSK, false}, {"cert", CFG_AUTH_CERT, false}, {NULL, 0, false}};
-static const struct opt_word remote_auth_words[] = {{"psk", CFG_AUTH_PSK, false},
-	{"cert", CFG_AUTH_CERT, false}, {"none", CFG_AUTH_NONE, true}, {NULL, 0, false}};
+static const struct opt_word auth_words[] = {{"psk", CFG_AUTH_PSK, false},
+	{"cert", CFG_AUTH_CERT, false}, {"none", CFG_AUTH_NONE, false}, {NULL, 0, false}};
 static const struct opt_word user_auth_words[] = {{"none", CFG_USER_NONE, false},
-	{"xauth", CFG_USER_XAUTH, true}, {"eap-mschapv2", CFG_USER_EAP_MSCHAPV2, true},
+	{"xauth", CFG_USER_XAUTH, false}, {"eap-mschapv2", CFG_USER_EAP_MSCHAPV2, true},
 	{"eap-tls", CFG_USER_EAP_TLS, true}, {"radius", CFG_USER_RADIUS, true}, {NULL, 0, false}};
 static const struct opt_word mode_config_words[] = {
-	{"initiate", offsetof(struct cfg_connection, mode_config_initiate), true},
+	{"initiate", offsetof(struct cfg_connection, mode_config_initiate), false},
 	{"respond", offsetof(struct cfg_connection, mode_config_respond), false}, {NULL, 0, false}};
-static const struct opt_word push_words[] = {
-	{"after_status", 0, false}, {"before_status", 1, false}, {NULL, 0, false}};
+static const struct opt_word push_words[] = {{"after_status", CFG_PUSH_AFTER_STATUS, false},
+	{"before_status", CFG_PUSH_BEFORE_STATUS, false}, {NULL, 0, false}};
 static const struct opt_word unique_words[] = {{"replace", CFG_UNIQUE_REPLACE, false},
 	{"keep", CFG_UNIQUE_KEEP, false}, {"no", CFG_UNIQUE_NO, false}, {NULL, 0, false}};
 static const struct opt_word initiate_words[] = {{"none", CFG_INITIATE_NONE, false},
@@ -84,6 +83,10 @@ const struct option opt_table[] = {
 	{"main.half_open_timeout_s", OPT_U32, .min = 1, .max = 600,
 		AT(cfg, main.half_open_timeout_s), .def = "30",
 		.help = "Seconds until an IKE SA that was not authenticated is forgotten."},
+	{"main.half_open_max_ikev1", OPT_U32, .min = 1, .max = 1048576,
+		AT(cfg, main.half_open_max_ikev1), .def = "512",
+		.help = "Half-open IKEv1 SAs above which new ones are dropped; IKEv1 has no cookie that "
+			"proves an address first."},
 	{"main.state_dir", OPT_PATH, AT(cfg, main.state_dir), .def = "/var/lib/sallyport",
 		.help = "Directory of what must survive a restart."},
 	{"main.run_dir", OPT_PATH, AT(cfg, main.run_dir), .def = "/run/sallyport",
@@ -134,6 +137,8 @@ const struct option opt_table[] = {
 		.help = "Name servers, told to the client."},
 	{"pools[].nbns", OPT_ADDR, ARRAY(cfg_pool, nbns, nbns_count), .max_items = 8,
 		.help = "NetBIOS name servers (IPv4), told to the client."},
+	{"pools[].dhcp", OPT_ADDR, ARRAY(cfg_pool, dhcp, dhcp_count), .max_items = 8,
+		.help = "DHCP servers, told to an IKEv1 client that asks."},
 	{"pools[].domain", OPT_STRING, .min = 1, .max = 253, AT(cfg_pool, domain),
 		.help = "Domain name, told to the client."},
 	{"pools[].netmask", OPT_ADDR, AT(cfg_pool, netmask),
@@ -189,35 +194,49 @@ const struct option opt_table[] = {
 	{"connections[].legacy", OPT_FLAGS, .array = true, .max_items = 8, .words = legacy_words,
 		.offset = OPT_NOWHERE,
 		.help = "Weak algorithms that proposals of this connection may name."},
-	{"connections[].aggressive", OPT_BOOL, .later = LATER_ALL, .offset = OPT_NOWHERE,
-		.def = "false", .help = "Allow IKEv1 aggressive mode."},
+	{"connections[].aggressive", OPT_BOOL, AT(cfg_connection, aggressive), .def = "false",
+		.help = "IKEv1 aggressive mode: answered, and used as initiator. With a pre-shared key "
+			"everybody who can send a packet gets a reply that the key can be guessed from "
+			"off line."},
 	{"connections[].local", OPT_GROUP, .required = true, .help = "The gateway's side."},
 	{"connections[].local.id", TEXT, .required = true, AT(cfg_connection, local.id),
 		.help = "Own IKE identity: a name, mail address, IP address or distinguished name."},
-	{"connections[].local.auth", OPT_ENUM, .required = true, .words = local_auth_words,
-		AT(cfg_connection, local.auth), .help = "How the gateway proves it."},
+	{"connections[].local.auth", OPT_ENUM, .required = true, .words = auth_words,
+		AT(cfg_connection, local.auth),
+		.help = "How the gateway proves it; none where it is a hybrid client, whom "
+			"local.user alone names."},
 	{"connections[].local.cert", OPT_PATH, AT(cfg_connection, local.cert),
 		.help = "Which of credentials.certificates to show; without, the first that fits."},
+	{"connections[].local.user", TEXT, AT(cfg_connection, local.user),
+		.help = "User name that the gateway gives as XAUTH client (IKEv1)."},
+	{"connections[].local.password", OPT_SECRET, .min = 1, .max = 1024,
+		AT(cfg_connection, local.password), .help = "Password of local.user."},
 	{"connections[].remote", OPT_GROUP, .required = true, .help = "The peer's side."},
 	{"connections[].remote.id", TEXT, AT(cfg_connection, remote.id), .def = "*",
 		.help = "The peer's IKE identity; \"*\" is any, \"*.example\" any that ends so."},
-	{"connections[].remote.auth", OPT_ENUM, .required = true, .words = remote_auth_words,
+	{"connections[].remote.auth", OPT_ENUM, .required = true, .words = auth_words,
 		AT(cfg_connection, remote.auth),
-		.help = "How the peer proves it; none where user_auth alone proves who it is."},
+		.help = "How the peer proves it; none where user_auth alone proves who it is (with "
+			"xauth: hybrid authentication)."},
 	{"connections[].remote.user_auth", OPT_ENUM, .later = LATER_CHECK, .words = user_auth_words,
 		AT(cfg_connection, remote.user_auth), .def = "none",
-		.help = "How the user behind the peer is authenticated."},
+		.help = "How the user behind the peer is authenticated: by credentials.users."},
 	{"connections[].remote.addresses", OPT_PREFIX,
 		ARRAY(cfg_connection, remote.addresses, remote.address_count),
 		.help = "The peer's outer addresses; none is any."},
 	{"connections[].mode_config", OPT_FLAGS, .array = true, .max_items = 2,
 		.words = mode_config_words,
-		.help = "respond answers a client that asks for its inner address; initiate pushes it."},
-	{"connections[].push", OPT_ENUM, .later = LATER_ALL, .words = push_words,
-		.offset = OPT_NOWHERE,
+		.help = "respond answers a client that asks for its inner address; initiate pushes it "
+			"(IKEv1)."},
+	{"connections[].push", OPT_ENUM, .words = push_words, AT(cfg_connection, push),
+		.def = "after_status",
 		.help = "When a pushed address is sent, seen from XAUTH's status."},
+	{"connections[].push_delay_ms", OPT_U32, .max = 10000, AT(cfg_connection, push_delay_ms),
+		.def = "500",
+		.help = "Milliseconds that a push waits for the client to ask by itself, with both "
+			"directions in mode_config."},
 	{"connections[].address_required", OPT_BOOL, AT(cfg_connection, address_required),
-		.def = "false", .help = "Refuse a peer that asks for no inner address."},
+		.def = "false", .help = "Refuse a peer that takes no inner address."},
 	{"connections[].pools", NAME, .array = true, .max_items = 64, .offset = OPT_NOWHERE,
 		.help = "Pools that the inner address is drawn from, in order; one address per family."},
 	{"connections[].responder_only", OPT_BOOL, AT(cfg_connection, responder_only),
@@ -271,15 +290,23 @@ const struct option opt_table[] = {
 		AT(cfg_connection, fragment_size), .def = "1280",
 		.help = "Bytes of the IP packet that one IKE fragment fills (RFC 7383); 0 turns "
 			"fragmentation off."},
-	{"connections[].split_include", OPT_PREFIX, .later = LATER_ALL,
-		ARRAY(cfg_connection, split_include, split_include_count),
-		.help = "Networks that an IKEv1 client sends through the tunnel; IKEv2 takes them from "
-			"local_ts."},
-	{"connections[].banner", OPT_STRING, .later = LATER_ALL, .max = 1024,
-		AT(cfg_connection, banner), .help = "Text that a client shows after login."},
-	{"connections[].save_password", OPT_BOOL, .later = LATER_ALL,
-		AT(cfg_connection, save_password), .def = "false",
-		.help = "Tell the client that it may store the password."},
+	{"connections[].split_include", OPT_PREFIX,
+		ARRAY(cfg_connection, split_include, split_include_count), .max_items = 64,
+		.help = "Networks (IPv4) that an IKEv1 client sends through the tunnel; IKEv2 takes "
+			"them from local_ts."},
+	{"connections[].local_lan", OPT_PREFIX, ARRAY(cfg_connection, local_lan, local_lan_count),
+		.max_items = 64,
+		.help = "Networks (IPv4) that an IKEv1 client may go on reaching directly."},
+	{"connections[].split_dns", OPT_STRING, .min = 1, .max = 253,
+		ARRAY(cfg_connection, split_dns.items, split_dns.count), .max_items = 64,
+		.help = "Domains that an IKEv1 client resolves with the pools' name servers."},
+	{"connections[].backup_servers", OPT_STRING, .min = 1, .max = 253,
+		ARRAY(cfg_connection, backup_servers.items, backup_servers.count), .max_items = 10,
+		.help = "Names or addresses of other gateways, told to an IKEv1 client."},
+	{"connections[].banner", OPT_STRING, .max = 1024, AT(cfg_connection, banner),
+		.help = "Text that an IKEv1 client shows after login."},
+	{"connections[].save_password", OPT_BOOL, AT(cfg_connection, save_password), .def = "false",
+		.help = "Tell an IKEv1 client that it may store the password."},
 	{"connections[].children", .required = true,
 		LIST(cfg_connection, cfg_child, children, child_count), .min_items = 1,
 		.help = "The traffic: one child SA each."},

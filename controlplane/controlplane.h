@@ -117,6 +117,7 @@ struct ike_child_info {
 	const char *name;
 	uint32_t spi_in, spi_out;
 	struct suite esp;
+	bool legacy; // esp holds an algorithm that is refused unless "legacy" names it
 	const struct selector *ts_local, *ts_remote;
 	uint8_t ts_local_count, ts_remote_count;
 	struct sa_counters in, out;
@@ -130,8 +131,10 @@ struct ike_session_info {
 	const char *connection;
 	uint8_t ike_version;
 	enum ike_session_state state;
-	const char *remote_id; // text
-	const char *user;      // or ""
+	const char *remote_id;   // text
+	const char *user;        // or ""
+	const char *group;       // of the user, or the IKE group; or ""
+	const char *mode_config; // who began: "pull" (the client), "push" (we), "none"; static
 	struct endpoint local, remote;
 	bool nat; // a NAT lies between
 	struct ip_addr inner[4];
@@ -140,6 +143,7 @@ struct ike_session_info {
 	uint64_t established_ns; // monotonic; 0: not yet
 	uint64_t spi_i, spi_r;
 	struct suite ike;
+	bool legacy;                                           // as in ike_child_info
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too
 	struct ike_child_info children[IKE_CHILDREN_SHOWN];
 	uint8_t child_count;

@@ -26,6 +26,7 @@ static void show_child(const struct ike_child *c, struct ike_child_info *out)
 		.spi_in = c->spi_in,
 		.spi_out = c->spi_out,
 		.esp = c->suite,
+		.legacy = suite_legacy(&c->suite) != NULL,
 		.ts_local = c->ts_local,
 		.ts_remote = c->ts_remote,
 		.ts_local_count = c->ts_local_count,
@@ -54,6 +55,14 @@ static void show_traffic(const struct ike_session *s, struct ike_session_info *o
 	}
 }
 
+// IKEv2's CP is asked for by the client.
+static const char *mode_config_of(const struct ike_session *s)
+{
+	if (s->mode_config)
+		return s->mode_config;
+	return s->lease_count || s->assigned_count ? "pull" : "none";
+}
+
 static void show(const struct ike_session *s, struct ike_session_info *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -63,6 +72,8 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	out->state = state_of(s);
 	out->remote_id = s->identity_text ? s->identity_text : "";
 	out->user = s->user ? s->user : "";
+	out->group = s->group ? s->group : "";
+	out->mode_config = mode_config_of(s);
 	out->local = s->sa->local;
 	out->remote = s->sa->remote;
 	out->nat = s->sa->nat_local || s->sa->nat_remote;
@@ -75,6 +86,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	out->spi_i = s->sa->spi_i;
 	out->spi_r = s->sa->spi_r;
 	out->ike = s->sa->suite;
+	out->legacy = suite_legacy(&s->sa->suite) != NULL;
 	show_traffic(s, out);
 }
 

@@ -9,6 +9,7 @@
 #include <rte_prefetch.h>
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
+#define IKE_VERSION     17
 #define IKE_FLAGS       19
 #define IKE_INITIATOR   0x08 // RFC 7296 3.1: the sender is the IKE SA's original initiator
 #define NON_ESP_MARKER  4    // RFC 3948 2.2: four zero bytes before IKE on port 4500
@@ -29,15 +30,25 @@ static enum dp_drop punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_c
 	return DP_DROP_NONE;
 }
 
-// IKE header at offset at of the frame. From the original initiator our SPI is the responder's,
-// which is 0 in a first message; else it is the initiator's. Only what names an SPI that is known
-// gets into the ring of the established: anybody can write one that is not 0.
+// The SPI of ours that an IKE message names. IKEv2: from the original initiator it is the
+// responder's, which is 0 in a first message; else the initiator's. IKEv1 has no such flag (RFC 2408
+// 3.1): it is the responder's cookie if we know that one, else the initiator's, but in a first
+// message, where the responder's is 0, it is none.
+static uint64_t our_spi(const struct ike_filter *known, const uint8_t *ike)
+{
+	uint64_t responder = get_be64(ike + IKE_RESPONDER);
+	if (ike[IKE_VERSION] >> 4 != 1)
+		return ike[IKE_FLAGS] & IKE_INITIATOR ? responder : get_be64(ike);
+	return responder == 0 || ike_filter_has(known, responder) ? responder : get_be64(ike);
+}
+
+// IKE header at offset at of the frame. Only what names an SPI that is known gets into the ring of
+// the established: anybody can write one that is not 0.
 static enum dp_drop punt_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
 {
 	if (len < IKE_HEADER_LEN)
 		return DP_DROP_ike_short;
-	const uint8_t *ike = dp_data(m) + at;
-	uint64_t ours = get_be64(ike + (ike[IKE_FLAGS] & IKE_INITIATOR ? IKE_RESPONDER : 0));
+	uint64_t ours = our_spi(&w->dp->known_spis, dp_data(m) + at);
 	if (ours == 0)
 		return punt(w, m, DP_PUNT_IKE_NEW);
 	if (ike_filter_has(&w->dp->known_spis, ours))
@@ -68,6 +79,19 @@ static enum dp_drop take_esp(struct dp_worker *w, struct rte_mbuf *m, uint32_t l
 	return DP_DROP_NONE;
 }
 
+// Port 500: IKE, or ESP behind eight zero bytes (the first drafts of NAT-T). Like any ESP it is taken
+// in whatever encapsulation it comes: that it is authentic decides.
+static enum dp_drop take_ike(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
+{
+	const uint8_t *p = dp_data(m) + at;
+	if (len == 1 && p[0] == 0xff)
+		return DP_DROP_keepalive;
+	if (len < NON_IKE_MARKER + ESP_HDR_LEN || get_be64(p) != 0)
+		return punt_ike(w, m, at, len);
+	m->l3_len += UDP_HDR + NON_IKE_MARKER;
+	return take_esp(w, m, len - NON_IKE_MARKER);
+}
+
 static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t at, uint32_t len)
 {
 	const uint8_t *p = dp_data(m) + at;
@@ -94,7 +118,7 @@ static enum dp_drop take_udp(struct dp_worker *w, struct rte_mbuf *m, const stru
 	if (port == IKE_NATT_PORT)
 		return take_natt(w, m, at + UDP_HDR, len - UDP_HDR);
 	if (port == IKE_PORT)
-		return punt_ike(w, m, at + UDP_HDR, len - UDP_HDR);
+		return take_ike(w, m, at + UDP_HDR, len - UDP_HDR);
 	return punt(w, m, DP_PUNT_LOCAL);
 }
 

@@ -142,9 +142,7 @@ struct dp_meta {
 	uint32_t tunnel; // decrypted from, or TUNNEL_NONE; TOO_BIG, TTL: inner packet came from it
 	uint32_t to;     // index of the tunnel that it goes into (sa.h), with its generation
 	uint32_t generation;
-	struct ip_addr next_hop;  // UNRESOLVED
-	struct ip_addr outer_src; // of a decrypted packet or ESP in hand-off
-	uint16_t outer_port;      // UDP source port, 0: not encapsulated
+	struct ip_addr next_hop; // UNRESOLVED
 };
 
 static inline struct dp_meta *dp_meta(struct rte_mbuf *m)

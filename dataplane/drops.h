@@ -64,7 +64,7 @@
 	X(icmp_error, "ICMP error for the gateway, read and not acted on")                        \
 	X(arp_foreign, "ARP or neighbour solicitation for an address that is not answered here")  \
 	X(arp_unasked, "ARP or neighbour answer that nobody asked for")                           \
-	X(ike_marker, "neither the non-ESP marker nor ESP on port 4500")                          \
+	X(ike_marker, "ESP or something unknown where IKE was expected (port 500 or 4500)")       \
 	X(fragment_overlap, "overlapping fragments: the whole datagram is gone (RFC 5722)")       \
 	X(fragment_bad, "fragment of impossible place or size")                                   \
 	X(fragment_duplicate, "fragment that has come before")                                    \

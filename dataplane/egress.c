@@ -27,6 +27,17 @@ struct rte_mbuf *dp_buf_end(struct rte_mbuf *m, const struct wr *w)
 	return m;
 }
 
+struct rte_mbuf *dp_buf_of(struct dp *d, const struct ike_io_packet *p)
+{
+	struct wr w;
+	struct rte_mbuf *m = dp_buf_begin(d, p->head.len + p->body.len, &w);
+	if (!m)
+		return NULL;
+	wr_view(&w, p->head);
+	wr_view(&w, p->body);
+	return dp_buf_end(m, &w);
+}
+
 static struct pkt_mac mac_of(const struct dp *d, uint16_t port)
 {
 	struct pkt_mac m;
@@ -134,13 +145,7 @@ struct sending {
 static bool emit(void *ctx, const struct ike_io_packet *p)
 {
 	const struct sending *s = ctx;
-	struct wr w;
-	struct rte_mbuf *m = dp_buf_begin(s->dp, p->head.len + p->body.len, &w);
-	if (!m)
-		return false;
-	wr_view(&w, p->head);
-	wr_view(&w, p->body);
-	m = dp_buf_end(m, &w);
+	struct rte_mbuf *m = dp_buf_of(s->dp, p);
 	if (m)
 		send_via(s->dp, s->port, s->next_hop, m);
 	return m != NULL;

@@ -140,28 +140,31 @@ static uint8_t outer_tos(struct rte_mbuf *m)
 	return p[0] >> 4 == 4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
 }
 
-// What the mbuf held of the outer packet is kept in its meta for the move report.
-static void note_outer(struct rte_mbuf *m)
+// Where a packet came from. False: not in the tunnel's own encapsulation. That is taken as well, but
+// does not tell by which ports a NAT lets our packets in.
+static bool outer_source(struct rte_mbuf *m, const struct dp_tunnel *t, struct endpoint *from)
 {
 	const uint8_t *p = dp_data(m) + m->l2_len;
-	struct dp_meta *meta = dp_meta(m);
 	bool v4 = p[0] >> 4 == 4;
 	uint32_t ip_hdr = v4 ? IP4_HDR : IP6_HDR;
-	meta->outer_src = ip_from_bytes(v4 ? IP_V4 : IP_V6, p + (v4 ? 12 : 8));
-	meta->outer_port = m->l3_len > ip_hdr ? get_be16(p + ip_hdr) : 0;
+	bool udp = m->l3_len > ip_hdr;
+	from->addr = ip_from_bytes(v4 ? IP_V4 : IP_V6, p + (v4 ? 12 : 8));
+	from->port = udp ? get_be16(p + ip_hdr) : 0;
+	if (udp)
+		return t->udp_at && get_be16(p + ip_hdr + 2) == t->local.port;
+	return t->udp_at == 0;
 }
 
 // Only a packet that is authentic and the newest can move the peer (RFC 7296 2.23): an old one
 // that was kept back cannot.
 static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
 {
-	note_outer(op->m);
-	const struct dp_meta *meta = dp_meta(op->m);
-	struct endpoint from = {.addr = meta->outer_src, .port = meta->outer_port};
+	struct endpoint from;
 	struct dp_sa_cold *c = dp_sa_cold(op->sa);
+	if (!outer_source(op->m, t, &from))
+		return;
 	// Plain ESP has no port to compare.
-	if (ip_eq(&from.addr, &t->remote.addr) &&
-		(from.port == 0 || !t->encap || from.port == t->remote.port)) {
+	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port)) {
 		if (c->moved_to.addr.family)
 			memset(&c->moved_to, 0, sizeof(c->moved_to));
 		return;

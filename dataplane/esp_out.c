@@ -214,8 +214,8 @@ static void put_outer(struct esp_op *op, const struct dp_tunnel *t, struct inner
 		outer_v4(t, h, total, marks, (uint16_t)op->seq);
 	else
 		outer_v6(h, total, marks);
-	if (t->encap)
-		set_be16(op->esp - 4, (uint16_t)(total - t->hdr_len + UDP_HDR));
+	if (t->udp_at)
+		set_be16(h + t->udp_at + 4, (uint16_t)(total - t->udp_at));
 }
 
 void dp_esp_out(struct dp_worker *w)

@@ -2,25 +2,36 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/ike_io.h"
 
+#include "dataplane/ip.h"
+
 #define IKE_TTL    64
 #define MARKER_LEN 4
 
 static const uint8_t non_esp_marker[MARKER_LEN];
 
+// RFC 3948 2.3: one byte of 0xFF.
+static bool is_keepalive(struct view payload)
+{
+	return payload.len == 1 && payload.p[0] == 0xff;
+}
+
 enum dp_drop ike_io_unwrap(uint16_t local_port, struct view payload, struct view *ike)
 {
+	static const uint8_t non_ike_marker[NON_IKE_MARKER];
 	struct rd r = rd_view(payload);
+	if (local_port != IKE_NATT_PORT && local_port != IKE_PORT)
+		return DP_DROP_local_proto;
+	if (is_keepalive(payload))
+		return DP_DROP_keepalive;
 	if (local_port == IKE_NATT_PORT) {
 		uint32_t marker;
-		// RFC 3948 2.3: one byte of 0xFF.
-		if (payload.len == 1 && payload.p[0] == 0xff)
-			return DP_DROP_keepalive;
 		if (!rd_u32(&r, &marker))
 			return DP_DROP_ike_short;
 		if (marker != 0)
 			return DP_DROP_ike_marker;
-	} else if (local_port != IKE_PORT) {
-		return DP_DROP_local_proto;
+	} else if (payload.len >= NON_IKE_MARKER + ESP_HDR_LEN &&
+		   memcmp(payload.p, non_ike_marker, NON_IKE_MARKER) == 0) {
+		return DP_DROP_ike_marker;
 	}
 	if (rd_left(&r) < IKE_HEADER_LEN)
 		return DP_DROP_ike_short;
@@ -106,7 +117,8 @@ enum dp_drop ike_io_build(const struct ike_datagram *dg, uint16_t mtu, uint32_t 
 	if (family != dg->remote.addr.family || ip_len(family) == 0)
 		return DP_DROP_udp;
 	struct wr u = wr_of(scratch, DATAGRAM_MAX);
-	bool marked = dg->local.port == IKE_NATT_PORT;
+	// RFC 3948 2.3: a keepalive is one byte and nothing else.
+	bool marked = dg->local.port == IKE_NATT_PORT && !is_keepalive(dg->bytes);
 	struct view marker = {non_esp_marker, marked ? MARKER_LEN : 0};
 	pkt_build_udp(&u, &dg->local, &dg->remote, marker, dg->bytes);
 	if (u.overflow)

@@ -13,7 +13,8 @@
 #define IKE_HEADER_LEN 28 // bytes, RFC 7296 3.1
 
 // The IKE message within a UDP payload that came to local_port. keepalive: consumed; ike_marker:
-// ESP or nothing known; ike_short.
+// ESP or nothing known (on port 500 ESP stands behind eight zero bytes, as the first drafts of NAT-T
+// had it); ike_short.
 MUST_USE enum dp_drop ike_io_unwrap(uint16_t local_port, struct view payload, struct view *ike);
 
 struct ike_io_packet {

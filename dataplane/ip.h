@@ -25,6 +25,10 @@
 #define ECN_ECT0    2
 #define ECN_CE      3
 
+// draft-ietf-ipsec-udp-encaps-00 and -01: zero bytes before ESP on port 500, where IKE has its
+// initiator's SPI, which is never 0.
+#define NON_IKE_MARKER 8
+
 // Views into the packet.
 struct ip_info {
 	const uint8_t *src, *dst; // 4 or 16 bytes

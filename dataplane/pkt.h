@@ -105,7 +105,7 @@ struct pkt_quote {
 	struct ip_addr src, dst;
 	uint8_t proto;
 	uint16_t src_port, dst_port; // UDP, else 0
-	uint32_t spi;                // ESP, plain or (UDP port 4500) encapsulated; else 0
+	uint32_t spi;                // ESP, plain or (UDP ports 4500, 500) encapsulated; else 0
 	uint32_t mtu;                // too-big messages: the next hop's MTU; 0: not told
 	bool too_big;
 };

@@ -4,6 +4,7 @@
 
 #define ND_OPT_SOURCE 1
 #define ND_OPT_TARGET 2
+#define IKE_PORT      500
 #define NATT_PORT     4500
 
 uint32_t pkt_sum(uint32_t sum, const void *bytes, size_t len)
@@ -355,6 +356,19 @@ static bool parse_quoted_ip(struct rd *r, uint8_t family, struct pkt_quote *out)
 	return true;
 }
 
+// The SPI of quoted ESP in UDP, on port 500 behind eight zero bytes; 0: none, or not quoted. RFC 792
+// promises 8 bytes only, which are the UDP header.
+static uint32_t quoted_spi(struct rd *r, const struct pkt_quote *q)
+{
+	uint64_t marker = 0;
+	uint32_t spi;
+	bool natt = q->src_port == NATT_PORT || q->dst_port == NATT_PORT;
+	bool ike = q->src_port == IKE_PORT || q->dst_port == IKE_PORT;
+	if (!natt && !(ike && rd_u64(r, &marker) && marker == 0))
+		return 0;
+	return rd_u32(r, &spi) ? spi : 0;
+}
+
 enum dp_drop pkt_parse_quote(
 	const struct pkt_ip *ip, const struct pkt_icmp *icmp, struct pkt_quote *out)
 {
@@ -369,11 +383,7 @@ enum dp_drop pkt_parse_quote(
 	if (out->proto == IP_PROTO_UDP) {
 		if (!rd_u16(&r, &out->src_port) || !rd_u16(&r, &out->dst_port) || !rd_skip(&r, 4))
 			return DP_DROP_icmp_malformed;
-		// RFC 792 promises 8 bytes only: the SPI of encapsulated ESP may be missing.
-		if (out->src_port == NATT_PORT || out->dst_port == NATT_PORT) {
-			if (!rd_u32(&r, &out->spi))
-				out->spi = 0;
-		}
+		out->spi = quoted_spi(&r, out);
 	}
 	return DP_DROP_NONE;
 }

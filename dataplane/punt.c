@@ -165,13 +165,7 @@ struct parts {
 static bool emit_part(void *ctx, const struct ike_io_packet *p)
 {
 	const struct parts *s = ctx;
-	struct wr w;
-	struct rte_mbuf *m = dp_buf_begin(s->dp, p->head.len + p->body.len, &w);
-	if (!m)
-		return false;
-	wr_view(&w, p->head);
-	wr_view(&w, p->body);
-	m = dp_buf_end(m, &w);
+	struct rte_mbuf *m = dp_buf_of(s->dp, p);
 	if (m)
 		dp_inject_inner(s->dp, s->side, m);
 	return m != NULL;

@@ -34,3 +34,5 @@ struct neigh_seams dp_neigh_seams(struct dp *d);
 // frees it and returns NULL where nothing was or it did not fit.
 struct rte_mbuf *dp_buf_begin(struct dp *d, size_t cap, struct wr *w);
 struct rte_mbuf *dp_buf_end(struct rte_mbuf *m, const struct wr *w);
+// One with the packet in it, or NULL; counted.
+struct rte_mbuf *dp_buf_of(struct dp *d, const struct ike_io_packet *p);

@@ -179,10 +179,10 @@ struct dp_sa_cold {
 
 // ---- Tunnel ----
 
-#define DP_OUTER_MAX 48 // IPv6 and UDP
+#define DP_OUTER_MAX 56 // IPv6, UDP, marker
 
-// Written by its worker alone, by messages. hdr is the outer IP (and UDP) header with lengths,
-// TOS, id and checksum left zero; sum is its partial checksum.
+// Written by its worker alone, by messages. hdr is the outer IP header (with UDP's, and a marker)
+// with lengths, TOS, id and checksum left zero; sum is its partial checksum.
 struct dp_tunnel {
 	uint32_t generation; // 0: not in use
 	uint32_t index;
@@ -191,9 +191,9 @@ struct dp_tunnel {
 	uint8_t outer_family;
 	uint8_t hdr_len; // bytes of hdr in use
 	uint8_t df;      // enum sa_df
-	bool encap;
-	uint16_t mtu;  // outer
-	uint16_t port; // index
+	uint8_t udp_at;  // the UDP header's offset in hdr; 0: plain ESP
+	uint16_t mtu;    // outer
+	uint16_t port;   // index
 	uint32_t sum;
 	uint8_t hdr[DP_OUTER_MAX];
 	struct ip_addr next_hop;

@@ -15,6 +15,12 @@ struct keys_aes {
 	uint8_t dec[16 * 15] __attribute__((aligned(16)));
 };
 
+// Three for 3DES, which the library finds by an array of pointers; DES has the first alone.
+struct keys_des {
+	uint64_t schedule[3][IMB_DES_KEY_SCHED_SIZE / 8] __attribute__((aligned(16)));
+	const void *pass[3];
+};
+
 // What follows the cipher's keys where integrity is a separate algorithm. The states of SHA-384
 // and SHA-512 are the longest: 64 bytes.
 struct keys_hmac {
@@ -23,7 +29,10 @@ struct keys_hmac {
 };
 
 struct keys_split {
-	struct keys_aes aes;
+	union {
+		struct keys_aes aes;
+		struct keys_des des;
+	};
 	struct keys_hmac hmac;
 };
 
@@ -43,7 +52,8 @@ struct cipher_row {
 	uint8_t align;
 };
 
-// RFC 4303 2.4: plaintext and trailer end on a 4-byte boundary at least.
+// RFC 4303 2.4: plaintext and trailer end on a 4-byte boundary at least. A cipher with a salt is a
+// counter mode, one with an IV alone is CBC.
 static const struct cipher_row ciphers[] = {
 	{ENCR_AES_GCM_16, 128, HOW_GCM, 0, 16, 4, 8, 16, 4},
 	{ENCR_AES_GCM_16, 192, HOW_GCM, 0, 24, 4, 8, 16, 4},
@@ -61,6 +71,8 @@ static const struct cipher_row ciphers[] = {
 	{ENCR_AES_CTR, 128, HOW_SPLIT, IMB_CIPHER_CNTR, 16, 4, 8, 0, 4},
 	{ENCR_AES_CTR, 192, HOW_SPLIT, IMB_CIPHER_CNTR, 24, 4, 8, 0, 4},
 	{ENCR_AES_CTR, 256, HOW_SPLIT, IMB_CIPHER_CNTR, 32, 4, 8, 0, 4},
+	{ENCR_3DES, 0, HOW_SPLIT, IMB_CIPHER_DES3, 24, 0, 8, 0, 8},
+	{ENCR_DES, 0, HOW_SPLIT, IMB_CIPHER_DES, 8, 0, 8, 0, 8},
 	{ENCR_NULL, 0, HOW_SPLIT, IMB_CIPHER_NULL, 0, 0, 0, 0, 4},
 };
 
@@ -76,6 +88,7 @@ static const struct auth_row auths[] = {
 	{INTEG_HMAC_SHA2_256_128, IMB_AUTH_HMAC_SHA_256, 32, 64, 16},
 	{INTEG_HMAC_SHA2_384_192, IMB_AUTH_HMAC_SHA_384, 48, 128, 24},
 	{INTEG_HMAC_SHA2_512_256, IMB_AUTH_HMAC_SHA_512, 64, 128, 32},
+	{INTEG_HMAC_MD5_96, IMB_AUTH_MD5, 16, 64, 12},
 };
 
 static const struct cipher_row *cipher_find(const struct proposal_encr *e)
@@ -87,6 +100,11 @@ static const struct cipher_row *cipher_find(const struct proposal_encr *e)
 			return c;
 	}
 	return NULL;
+}
+
+static bool is_des(const struct cipher_row *c)
+{
+	return c->mode == IMB_CIPHER_DES || c->mode == IMB_CIPHER_DES3;
 }
 
 static const struct auth_row *auth_find(uint16_t id)
@@ -124,9 +142,30 @@ static void expand_aes(IMB_MGR *mgr, const uint8_t *key, size_t len, struct keys
 		IMB_AES_KEYEXP_256(mgr, key, out->enc, out->dec);
 }
 
+// One key, or three; their parity bits are not looked at.
+static void expand_des(IMB_MGR *mgr, const uint8_t *key, size_t len, struct keys_des *out)
+{
+	for (size_t i = 0; i < len / IMB_DES_BLOCK_SIZE; i++) {
+		IMB_DES_KEYSCHED(mgr, out->schedule[i], key + i * IMB_DES_BLOCK_SIZE);
+		out->pass[i] = out->schedule[i];
+	}
+}
+
+static void expand_cipher(
+	IMB_MGR *mgr, const struct cipher_row *c, const uint8_t *key, struct keys_split *out)
+{
+	if (is_des(c))
+		expand_des(mgr, key, c->key_len, &out->des);
+	else
+		expand_aes(mgr, key, c->key_len, &out->aes);
+}
+
 static void one_block(IMB_MGR *mgr, IMB_HASH_ALG alg, const uint8_t *block, uint8_t *state)
 {
 	switch (alg) {
+	case IMB_AUTH_MD5:
+		IMB_MD5_ONE_BLOCK(mgr, block, state);
+		break;
 	case IMB_AUTH_HMAC_SHA_1:
 		IMB_SHA1_ONE_BLOCK(mgr, block, state);
 		break;
@@ -172,7 +211,7 @@ int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa)
 	} else if (c->how == HOW_CHACHA) {
 		memcpy(k->chacha, spec->encr_key, sizeof(k->chacha));
 	} else {
-		expand_aes(mgr, spec->encr_key, c->key_len, &k->split.aes);
+		expand_cipher(mgr, c, spec->encr_key, &k->split);
 		expand_hmac(mgr, a, spec->integ_key, &k->split.hmac);
 	}
 	memcpy(&sa->salt, spec->encr_key + c->key_len, c->salt_len);
@@ -199,7 +238,7 @@ void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len)
 		size = sizeof(struct gcm_key_data);
 		if (powers * 16 < size - 256)
 			from = (size - powers * 16) & ~63u;
-	} else if (sa->flags & DP_SA_OUT) {
+	} else if ((sa->flags & DP_SA_OUT) && ciphers[sa->cipher].mode != IMB_CIPHER_DES3) {
 		from = offsetof(struct keys_split, hmac) & ~63u;
 	}
 	for (uint32_t off = from; off < size; off += 64)
@@ -273,11 +312,12 @@ static void write_iv(struct dp_crypto *c, struct esp_op *op)
 {
 	static const uint8_t zero[16];
 	uint8_t *iv = op->esp + ESP_HDR;
-	if (op->sa->iv_len == 8) {
+	const struct cipher_row *row = &ciphers[op->sa->cipher];
+	if (row->salt_len) {
 		put_be64(iv, op->seq);
-	} else if (op->sa->iv_len == 16) {
+	} else if (row->iv_len) {
 		c->iv_counter[0]++;
-		IMB_AES128_CFB_ONE(c->mgr, iv, zero, c->iv_counter, c->iv_keys, 16);
+		IMB_AES128_CFB_ONE(c->mgr, iv, zero, c->iv_counter, c->iv_keys, row->iv_len);
 	}
 }
 
@@ -285,11 +325,12 @@ static void write_iv(struct dp_crypto *c, struct esp_op *op)
 static void load_iv(struct esp_op *op)
 {
 	const uint8_t *iv = op->esp + ESP_HDR;
-	if (op->sa->iv_len == 8) {
+	const struct cipher_row *row = &ciphers[op->sa->cipher];
+	if (row->salt_len) {
 		memcpy(op->iv, &op->sa->salt, 4);
 		memcpy(op->iv + 4, iv, 8);
 	} else {
-		memcpy(op->iv, iv, op->sa->iv_len);
+		memcpy(op->iv, iv, row->iv_len);
 	}
 }
 
@@ -327,6 +368,19 @@ static void fill_chacha(IMB_JOB *j, struct esp_op *op, bool seal)
 	j->auth_tag_output_len_in_bytes = 16;
 }
 
+static void set_cipher_keys(IMB_JOB *j, const struct cipher_row *row, const struct keys_split *k)
+{
+	j->iv_len_in_bytes = row->salt_len + row->iv_len;
+	if (row->mode == IMB_CIPHER_DES3) {
+		j->enc_keys = j->dec_keys = k->des.pass;
+	} else if (row->mode == IMB_CIPHER_DES) {
+		j->enc_keys = j->dec_keys = k->des.schedule[0];
+	} else {
+		j->enc_keys = k->aes.enc;
+		j->dec_keys = k->aes.dec;
+	}
+}
+
 // RFC 4303 2.2.1: with ESN the high bits are part of what is authenticated, behind the text, but
 // not sent. They stand in the ICV's place while the hash runs.
 static void fill_split(IMB_JOB *j, struct esp_op *op, bool seal)
@@ -336,14 +390,12 @@ static void fill_split(IMB_JOB *j, struct esp_op *op, bool seal)
 	union keys *k = dp_sa_keys(op->sa);
 	uint32_t covered = ESP_HDR + row->iv_len + op->text_len;
 
-	j->enc_keys = k->split.aes.enc;
-	j->dec_keys = k->split.aes.dec;
+	set_cipher_keys(j, row, &k->split);
 	j->cipher_mode = row->mode;
 	j->hash_alg = a->alg;
 	j->chain_order = seal ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
 	j->u.HMAC._hashed_auth_key_xor_ipad = k->split.hmac.inner;
 	j->u.HMAC._hashed_auth_key_xor_opad = k->split.hmac.outer;
-	j->iv_len_in_bytes = row->mode == IMB_CIPHER_CNTR ? 12 : 16;
 	j->auth_tag_output_len_in_bytes = a->icv_len;
 	if (op->sa->flags & DP_SA_ESN) {
 		put_be32(op->esp + covered, (uint32_t)(op->seq >> 32));

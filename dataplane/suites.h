@@ -29,7 +29,8 @@ struct dp_crypto {
 	IMB_MGR *mgr;
 	struct gcm_context_data gcm;
 	// CBC IVs: a counter encrypted under a key of this worker's own, so that they are
-	// unpredictable and never repeat (NIST SP 800-38A appendix C).
+	// unpredictable and never repeat (NIST SP 800-38A appendix C). Those of DES are half a
+	// block: no more predictable, but two may be equal.
 	uint64_t iv_counter[2];
 	uint8_t iv_keys[16 * 15] __attribute__((aligned(16)));
 	uint64_t refused; // jobs that the library rejected

@@ -29,7 +29,7 @@ static void outer_v6(struct dp_tunnel *t, const struct tunnel_path *p)
 	t->hdr_len = IP6_HDR;
 }
 
-// RFC 3948 2.1: the UDP checksum of ESP in UDP is sent as zero.
+// RFC 3948 2.1: the UDP checksum of ESP in UDP is sent as zero. So is the marker of its drafts.
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p)
 {
 	memset(t->hdr, 0, sizeof(t->hdr));
@@ -37,17 +37,20 @@ void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p)
 	t->local = p->local;
 	t->remote = p->remote;
 	t->port = p->port;
-	t->encap = p->encap;
+	t->udp_at = 0;
 	t->outer_family = p->remote.addr.family;
 	if (t->outer_family == IP_V6)
 		outer_v6(t, p);
 	else
 		outer_v4(t, p);
 	if (p->encap) {
-		set_be16(t->hdr + t->hdr_len, p->local.port);
-		set_be16(t->hdr + t->hdr_len + 2, p->remote.port);
+		t->udp_at = t->hdr_len;
+		set_be16(t->hdr + t->udp_at, p->local.port);
+		set_be16(t->hdr + t->udp_at + 2, p->remote.port);
 		t->hdr_len += UDP_HDR;
 	}
+	if (p->encap == SA_ENCAP_UDP_MARKER)
+		t->hdr_len += NON_IKE_MARKER;
 }
 
 // ---- Neighbours ----

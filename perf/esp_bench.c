@@ -183,7 +183,7 @@ static void add_tunnels(struct bench *b)
 	const struct sa_sink *s = dp_sink(b->dp);
 	struct tunnel_path path = {.local = {prefix("192.0.2.1").addr, 4500},
 		.remote = {prefix("192.0.2.77").addr, 4500},
-		.encap = true,
+		.encap = SA_ENCAP_UDP,
 		.port = OUTSIDE};
 	for (unsigned i = 0; i < b->o.tunnels; i++) {
 		struct tunnel *t = &b->tunnels[i];

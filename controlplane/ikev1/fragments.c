@@ -115,11 +115,12 @@ struct view ikev1_fragment_in(struct ike_sa *sa, const struct ike_datagram *d)
 	if (!rd_skip(&r, IKE_HEADER_LEN))
 		return none;
 	struct wire_chain c = wire_chain_of(rd_rest(&r), IKEV1_PAYLOAD_FRAGMENT);
-	if (wire_chain_next(&c, &p) != WIRE_OK || ikev1_fragment_parse(p.body, &in) != WIRE_OK) {
-		ike_count(e, IKE_REASON_FRAGMENT_BAD);
-		return none;
-	}
-	enum ike_reason why = wanted(sa, &in);
+	enum wire_error err = wire_chain_next(&c, &p);
+	if (err == WIRE_OK)
+		err = ikev1_fragment_parse(p.body, &in);
+	enum ike_reason why = err == WIRE_OK                   ? wanted(sa, &in)
+			      : err == WIRE_TOO_MANY_FRAGMENTS ? IKE_REASON_FRAGMENT_LIMIT
+							       : IKE_REASON_FRAGMENT_BAD;
 	if (why) {
 		ike_count(e, why);
 		return none;

@@ -7,10 +7,16 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/provider.h>
 
 static bool is_aead(const struct sa_spec *s)
 {
 	return s->integ == INTEG_NONE;
+}
+
+static bool is_cbc(const struct sa_spec *s)
+{
+	return s->encr.id == ENCR_AES_CBC || s->encr.id == ENCR_DES || s->encr.id == ENCR_3DES;
 }
 
 size_t oracle_iv_len(const struct sa_spec *s)
@@ -18,11 +24,35 @@ size_t oracle_iv_len(const struct sa_spec *s)
 	return s->encr.id == ENCR_AES_CBC ? 16 : s->encr.id == ENCR_NULL ? 0 : 8;
 }
 
+// RFC 4303 2.4: four bytes at least.
+static size_t align_of(const struct sa_spec *s)
+{
+	return is_cbc(s) ? oracle_iv_len(s) : 4;
+}
+
 size_t oracle_icv_len(const struct sa_spec *s)
 {
 	if (!is_aead(s))
 		return alg_integ(s->integ)->icv_len;
 	return s->encr.id == ENCR_AES_GCM_8 ? 8 : s->encr.id == ENCR_AES_GCM_12 ? 12 : 16;
+}
+
+// Single DES is in OpenSSL's legacy provider only, here in a library context of its own. Kept for
+// the life of the process.
+static const EVP_CIPHER *des_cbc(void)
+{
+	static OSSL_LIB_CTX *ctx;
+	static EVP_CIPHER *des;
+	if (des)
+		return des;
+	ctx = OSSL_LIB_CTX_new();
+	assert_non_null(ctx);
+	if (!OSSL_PROVIDER_load(ctx, "legacy"))
+		fail_msg("OpenSSL's legacy provider, which alone has single DES, does not load: "
+			 "these tests need its module legacy.so");
+	des = EVP_CIPHER_fetch(ctx, "DES-CBC", NULL);
+	assert_non_null(des);
+	return des;
 }
 
 static const EVP_CIPHER *cipher_of(const struct sa_spec *s)
@@ -39,6 +69,10 @@ static const EVP_CIPHER *cipher_of(const struct sa_spec *s)
 				     : EVP_aes_128_ctr();
 	case ENCR_CHACHA20_POLY1305:
 		return EVP_chacha20_poly1305();
+	case ENCR_3DES:
+		return EVP_des_ede3_cbc();
+	case ENCR_DES:
+		return des_cbc();
 	default:
 		return bits == 256   ? EVP_aes_256_gcm()
 		       : bits == 192 ? EVP_aes_192_gcm()
@@ -49,6 +83,8 @@ static const EVP_CIPHER *cipher_of(const struct sa_spec *s)
 static const EVP_MD *md_of(const struct sa_spec *s)
 {
 	switch (s->integ) {
+	case INTEG_HMAC_MD5_96:
+		return EVP_md5();
 	case INTEG_HMAC_SHA1_96:
 		return EVP_sha1();
 	case INTEG_HMAC_SHA2_256_128:
@@ -84,8 +120,8 @@ static void nonce_of(const struct sa_spec *s, const uint8_t *iv, uint8_t *nonce)
 {
 	size_t key = alg_encr(s->encr.id, s->encr.key_bits)->key_len;
 	memset(nonce, 0, 16);
-	if (s->encr.id == ENCR_AES_CBC) {
-		memcpy(nonce, iv, 16);
+	if (is_cbc(s)) {
+		memcpy(nonce, iv, oracle_iv_len(s));
 		return;
 	}
 	memcpy(nonce, s->encr_key + key, 4);
@@ -144,7 +180,7 @@ size_t oracle_seal(const struct sa_spec *s, uint64_t seq, const uint8_t *plain, 
 	be32(out + 4, (uint32_t)seq);
 	if (iv) {
 		memcpy(out + 8, iv, iv_len);
-	} else if (iv_len == 8) {
+	} else if (iv_len == 8 && !is_cbc(s)) {
 		be32(out + 8, (uint32_t)(seq >> 32));
 		be32(out + 12, (uint32_t)seq);
 	} else {
@@ -160,7 +196,7 @@ size_t oracle_wrap(const struct sa_spec *s, uint64_t seq, const uint8_t *inner, 
 	uint8_t next, uint8_t *out)
 {
 	uint8_t plain[20000];
-	size_t align = s->encr.id == ENCR_AES_CBC ? 16 : 4, pad = 0;
+	size_t align = align_of(s), pad = 0;
 	assert_true(len + 32 < sizeof(plain));
 	memcpy(plain, inner, len);
 	while ((len + pad + 2) % align) {

@@ -7,8 +7,8 @@
 #include "base/sa_msg.h"
 
 // Build ESP with the spec's keys: plaintext is the payload with its whole trailer (padding, pad
-// length, next header). iv NULL: one of the sequence number's (8 bytes) or random (16). Returns
-// bytes written to out, which holds len + 64 at least.
+// length, next header). iv NULL: the sequence number's, or a random one for CBC. Returns bytes
+// written to out, which holds len + 64 at least.
 size_t oracle_seal(const struct sa_spec *s, uint64_t seq, const uint8_t *plain, size_t len,
 	const uint8_t *iv, uint8_t *out);
 

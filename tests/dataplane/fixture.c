@@ -214,20 +214,33 @@ struct tunnel_path fx_path(const char *peer, uint16_t peer_port)
 	struct ip_addr local = fx_ip(remote.family == IP_V4 ? "192.0.2.1" : "2001:db8:1::1");
 	return (struct tunnel_path){.local = {local, 4500},
 		.remote = {remote, peer_port},
-		.encap = peer_port != 0,
+		.encap = peer_port ? SA_ENCAP_UDP : SA_ENCAP_NONE,
 		.port = FX_OUTSIDE};
 }
 
-uint32_t fx_tunnel(unsigned worker, const char *inner, const char *peer, uint16_t peer_port)
+struct tunnel_path fx_path_marked(const char *peer, uint16_t peer_port)
+{
+	struct tunnel_path path = fx_path(peer, peer_port);
+	path.local.port = 500;
+	path.encap = SA_ENCAP_UDP_MARKER;
+	return path;
+}
+
+uint32_t fx_tunnel_on(unsigned worker, const char *inner, const struct tunnel_path *path)
 {
 	const struct sa_sink *s = &fx.dp->sa_sink;
-	struct tunnel_spec spec = {
-		.worker = (uint16_t)worker, .path = fx_path(peer, peer_port), .session = 77};
+	struct tunnel_spec spec = {.worker = (uint16_t)worker, .path = *path, .session = 77};
 	struct ip_prefix dst = fx_prefix(inner);
 	uint32_t t;
 	assert_int_equal(s->tunnel_add(s->ctx, &spec, &t), 0);
 	assert_int_equal(s->route_add(s->ctx, t, &dst), 0);
 	return t;
+}
+
+uint32_t fx_tunnel(unsigned worker, const char *inner, const char *peer, uint16_t peer_port)
+{
+	struct tunnel_path path = fx_path(peer, peer_port);
+	return fx_tunnel_on(worker, inner, &path);
 }
 
 struct sa_spec fx_spec(uint32_t tunnel, enum sa_dir dir, uint16_t encr, uint16_t bits,
@@ -321,7 +334,8 @@ void fx_input(int port, const uint8_t *packet, size_t len)
 	assert_true(nic_input(fx.nic[port], frame, len + 14) >= 0);
 }
 
-void fx_input_esp(const char *peer, uint16_t peer_port, uint8_t tos, const uint8_t *esp, size_t len)
+static void input_outer(const char *peer, uint16_t peer_port, uint16_t our_port, uint8_t tos,
+	const uint8_t *esp, size_t len)
 {
 	uint8_t p[16384];
 	size_t udp = peer_port ? UDP_HDR : 0, at;
@@ -338,12 +352,30 @@ void fx_input_esp(const char *peer, uint16_t peer_port, uint8_t tos, const uint8
 	}
 	if (udp) {
 		set_be16(p + at, peer_port);
-		set_be16(p + at + 2, 4500);
+		set_be16(p + at + 2, our_port);
 		set_be16(p + at + 4, (uint16_t)(len + UDP_HDR));
 		set_be16(p + at + 6, 0);
 	}
 	memcpy(p + at + udp, esp, len);
 	fx_input(FX_OUTSIDE, p, total);
+}
+
+void fx_input_esp(const char *peer, uint16_t peer_port, uint8_t tos, const uint8_t *esp, size_t len)
+{
+	input_outer(peer, peer_port, 4500, tos, esp, len);
+}
+
+void fx_input_500(const char *peer, uint16_t peer_port, const uint8_t *payload, size_t len)
+{
+	input_outer(peer, peer_port, 500, 0, payload, len);
+}
+
+void fx_input_marked(const char *peer, uint16_t peer_port, const uint8_t *esp, size_t len)
+{
+	uint8_t p[16384] = {0};
+	assert_true(len + NON_IKE_MARKER <= sizeof(p));
+	memcpy(p + NON_IKE_MARKER, esp, len);
+	fx_input_500(peer, peer_port, p, len + NON_IKE_MARKER);
 }
 
 size_t fx_output(int port, uint8_t *buf, size_t cap)

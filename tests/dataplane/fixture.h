@@ -51,7 +51,10 @@ struct ip_prefix fx_prefix(const char *text);
 
 // A tunnel of that worker for the inner address, with encapsulation if a port is given.
 uint32_t fx_tunnel(unsigned worker, const char *inner, const char *peer, uint16_t peer_port);
+uint32_t fx_tunnel_on(unsigned worker, const char *inner, const struct tunnel_path *path);
 struct tunnel_path fx_path(const char *peer, uint16_t peer_port);
+// Port 500, ESP behind a marker.
+struct tunnel_path fx_path_marked(const char *peer, uint16_t peer_port);
 // A spec with random keys of the suite, 10.99.0.0/24 === inner.
 struct sa_spec fx_spec(uint32_t tunnel, enum sa_dir dir, uint16_t encr, uint16_t bits,
 	uint16_t integ, const char *inner);
@@ -68,5 +71,8 @@ void fx_input(int port, const uint8_t *packet, size_t len);
 // Outer IPv4 (and UDP) around ESP, from peer, into the outside port.
 void fx_input_esp(
 	const char *peer, uint16_t peer_port, uint8_t tos, const uint8_t *esp, size_t len);
+// UDP to port 500; the same with ESP behind a marker.
+void fx_input_500(const char *peer, uint16_t peer_port, const uint8_t *payload, size_t len);
+void fx_input_marked(const char *peer, uint16_t peer_port, const uint8_t *esp, size_t len);
 // The IP packet of the next frame that a port sent; 0: none.
 size_t fx_output(int port, uint8_t *buf, size_t cap);

@@ -7,23 +7,23 @@
 
 #define HOST "10.99.0.5"
 
-static unsigned queue_of(const char *peer, uint16_t port)
+static unsigned queue_of(const char *peer, uint16_t port, uint16_t our_port)
 {
-	struct endpoint src = {fx_ip(peer), port}, dst = {fx_ip("192.0.2.1"), 4500};
+	struct endpoint src = {fx_ip(peer), port}, dst = {fx_ip("192.0.2.1"), our_port};
 	const struct dp_port *p = &fx.dp->ports[FX_OUTSIDE];
 	return p->reta[rss_hash_ports(p->rss_key, &src, &dst) % p->reta_size];
 }
 
 unsigned hc_uplink_queue(const struct hc_client *c)
 {
-	return queue_of(c->peer, c->peer_port);
+	return queue_of(c->peer, c->peer_port, c->marked ? 500 : 4500);
 }
 
 uint16_t hc_port_for(const char *peer, unsigned queue, uint16_t above)
 {
 	do
 		above++;
-	while (queue_of(peer, above) != queue);
+	while (queue_of(peer, above, 4500) != queue);
 	return above;
 }
 
@@ -42,10 +42,11 @@ void hc_inner_for(char text[static IP_TEXT_MAX], unsigned queue, unsigned n)
 void hc_client_add(struct hc_client *c, const char *ts)
 {
 	const struct sa_sink *s = &fx.dp->sa_sink;
-	struct tunnel_path path = fx_path(c->peer, c->peer_port);
+	struct tunnel_path path =
+		c->marked ? fx_path_marked(c->peer, c->peer_port) : fx_path(c->peer, c->peer_port);
 	uint32_t spi;
 	c->seq = 0;
-	c->tunnel = fx_tunnel(c->owner, ts ? ts : c->inner, c->peer, c->peer_port);
+	c->tunnel = fx_tunnel_on(c->owner, ts ? ts : c->inner, &path);
 	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)c->owner, &path, &spi), 0);
 	c->in = fx_spec(c->tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, ts ? ts : c->inner);
 	c->out = fx_spec(c->tunnel, SA_OUT, ENCR_AES_GCM_16, 128, 0, ts ? ts : c->inner);
@@ -63,12 +64,13 @@ void hc_client_add(struct hc_client *c, const char *ts)
 
 size_t hc_packet(struct hc_client *c, const char *src, const char *dst, uint8_t *buf)
 {
-	uint8_t inner[IP4_HDR + HC_PAYLOAD], esp[512];
+	uint8_t inner[IP4_HDR + HC_PAYLOAD], esp[512] = {0};
 	size_t len = fx_ipv4(inner, src, dst, PROTO_UDP, HC_PAYLOAD);
-	len = oracle_wrap(&c->in, ++c->seq, inner, len, 4, esp);
+	size_t marker = c->marked ? NON_IKE_MARKER : 0;
+	len = marker + oracle_wrap(&c->in, ++c->seq, inner, len, 4, esp + marker);
 	size_t total = fx_ipv4(buf, c->peer, "192.0.2.1", PROTO_UDP, len + UDP_HDR);
 	set_be16(buf + IP4_HDR, c->peer_port);
-	set_be16(buf + IP4_HDR + 2, 4500);
+	set_be16(buf + IP4_HDR + 2, c->marked ? 500 : 4500);
 	set_be16(buf + IP4_HDR + 4, (uint16_t)(len + UDP_HDR));
 	set_be16(buf + IP4_HDR + 6, 0);
 	memcpy(buf + IP4_HDR + UDP_HDR, esp, len);

@@ -14,6 +14,7 @@
 struct hc_client {
 	const char *peer; // outer address
 	uint16_t peer_port;
+	bool marked; // on port 500, behind a marker
 	char inner[IP_TEXT_MAX];
 	unsigned owner;
 	uint32_t tunnel;

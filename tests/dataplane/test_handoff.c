@@ -54,7 +54,7 @@ static void peer_gets(const struct hc_client *c)
 {
 	uint8_t p[2048], plain[2048];
 	size_t len = fx_output(FX_OUTSIDE, p, sizeof(p));
-	size_t head = IP4_HDR + UDP_HDR;
+	size_t head = IP4_HDR + UDP_HDR + (c->marked ? NON_IKE_MARKER : 0u);
 	assert_true(len > head);
 	assert_int_equal(get_be16(p + IP4_HDR + 2), c->peer_port);
 	assert_int_equal(get_be32(p + head), FX_PEER_SPI);
@@ -79,6 +79,44 @@ static void none_when_predicted(void **state)
 	only(DP_HANDOFF_CAUSES, 0);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(dp_get(&fx.dp->workers[i]->stats.esp_in_packets), 20);
+}
+
+// A client on port 500 whose packets come to queue.
+static struct hc_client make_marked(unsigned queue, unsigned owner)
+{
+	struct hc_client c = make("198.51.100.7", queue, owner, owner);
+	c.marked = true;
+	while (hc_uplink_queue(&c) != queue)
+		c.peer_port++;
+	return c;
+}
+
+static void marked_as_predicted(void **state)
+{
+	for (unsigned owner = 0; owner < 2; owner++) {
+		struct hc_client c = make_marked(owner, owner);
+		hc_client_add(&c, NULL);
+		fx_run();
+		hc_send(&c, c.inner, HOST);
+		hc_reply(c.inner);
+		fx_run();
+		host_gets(&c);
+		peer_gets(&c);
+	}
+	only(DP_HANDOFF_CAUSES, 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(dp_get(&fx.dp->workers[i]->stats.esp_in_packets), 1);
+}
+
+static void marked_to_the_owner(void **state)
+{
+	struct hc_client c = make_marked(1, 0);
+	hc_client_add(&c, NULL);
+	fx_run();
+	hc_send(&c, c.inner, HOST);
+	fx_run();
+	only(DP_HANDOFF_STICKY, 1);
+	host_gets(&c);
 }
 
 static void mispredicted(void **state)
@@ -166,9 +204,8 @@ static void prefix(void **state)
 }
 
 // ESP whose outer packet came in two fragments: made whole by the control thread.
-static void fragment(void **state)
+static void fragment_of(struct hc_client c)
 {
-	struct hc_client c = make("198.51.100.7", 1, 1, 1);
 	uint8_t whole[1024], part[1024];
 	hc_client_add(&c, NULL);
 	fx_run();
@@ -187,6 +224,16 @@ static void fragment(void **state)
 	fx_run();
 	only(DP_HANDOFF_FRAGMENT, 1);
 	host_gets(&c);
+}
+
+static void fragment(void **state)
+{
+	fragment_of(make("198.51.100.7", 1, 1, 1));
+}
+
+static void marked_fragment(void **state)
+{
+	fragment_of(make_marked(1, 1));
 }
 
 static void client_to_client(void **state)
@@ -356,6 +403,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(roaming, setup, teardown),
 		cmocka_unit_test_setup_teardown(prefix, setup, teardown),
 		cmocka_unit_test_setup_teardown(fragment, setup, teardown),
+		cmocka_unit_test_setup_teardown(marked_as_predicted, setup, teardown),
+		cmocka_unit_test_setup_teardown(marked_to_the_owner, setup, teardown),
+		cmocka_unit_test_setup_teardown(marked_fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(client_to_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(tx, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lying_nic_is_found_out, setup, teardown),

@@ -13,7 +13,7 @@ static uint8_t scratch[DATAGRAM_MAX];
 static void unwrap(void **state)
 {
 	static const uint8_t keepalive[] = {0xff}, zero1[] = {0};
-	static const uint8_t esp[40] = {0xc0, 0xff, 0xee, 1}, marked[40] = {0};
+	static const uint8_t esp[40] = {0xc0, 0xff, 0xee, 1}, marked[40] = {0}, spi[40] = {[7] = 1};
 	static const struct {
 		uint16_t port;
 		const uint8_t *p;
@@ -30,9 +30,15 @@ static void unwrap(void **state)
 		{4500, marked, 31, DP_DROP_ike_short, 0},
 		{4500, marked, 32, DP_DROP_NONE, 28},
 		{4500, marked, 40, DP_DROP_NONE, 36},
-		{500, marked, 27, DP_DROP_ike_short, 0},
-		{500, marked, 28, DP_DROP_NONE, 28},
-		{500, keepalive, 1, DP_DROP_ike_short, 0},
+		{500, spi, 27, DP_DROP_ike_short, 0},
+		{500, spi, 28, DP_DROP_NONE, 28},
+		{500, zero1, 1, DP_DROP_ike_short, 0},
+		{500, keepalive, 1, DP_DROP_keepalive, 0},
+		// ESP behind eight zero bytes.
+		{500, marked, 8, DP_DROP_ike_short, 0},
+		{500, marked, 15, DP_DROP_ike_short, 0},
+		{500, marked, 16, DP_DROP_ike_marker, 0},
+		{500, marked, 40, DP_DROP_ike_marker, 0},
 		{501, marked, 40, DP_DROP_local_proto, 0},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -91,6 +97,30 @@ static void as_scapy(void **state)
 	assert_int_equal(ike_io_build(&d, 1500, 0, scratch, emit, &out), DP_DROP_NONE);
 	assert_int_equal(out.len[0], sizeof(ike4500v6));
 	assert_memory_equal(out.bytes[0], ike4500v6, sizeof(ike4500v6));
+}
+
+// RFC 3948 2.3, on either port: nothing but the byte.
+static void keepalives(void **state)
+{
+	static const uint8_t ff[] = {0xff};
+	for (uint16_t port = 500; port <= 4500; port += 4000) {
+		struct ike_datagram d = {
+			.local = ep("192.0.2.1", port),
+			.remote = ep("198.51.100.7", 61000),
+			.bytes = VIEW(ff),
+		};
+		struct pkt_ip ip;
+		struct pkt_udp udp;
+		out.count = 0;
+		assert_int_equal(ike_io_build(&d, 1500, 0, scratch, emit, &out), DP_DROP_NONE);
+		assert_int_equal(out.count, 1);
+		assert_int_equal(
+			pkt_parse_ip((struct view){out.bytes[0], out.len[0]}, &ip), DP_DROP_NONE);
+		assert_int_equal(pkt_parse_udp(&ip, &udp), DP_DROP_NONE);
+		assert_int_equal(udp.src_port, port);
+		assert_int_equal(udp.payload.len, 1);
+		assert_int_equal(udp.payload.p[0], 0xff);
+	}
 }
 
 // What is cut is within the MTU, has good checksums, and becomes the same datagram again.
@@ -159,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unwrap),
 		cmocka_unit_test(as_scapy),
+		cmocka_unit_test(keepalives),
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(refused),
 	};

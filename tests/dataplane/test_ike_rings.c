@@ -9,6 +9,8 @@
 #define PEER      "198.51.100.7"
 #define OURS      0x1a2b3c4d5e6f7081ull
 #define THEIRS    0x2b3c4d5e6f708192ull
+#define V1        0x10
+#define V2        0x20
 #define INITIATOR 0x08
 #define RESPONSE  0x20
 #define FLOOD     10000
@@ -39,7 +41,7 @@ static void set_be64(uint8_t *p, uint64_t v)
 }
 
 // An INFORMATIONAL's header, from the peer to the outside port.
-static void ike(uint16_t port, uint64_t spi_i, uint64_t spi_r, uint8_t flags)
+static void ike_of(uint8_t version, uint16_t port, uint64_t spi_i, uint64_t spi_r, uint8_t flags)
 {
 	uint8_t p[IP4_HDR + UDP_HDR + 4 + 28], *u = p + IP4_HDR, *h = u + UDP_HDR;
 	size_t marker = port == 4500 ? 4 : 0;
@@ -51,11 +53,16 @@ static void ike(uint16_t port, uint64_t spi_i, uint64_t spi_r, uint8_t flags)
 	h += marker;
 	set_be64(h, spi_i);
 	set_be64(h + 8, spi_r);
-	h[17] = 0x20;
-	h[18] = 37;
+	h[17] = version;
+	h[18] = version == V1 ? 5 : 37;
 	h[19] = flags;
 	h[27] = 28;
 	fx_input(FX_OUTSIDE, p, len);
+}
+
+static void ike(uint16_t port, uint64_t spi_i, uint64_t spi_r, uint8_t flags)
+{
+	ike_of(V2, port, spi_i, spi_r, flags);
 }
 
 static unsigned waiting(unsigned worker, enum dp_punt_ring ring)
@@ -105,6 +112,41 @@ static void by_spi(void **state)
 	known(OURS, false);
 	ike(500, THEIRS, OURS, INITIATOR);
 	expect(0, 1, 6);
+}
+
+// IKEv1: either cookie may be ours, and the flags (encryption, commit, authentication only) say
+// nothing about it.
+static void by_cookie(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t i, r;
+		unsigned known, unknown;
+	} rows[] = {
+		{THEIRS, OURS, 1, 0},     // we are the responder
+		{OURS, THEIRS, 1, 0},     // the initiator
+		{OURS, OURS, 1, 0},       // a reflection, for the engine to refuse
+		{THEIRS, 0, 0, 0},        // a first message
+		{OURS, 0, 0, 0},          // the same
+		{THEIRS, OURS ^ 1, 0, 1}, // forged
+		{OURS ^ 1, THEIRS, 0, 1}, {0, THEIRS, 0, 0}, // no cookie at all
+	};
+	known(OURS, true);
+	unsigned unknown = 0;
+	for (size_t i = 0; i < RTE_DIM(rows); i++)
+		for (unsigned flags = 0; flags < 16; flags++) {
+			ike_of(V1, 4500, rows[i].i, rows[i].r, (uint8_t)flags);
+			expect(rows[i].known, !rows[i].known, unknown += rows[i].unknown);
+			if (rows[i].i == 0)
+				continue; // on port 500 eight zero bytes are another thing
+			ike_of(V1 | 1, 500, rows[i].i, rows[i].r, (uint8_t)flags);
+			expect(rows[i].known, !rows[i].known, unknown += rows[i].unknown);
+		}
+	known(OURS, false);
+	ike_of(V1, 500, THEIRS, OURS, 0);
+	expect(0, 1, ++unknown);
+	ike_of(V1, 500, OURS, THEIRS, 0);
+	expect(0, 1, ++unknown);
 }
 
 static void counter(void **state)
@@ -214,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(by_spi, start, stop),
+		cmocka_unit_test_setup_teardown(by_cookie, start, stop),
 		cmocka_unit_test_setup_teardown(counter, start, stop),
 		cmocka_unit_test_setup_teardown(known_in_flood, start, stop),
 		cmocka_unit_test_setup_teardown(shares_of_a_poll, start, stop),

@@ -168,6 +168,50 @@ static void quotes(void **state)
 	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_icmp_fragment);
 }
 
+// What an error quotes of ESP in UDP, whole or cut short.
+static void quoted_spis(void **state)
+{
+	static const struct {
+		uint16_t port;
+		uint64_t first; // eight bytes behind the UDP header
+		size_t len;     // of the quote behind that header
+		uint32_t spi;
+	} rows[] = {
+		{4500, 0xc0ffee0200000001, 8, 0xc0ffee02},
+		{4500, 0xc0ffee0200000001, 4, 0xc0ffee02},
+		{4500, 0xc0ffee0200000001, 3, 0},
+		{500, 0, 12, 0xabcdef01},
+		{500, 0, 16, 0xabcdef01},
+		{500, 0, 11, 0},
+		{500, 0, 8, 0},
+		{500, 1, 16, 0}, // IKE
+		{501, 0, 16, 0},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t body[64];
+		struct wr w = wr_of(body, sizeof(body));
+		struct pkt_ip_head h = {.src = addr("192.0.2.1"),
+			.dst = addr("198.51.100.7"),
+			.proto = IP_PROTO_UDP,
+			.ttl = 1};
+		pkt_build_ip(&w, &h, 200);
+		wr_u16(&w, rows[i].port);
+		wr_u16(&w, 61000);
+		wr_u32(&w, 0);
+		wr_u64(&w, rows[i].first);
+		wr_u64(&w, 0xabcdef0100000001);
+		struct pkt_ip ip = {.family = IP_V4};
+		struct pkt_icmp icmp = {.type = ICMP_UNREACHABLE,
+			.code = ICMP_FRAG_NEEDED,
+			.body = {body, IPV4_HDR_LEN + UDP_HDR_LEN + rows[i].len}};
+		struct pkt_quote q;
+		assert_false(w.overflow);
+		assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), DP_DROP_NONE);
+		assert_int_equal(q.src_port, rows[i].port);
+		assert_int_equal(q.spi, rows[i].spi);
+	}
+}
+
 static void arp_forms(void **state)
 {
 	static const struct {
@@ -243,6 +287,7 @@ int main(void)
 		cmocka_unit_test(udp_without_checksum),
 		cmocka_unit_test(many_extension_headers),
 		cmocka_unit_test(quotes),
+		cmocka_unit_test(quoted_spis),
 		cmocka_unit_test(arp_forms),
 		cmocka_unit_test(nd_validity),
 		cmocka_unit_test(sums),

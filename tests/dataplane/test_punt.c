@@ -276,16 +276,21 @@ static void ike_in(void **state)
 	assert_int_equal(dp.drops[DP_DROP_local_proto], 1);
 }
 
-// A UDP datagram to 192.0.2.1:4500 with the payload, in one packet or in two fragments.
-static size_t udp4500(uint8_t *out, const void *payload, size_t len)
+// A UDP datagram to 192.0.2.1 with the payload, in one packet or in two fragments.
+static size_t udp_to(uint16_t port, uint8_t *out, const void *payload, size_t len)
 {
-	struct endpoint src = {addr("198.51.100.7"), 4500}, dst = {addr("192.0.2.1"), 4500};
+	struct endpoint src = {addr("198.51.100.7"), port}, dst = {addr("192.0.2.1"), port};
 	struct wr w = wr_of(out, 2048);
 	struct pkt_ip_head h = {.src = src.addr, .dst = dst.addr, .proto = 17, .ttl = 64};
 	pkt_build_ip(&w, &h, 8 + len);
 	pkt_build_udp(&w, &src, &dst, (struct view){0}, (struct view){payload, len});
 	assert_false(w.overflow);
 	return w.len;
+}
+
+static size_t udp4500(uint8_t *out, const void *payload, size_t len)
+{
+	return udp_to(4500, out, payload, len);
 }
 
 static void odd_payloads(void **state)
@@ -353,6 +358,12 @@ static void fragments(void **state)
 	punt_in_two(packet, len, 512, false);
 	assert_int_equal(got_count, 2);
 	check_sent(0, WAY_OUTER, 0, frame((struct view){packet, len}));
+	// The same on port 500, behind its marker.
+	memset(payload, 0, 8);
+	len = udp_to(500, packet, payload, sizeof(payload));
+	punt_in_two(packet, len, 512, true);
+	assert_int_equal(got_count, 2);
+	check_sent(1, WAY_OUTER, 0, frame((struct view){packet, len}));
 	// Half a datagram is forgotten in time.
 	punt(DP_PUNT_FRAGMENT, 0, 0, frame((struct view){packet, len}));
 	uint8_t half[2048];

@@ -124,17 +124,23 @@ static void spi_and_ports(void **state)
 	unsigned seen = 0;
 	// By UDP ports: native ESP is not predictable; encapsulated ESP goes where IKE went.
 	assert_int_equal(dp_rss_worker_of_spi(&d, &path, 7), -1);
-	path.encap = true;
+	path.encap = SA_ENCAP_UDP;
 	int worker = dp_rss_worker_of_spi(&d, &path, 7);
 	assert_in_range(worker, 0, 3);
 	assert_int_equal(dp_rss_worker_of_spi(&d, &path, 8), worker);
+	path.encap = SA_ENCAP_UDP_MARKER; // port 500: another hash
+	for (path.remote.port = 500; path.remote.port < 600; path.remote.port++) {
+		path.local.port = 500;
+		uint32_t hash = rss_hash_ports(ms_key, &path.remote, &path.local);
+		assert_int_equal(dp_rss_worker_of_spi(&d, &path, 7), hash % 128 % 4);
+	}
 	// By SPI: all workers can be reached by choosing one.
-	path.encap = false;
+	path.encap = SA_ENCAP_NONE;
 	d.ports[0].rss_spi = true;
 	for (uint32_t spi = 1000; spi < 1064; spi++)
 		seen |= 1u << dp_rss_worker_of_spi(&d, &path, spi);
 	assert_int_equal(seen, 15);
-	path.encap = true;
+	path.encap = SA_ENCAP_UDP;
 	assert_int_equal(dp_rss_worker_of_spi(&d, &path, 7), -1);
 	path.port = 9;
 	assert_int_equal(dp_rss_worker_of_spi(&d, &path, 7), -1);

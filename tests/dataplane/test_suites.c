@@ -147,7 +147,7 @@ static void aes_cbc(void **state)
 {
 	(void)state;
 	static const uint16_t integs[] = {INTEG_HMAC_SHA1_96, INTEG_HMAC_SHA2_256_128,
-		INTEG_HMAC_SHA2_384_192, INTEG_HMAC_SHA2_512_256};
+		INTEG_HMAC_SHA2_384_192, INTEG_HMAC_SHA2_512_256, INTEG_HMAC_MD5_96};
 	for (size_t i = 0; i < RTE_DIM(cbc); i++)
 		for (size_t k = 0; k < RTE_DIM(integs); k++) {
 			struct sa_spec s = spec_of(ENCR_AES_CBC, 128, cbc[i].key, integs[k]);
@@ -163,6 +163,39 @@ static void aes_cbc(void **state)
 			assert_int_equal(text_len, n);
 			assert_memory_equal(text, plain, n);
 		}
+}
+
+// ---- DES and 3DES ----
+
+// FIPS 81 table C1; NIST's "Cryptographic Standards and Guidelines", examples with intermediate
+// values, TDES_CBC.
+static const struct {
+	uint16_t id;
+	const char *key, *iv, *plain, *cipher;
+} des[] = {
+	{ENCR_DES, "0123456789abcdef", "1234567890abcdef",
+		"4e6f77206973207468652074696d6520666f7220616c6c20",
+		"e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6"},
+	{ENCR_3DES, "0123456789abcdef 23456789abcdef01 456789abcdef0123", "f69f2445df4f9b17",
+		"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+		"2079c3d53aa763e193b79e2569ab5262516570481f25b50f73c0bda85c8e0da7"},
+};
+
+static void des_cbc(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < RTE_DIM(des); i++) {
+		struct sa_spec s = spec_of(des[i].id, 0, des[i].key, INTEG_HMAC_MD5_96);
+		uint8_t esp[256], plain[256], iv[8], want[256], *text;
+		size_t text_len, n = hex(des[i].plain, plain);
+		hex(des[i].iv, iv);
+		size_t len = oracle_seal(&s, 7, plain, n, iv, esp);
+		assert_int_equal(hex(des[i].cipher, want), n);
+		assert_memory_equal(esp + 16, want, n);
+		assert_true(open_esp(&s, 7, esp, len, &text, &text_len));
+		assert_int_equal(text_len, n);
+		assert_memory_equal(text, plain, n);
+	}
 }
 
 // ---- AES-CTR ----
@@ -229,7 +262,7 @@ static void chacha20_poly1305(void **state)
 
 // ---- HMAC ----
 
-// RFC 4231 4.2 and 4.3 (SHA-2), RFC 2202 3 (SHA-1): with ENCR_NULL, the ESP header is the data's
+// RFC 4231 4.2 and 4.3 (SHA-2), RFC 2202 2 and 3 (MD5, SHA-1): with ENCR_NULL, the ESP header is the data's
 // first 8 bytes. A key padded with zeros to the algorithm's length is the same HMAC key.
 static const struct {
 	uint16_t integ;
@@ -262,6 +295,12 @@ static const struct {
 		"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
 		"dddddddddddddddddddd",
 		"fa73b0089d56a284efb0f0756c890be9b1b5dbdd8ee81a3655f83e33b2279d39"},
+	{INTEG_HMAC_MD5_96, "4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
+		"750c783e6ab0b503eaa86e31"},
+	{INTEG_HMAC_MD5_96, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+		"dddddddddddddddddddd",
+		"56be34521d144c88dbb8c733"},
 };
 
 static void hmac(void **state)
@@ -292,6 +331,10 @@ static void refusals(void **state)
 	s = spec_of(ENCR_AES_GCM_16, 128, "00112233445566778899aabbccddeeff00112233",
 		INTEG_HMAC_SHA1_96);
 	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -ENOTSUP);
+	s = spec_of(ENCR_DES, 0, "0123456789abcdef", INTEG_NONE);
+	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -ENOTSUP);
+	s = spec_of(ENCR_3DES, 0, "0123456789abcdef", INTEG_HMAC_SHA1_96);
+	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -EINVAL);
 }
 
 int main(void)
@@ -300,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aes_gcm_in_esp),
 		cmocka_unit_test(aes_cbc),
+		cmocka_unit_test(des_cbc),
 		cmocka_unit_test(aes_ctr),
 		cmocka_unit_test(chacha20_poly1305),
 		cmocka_unit_test(hmac),

@@ -42,3 +42,6 @@ suite aes256-sha1 1 AES-CBC 32 HMAC-SHA1-96 20
 suite aes128-sha384 0 AES-CBC 16 SHA2-384-192 48
 suite aes128ctr-sha512 1 AES-CTR 20 SHA2-512-256 64
 suite chacha20poly1305 0 CHACHA20-POLY1305 36 none 0
+suite des-md5 0 DES 8 HMAC-MD5-96 16
+suite 3des-sha1 1 3DES 24 HMAC-SHA1-96 20
+suite aes256-md5 0 AES-CBC 32 HMAC-MD5-96 16

@@ -46,9 +46,12 @@ static void details(void **state)
 	assert_int_equal(proposal_parse("aes256-sha256-modp2048", false, &p, why, sizeof(why)), 0);
 	assert_int_equal(p.prf[0], PRF_HMAC_SHA2_256);
 	assert_int_equal(p.prf_count, 1);
-	assert_null(proposal_legacy(&p));
+	assert_null(proposal_legacy(&p, 0));
 	assert_int_equal(proposal_parse("3des-md5-modp1024", false, &p, why, sizeof(why)), 0);
-	assert_string_equal(proposal_legacy(&p), "3des");
+	static const char *const weak[] = {"3des", "md5", "md5", "modp1024"}; // md5 as PRF too
+	for (size_t i = 0; i < 4; i++)
+		assert_string_equal(proposal_legacy(&p, i), weak[i]);
+	assert_null(proposal_legacy(&p, 4));
 	struct suite s = {{ENCR_AES_GCM_16, 256}, PRF_HMAC_SHA2_384, INTEG_NONE, DH_ECP_384, false};
 	assert_string_equal(suite_text(&s, text), "aes256gcm16-prfsha384-ecp384");
 	assert_int_equal(alg_encr(ENCR_AES_CBC, 0)->key_len, 16);
@@ -56,11 +59,38 @@ static void details(void **state)
 	assert_null(alg_encr(1234, 0));
 }
 
+static void weak_suites_are_named(void **state)
+{
+	static const struct {
+		struct suite suite;
+		const char *word;
+	} cases[] = {
+		{{{ENCR_AES_CBC, 128}, PRF_HMAC_SHA1, INTEG_HMAC_SHA1_96, DH_MODP_2048, false},
+			NULL},
+		{{{ENCR_AES_GCM_16, 128}, 0, INTEG_NONE, DH_NONE, true}, NULL},
+		{{{ENCR_DES, 0}, 0, INTEG_HMAC_MD5_96, DH_NONE, false}, "des"},
+		{{{ENCR_3DES, 0}, PRF_HMAC_SHA1, INTEG_HMAC_SHA1_96, DH_MODP_1024, false}, "3des"},
+		{{{ENCR_AES_CBC, 256}, 0, INTEG_HMAC_MD5_96, DH_NONE, false}, "md5"},
+		{{{ENCR_AES_CBC, 256}, PRF_HMAC_MD5, INTEG_NONE, DH_MODP_2048, false}, "md5"},
+		{{{ENCR_AES_CBC, 256}, PRF_HMAC_SHA1, INTEG_NONE, DH_MODP_768, false}, "modp768"},
+		{{{ENCR_AES_CBC, 256}, PRF_HMAC_SHA1, INTEG_NONE, DH_MODP_1536, false}, "modp1536"},
+		{{{1234, 0}, 1234, 1234, 1234, false}, NULL},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *word = suite_legacy(&cases[i].suite);
+		assert_int_equal(word == NULL, cases[i].word == NULL);
+		if (word)
+			assert_string_equal(word, cases[i].word);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(proposals),
 		cmocka_unit_test(details),
+		cmocka_unit_test(weak_suites_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,23 @@ static void test_peers_cannot_move_the_cursor(void **state)
 	free(got);
 }
 
+static void test_legacy_suites_are_marked(void **state)
+{
+	char *got = printed("{\"sessions\":[{\"id\":1,\"ike_version\":1,\"user\":\"user1\","
+			    "\"group\":\"staff\",\"mode_config\":\"push\","
+			    "\"ike\":\"des-md5-modp768\",\"legacy\":true},"
+			    "{\"id\":2,\"ike_version\":2,\"ike\":\"aes128-sha256-modp2048\","
+			    "\"legacy\":false}]}");
+	assert_non_null(strstr(got, "user1  staff"));
+	assert_non_null(strstr(got, "push"));
+	assert_non_null(strstr(got, "des-md5-modp768 (legacy)\n"));
+	assert_non_null(strstr(got, "aes128-sha256-modp2048\n"));
+	free(got);
+	got = printed("{\"sas\":[{\"session\":1,\"esp\":\"des-md5\",\"legacy\":true}]}");
+	assert_non_null(strstr(got, "  des-md5 (legacy)  "));
+	free(got);
+}
+
 static void test_counters_leave_out_zeros(void **state)
 {
 	char *got = printed("{\"counters\":{\"a\":0,\"dp_drop_runt\":7,\"b\":0}}");
@@ -211,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_tables_are_aligned),
 		cmocka_unit_test(test_peers_cannot_move_the_cursor),
+		cmocka_unit_test(test_legacy_suites_are_marked),
 		cmocka_unit_test(test_counters_leave_out_zeros),
 		cmocka_unit_test(test_ask),
 	};

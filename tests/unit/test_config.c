@@ -15,6 +15,7 @@ static const char everything[] =
 	"  idle = \"sleep\"; hugepages = \"off\"; memory_mb = 1024; node_id = 5;\n"
 	"  state_dir = \"/srv/state\"; run_dir = \"/srv/run\"; max_sessions = 100000;\n"
 	"  cookie_threshold = 7; half_open_max = 8; half_open_timeout_s = 9;\n"
+	"  half_open_max_ikev1 = 10;\n"
 	"};\n"
 	"ports = (\n"
 	"  { name = \"outside\"; role = \"outside\"; device = \"net_tap0,iface=sp-outside\";\n"
@@ -29,6 +30,7 @@ static const char everything[] =
 	"pools = (\n"
 	"  { name = \"ire\"; ranges = [ \"171.72.1.1-171.72.1.254\", \"171.72.3.0/24\" ];\n"
 	"    exclude = [ \"171.72.1.9\" ]; dns = [ \"9.9.9.9\" ]; nbns = [ \"10.9.9.9\" ];\n"
+	"    dhcp = [ \"10.9.9.8\", \"10.9.9.7\" ];\n"
 	"    domain = \"corp.example\"; netmask = \"255.255.255.255\"; linger_s = 60;\n"
 	"    reserve = ( { owner = \"user1\"; address = \"171.72.1.10\"; } ); },\n"
 	"  { name = \"ire6\"; ranges = [ \"2001:db8:77::1-2001:db8:77::ffff\" ]; }\n"
@@ -62,7 +64,23 @@ static const char everything[] =
 	"      { name = \"six\"; local_ts = [ \"::/0\" ]; }\n"
 	"    ); },\n"
 	"  { name = \"plain\"; local = { id = \"gw.example\"; auth = \"psk\"; };\n"
-	"    remote = { auth = \"psk\"; }; children = ( { name = \"a\"; local_ts = [ \"0.0.0.0/0\" ]; } ); }\n"
+	"    remote = { auth = \"psk\"; }; children = ( { name = \"a\"; local_ts = [ \"0.0.0.0/0\" ]; } ); },\n"
+	"  { name = \"clients-v1\"; ike_versions = [ 1 ]; aggressive = true;\n"
+	"    ike_proposals = [ \"des-md5-modp768\", \"3des-sha1-modp1024-modp1536\" ];\n"
+	"    legacy = [ \"des\", \"3des\", \"md5\", \"modp768\", \"modp1024\", \"modp1536\" ];\n"
+	"    local = { id = \"gw.example\"; auth = \"cert\"; };\n"
+	"    remote = { auth = \"none\"; user_auth = \"xauth\"; };\n"
+	"    mode_config = [ \"initiate\", \"respond\" ]; pools = [ \"ire\" ];\n"
+	"    push = \"before_status\"; push_delay_ms = 700;\n"
+	"    split_include = [ \"10.99.0.0/24\", \"10.98.0.0/16\" ]; banner = \"Welcome.\";\n"
+	"    save_password = true; split_dns = [ \"corp.example\", \"lab.example\" ];\n"
+	"    local_lan = [ \"192.168.0.0/16\" ]; backup_servers = [ \"gw2.example\", \"192.0.2.3\" ];\n"
+	"    children = ( { name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ];\n"
+	"      esp_proposals = [ \"des-md5\" ]; } ); },\n"
+	"  { name = \"uplink\"; ike_versions = [ 1 ];\n"
+	"    local = { id = \"branch\"; auth = \"none\"; user = \"branch\"; password = \"let me in\"; };\n"
+	"    remote = { id = \"gw.example\"; auth = \"cert\"; };\n"
+	"    children = ( { name = \"a\"; local_ts = [ \"10.0.0.0/8\" ]; } ); }\n"
 	");\n";
 
 static struct cfg *load(const char *text)
@@ -108,6 +126,7 @@ static void main_is_read(void **state)
 	assert_int_equal(m->cookie_threshold, 7);
 	assert_int_equal(m->half_open_max, 8);
 	assert_int_equal(m->half_open_timeout_s, 9);
+	assert_int_equal(m->half_open_max_ikev1, 10);
 	assert_string_equal(m->state_dir, "/srv/state");
 	assert_string_equal(m->run_dir, "/srv/run");
 	cfg_free(c);
@@ -168,6 +187,8 @@ static void pools_are_read(void **state)
 	assert_addr(&p->dns[0], "9.9.9.9");
 	assert_int_equal(p->nbns_count, 1);
 	assert_addr(&p->nbns[0], "10.9.9.9");
+	assert_int_equal(p->dhcp_count, 2);
+	assert_addr(&p->dhcp[1], "10.9.9.7");
 	assert_string_equal(p->domain, "corp.example");
 	assert_addr(&p->netmask, "255.255.255.255");
 	assert_int_equal(p->linger_s, 60);
@@ -206,7 +227,7 @@ static void credentials_are_read(void **state)
 static void connections_are_read(void **state)
 {
 	struct cfg *c = load(everything);
-	assert_int_equal(c->connection_count, 2);
+	assert_int_equal(c->connection_count, 4);
 	const struct cfg_connection *n = &c->connections[0];
 	assert_string_equal(n->name, "clients");
 	assert_false(n->ikev1);
@@ -269,6 +290,41 @@ static void children_are_read(void **state)
 	cfg_free(c);
 }
 
+static void ikev1_is_read(void **state)
+{
+	struct cfg *c = load(everything);
+	const struct cfg_connection *n = &c->connections[2];
+	assert_true(n->ikev1 && !n->ikev2);
+	assert_true(n->aggressive);
+	assert_int_equal(n->ike_proposals[0].encr[0].id, ENCR_DES);
+	assert_int_equal(n->ike_proposals[0].integ[0], INTEG_HMAC_MD5_96);
+	assert_int_equal(n->ike_proposals[0].dh[0], DH_MODP_768);
+	assert_int_equal(n->ike_proposals[1].dh[1], DH_MODP_1536);
+	assert_int_equal(n->remote.auth, CFG_AUTH_NONE);
+	assert_int_equal(n->remote.user_auth, CFG_USER_XAUTH);
+	assert_true(n->mode_config_initiate && n->mode_config_respond);
+	assert_int_equal(n->push, CFG_PUSH_BEFORE_STATUS);
+	assert_int_equal(n->push_delay_ms, 700);
+	assert_int_equal(n->split_include_count, 2);
+	assert_prefix(&n->split_include[1], "10.98.0.0/16");
+	assert_string_equal(n->banner, "Welcome.");
+	assert_true(n->save_password);
+	assert_int_equal(n->split_dns.count, 2);
+	assert_string_equal(n->split_dns.items[1], "lab.example");
+	assert_int_equal(n->local_lan_count, 1);
+	assert_prefix(&n->local_lan[0], "192.168.0.0/16");
+	assert_int_equal(n->backup_servers.count, 2);
+	assert_string_equal(n->backup_servers.items[0], "gw2.example");
+	assert_int_equal(n->children[0].esp_proposals[0].encr[0].id, ENCR_DES);
+	assert_null(n->local.user);
+	n = &c->connections[3];
+	assert_int_equal(n->local.auth, CFG_AUTH_NONE);
+	assert_string_equal(n->local.user, "branch");
+	assert_int_equal(n->local.password.len, 9);
+	assert_memory_equal(n->local.password.bytes, "let me in", 9);
+	cfg_free(c);
+}
+
 static void defaults_are_the_tables(void **state)
 {
 	struct cfg *c = load(everything);
@@ -279,6 +335,9 @@ static void defaults_are_the_tables(void **state)
 	assert_string_equal(n->remote.id, "*");
 	assert_false(n->mode_config_respond || n->mode_config_initiate);
 	assert_int_equal(n->pool_count, 0);
+	assert_false(n->aggressive);
+	assert_int_equal(n->push, CFG_PUSH_AFTER_STATUS);
+	assert_int_equal(n->push_delay_ms, 500);
 	assert_int_equal(n->unique, CFG_UNIQUE_REPLACE);
 	assert_int_equal(n->lifetime.ike_rekey_s, 14400);
 	assert_int_equal(n->lifetime.ike_hard_s, 86400);
@@ -303,6 +362,7 @@ static void defaults_are_the_tables(void **state)
 	assert_int_equal(c->main.max_sessions, 16384);
 	assert_int_equal(c->main.cookie_threshold, 100);
 	assert_int_equal(c->main.half_open_timeout_s, 30);
+	assert_int_equal(c->main.half_open_max_ikev1, 512);
 	assert_string_equal(c->main.state_dir, "/var/lib/sallyport");
 	assert_string_equal(c->main.run_dir, "/run/sallyport");
 	cfg_free(c);
@@ -526,6 +586,7 @@ int main(void)
 		cmocka_unit_test(credentials_are_read),
 		cmocka_unit_test(connections_are_read),
 		cmocka_unit_test(children_are_read),
+		cmocka_unit_test(ikev1_is_read),
 		cmocka_unit_test(defaults_are_the_tables),
 		cmocka_unit_test(a_default_soft_limit_gives_way),
 		cmocka_unit_test(selectors_are_parsed),

@@ -27,6 +27,27 @@
 	PSK "connections = ( { name = \"c\";\n" LOCAL REMOTE \
 	    "children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\n" body "\n} ); } );\n"
 
+#define USERS "users = ( { name = \"u\"; password = \"p\"; } );\n"
+#define KEYS                                                                                          \
+	"credentials: { psk = ( { id = \"*\"; secret = \"correct horse battery staple\"; } ); " USERS \
+	"};\n"
+// An IKEv1 connection: credentials on lines 1 and 2, local on 4, remote on 5, body on 7.
+#define V1(local, remote, body)                                                               \
+	KEYS "connections = ( { name = \"c\"; ike_versions = [ 1 ];\n" local remote KIDS body \
+	     "\n} );\n"
+#define XAUTH  "remote = { auth = \"psk\"; user_auth = \"xauth\"; };\n"
+#define HYBRID "remote = { auth = \"none\"; user_auth = \"xauth\"; };\n"
+#define CERTS                                                                                \
+	"credentials: { certificates = ( { cert = \"/dev/null\"; key = \"/dev/zero\"; } ); " \
+	"ca = [ \"/dev/null\" ]; " USERS "};\n"
+#define V1CERT(local, remote, body)                                                            \
+	CERTS "connections = ( { name = \"c\"; ike_versions = [ 1 ];\n" local remote KIDS body \
+	      "\n} );\n"
+#define BY_CERT "local = { id = \"gw\"; auth = \"cert\"; };\n"
+#define CHILD1(body)                                                                \
+	KEYS "connections = ( { name = \"c\"; ike_versions = [ 1 ];\n" LOCAL REMOTE \
+	     "children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\n" body "\n} ); } );\n"
+
 struct mistake {
 	const char *text;
 	const char *errors; // "line: message", one a line
@@ -113,7 +134,6 @@ static void all_are_reported_at_once(void **state)
 		"f:4: error: main.node_id: 9 is out of range (0 to 7)\n"
 		"f:7: error: pool \"a\" is defined twice\n"
 		"f:7: error: ranges: 10.0.0.9/32 overlaps 10.0.0.0/24 of pool \"a\"\n"
-		"f:8: error: not supported yet: ike_versions 1\n"
 		"f:8: error: missing required option \"remote\" in connections[]\n"
 		"f:8: error: missing required option \"children\" in connections[]\n"
 		"f:9: error: pools: no pool \"b\"\n"
@@ -126,6 +146,15 @@ static void all_are_reported_at_once(void **state)
 	assert_int_equal(rc, -EINVAL);
 	free(got);
 }
+
+#define ANY_NAME "1: psk: \"*\" lets whoever knows the secret in under any name\n"
+#define V1ID(psk, rest)                              \
+	"credentials: { psk = ( { " psk " } ); };\n" \
+	"connections = ( { name = \"c\"; ike_versions = [ 1 ];\n" LOCAL rest KIDS "} );\n"
+#define TOLD                                                                         \
+	"split_include = [ \"10.0.0.0/8\" ];\nlocal_lan = [ \"192.168.0.0/16\" ];\n" \
+	"split_dns = [ \"corp.example\" ];\nbackup_servers = [ \"192.0.2.3\" ];\n"   \
+	"banner = \"hello\";\nsave_password = true;\n"
 
 static void warnings_do_not_refuse(void **state)
 {
@@ -154,6 +183,50 @@ static void warnings_do_not_refuse(void **state)
 		{P1 CONNECTION("pools = [ \"pool1\" ];") PORT(""),
 			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
 			"7: pools: not used, mode_config is empty\n"},
+		{V1(LOCAL, XAUTH, "aggressive = true;") PORT(""),
+			ANY_NAME "7: aggressive: whoever can send a packet gets a reply from which "
+				 "the pre-shared key can be guessed off line\n"},
+		{V1CERT(BY_CERT, "remote = { auth = \"cert\"; };\n", "aggressive = true;") PORT(""),
+			""},
+		{V1CERT(BY_CERT, HYBRID, "aggressive = true;") PORT(""), ""},
+		{V1CERT("local = { id = \"c\"; auth = \"none\"; user = \"u\"; password = \"p\"; };\n",
+			 "remote = { auth = \"cert\"; };\n", "") PORT(""),
+			""},
+		{V1("local = { id = \"gw\"; auth = \"psk\";\nuser = \"u\"; password = \"p\"; };\n",
+			 XAUTH, "") PORT(""),
+			ANY_NAME "5: local.user: not used, the peer is the one that logs in\n"},
+		{V1ID("id = \"group\"; secret = \"short\";", REMOTE) PORT(""),
+			"1: psk: shorter than 20 characters, it can be guessed off line\n"
+			"4: remote.auth: main mode finds a key by the peer's address, and no fitting "
+			"entry of credentials.psk has addresses\n"},
+		{V1ID("id = \"group\"; secret = \"correct horse battery staple\";",
+			 REMOTE "aggressive = true;\n") PORT(""),
+			"5: aggressive: whoever can send a packet gets a reply from which the "
+			"pre-shared key can be guessed off line\n"},
+		{V1ID("id = \"198.51.100.7\"; secret = \"correct horse battery staple\";", REMOTE)
+				PORT(""),
+			""},
+		{V1ID("addresses = [ \"0.0.0.0/0\" ]; secret = \"correct horse battery staple\";",
+			 REMOTE) PORT(""),
+			""},
+		{CONNECTION(TOLD) PORT(""), ANY_NAME
+			"6: split_include: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+			"7: local_lan: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+			"8: split_dns: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+			"9: backup_servers: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+			"10: banner: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+			"11: save_password: only IKEv1 clients are told, ike_versions lists 2 alone\n"},
+		{V1(LOCAL, REMOTE,
+			 "banner = \"hello\"; push = \"after_status\"; push_delay_ms = 1;")
+				PORT(""),
+			ANY_NAME
+			"7: push: not used, mode_config lists no initiate\n"
+			"7: push_delay_ms: not used, mode_config lists not both directions\n"
+			"7: banner: not used, mode_config is empty\n"},
+		{P1 V1(LOCAL, REMOTE,
+			 "pools = [ \"pool1\" ]; mode_config = [ \"initiate\", \"respond\" ];\n" TOLD
+			 "push = \"after_status\"; push_delay_ms = 0;\n") PORT(""),
+			"2: psk: \"*\" lets whoever knows the secret in under any name\n"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {

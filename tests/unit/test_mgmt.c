@@ -86,7 +86,10 @@ static bool fake_session_next(void *ctx, uint64_t after, struct ike_session_info
 		.ike_version = 2,
 		.state = IKE_SESSION_ESTABLISHED,
 		.remote_id = f->remote_id,
-		.user = "",
+		.user = "user1",
+		.group = "staff",
+		.mode_config = "push",
+		.legacy = after == 0,
 		.local = {{IP_V4, {192, 0, 2, 1}}, 4500},
 		.remote = {{IP_V4, {192, 0, 2, 10}}, 40000},
 		.nat = true,
@@ -314,13 +317,14 @@ static void test_sessions(void **state)
 	json_t *j = show(*state, "sessions");
 	check_json(j,
 		"{\"sessions\":[{\"id\":1,\"connection\":\"clients\",\"ike_version\":2,"
-		"\"state\":\"established\",\"remote_id\":\"client@example\",\"user\":\"\","
+		"\"state\":\"established\",\"remote_id\":\"client@example\",\"user\":\"user1\",\"group\":\"staff\",\"mode_config\":\"push\","
 		"\"remote_addr\":\"192.0.2.10\",\"remote_port\":40000,\"nat\":true,"
 		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],\"worker\":1,"
 		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
-		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"child_sas\":[{\"name\":\"lan\","
+		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
+		"\"child_sas\":[{\"name\":\"lan\","
 		"\"spi_in\":\"0x0a0b0c0d\",\"spi_out\":\"0x00c0ffee\","
-		"\"esp\":\"aes128gcm16-esn\",\"ts_local\":[\"10.99.0.0/24\"],"
+		"\"esp\":\"aes128gcm16-esn\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
 		"\"ts_remote\":[\"171.72.1.7/32\"]}]}]}");
 	json_decref(j);
 }
@@ -362,6 +366,7 @@ static void test_sas(void **state)
 	check_json(json_object_get(last, "packets_out"), "4");
 	check_json(json_object_get(last, "replayed"), "1");
 	check_json(json_object_get(last, "esn"), "true");
+	check_json(json_object_get(last, "legacy"), "false");
 	check_json(json_object_get(last, "installed_s"), "2");
 	json_decref(j);
 }

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Whole packets through a tunnel: where they go, how they are marked, what limits them.
+#include "tests/cmocka_all.h"
+#include "tests/dataplane/esp_cases.h"
+
+#define PEER  EC_PEER
+#define INNER EC_INNER
+#define HOST  EC_HOST
+
+// ---- Moves (row 89) ----
+
+// The address of an authentic, newest packet is reported, once a change.
+static void moves_are_reported_when_authentic(void **state)
+{
+	(void)state;
+	uint8_t p[128], esp[512];
+	size_t len = fx_ipv4(p, INNER, HOST, PROTO_UDP, 8);
+	ec_ping_in(10);
+	assert_null(fx_event(SA_EVENT_PEER_MOVED));
+	size_t n = oracle_wrap(&ec.in, 11, p, len, 4, esp);
+	esp[n - 1] ^= 1;
+	fx_input_esp("203.0.113.9", 1234, 0, esp, n);
+	n = oracle_wrap(&ec.in, 5, p, len, 4, esp); // authentic but old
+	fx_input_esp("203.0.113.9", 1234, 0, esp, n);
+	fx_run();
+	assert_null(fx_event(SA_EVENT_PEER_MOVED));
+	for (unsigned i = 0; i < 3; i++) {
+		n = oracle_wrap(&ec.in, 12 + i, p, len, 4, esp);
+		fx_input_esp("203.0.113.9", 1234, 0, esp, n);
+		fx_run();
+	}
+	const struct sa_event *ev = fx_event(SA_EVENT_PEER_MOVED);
+	assert_non_null(ev);
+	assert_int_equal(fx_event_count(SA_EVENT_PEER_MOVED), 1);
+	assert_int_equal(ev->remote.port, 1234);
+	struct ip_addr from = fx_ip("203.0.113.9");
+	assert_true(ip_eq(&ev->remote.addr, &from));
+	assert_int_equal(ev->session, 77);
+	struct tunnel_path path = fx_path("203.0.113.9", 1234);
+	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, ec.tunnel, &path);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 8));
+	fx_run();
+	uint8_t got[512];
+	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
+	assert_memory_equal(got + 16, path.remote.addr.bytes, 4);
+	assert_int_equal(get_be16(got + 22), 1234);
+}
+
+// In another encapsulation than the tunnel's ESP is taken too, from anywhere, but moves nothing: its
+// ports are not those that are sent to.
+static void other_encapsulations_are_taken(void **state)
+{
+	(void)state;
+	uint8_t p[128], esp[512];
+	size_t len = fx_ipv4(p, INNER, HOST, PROTO_UDP, 8);
+	fx_input_esp("203.0.113.9", 0, 0, esp, oracle_wrap(&ec.in, 1, p, len, 4, esp));
+	fx_run();
+	assert_int_equal(ec_inside_packets(), 1);
+	fx_input_marked("203.0.113.9", 500, esp, oracle_wrap(&ec.in, 2, p, len, 4, esp));
+	fx_run();
+	assert_int_equal(ec_inside_packets(), 1);
+	assert_null(fx_event(SA_EVENT_PEER_MOVED));
+	struct tunnel_path path = fx_path_marked(PEER, 500);
+	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, ec.tunnel, &path);
+	fx_run();
+	fx_input_esp("203.0.113.9", 4500, 0, esp, oracle_wrap(&ec.in, 3, p, len, 4, esp));
+	fx_input_esp("203.0.113.9", 0, 0, esp, oracle_wrap(&ec.in, 4, p, len, 4, esp));
+	fx_run();
+	assert_int_equal(ec_inside_packets(), 2);
+	assert_null(fx_event(SA_EVENT_PEER_MOVED));
+}
+
+// ---- ESP on port 500, behind a marker (the first drafts of NAT-T) ----
+
+#define NAT_PORT 61000
+
+static void marked_out(const char *peer, const char *host, const char *inner, size_t payload)
+{
+	static const uint8_t marker[NON_IKE_MARKER];
+	bool outer6 = strchr(peer, ':'), inner6 = strchr(inner, ':');
+	uint8_t p[2048], got[2048], plain[2048];
+	size_t n = inner6 ? fx_ipv6(p, host, inner, PROTO_UDP, payload)
+			  : fx_ipv4(p, host, inner, PROTO_UDP, payload);
+	fx_input(FX_INSIDE, p, n);
+	fx_run();
+	size_t len = fx_output(FX_OUTSIDE, got, sizeof(got)), udp = outer6 ? IP6_HDR : IP4_HDR;
+	size_t at = udp + UDP_HDR + NON_IKE_MARKER;
+	assert_true(len > at);
+	if (outer6) {
+		assert_int_equal(get_be16(got + 4), len - IP6_HDR);
+		assert_int_equal(got[6], PROTO_UDP);
+	} else {
+		assert_int_equal(get_be16(got + 2), len);
+		assert_int_equal(ip_fold(ip_sum(got, IP4_HDR)), 0xffff);
+		assert_int_equal(got[9], PROTO_UDP);
+	}
+	assert_int_equal(get_be16(got + udp), 500);
+	assert_int_equal(get_be16(got + udp + 2), NAT_PORT);
+	assert_int_equal(get_be16(got + udp + 4), len - udp);
+	assert_int_equal(get_be16(got + udp + 6), 0);
+	assert_memory_equal(got + udp + UDP_HDR, marker, sizeof(marker));
+	assert_int_equal(get_be32(got + at), FX_PEER_SPI);
+	assert_true(oracle_open(&ec.out, 0, got + at, len - at, plain) >= n + 2);
+	ip_hop(p, inner6 ? IP_V6 : IP_V4);
+	assert_memory_equal(plain, p, n);
+}
+
+static void marked_in(
+	uint64_t seq, const char *peer, const char *host, const char *inner, size_t payload)
+{
+	bool inner6 = strchr(inner, ':');
+	uint8_t p[2048], esp[2048];
+	size_t n = inner6 ? fx_ipv6(p, inner, host, PROTO_UDP, payload)
+			  : fx_ipv4(p, inner, host, PROTO_UDP, payload);
+	uint8_t next = inner6 ? PROTO_IPV6 : 4;
+	fx_input_marked(peer, NAT_PORT, esp, oracle_wrap(&ec.in, seq, p, n, next, esp));
+	fx_run();
+	ec_forwarded(p, n);
+}
+
+static void marked_both_ways(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *peer, *host, *inner;
+		uint16_t encr, bits, integ;
+	} rows[] = {
+		{PEER, HOST, INNER, ENCR_DES, 0, INTEG_HMAC_MD5_96},
+		{PEER, HOST, INNER, ENCR_3DES, 0, INTEG_HMAC_SHA1_96},
+		{PEER, HOST, INNER, ENCR_AES_CBC, 256, INTEG_HMAC_SHA1_96},
+		{PEER, HOST, INNER, ENCR_AES_GCM_16, 128, 0},
+		{PEER, "2001:db8:99::5", "2001:db8:77::2", ENCR_DES, 0, INTEG_HMAC_MD5_96},
+		{"2001:db8:5::7", HOST, INNER, ENCR_DES, 0, INTEG_HMAC_MD5_96},
+		{"2001:db8:5::7", "2001:db8:99::5", "2001:db8:77::2", ENCR_AES_GCM_16, 256, 0},
+	};
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		struct tunnel_path path = fx_path_marked(rows[i].peer, NAT_PORT);
+		uint32_t t = fx_tunnel_on(0, rows[i].inner, &path);
+		fx_child(t, 0, rows[i].encr, rows[i].bits, rows[i].integ, rows[i].inner, &ec.in,
+			&ec.out);
+		for (size_t n = 0; n < 20; n++) {
+			marked_in(n + 1, rows[i].peer, rows[i].host, rows[i].inner, n * n * 3);
+			marked_out(rows[i].peer, rows[i].host, rows[i].inner, n * n * 3);
+		}
+		assert_null(fx_event(SA_EVENT_PEER_MOVED));
+		fx.dp->sa_sink.tunnel_del(fx.dp->sa_sink.ctx, t);
+		fx_run();
+	}
+}
+
+static int start_marked(void **state)
+{
+	(void)ec_start_bare(state);
+	struct tunnel_path path = fx_path_marked(PEER, NAT_PORT);
+	ec.tunnel = fx_tunnel_on(0, INNER, &path);
+	fx_child(ec.tunnel, 0, ENCR_AES_GCM_16, 128, 0, INNER, &ec.in, &ec.out);
+	return 0;
+}
+
+static void marked_mtu(void **state)
+{
+	(void)state;
+	uint8_t p[2048], got[2048];
+	// 1500 - 20 - 8 - 8 - 8 - 8 - 16 = 1432, less 2 of trailer
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1430 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1431 - 20));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1500);
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_too_big), 1);
+	assert_true(fx_output(FX_INSIDE, got, sizeof(got)) > IP4_HDR + 8);
+	assert_int_equal(get_be16(got + IP4_HDR + 6), 1430);
+}
+
+static void marked_moves(void **state)
+{
+	(void)state;
+	uint8_t p[128], esp[512], got[512];
+	size_t len = fx_ipv4(p, INNER, HOST, PROTO_UDP, 8);
+	fx_input_marked(PEER, NAT_PORT, esp, oracle_wrap(&ec.in, 1, p, len, 4, esp));
+	fx_run();
+	assert_null(fx_event(SA_EVENT_PEER_MOVED));
+	size_t n = oracle_wrap(&ec.in, 2, p, len, 4, esp);
+	esp[n - 1] ^= 1; // not authentic
+	fx_input_marked(PEER, 1234, esp, n);
+	fx_run();
+	assert_null(fx_event(SA_EVENT_PEER_MOVED));
+	fx_input_marked(PEER, 1234, esp, oracle_wrap(&ec.in, 3, p, len, 4, esp));
+	fx_run();
+	assert_int_equal(fx_event_count(SA_EVENT_PEER_MOVED), 1);
+	const struct sa_event *ev = fx_event(SA_EVENT_PEER_MOVED);
+	struct tunnel_path path = fx_path_marked(PEER, 1234);
+	assert_true(endpoint_eq(&ev->remote, &path.remote));
+	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, ec.tunnel, &path);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 8));
+	fx_run();
+	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
+	assert_int_equal(get_be16(got + IP4_HDR), 500);
+	assert_int_equal(get_be16(got + IP4_HDR + 2), 1234);
+	// And to the encapsulation of the standard, which is shorter.
+	path = fx_path(PEER, 4500);
+	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, ec.tunnel, &path);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 8));
+	fx_run();
+	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
+	assert_int_equal(get_be16(got + IP4_HDR), 4500);
+	assert_int_equal(get_be32(got + IP4_HDR + UDP_HDR), FX_PEER_SPI);
+}
+
+// The same ESP, replayed, forged, cut short.
+static void marked_bad_input(void **state)
+{
+	(void)state;
+	uint8_t p[128], esp[512];
+	size_t len = fx_ipv4(p, INNER, HOST, PROTO_UDP, 8);
+	size_t n = oracle_wrap(&ec.in, 1, p, len, 4, esp);
+	// Below 8 bytes it is too short for ESP behind a marker.
+	for (size_t cut = 8; cut < n; cut++) {
+		fx_input_marked(PEER, NAT_PORT, esp, cut);
+		fx_run();
+	}
+	assert_int_equal(fx_drops(DP_DROP_esp_runt) + fx_drops(DP_DROP_esp_auth), n - 8);
+	esp[n - 1] ^= 1;
+	fx_input_marked(PEER, NAT_PORT, esp, n);
+	esp[n - 1] ^= 1;
+	fx_run();
+	assert_int_equal(ec_inside_packets(), 0);
+	fx_input_marked(PEER, NAT_PORT, esp, n);
+	fx_input_marked(PEER, NAT_PORT, esp, n);
+	fx_run();
+	assert_int_equal(ec_inside_packets(), 1);
+	assert_int_equal(fx_drops(DP_DROP_esp_replay), 1);
+}
+
+static void port_500_oddities(void **state)
+{
+	(void)state;
+	static const uint8_t keepalive[] = {0xff}, zero[64];
+	fx_input_500(PEER, 500, keepalive, 1);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_keepalive), 1);
+	for (size_t len = 0; len < 16; len++)
+		fx_input_500(PEER, 500, zero, len);
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_ike_short), 16);
+	fx_input_500(PEER, 500, zero, 16); // SPI 0
+	fx_input_500(PEER, 500, zero, sizeof(zero));
+	fx_run();
+	assert_int_equal(fx_drops(DP_DROP_esp_no_sa), 2);
+	// Any other first eight bytes are IKE's.
+	for (unsigned bit = 0; bit < 64; bit++) {
+		uint8_t ike[64] = {0};
+		ike[bit / 8] = (uint8_t)(1 << bit % 8);
+		fx_input_500(PEER, 500, ike, sizeof(ike));
+		fx_run();
+	}
+	assert_int_equal(fx.ike_count, 64);
+	assert_int_equal(fx_drops(DP_DROP_esp_no_sa), 2);
+}
+
+// ---- ECN, DSCP, DF (RFC 6040, RFC 4301 5.1.2) ----
+
+static void set_tos(uint8_t *p, uint8_t tos)
+{
+	ip_sum_fix(p + 10, get_be16(p), (uint16_t)(0x4500 | tos));
+	p[1] = tos;
+}
+
+static void ecn_on_the_way_in(void **state)
+{
+	(void)state;
+	// inner, outer, what comes out (4: dropped)
+	static const uint8_t rows[][3] = {{0, 0, 0}, {0, 1, 0}, {0, 2, 0}, {0, 3, 4}, {1, 0, 1},
+		{1, 1, 1}, {1, 2, 1}, {1, 3, 3}, {2, 0, 2}, {2, 1, 1}, {2, 2, 2}, {2, 3, 3},
+		{3, 0, 3}, {3, 1, 3}, {3, 2, 3}, {3, 3, 3}};
+	uint8_t p[128], esp[512], got[512];
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		size_t len = fx_ipv4(p, INNER, HOST, PROTO_UDP, 8);
+		set_tos(p, 0xb8 | rows[i][0]);
+		size_t n = oracle_wrap(&ec.in, i + 1, p, len, 4, esp);
+		fx_input_esp(PEER, 4500, rows[i][1], esp, n);
+		fx_run();
+		len = fx_output(FX_INSIDE, got, sizeof(got));
+		assert_int_equal(len == 0, rows[i][2] == 4);
+		if (len) {
+			assert_int_equal(got[1], 0xb8 | rows[i][2]);
+			assert_int_equal(ip_fold(ip_sum(got, IP4_HDR)), 0xffff);
+		}
+	}
+	assert_int_equal(fx_drops(DP_DROP_esp_ecn), 1);
+}
+
+static void marks_on_the_way_out(void **state)
+{
+	(void)state;
+	const struct sa_sink *s = &fx.dp->sa_sink;
+	uint8_t p[128], got[512];
+	for (int df = SA_DF_COPY; df <= SA_DF_CLEAR; df++)
+		for (int inner_df = 0; inner_df < 2; inner_df++) {
+			struct tunnel_spec spec = {.path = fx_path(PEER, 0), .df = (enum sa_df)df};
+			struct ip_prefix dst = fx_prefix("10.1.7.7");
+			uint32_t t;
+			assert_int_equal(s->tunnel_add(s->ctx, &spec, &t), 0);
+			assert_int_equal(s->route_add(s->ctx, t, &dst), 0);
+			fx_child(t, 0, ENCR_AES_GCM_16, 128, 0, "10.1.7.7", &ec.in, &ec.out);
+			size_t n = fx_ipv4(p, HOST, "10.1.7.7", PROTO_UDP, 8);
+			set_tos(p, 0xb9);
+			p[6] = inner_df ? 0x40 : 0;
+			ip_sum_fix(p + 10, 0, get_be16(p + 6));
+			fx_input(FX_INSIDE, p, n);
+			fx_run();
+			assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
+			assert_int_equal(got[1], 0xb9);
+			bool want = df == SA_DF_SET || (df == SA_DF_COPY && inner_df);
+			assert_int_equal(got[6], want ? 0x40 : 0);
+			s->tunnel_del(s->ctx, t);
+			fx_run();
+		}
+}
+
+// ---- Limits and sequence numbers (row 83) ----
+
+static void send_out(unsigned n)
+{
+	uint8_t p[128], got[512];
+	for (unsigned i = 0; i < n; i++) {
+		fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 80));
+		fx_run();
+	}
+	while (fx_output(FX_OUTSIDE, got, sizeof(got)))
+		;
+}
+
+static void limits_of_packets_and_bytes(void **state)
+{
+	(void)state;
+	struct sa_spec spec = fx_spec(ec.tunnel, SA_OUT, ENCR_AES_GCM_16, 128, 0, INNER);
+	spec.soft_packets = 3;
+	spec.hard_packets = 5;
+	fx.dp->sa_sink.sa_del(fx.dp->sa_sink.ctx, ec.in.child, SA_OUT);
+	spec = ec_child_with(spec, SA_OUT);
+	send_out(2);
+	assert_int_equal(fx_event_count(SA_EVENT_SOFT_LIMIT), 0);
+	send_out(2);
+	assert_int_equal(fx_event_count(SA_EVENT_SOFT_LIMIT), 1);
+	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 0);
+	send_out(4);
+	assert_int_equal(fx_event_count(SA_EVENT_SOFT_LIMIT), 1);
+	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 1);
+	struct sa_counters c;
+	assert_true(fx.dp->sa_sink.sa_stats(fx.dp->sa_sink.ctx, spec.child, SA_OUT, &c));
+	assert_int_equal(c.packets, 5);
+	assert_int_equal(c.bytes, 500);
+	assert_int_equal(fx_drops(DP_DROP_no_child), 3);
+	assert_non_null(fx_event(SA_EVENT_NO_CHILD));
+
+	spec.soft_packets = spec.hard_packets = 0;
+	spec.soft_bytes = 250;
+	spec.hard_bytes = 400;
+	spec = ec_child_with(spec, SA_OUT);
+	send_out(10);
+	assert_true(fx.dp->sa_sink.sa_stats(fx.dp->sa_sink.ctx, spec.child, SA_OUT, &c));
+	assert_int_equal(c.bytes, 400);
+	assert_int_equal(fx_event_count(SA_EVENT_SOFT_LIMIT), 2);
+	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 2);
+}
+
+static void an_inbound_sa_stops_at_its_limit(void **state)
+{
+	(void)state;
+	struct sa_spec spec = fx_spec(ec.tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, INNER);
+	spec.hard_packets = 2;
+	ec.in = ec_child_with(spec, SA_IN);
+	for (unsigned i = 1; i <= 4; i++)
+		ec_ping_in(i);
+	assert_int_equal(ec_inside_packets(), 2);
+	assert_int_equal(fx_drops(DP_DROP_esp_stopped), 2);
+	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 1);
+}
+
+static void sequence_numbers_never_wrap(void **state)
+{
+	(void)state;
+	struct sa_spec spec = fx_spec(ec.tunnel, SA_OUT, ENCR_AES_GCM_16, 128, 0, INNER);
+	fx.dp->sa_sink.sa_del(fx.dp->sa_sink.ctx, ec.in.child, SA_OUT);
+	spec.seq = 0xffffffffu - 2;
+	spec = ec_child_with(spec, SA_OUT);
+	send_out(5);
+	struct sa_counters c;
+	assert_true(fx.dp->sa_sink.sa_stats(fx.dp->sa_sink.ctx, spec.child, SA_OUT, &c));
+	assert_int_equal(c.seq, 0xffffffffu);
+	assert_int_equal(c.packets, 2);
+	assert_int_equal(fx_drops(DP_DROP_seq_end), 1);
+	assert_int_equal(fx_event_count(SA_EVENT_SOFT_LIMIT), 1);
+	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 1);
+	// ESN goes on.
+	spec.esn = true;
+	spec.seq = 0xffffffffu - 2;
+	spec = ec_child_with(spec, SA_OUT);
+	send_out(5);
+	assert_true(fx.dp->sa_sink.sa_stats(fx.dp->sa_sink.ctx, spec.child, SA_OUT, &c));
+	assert_int_equal(c.seq, 0x100000002ull);
+}
+
+// A window above the hot part's, across the wrap of the low half.
+static void wide_windows_and_esn(void **state)
+{
+	(void)state;
+	static const uint16_t windows[] = {32, 64, 128, 256, 1024, 4096};
+	for (size_t i = 0; i < RTE_DIM(windows); i++) {
+		struct sa_spec spec = fx_spec(ec.tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, INNER);
+		uint64_t top = 0x100000000ull + windows[i] / 2;
+		spec.esn = true;
+		spec.replay_window = windows[i];
+		spec.seq = 0xfffff000u;
+		ec.in = ec_child_with(spec, SA_IN);
+		ec_ping_in(0xfffff001u); // below 2^32
+		ec_ping_in(top);
+		ec_ping_in(top - windows[i] + 1); // the oldest that is in
+		assert_int_equal(ec_inside_packets(), 3);
+		ec_ping_in(top - windows[i] + 1);
+		assert_int_equal(ec_inside_packets(), 0);
+	}
+}
+
+// ---- Size (rows 85, 92) ----
+
+static void what_does_not_fit_is_told(void **state)
+{
+	(void)state;
+	uint8_t p[2048], got[2048];
+	// 1500 - 20 - 8 - 8 - 8 - 16 = 1440, less 2 of trailer: 1438 (NAT-T)
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1438 - 20));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1500);
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1439 - 20));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_too_big), 1);
+	fx.dp->sa_sink.tunnel_pmtu(fx.dp->sa_sink.ctx, ec.tunnel, 1400);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1338 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1339 - 20));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1400);
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_too_big), 2);
+	// Row 91: never below 576.
+	fx.dp->sa_sink.tunnel_pmtu(fx.dp->sa_sink.ctx, ec.tunnel, 68);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 480));
+	fx_run();
+	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
+}
+
+static void eight_byte_blocks_fill_the_mtu(void **state)
+{
+	(void)state;
+	uint8_t p[2048], got[2048];
+	// 1500 - 20 - 8 - 8 - 8 - 12 = 1444, of which 1440 are whole blocks, less 2 of trailer.
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1438 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1439 - 20));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1496);
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_too_big), 1);
+	// What the sender is told fits: ICMP's next-hop MTU.
+	size_t len = fx_output(FX_INSIDE, got, sizeof(got));
+	assert_true(len > IP4_HDR + 8);
+	assert_int_equal(got[IP4_HDR], ICMP_UNREACHABLE);
+	assert_int_equal(get_be16(got + IP4_HDR + 6), 1438);
+}
+
+// ---- Where packets go ----
+
+static void nothing_leaves_in_clear(void **state)
+{
+	(void)state;
+	uint8_t p[256], got[256];
+	// A pool's address that nobody has; an address outside without a route; clear from outside.
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, "10.1.200.1", PROTO_UDP, 8));
+	fx_input(FX_INSIDE, p, fx_ipv6(p, "2001:db8:99::5", "2001:db8:77::1234", PROTO_UDP, 8));
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, "8.8.8.8", PROTO_UDP, 8));
+	fx_input(FX_OUTSIDE, p, fx_ipv4(p, PEER, HOST, PROTO_UDP, 8));
+	fx_input(FX_OUTSIDE, p, fx_ipv4(p, PEER, INNER, PROTO_UDP, 8));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_output(FX_INSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_no_tunnel), 2);
+	assert_int_equal(fx_drops(DP_DROP_no_route), 1);
+	assert_int_equal(fx_drops(DP_DROP_outside_clear), 2);
+	// Nor after the tunnel has gone.
+	fx.dp->sa_sink.tunnel_del(fx.dp->sa_sink.ctx, ec.tunnel);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 8));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_no_tunnel), 3);
+}
+
+static void outbound_selectors_hold(void **state)
+{
+	(void)state;
+	uint8_t p[256], got[256];
+	fx_input(FX_INSIDE, p, fx_ipv4(p, "10.98.0.5", INNER, PROTO_UDP, 8));
+	fx_run();
+	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
+	assert_int_equal(fx_drops(DP_DROP_no_selector), 1);
+}
+
+// Selectors with protocol and ports, several a side: the slow way.
+static void selectors_of_ports(void **state)
+{
+	(void)state;
+	struct sa_spec spec = fx_spec(ec.tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, INNER);
+	uint8_t p[256];
+	spec.ts_local[0].proto = PROTO_UDP;
+	spec.ts_local[0].port_lo = 1000;
+	spec.ts_local[0].port_hi = 1001;
+	for (int i = 1; i < 5; i++) {
+		spec.ts_local[i] = spec.ts_local[0];
+		spec.ts_local[i].port_lo = spec.ts_local[i].port_hi = (uint16_t)(2000 + i);
+	}
+	spec.ts_local_count = 5;
+	ec.in = ec_child_with(spec, SA_IN);
+	static const struct {
+		uint8_t proto;
+		uint16_t port;
+		bool pass;
+	} rows[] = {{PROTO_UDP, 1000, true}, {PROTO_UDP, 999, false}, {PROTO_UDP, 1001, true},
+		{PROTO_UDP, 1002, false}, {PROTO_TCP, 1000, false}, {PROTO_UDP, 2004, true},
+		{PROTO_UDP, 2005, false}};
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		size_t n = fx_ipv4(p, INNER, HOST, rows[i].proto, 40);
+		set_be16(p + 22, rows[i].port);
+		ec_esp_in(i + 1, p, n, 4);
+		assert_int_equal(ec_inside_packets(), rows[i].pass);
+	}
+}
+
+// One client to another, both on this gateway.
+static void client_to_client(void **state)
+{
+	(void)state;
+	struct sa_spec in2, out2, spec;
+	uint8_t p[256], got[512], plain[512];
+	uint32_t t2 = fx_tunnel(0, "10.1.0.3", "198.51.100.8", 0);
+	struct ip_range any;
+	assert_int_equal(ip_range_parse("0.0.0.0-255.255.255.255", &any), 0);
+	fx_child(t2, 0, ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_256_128, "10.1.0.3", &in2, &out2);
+	fx.dp->sa_sink.sa_del(fx.dp->sa_sink.ctx, in2.child, SA_OUT);
+	spec = fx_spec(t2, SA_OUT, ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_256_128, "10.1.0.3");
+	spec.ts_local[0] = selector_of_range(&any);
+	out2 = ec_child_with(spec, SA_OUT);
+	spec = fx_spec(ec.tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, INNER);
+	spec.ts_local[0] = selector_of_range(&any);
+	ec.in = ec_child_with(spec, SA_IN);
+	size_t n = fx_ipv4(p, INNER, "10.1.0.3", PROTO_UDP, 60);
+	ec_esp_in(1, p, n, 4);
+	size_t len = fx_output(FX_OUTSIDE, got, sizeof(got));
+	assert_true(len > 0);
+	assert_true(oracle_open(&out2, 0, got + 20, len - 20, plain) > n);
+	ip_hop(p, IP_V4);
+	assert_memory_equal(plain, p, n);
+}
+
+int main(void)
+{
+	fx_eal();
+#define WITH(f) cmocka_unit_test_setup_teardown(f, ec_start, ec_stop)
+#define LEGACY(f)                                                   \
+	{                                                           \
+#f " (DES, MD5)", f, ec_start_legacy, ec_stop, NULL \
+	}
+	const struct CMUnitTest tests[] = {
+		LEGACY(eight_byte_blocks_fill_the_mtu),
+		WITH(moves_are_reported_when_authentic),
+		WITH(other_encapsulations_are_taken),
+		cmocka_unit_test_setup_teardown(marked_both_ways, ec_start_bare, ec_stop),
+		cmocka_unit_test_setup_teardown(marked_mtu, start_marked, ec_stop),
+		cmocka_unit_test_setup_teardown(marked_moves, start_marked, ec_stop),
+		cmocka_unit_test_setup_teardown(marked_bad_input, start_marked, ec_stop),
+		WITH(port_500_oddities),
+		WITH(ecn_on_the_way_in),
+		WITH(marks_on_the_way_out),
+		WITH(limits_of_packets_and_bytes),
+		WITH(an_inbound_sa_stops_at_its_limit),
+		WITH(sequence_numbers_never_wrap),
+		WITH(wide_windows_and_esn),
+		WITH(what_does_not_fit_is_told),
+		WITH(nothing_leaves_in_clear),
+		WITH(outbound_selectors_hold),
+		WITH(selectors_of_ports),
+		WITH(client_to_client),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
