@@ -212,6 +212,9 @@ enum ike_verdict ikev1_aggressive_build(struct ike_exchange *x);
 
 void ikev1_phase1_over(struct ike_exchange *x, void *unused);
 void ikev1_login_free(struct ike_sa *sa);
+// XAUTH's good status was sent and its ACK has not come: the peer's next quick mode or transaction
+// counts as that. True: the session is made, the state is ESTABLISHED.
+bool ikev1_login_implied(struct ike_sa *sa);
 
 // ---- config.c: Mode Configuration ---------------------------------------------------------------------------
 

@@ -23,6 +23,11 @@ WEAK void ikev1_login_free(struct ike_sa *sa)
 {
 }
 
+WEAK bool ikev1_login_implied(struct ike_sa *sa)
+{
+	return false;
+}
+
 WEAK void ikev1_config_free(struct ike_sa *sa)
 {
 }
