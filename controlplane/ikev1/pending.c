@@ -18,26 +18,8 @@ REFUSES(ikev1_main_request)
 REFUSES(ikev1_main_build)
 REFUSES(ikev1_aggressive_request)
 REFUSES(ikev1_aggressive_build)
-REFUSES(ikev1_transaction_request)
 REFUSES(ikev1_quick_request)
 REFUSES(ikev1_informational)
-
-WEAK void ikev1_phase1_over(struct ike_exchange *x, void *unused)
-{
-	ike_sa_close(x->sa, IKE_REASON_WRONG_STATE);
-}
-
-WEAK void ikev1_login_free(struct ike_sa *sa)
-{
-}
-
-WEAK void ikev1_config_free(struct ike_sa *sa)
-{
-}
-
-WEAK void ikev1_config_quick(struct ike_sa *sa)
-{
-}
 
 WEAK int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf)
 {
