@@ -48,8 +48,9 @@ struct ike_child {
 	uint8_t ts_local_count, ts_remote_count;
 	struct ike_child *replaced; // the one that this one rekeys, until switched
 	uint64_t installed_ns;
-	uint32_t life_s; // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
-	struct wheel_timer hard; // hard lifetime
+	uint32_t life_s;     // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
+	uint64_t life_bytes; // IKEv1: the same in bytes
+	struct wheel_timer hard; // hard lifetime; of a REKEYED one with IKEv1, the grace
 };
 LIST_HEAD(ike_children, ike_child);
 
@@ -230,6 +231,9 @@ struct ike_child_ask {
 	struct ike_peer_side peer;
 	bool in_auth;
 	uint16_t ke_group;
+	// IKEv1: chooses among the peer's proposals instead, and fills plan->choice's suite and SPI.
+	bool (*choose)(void *ctx, const struct cfg_child *conf, struct ike_child_plan *plan);
+	void *ctx;
 };
 MUST_USE enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
 	const struct ike_child_terms *terms, struct ike_child_plan *plan, uint16_t *notify);
@@ -276,6 +280,12 @@ struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
 // Children that carry traffic or will: not replaced, not being deleted.
 uint16_t ike_children_live(const struct ike_session *s);
+// The peer's side of it lives so many seconds from its beginning.
+void ike_child_shorten(struct ike_child *c, uint64_t life_s);
+// One whose time is not limited ends so many seconds from now.
+void ike_child_limit(struct ike_child *c, uint32_t life_s);
+// One more request of the peer for a child SA: too many of late.
+bool ike_child_rate_exceeded(struct ike_session *s);
 struct tunnel_path ike_path(const struct ike_sa *sa);
 
 // ---- CP (ikev2/cp.c) ---------------------------------------------------------------------------

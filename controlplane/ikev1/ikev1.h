@@ -69,7 +69,8 @@ struct ikev1_sa {
 	struct ikev1_keys keys;
 	uint8_t iv[IKEV1_IV_MAX];       // last ciphertext block of phase 1
 	struct secret sa_i, ke_i, ke_r; // for HASH_I and HASH_R; nonces are in struct ike_sa
-	uint32_t life_s;                // negotiated; 0: not said
+	uint32_t life_s; // negotiated, but not above lifetime.ike_hard_s; 0: not said
+	bool life_cut;   // the peer said more: RESPONDER-LIFETIME tells it
 	struct ikev1_peer peer;
 	const struct cfg_psk *psk; // in use; NULL: signatures
 	bool user_auth;            // XAUTH follows, by the negotiated method or the connection
@@ -90,13 +91,15 @@ struct ikev1_sa {
 	struct ikev1_datagram queued;
 	struct ikev1_fragments *fragments;
 
+	bool deleted; // by the peer: only DELETE of its children is still taken, for a moment
 	// After phase 1; each owned by the file of its name
 	struct ikev1_login *login;   // until established: XAUTH and authorization
 	struct ikev1_config *config; // Mode Configuration under way
 	struct {
 		uint32_t sent, heard; // sequence numbers, RFC 3706 5.3
 		bool heard_any, waiting;
-		uint64_t give_up_ns;
+		uint64_t began_ns, give_up_ns;
+		uint8_t tries;
 		struct wheel_timer again;
 	} dpd;
 };

@@ -201,7 +201,7 @@ static void marked_moves(void **state)
 	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
 	assert_int_equal(get_be16(got + IP4_HDR), 500);
 	assert_int_equal(get_be16(got + IP4_HDR + 2), 1234);
-	// And to the encapsulation of the standard, which is shorter.
+	// To the encapsulation of the standard, which is shorter, and to none.
 	path = fx_path(PEER, 4500);
 	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, ec.tunnel, &path);
 	fx_run();
@@ -210,6 +210,15 @@ static void marked_moves(void **state)
 	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
 	assert_int_equal(get_be16(got + IP4_HDR), 4500);
 	assert_int_equal(get_be32(got + IP4_HDR + UDP_HDR), FX_PEER_SPI);
+	path = fx_path(PEER, 0);
+	fx.dp->sa_sink.tunnel_move(fx.dp->sa_sink.ctx, ec.tunnel, &path);
+	fx_run();
+	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 8));
+	fx_run();
+	len = fx_output(FX_OUTSIDE, got, sizeof(got));
+	assert_true(len > IP4_HDR);
+	assert_int_equal(get_be32(got + IP4_HDR), FX_PEER_SPI);
+	assert_true(oracle_open(&ec.out, 0, got + IP4_HDR, len - IP4_HDR, esp) > 28);
 }
 
 // The same ESP, replayed, forged, cut short.
