@@ -2,12 +2,14 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
-#include "controlplane/session.h"
+#include "controlplane/ikev1/ikev1.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("child");
+
+#define EXPIRED_END_S 1
 
 _Static_assert(TUNNEL_NONE == 0, "a zeroed child has no tunnel");
 
@@ -46,16 +48,34 @@ uint16_t ike_children_live(const struct ike_session *s)
 	return n;
 }
 
+// Port 4500 alone says nothing: a peer with MOBIKE goes there without a NAT, and its kernel takes no
+// encapsulated packets then (RFC 7296 2.23).
+static enum sa_encap encap_of(const struct ike_sa *sa)
+{
+	if (!sa->nat_local && !sa->nat_remote)
+		return SA_ENCAP_NONE;
+	return ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00 ? SA_ENCAP_UDP_MARKER
+								   : SA_ENCAP_UDP;
+}
+
 struct tunnel_path ike_path(const struct ike_sa *sa)
 {
 	return (struct tunnel_path){
 		.local = sa->local,
 		.remote = sa->remote,
-		// Port 4500 alone says nothing: a peer with MOBIKE goes there without a NAT, and
-		// its kernel takes no encapsulated packets then (RFC 7296 2.23).
-		.encap = sa->nat_local || sa->nat_remote ? SA_ENCAP_UDP : SA_ENCAP_NONE,
+		.encap = encap_of(sa),
 		.port = sa->origin.port,
 	};
+}
+
+bool ike_child_rate_exceeded(struct ike_session *s)
+{
+	uint64_t now = s->engine->now_ns;
+	if (s->rekey_count == 0 || now - s->rekey_window_ns > IKE_REKEY_WINDOW_S * NS_PER_S) {
+		s->rekey_window_ns = now;
+		s->rekey_count = 0;
+	}
+	return ++s->rekey_count > IKE_REKEY_BURST;
 }
 
 // ---- making ----------------------------------------------------------------------------------
@@ -133,6 +153,11 @@ static bool allowed_remote(const struct ike_child *c, struct wire_ts *out)
 	return true;
 }
 
+static uint64_t lesser(uint64_t a, uint64_t b) // 0: none
+{
+	return a && (!b || a < b) ? a : b;
+}
+
 static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_keys *keys,
 	const struct wire_ts *allowed)
 {
@@ -150,7 +175,7 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.integ_key_len = keys->integ_len,
 		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
 		.soft_bytes = life->child_rekey_bytes,
-		.hard_bytes = hard_limit(life->child_rekey_bytes),
+		.hard_bytes = lesser(hard_limit(life->child_rekey_bytes), c->life_bytes),
 		.soft_packets = life->child_rekey_packets,
 		.hard_packets = hard_limit(life->child_rekey_packets),
 		.ts_local_count = c->ts_local_count,
@@ -167,10 +192,15 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 	return rc;
 }
 
-static enum ike_reason add_sas(
-	struct ike_child *c, const struct ike_child_terms *t, bool i_am_initiator)
+// Both directions' keys, by who sends.
+struct child_keys {
+	struct ike_esp_keys ours, peers;
+};
+
+static enum ike_crypto_error keys_of_ikev2(const struct ike_child *c,
+	const struct ike_child_terms *t, bool i_am_initiator, struct child_keys *out)
 {
-	struct ike_sa *sa = c->session->sa;
+	const struct ike_sa *sa = c->session->sa;
 	struct ike_child_keymat keys;
 	struct ike_child_input in = {
 		.prf = sa->suite.prf,
@@ -180,17 +210,50 @@ static enum ike_reason add_sas(
 		.nr = t->nonce_r,
 		.esp = &c->suite,
 	};
+	enum ike_crypto_error err = ike_child_keys(&in, &keys);
+	if (err == IKE_CRYPTO_OK) {
+		out->ours = i_am_initiator ? keys.i_to_r : keys.r_to_i;
+		out->peers = i_am_initiator ? keys.r_to_i : keys.i_to_r;
+	}
+	secret_wipe(&keys, sizeof(keys));
+	return err;
+}
+
+// RFC 2409 5.5: "each SA [...] one for each direction [...] the SPI chosen by the recipient".
+static enum ike_crypto_error keys_of_ikev1(
+	const struct ike_child *c, const struct ike_child_terms *t, struct child_keys *out)
+{
+	const struct ike_sa *sa = c->session->sa;
+	struct ikev1_child_input in = {
+		.prf = sa->suite.prf,
+		.skeyid_d = sa->v1->keys.skeyid_d,
+		.shared = t->shared,
+		.spi = c->spi_in,
+		.ni = t->nonce_i,
+		.nr = t->nonce_r,
+		.esp = &c->suite,
+	};
+	enum ike_crypto_error err = ikev1_child_keys(&in, &out->peers);
+	in.spi = c->spi_out;
+	return err == IKE_CRYPTO_OK ? ikev1_child_keys(&in, &out->ours) : err;
+}
+
+static enum ike_reason add_sas(
+	struct ike_child *c, const struct ike_child_terms *t, bool i_am_initiator)
+{
+	struct child_keys keys;
 	struct wire_ts allowed;
 	if (!allowed_remote(c, &allowed))
 		return IKE_REASON_TS_POOL;
 	enum ike_reason why = IKE_REASON_CRYPTO;
-	if (ike_child_keys(&in, &keys) == IKE_CRYPTO_OK) {
-		const struct ike_esp_keys *ours = i_am_initiator ? &keys.i_to_r : &keys.r_to_i;
-		const struct ike_esp_keys *peers = i_am_initiator ? &keys.r_to_i : &keys.i_to_r;
+	enum ike_crypto_error err = ikev1_is(c->session->sa)
+					    ? keys_of_ikev1(c, t, &keys)
+					    : keys_of_ikev2(c, t, i_am_initiator, &keys);
+	if (err == IKE_CRYPTO_OK) {
 		why = IKE_REASON_SA_REFUSED;
-		if (add_sa(c, SA_IN, peers, &allowed) == 0) {
+		if (add_sa(c, SA_IN, &keys.peers, &allowed) == 0) {
 			c->spi_held = false;
-			if (add_sa(c, SA_OUT, ours, &allowed) == 0)
+			if (add_sa(c, SA_OUT, &keys.ours, &allowed) == 0)
 				why = IKE_REASON_NONE;
 		}
 	}
@@ -259,21 +322,59 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced)
 	c->joined = true;
 	c->replaced = replaced;
 	ike_count(e, replaced ? IKE_REASON_CHILD_REKEYED : IKE_REASON_CHILD_CREATED);
-	if (s->conn->lifetime.child_hard_s)
-		wheel_set(&e->wheel, &c->hard,
-			e->now_ns + s->conn->lifetime.child_hard_s * NS_PER_S, hard_fire, c);
+	uint64_t life_s = lesser(s->conn->lifetime.child_hard_s, c->life_s);
+	if (life_s)
+		wheel_set(&e->wheel, &c->hard, e->now_ns + life_s * NS_PER_S, hard_fire, c);
 	log_notice("%llu: child \"%s\" %08x_%08x %s %s === %s%s", (unsigned long long)s->id,
 		c->conf->name, c->spi_in, c->spi_out, suite_text(&c->suite, suite),
 		selector_text(&c->ts_local[0], local), selector_text(&c->ts_remote[0], remote),
 		replaced ? ", rekeyed" : "");
 }
 
+void ike_child_shorten(struct ike_child *c, uint64_t life_s)
+{
+	struct ike_engine *e = c->engine;
+	uint64_t now_s = (e->now_ns - c->installed_ns) / NS_PER_S;
+	if (c->state == IKE_CHILD_REKEYED || !life_s || life_s > UINT32_MAX ||
+		(c->life_s && c->life_s <= life_s))
+		return;
+	c->life_s = (uint32_t)life_s;
+	if (lesser(c->session->conn->lifetime.child_hard_s, life_s) == life_s)
+		wheel_set(&e->wheel, &c->hard,
+			e->now_ns + (life_s > now_s ? life_s - now_s : 0) * NS_PER_S, hard_fire, c);
+}
+
+void ike_child_limit(struct ike_child *c, uint32_t life_s)
+{
+	struct ike_engine *e = c->engine;
+	if (!c->hard.set)
+		wheel_set(&e->wheel, &c->hard, e->now_ns + life_s * NS_PER_S, hard_fire, c);
+}
+
+static void rekeyed_fire(struct wheel_timer *t, void *arg)
+{
+	(void)ike_child_delete(arg);
+}
+
+// IKEv2's initiator of the rekeying deletes the old one (RFC 7296 2.8); of IKEv1's peers some do, some
+// leave it to its lifetime.
+static void set_rekeyed(struct ike_child *old)
+{
+	struct ike_engine *e = old->engine;
+	if (old->state == IKE_CHILD_DELETING)
+		return;
+	old->state = IKE_CHILD_REKEYED;
+	if (ikev1_is(old->session->sa))
+		wheel_set(&e->wheel, &old->hard, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S,
+			rekeyed_fire, old);
+}
+
 void ike_child_switch(struct ike_child *c)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
 	sink->sa_switch(sink->ctx, c->spi_in);
-	if (c->replaced && c->replaced->state != IKE_CHILD_DELETING)
-		c->replaced->state = IKE_CHILD_REKEYED;
+	if (c->replaced)
+		set_rekeyed(c->replaced);
 	c->replaced = NULL;
 	if (c->state != IKE_CHILD_DELETING)
 		c->state = IKE_CHILD_ACTIVE;
@@ -332,6 +433,9 @@ static void leave_session(struct ike_child *c)
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);
 	count_traffic(c, s, SA_OUT, &out);
+	// Without an ISAKMP SA nobody can make another one. Not at once: others are at work on it.
+	if (s->child_count == 0 && s->sa->state == IKE_SA_EXPIRED && !s->closing)
+		ike_session_end(s, EXPIRED_END_S);
 }
 
 void ike_child_drop(struct ike_child *c)

@@ -215,9 +215,10 @@ static enum ike_reason decide_one(const struct ike_child_ask *ask, const struct 
 	if (why != IKE_REASON_NONE)
 		return why;
 	struct wire_sa_policy policy = ike_child_policy(conf, ask->in_auth, ask->ke_group);
-	if (wire_select(conf->esp_proposals, conf->esp_proposal_count, &policy, &t->sa,
-		    &plan->choice) != WIRE_OK ||
-		(uint32_t)plan->choice.spi == 0)
+	bool chosen = ask->choose ? ask->choose(ask->ctx, conf, plan)
+				  : wire_select(conf->esp_proposals, conf->esp_proposal_count,
+					    &policy, &t->sa, &plan->choice) == WIRE_OK;
+	if (!chosen || (uint32_t)plan->choice.spi == 0)
 		return IKE_REASON_NO_ESP_PROPOSAL;
 	plan->conf = conf;
 	return IKE_REASON_NONE;

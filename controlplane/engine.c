@@ -8,6 +8,8 @@
 #include "controlplane/ikev1/ikev1.h"
 #include "controlplane/index.h"
 #include "controlplane/session.h"
+#include "controlplane/throttle.h"
+#include "controlplane/users.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +23,7 @@ LOG_SUBSYSTEM("ike");
 static int tables_init(struct ike_engine *e)
 {
 	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id,
-		&e->sessions_by_identity, &e->children_by_spi, &e->waiting, &e->installing};
+		&e->sessions_by_owner, &e->children_by_spi, &e->waiting, &e->installing};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (htab_init(all[i], TABLE_MIN) < 0)
 			return -ENOMEM;
@@ -33,12 +35,14 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->sas_by_spi);
 	htab_fini(&e->sas_by_init);
 	htab_fini(&e->sessions_by_id);
-	htab_fini(&e->sessions_by_identity);
+	htab_fini(&e->sessions_by_owner);
 	htab_fini(&e->children_by_spi);
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);
 	ike_cookies_free(e->cookies);
 	ike_index_free(e->index);
+	ike_users_free(e->users);
+	ike_throttle_free(e->throttle);
 	if (e->plain)
 		secret_wipe(e->plain, IKE_FRAGMENT_BYTES_MAX);
 	if (e->scratch)
@@ -68,8 +72,10 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	e->scratch = malloc(IKE_OUT_MAX);
 	e->plain = malloc(IKE_FRAGMENT_BYTES_MAX);
 	e->cookies = ike_cookies_new(e);
-	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies ||
-		ike_index_new(p->cfg, &e->index) < 0) {
+	e->throttle = ike_throttle_new(&e->wheel, e->hash_key);
+	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies || !e->throttle ||
+		ike_index_new(p->cfg, &e->index) < 0 ||
+		ike_users_new(p->cfg, p->random, &e->users) < 0) {
 		engine_release(e);
 		return -ENOMEM;
 	}

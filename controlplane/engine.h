@@ -303,12 +303,14 @@ struct ike_engine {
 	struct wheel wheel;
 	uint64_t now_ns; // of the present input
 	uint8_t hash_key[16];
-	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_identity, children_by_spi;
+	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_owner, children_by_spi;
 	struct htab waiting; // exchanges by token
 	uint64_t next_token, next_session;
 	uint64_t half_open, half_open_ikev1, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;
-	struct ike_index *index; // of p.cfg
+	struct ike_index *index;       // of p.cfg
+	struct ike_users *users;       // of p.cfg
+	struct ike_throttle *throttle; // of failed logins
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;

@@ -134,6 +134,10 @@ uint64_t ike_init_key(const struct ike_engine *e, const struct ike_datagram *d, 
 void ike_sa_spi_known(struct ike_sa *sa);
 // Of any state, DEAD ones too.
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
+// IKEv1: over for good, without keys; its memory stays for the session, and the NAT keepalive.
+void ike_sa_expired(struct ike_sa *sa);
+// When the peer was heard of last, by a message or by ESP.
+uint64_t ike_sa_last_sign(const struct ike_sa *sa);
 // An authenticated, new message from there.
 void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d);
 

@@ -190,6 +190,7 @@
 	X(V1_RECLAIMED, "ikev1_reclaimed",                                                         \
 		"address claimed in quick mode without asking, given back to its owner")           \
 	X(V1_DELETE_UNKNOWN, "ikev1_delete_unknown", "DELETE of an SA that is not there")          \
+	X(V1_NOTIFY_IGNORED, "ikev1_notify_ignored", "protected notify without effect")            \
 	X(V1_DPD_ANSWERED, "ikev1_dpd_answered", "R-U-THERE answered")                             \
 	X(V1_DPD_BAD, "ikev1_dpd_bad", "DPD message with a wrong sequence number or cookies")      \
 	X(V1_REAUTHENTICATED, "ikev1_reauthenticated", "new ISAKMP SA took over the session")      \

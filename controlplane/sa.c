@@ -141,7 +141,7 @@ static void hard_lifetime(struct wheel_timer *t, void *arg)
 }
 
 // ESP from the peer proves that it lives as well as a message does (RFC 7296 2.4).
-static uint64_t last_sign_of_life(const struct ike_sa *sa)
+uint64_t ike_sa_last_sign(const struct ike_sa *sa)
 {
 	const struct sa_sink *sink = sa->engine->p.sink;
 	uint64_t last = sa->last_heard_ns;
@@ -161,7 +161,7 @@ static void dpd_due(struct wheel_timer *t, void *arg)
 	struct ike_sa *sa = arg;
 	struct ike_engine *e = sa->engine;
 	uint64_t delay = sa->conn->dpd.delay_s * NS_PER_S;
-	uint64_t due = last_sign_of_life(sa) + delay;
+	uint64_t due = ike_sa_last_sign(sa) + delay;
 	if (due <= e->now_ns) {
 		if (sa->state == IKE_SA_ESTABLISHED)
 			(void)ike_sa_probe(sa); // an exchange under way serves as well
@@ -267,7 +267,7 @@ void ike_sa_established(struct ike_sa *sa)
 	if (sa->conn->dpd.delay_s)
 		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
 			dpd_due, sa);
-	if (sa->nat_local && sa->floated)
+	if (sa->nat_local && (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00)))
 		wheel_set(
 			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
 }
@@ -336,6 +336,20 @@ static void stop(struct ike_sa *sa)
 	if (sa->has_work)
 		TAILQ_REMOVE(&e->work, sa, work);
 	sa->has_work = false;
+}
+
+void ike_sa_expired(struct ike_sa *sa)
+{
+	bool keepalive = sa->keepalive.set; // ESP still needs the NAT's mapping
+	bool ends_later = sa->ends_later;
+	ike_sa_state_set(sa, IKE_SA_EXPIRED);
+	stop(sa);
+	wipe(sa);
+	spi_known_set(sa, false);
+	if (keepalive)
+		keepalive_due(&sa->keepalive, sa);
+	if (ends_later)
+		ike_sa_end_later(sa);
 }
 
 void ike_sa_close(struct ike_sa *sa, enum ike_reason why)

@@ -67,15 +67,46 @@ struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id)
 	return NULL;
 }
 
-struct ike_session *ike_session_of_owner(
-	struct ike_engine *e, struct view id_body, struct ike_session *after)
+// Each part by itself under the engine's secret key, so that no two owners can be made to meet.
+static uint64_t owner_hash(const struct ike_engine *e, const struct ike_peer *p)
 {
-	struct htab_node *n = after ? htab_next(&after->by_identity)
-				    : htab_first(&e->sessions_by_identity,
-					      siphash(e->hash_key, id_body.p, id_body.len));
+	uint64_t parts[2] = {0, 0};
+	if (p->user)
+		parts[0] = siphash(e->hash_key, p->user, strlen(p->user)) | 1;
+	if (p->proven)
+		parts[1] = siphash(e->hash_key, p->id.p, p->id.len) | 1;
+	return siphash(e->hash_key, parts, sizeof(parts));
+}
+
+static bool same_owner(const struct ike_peer *a, const struct ike_peer *b)
+{
+	if (a->proven != b->proven || !a->user != !b->user)
+		return false;
+	return (!a->user || strcmp(a->user, b->user) == 0) && (!a->proven || view_eq(a->id, b->id));
+}
+
+struct ike_peer ike_session_peer(const struct ike_session *s)
+{
+	return (struct ike_peer){
+		.id = secret_view(&s->identity),
+		.text = s->identity_text ? s->identity_text : "",
+		.proven = s->proven,
+		.user = s->user,
+		.group = s->group,
+	};
+}
+
+struct ike_session *ike_session_of_owner(
+	struct ike_engine *e, const struct ike_peer *owner, struct ike_session *after)
+{
+	if (ike_peer_anonymous(owner))
+		return NULL;
+	struct htab_node *n = after ? htab_next(&after->by_owner)
+				    : htab_first(&e->sessions_by_owner, owner_hash(e, owner));
 	for (; n; n = htab_next(n)) {
-		struct ike_session *s = container_of(n, struct ike_session, by_identity);
-		if (view_eq(secret_view(&s->identity), id_body))
+		struct ike_session *s = container_of(n, struct ike_session, by_owner);
+		struct ike_peer other = ike_session_peer(s);
+		if (same_owner(owner, &other))
 			return s;
 	}
 	return NULL;
@@ -90,10 +121,10 @@ static bool holds(const struct ike_session *s, const struct ip_addr *addr)
 }
 
 struct ike_session *ike_session_holder(
-	struct ike_engine *e, struct view id_body, const struct ip_addr *addr)
+	struct ike_engine *e, const struct ike_peer *owner, const struct ip_addr *addr)
 {
 	struct ike_session *s = NULL;
-	while ((s = ike_session_of_owner(e, id_body, s)))
+	while ((s = ike_session_of_owner(e, owner, s)))
 		if (holds(s, addr))
 			return s;
 	return NULL;
@@ -123,22 +154,27 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 	return s;
 }
 
-int ike_session_identify(struct ike_session *s, struct view id_body, bool anonymous)
+// text NULL is copied to NULL.
+static bool copy_text(char **to, const char *text)
+{
+	free(*to);
+	*to = text ? strdup(text) : NULL;
+	return !text || *to;
+}
+
+int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 {
 	struct ike_engine *e = s->engine;
 	char text[IKE_ID_TEXT_MAX];
-	char *copy = strdup(ike_id_text(id_body, text));
-	if (!copy || secret_copy(&s->identity, id_body.p, id_body.len) < 0) {
-		free(copy);
+	if (!copy_text(&s->identity_text, ike_id_text(peer->id, text)) ||
+		!copy_text(&s->user, peer->user) || !copy_text(&s->group, peer->group) ||
+		secret_copy(&s->identity, peer->id.p, peer->id.len) < 0)
 		return -ENOMEM;
-	}
-	free(s->identity_text);
-	s->identity_text = copy;
-	s->anonymous = anonymous;
-	if (!anonymous) {
-		htab_insert(&e->sessions_by_identity, &s->by_identity,
-			siphash(e->hash_key, id_body.p, id_body.len));
-		s->in_identity_table = true;
+	s->proven = peer->proven;
+	s->anonymous = ike_peer_anonymous(peer);
+	if (!s->anonymous) {
+		htab_insert(&e->sessions_by_owner, &s->by_owner, owner_hash(e, peer));
+		s->in_owner_table = true;
 	}
 	return 0;
 }
@@ -146,14 +182,16 @@ int ike_session_identify(struct ike_session *s, struct view id_body, bool anonym
 void ike_session_established(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
-	char peer[EP_TEXT_MAX], addr[IP_TEXT_MAX];
+	char peer[EP_TEXT_MAX], addr[IP_TEXT_MAX], user[256];
 	s->established_ns = e->now_ns;
 	if (e->p.aaa.account && !s->accounted) {
 		e->p.aaa.account(e->p.aaa.ctx, s->id, true);
 		s->accounted = true;
 	}
-	log_notice("%llu: %s from %s established on \"%s\", address %s, worker %u",
-		(unsigned long long)s->id, s->identity_text ? s->identity_text : "",
+	log_notice("%llu: %s%s%s from %s established on \"%s\", address %s, worker %u",
+		(unsigned long long)s->id,
+		s->user ? log_printable(s->user, strlen(s->user), user, sizeof(user)) : "",
+		s->user ? " as " : "", s->identity_text ? s->identity_text : "",
 		endpoint_text(&s->sa->remote, peer), s->conn->name,
 		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
 }
@@ -180,10 +218,11 @@ static struct ike_route *route_find(const struct ike_session *s, const struct ip
 // The owner's youngest other session that holds the address of a route as well: its lease is shared.
 static struct ike_session *route_heir(struct ike_session *s, const struct ip_prefix *dst)
 {
+	struct ike_peer owner = ike_session_peer(s);
 	struct ike_session *o = NULL, *heir = NULL;
 	if (s->anonymous || dst->bits != ip_bits(dst->addr.family))
 		return NULL;
-	while ((o = ike_session_of_owner(s->engine, secret_view(&s->identity), o)))
+	while ((o = ike_session_of_owner(s->engine, &owner, o)))
 		if (o != s && o->lease_routes && o->tunnel != TUNNEL_NONE && holds(o, &dst->addr) &&
 			!route_find(o, dst) && (!heir || o->id > heir->id))
 			heir = o;
@@ -228,14 +267,15 @@ static void session_free(struct ike_session *s)
 	wheel_cancel(&e->wheel, &s->end);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
-	if (s->in_identity_table)
-		htab_remove(&e->sessions_by_identity, &s->by_identity);
+	if (s->in_owner_table)
+		htab_remove(&e->sessions_by_owner, &s->by_owner);
 	htab_remove(&e->sessions_by_id, &s->by_id);
 	order_remove(e, s);
 	e->session_count--;
 	secret_fini(&s->identity);
 	free(s->identity_text);
 	free(s->user);
+	free(s->group);
 	free(s);
 }
 
@@ -349,10 +389,11 @@ static void route_forget(struct ike_session *s, struct ike_route *r)
 // re-authenticates, goes on with its younger session.
 static struct ike_session *route_holder(struct ike_session *s, const struct ip_prefix *dst)
 {
+	struct ike_peer owner = ike_session_peer(s);
 	struct ike_session *o = NULL;
 	if (s->anonymous)
 		return NULL;
-	while ((o = ike_session_of_owner(s->engine, secret_view(&s->identity), o)))
+	while ((o = ike_session_of_owner(s->engine, &owner, o)))
 		if (o->id < s->id && route_find(o, dst))
 			return o;
 	return NULL;

@@ -48,8 +48,9 @@ struct ike_child {
 	uint8_t ts_local_count, ts_remote_count;
 	struct ike_child *replaced; // the one that this one rekeys, until switched
 	uint64_t installed_ns;
-	uint32_t life_s; // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
-	struct wheel_timer hard; // hard lifetime
+	uint32_t life_s;     // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
+	uint64_t life_bytes; // IKEv1: the same in bytes
+	struct wheel_timer hard; // hard lifetime; of a REKEYED one with IKEv1, the grace
 };
 LIST_HEAD(ike_children, ike_child);
 
@@ -62,8 +63,8 @@ struct ike_route {
 
 struct ike_session {
 	struct htab_node by_id;
-	struct htab_node by_identity; // by the owner; not for anonymous peers
-	bool in_identity_table;
+	struct htab_node by_owner; // not for anonymous peers
+	bool in_owner_table;
 	size_t order; // index in the engine's order of ids
 	uint64_t id;  // ascending, never reused
 	struct ike_engine *engine;
@@ -75,7 +76,8 @@ struct ike_session {
 	char *user;              // authenticated, or NULL
 	char *group;             // of the user, or NULL
 	const char *mode_config; // how it got its addresses: "pull", "push", "none"
-	bool anonymous;          // the identity is a mere claim (wildcard PSK)
+	bool proven;             // the identity is (a wildcard or group PSK proves none)
+	bool anonymous;          // neither identity nor user is proven
 	struct lease leases[IKE_LEASES_MAX];
 	uint8_t lease_count;
 	bool lease_routes;                       // they lead to the tunnel
@@ -122,6 +124,21 @@ const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX]);
 // 2 suffix or prefix, 3 exactly this one.
 int ike_id_fit(const char *pattern, struct view body);
 
+// Who a peer is. What is proven of it owns leases and sessions: (user, identity), either alone, or
+// nothing, and then it is anonymous.
+struct ike_peer {
+	struct view id;    // ID payload body
+	const char *text;  // of id
+	bool proven;       // the identity is
+	const char *user;  // authenticated (XAUTH), or NULL
+	const char *group; // for show, or NULL
+};
+
+static inline bool ike_peer_anonymous(const struct ike_peer *p)
+{
+	return !p->proven && !p->user;
+}
+
 // ---- connections (connection.c; index.h finds them) --------------------------------------------
 
 // The suite was negotiated before the identity was known: another connection's proposals must allow
@@ -133,8 +150,11 @@ bool ike_suite_allowed(const struct cfg_connection *c, const struct suite *s);
 // A session of this IKE SA, with an id, in no table of identities yet; sa->session is set. NULL: no
 // memory.
 struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connection *conn);
-// Keeps a copy; with anonymous false the session is found by its owner from now on. 0 or -ENOMEM.
-MUST_USE int ike_session_identify(struct ike_session *s, struct view id_body, bool anonymous);
+// Keeps copies; unless it is anonymous the session is found by its owner from now on. Once. 0 or
+// -ENOMEM.
+MUST_USE int ike_session_identify(struct ike_session *s, const struct ike_peer *peer);
+// Who it belongs to; borrows from it.
+struct ike_peer ike_session_peer(const struct ike_session *s);
 // Counts as established from now on; starts accounting.
 void ike_session_established(struct ike_session *s);
 // Its leases are in use from now on: with the first child SA, or without one once the peer was told
@@ -160,12 +180,12 @@ struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id);
 // are NULL.
 size_t ike_session_first(struct ike_engine *e, uint64_t after);
 
-// Walk the sessions of an owner; begin with NULL.
+// Walk the sessions of an owner; begin with NULL. An anonymous peer has none.
 struct ike_session *ike_session_of_owner(
-	struct ike_engine *e, struct view id_body, struct ike_session *after);
+	struct ike_engine *e, const struct ike_peer *owner, struct ike_session *after);
 // The owner's session that holds the address, or NULL.
 struct ike_session *ike_session_holder(
-	struct ike_engine *e, struct view id_body, const struct ip_addr *addr);
+	struct ike_engine *e, const struct ike_peer *owner, const struct ip_addr *addr);
 
 // A route for the session's tunnel, counted. Taken over from an older session of the same owner if
 // that one has it. IKE_REASON_NONE or why not.
@@ -211,6 +231,9 @@ struct ike_child_ask {
 	struct ike_peer_side peer;
 	bool in_auth;
 	uint16_t ke_group;
+	// IKEv1: chooses among the peer's proposals instead, and fills plan->choice's suite and SPI.
+	bool (*choose)(void *ctx, const struct cfg_child *conf, struct ike_child_plan *plan);
+	void *ctx;
 };
 MUST_USE enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
 	const struct ike_child_terms *terms, struct ike_child_plan *plan, uint16_t *notify);
@@ -257,6 +280,12 @@ struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
 // Children that carry traffic or will: not replaced, not being deleted.
 uint16_t ike_children_live(const struct ike_session *s);
+// The peer's side of it lives so many seconds from its beginning.
+void ike_child_shorten(struct ike_child *c, uint64_t life_s);
+// One whose time is not limited ends so many seconds from now.
+void ike_child_limit(struct ike_child *c, uint32_t life_s);
+// One more request of the peer for a child SA: too many of late.
+bool ike_child_rate_exceeded(struct ike_session *s);
 struct tunnel_path ike_path(const struct ike_sa *sa);
 
 // ---- CP (ikev2/cp.c) ---------------------------------------------------------------------------
@@ -270,9 +299,6 @@ struct ike_cp_state {
 
 // What of a CP request concerns us; wire_cp of type REQUEST.
 void ike_cp_read(const struct wire_cp *cp, struct ike_cp_state *out);
-// The next pool of this family at or behind *index; NULL: no more. *index is behind it then.
-const struct cfg_pool *ike_cp_pool(
-	const struct cfg_connection *conn, uint8_t family, size_t *index);
 // Appends the CP reply.
 void ike_cp_reply(struct wire_builder *b, const struct ike_cp_state *cp,
 	const struct cfg_connection *conn, const struct lease *leases, uint8_t count);

@@ -96,13 +96,15 @@ struct ikev1_sa {
 	struct ikev1_datagram queued;
 	struct ikev1_fragments *fragments;
 
+	bool deleted; // by the peer: only DELETE of its children is still taken, for a moment
 	// After phase 1; each owned by the file of its name
 	struct ikev1_login *login;   // until established: XAUTH and authorization
 	struct ikev1_config *config; // Mode Configuration under way
 	struct {
 		uint32_t sent, heard; // sequence numbers, RFC 3706 5.3
 		bool heard_any, waiting;
-		uint64_t give_up_ns;
+		uint64_t began_ns, give_up_ns;
+		uint8_t tries;
 		struct wheel_timer again;
 	} dpd;
 };
@@ -218,15 +220,19 @@ bool ikev1_larger_reply(struct ike_sa *sa);
 
 void ikev1_phase1_over(struct ike_exchange *x, void *unused);
 void ikev1_login_free(struct ike_sa *sa);
+// The peer goes on: in state LOGIN, where the status of XAUTH was sent, its ACK was lost. True: the
+// login is over now, and the state ESTABLISHED.
+bool ikev1_login_implied(struct ike_sa *sa);
 
 // ---- config.c: Mode Configuration ---------------------------------------------------------------------------
 
 enum ike_verdict ikev1_transaction_request(
 	struct ike_exchange *x); // XAUTH (client) and configuration
 void ikev1_config_free(struct ike_sa *sa);
-// Quick mode has begun: a push that is held or under way ends (design: "Quick Mode during it ends
-// it"). Address requests of the peer stay possible.
-void ikev1_config_quick(struct ike_sa *sa);
+// Quick mode has begun, with this host as IDci (NULL: none, or a network): a push that is held or
+// under way ends (design: "Quick Mode during it ends it"). Its address stays the session's if the peer
+// claims it here; who declines one, or never answers, goes on without. Requests stay possible.
+void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed);
 
 // ---- quick.c, quick_initiator.c ------------------------------------------------------------------------------
 

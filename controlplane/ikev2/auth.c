@@ -5,6 +5,8 @@
 // child SA. Each step below is one wait; the last one does everything that others can see.
 #include "controlplane/ikev2/proof.h"
 
+#include "controlplane/addresses.h"
+#include "controlplane/admission.h"
 #include "controlplane/index.h"
 
 #include <stdlib.h>
@@ -17,10 +19,7 @@ struct auth {
 	struct ike_child_terms terms;
 	bool wants_child, initial_contact;
 	struct ike_cp_state cp;
-	struct lease leases[IKE_LEASES_MAX];
-	uint8_t lease_count;
-	uint8_t family;    // being asked for
-	size_t pool_index; // next pool to ask
+	struct ike_addresses addresses;
 	// Why there will be no child SA; the IKE SA is established all the same.
 	enum ike_reason refusal;
 	uint16_t refusal_notify;
@@ -29,9 +28,7 @@ struct auth {
 static void auth_free(void *arg)
 {
 	struct auth *a = arg;
-	struct address_source *src = a->engine->p.addresses;
-	for (uint8_t i = 0; i < a->lease_count; i++)
-		src->release(src->ctx, &a->leases[i]);
+	ike_addresses_release(&a->addresses);
 	free(a);
 }
 
@@ -47,31 +44,6 @@ static enum ike_verdict syntax(struct ike_exchange *x, enum ike_reason why)
 
 // ---- the last step: reply, session, child ------------------------------------------------------
 
-// RFC 7296 2.4: INITIAL_CONTACT says that older IKE SAs of this identity are gone; from a peer that
-// did not prove its identity it says nothing. Where several sessions of one identity are wanted it
-// concerns only the one at the same outer address and port.
-static void supersede(struct ike_session *s, bool initial_contact)
-{
-	struct ike_engine *e = s->engine;
-	struct view owner = secret_view(&s->identity);
-	enum cfg_unique unique = s->conn->unique;
-	struct ike_session *o, *next;
-	if (s->anonymous)
-		return;
-	for (o = ike_session_of_owner(e, owner, NULL); o; o = next) {
-		next = ike_session_of_owner(e, owner, o);
-		if (o == s)
-			continue;
-		bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
-		if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
-			ike_count(e, IKE_REASON_INITIAL_CONTACT);
-			ike_sa_close(o->sa, IKE_REASON_INITIAL_CONTACT);
-		} else if (unique == CFG_UNIQUE_REPLACE) {
-			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
-		}
-	}
-}
-
 static void apply_established(struct ike_exchange *x, void *arg)
 {
 	struct auth *a = x->state;
@@ -80,7 +52,7 @@ static void apply_established(struct ike_exchange *x, void *arg)
 	ike_session_established(s);
 	if (!x->out.await_child)
 		ike_session_keep_leases(s);
-	supersede(s, a->initial_contact);
+	ike_supersede(s, a->initial_contact);
 	ike_session_watch(s);
 }
 
@@ -90,20 +62,6 @@ static enum ike_verdict install_late(struct ike_exchange *x)
 	if (x->sa->session)
 		ike_session_close(x->sa->session, IKE_REASON_INSTALL_TIMEOUT);
 	return refuse(x, IKE_REASON_INSTALL_TIMEOUT);
-}
-
-static uint16_t any_worker(const struct ike_exchange *x)
-{
-	return (uint16_t)(x->sa->spi_r % x->sa->engine->p.sink->workers);
-}
-
-// The worker whose queue brought IKE on port 4500 gets the ESP of the same 4-tuple too.
-static uint16_t worker_hint(const struct ike_exchange *x)
-{
-	const struct sa_sink *sink = x->sa->engine->p.sink;
-	if (x->from.local.port == IKE_NAT_T_PORT)
-		return x->from.origin.worker % sink->workers;
-	return any_worker(x);
 }
 
 static void refuse_child(struct auth *a, enum ike_reason why, uint16_t notify)
@@ -162,52 +120,38 @@ static void put_reply(
 	}
 }
 
-static struct ike_session *make_session(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	struct ike_session *s = ike_session_new(x->sa, a->proof.conn);
-	if (!s)
-		return NULL;
-	if (ike_session_identify(s, ike_id_view(&a->proof.peer), !a->proof.proven) < 0) {
-		ike_session_close(s, IKE_REASON_NO_MEMORY);
-		return NULL;
-	}
-	memcpy(s->leases, a->leases, sizeof(s->leases));
-	s->lease_count = a->lease_count;
-	a->lease_count = 0;
-	s->worker = s->lease_count ? s->leases[0].worker : worker_hint(x);
-	return s;
-}
-
 // ---- admission -------------------------------------------------------------------------------
 
-// Sessions of the owner that stay beside the new one.
-static uint32_t sessions_beside(struct ike_exchange *x)
+static struct ike_peer peer_of(const struct auth *a)
 {
-	struct auth *a = x->state;
-	struct ike_session *o = NULL;
-	uint32_t n = 0;
-	while ((o = ike_session_of_owner(a->engine, ike_id_view(&a->proof.peer), o)))
-		n += !o->closing && !endpoint_eq(&o->sa->remote, &x->sa->remote);
-	return n;
+	return (struct ike_peer){.id = ike_id_view(&a->proof.peer),
+		.text = a->proof.text,
+		.proven = a->proof.proven};
+}
+
+static struct ike_admission admission_of(const struct ike_exchange *x)
+{
+	const struct auth *a = x->state;
+	return (struct ike_admission){.sa = x->sa,
+		.conn = a->proof.conn,
+		.peer = peer_of(a),
+		.initial_contact = a->initial_contact};
 }
 
 static enum ike_reason admission(struct ike_exchange *x)
 {
+	struct ike_admission admission = admission_of(x);
+	return ike_admit(&admission);
+}
+
+static struct ike_session *make_session(struct ike_exchange *x)
+{
 	struct auth *a = x->state;
-	const struct cfg_connection *conn = a->proof.conn;
-	uint32_t limit = a->engine->p.cfg->main.max_sessions;
-	if (limit && a->engine->session_count >= limit)
-		return IKE_REASON_SESSIONS_FULL;
-	if (!a->proof.proven || conn->unique == CFG_UNIQUE_REPLACE)
-		return IKE_REASON_NONE;
-	bool dead = a->initial_contact && conn->unique == CFG_UNIQUE_KEEP;
-	uint32_t beside = dead ? 0 : sessions_beside(x);
-	if (beside && conn->unique == CFG_UNIQUE_KEEP)
-		return IKE_REASON_KEPT;
-	if (conn->max_sessions && beside >= conn->max_sessions)
-		return IKE_REASON_MAX_SESSIONS;
-	return IKE_REASON_NONE;
+	struct ike_admission admission = admission_of(x);
+	struct ike_session *s = ike_session_admit(&admission, ike_worker_hint(x->sa, &x->from));
+	if (s)
+		ike_addresses_give(&a->addresses, s);
+	return s;
 }
 
 static enum ike_verdict finish(struct ike_exchange *x)
@@ -252,127 +196,45 @@ static enum ike_verdict sign(struct ike_exchange *x)
 
 // ---- addresses -------------------------------------------------------------------------------
 
-static const struct ip_addr *lease_in(
-	const struct ike_session *s, const struct cfg_pool *pool, uint8_t family)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (s->leases[i].pool == pool && s->leases[i].addr.family == family)
-			return &s->leases[i].addr;
-	return NULL;
-}
-
-// The lease that is shared with an older session of the owner: the one that the peer asks for, or of
-// the session that it re-authenticates from where it was, or of one that it says is gone. NULL: none;
-// other sessions' addresses are theirs.
-static const struct ip_addr *adoptable(
-	struct ike_exchange *x, const struct cfg_pool *pool, const struct ip_addr *hint)
+static enum ike_verdict judge_addresses(struct ike_exchange *x)
 {
 	struct auth *a = x->state;
-	struct view owner = ike_id_view(&a->proof.peer);
-	const struct ip_addr *of_gone = NULL;
-	bool gone = a->initial_contact && a->proof.conn->unique != CFG_UNIQUE_NO;
-	struct ike_session *o = NULL;
-	if (!a->proof.proven)
-		return NULL;
-	if (hint->family && ike_session_holder(a->engine, owner, hint))
-		return hint;
-	while ((o = ike_session_of_owner(a->engine, owner, o))) {
-		const struct ip_addr *held = lease_in(o, pool, a->family);
-		if (held && endpoint_eq(&o->sa->remote, &x->sa->remote))
-			return held;
-		if (held && gone && !of_gone)
-			of_gone = held;
-	}
-	return of_gone;
-}
-
-static enum ike_verdict ask(struct ike_exchange *x, const struct cfg_pool *pool)
-{
-	struct auth *a = x->state;
-	const struct ip_addr *hint = a->family == IP_V4 ? &a->cp.hint_v4 : &a->cp.hint_v6;
-	const struct ip_addr *adopt = adoptable(x, pool, hint);
-	struct view body = ike_id_view(&a->proof.peer);
-	struct address_request rq = {
-		.pool = pool,
-		.owner = {.identity = a->proof.proven ? body : (struct view){NULL, 0},
-			.anonymous = !a->proof.proven,
-			.name = a->proof.text},
-		.want = adopt ? *adopt : *hint,
-		.worker = a->lease_count ? a->leases[0].worker : worker_hint(x),
-		.adopt = adopt != NULL,
-	};
-	return ike_wait_address(x, &rq, ADDRESS);
-}
-
-static void note_failure(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	enum ike_reason why = IKE_REASON_ADDRESS_FAILED;
-	if (x->got == IKE_GOT_TIMEOUT)
-		why = IKE_REASON_ADDRESS_TIMEOUT;
-	else if (x->address_status == ADDRESS_EXHAUSTED)
-		why = IKE_REASON_POOL_EXHAUSTED;
-	refuse_child(a, why, IKEV2_NOTIFY_INTERNAL_ADDRESS_FAILURE);
-}
-
-static void take_lease(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	if (x->got != IKE_GOT_ADDRESS || x->address_status != ADDRESS_OK || !x->lease_held) {
-		note_failure(x);
-		return;
-	}
-	a->leases[a->lease_count++] = x->lease;
-	x->lease_held = false;
-	if (x->lease.adopted)
-		ike_count(a->engine, IKE_REASON_LEASE_ADOPTED);
-	a->pool_index = SIZE_MAX; // this family has its address
-}
-
-// The next pool of the present family, then the next family; NULL when all were asked.
-static const struct cfg_pool *next_pool(struct auth *a)
-{
-	const struct cfg_pool *pool = NULL;
-	while (!pool) {
-		bool wanted = a->family == IP_V4 ? a->cp.want_v4 : a->cp.want_v6;
-		if (a->family && wanted)
-			pool = ike_cp_pool(a->proof.conn, a->family, &a->pool_index);
-		if (pool)
-			break;
-		if (a->family == IP_V6)
-			return NULL;
-		a->family = a->family == IP_V4 ? IP_V6 : IP_V4;
-		a->pool_index = 0;
-	}
-	return pool;
-}
-
-static enum ike_verdict addresses(struct ike_exchange *x)
-{
-	struct auth *a = x->state;
-	const struct cfg_pool *pool;
-	while ((pool = next_pool(a))) {
-		enum ike_verdict v = ask(x, pool);
-		if (v != IKE_DONE)
-			return v;
-		take_lease(x);
-	}
-	if (a->lease_count) {
-		a->refusal = IKE_REASON_NONE; // one family is enough
-	} else if (a->cp.want_v4 || a->cp.want_v6) {
-		if (a->refusal == IKE_REASON_NONE)
-			refuse_child(a, IKE_REASON_POOL_EXHAUSTED,
-				IKEV2_NOTIFY_INTERNAL_ADDRESS_FAILURE);
+	const struct ike_addresses *got = &a->addresses;
+	if (got->lease_count) {
+		// one family is enough
+	} else if (got->want_v4 || got->want_v6) {
+		refuse_child(a,
+			got->refusal == IKE_REASON_NONE ? IKE_REASON_POOL_EXHAUSTED : got->refusal,
+			IKEV2_NOTIFY_INTERNAL_ADDRESS_FAILURE);
 	} else if (a->proof.conn->address_required) {
 		refuse_child(a, IKE_REASON_CP_REQUIRED, IKEV2_NOTIFY_FAILED_CP_REQUIRED);
 	}
 	return sign(x);
 }
 
+static enum ike_verdict addresses(struct ike_exchange *x)
+{
+	struct auth *a = x->state;
+	a->addresses = (struct ike_addresses){
+		.engine = a->engine,
+		.conn = a->proof.conn,
+		.peer = peer_of(a),
+		.gone = a->initial_contact,
+		.want_v4 = a->cp.want_v4,
+		.want_v6 = a->cp.want_v6,
+		.hint_v4 = a->cp.hint_v4,
+		.hint_v6 = a->cp.hint_v6,
+		.worker = ike_worker_hint(x->sa, &x->from),
+	};
+	enum ike_verdict v = ike_addresses_get(x, &a->addresses, ADDRESS);
+	return v == IKE_DONE ? judge_addresses(x) : v;
+}
+
 static enum ike_verdict got_address(struct ike_exchange *x)
 {
-	take_lease(x);
-	return addresses(x);
+	struct auth *a = x->state;
+	enum ike_verdict v = ike_addresses_got(x, &a->addresses, ADDRESS);
+	return v == IKE_DONE ? judge_addresses(x) : v;
 }
 
 // ---- authorization ---------------------------------------------------------------------------

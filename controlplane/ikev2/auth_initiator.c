@@ -220,7 +220,10 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	struct auth *a = x->state;
 	struct ike_sa *sa = x->sa;
 	struct ike_session *s = sa->session;
-	if (!s || ike_session_identify(s, ike_id_view(&a->proof.peer), !a->proof.proven) < 0)
+	struct ike_peer peer = {.id = ike_id_view(&a->proof.peer),
+		.text = a->proof.text,
+		.proven = a->proof.proven};
+	if (!s || ike_session_identify(s, &peer) < 0)
 		return refuse(x, IKE_REASON_NO_MEMORY);
 	enum ike_reason why = sa->first_child ? make_child(x) : IKE_REASON_NONE;
 	if (why != IKE_REASON_NONE)

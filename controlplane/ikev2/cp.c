@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The configuration payload as responder (RFC 7296 3.15): what is asked for, and the reply.
-#include "controlplane/session.h"
+#include "controlplane/addresses.h"
 
 #define APPLICATION_VERSION "sallyport"
 
@@ -29,24 +29,6 @@ void ike_cp_read(const struct wire_cp *cp, struct ike_cp_state *out)
 				out->hint_v6 = a->addr;
 		}
 	}
-}
-
-static bool pool_has_family(const struct cfg_pool *p, uint8_t family)
-{
-	for (size_t i = 0; i < p->range_count; i++)
-		if (p->ranges[i].lo.family == family)
-			return true;
-	return false;
-}
-
-const struct cfg_pool *ike_cp_pool(const struct cfg_connection *conn, uint8_t family, size_t *index)
-{
-	while (*index < conn->pool_count) {
-		const struct cfg_pool *p = conn->pools[(*index)++];
-		if (pool_has_family(p, family))
-			return p;
-	}
-	return NULL;
 }
 
 static void put_lease(struct wire_builder *b, const struct lease *l)

@@ -224,23 +224,13 @@ static enum ike_verdict create_child(struct ike_exchange *x)
 	return decide(x, old);
 }
 
-static bool rate_exceeded(struct ike_session *s)
-{
-	uint64_t now = s->engine->now_ns;
-	if (s->rekey_count == 0 || now - s->rekey_window_ns > IKE_REKEY_WINDOW_S * NS_PER_S) {
-		s->rekey_window_ns = now;
-		s->rekey_count = 0;
-	}
-	return ++s->rekey_count > IKE_REKEY_BURST;
-}
-
 static enum ike_verdict begin(struct ike_exchange *x)
 {
 	struct ike_session *s = x->sa->session;
 	// RFC 7296 2.25.2: while this IKE SA is being rekeyed by us or ends, all is refused.
 	if (!s || s->closing || s->rekeying || x->sa->state != IKE_SA_ESTABLISHED)
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-	if (rate_exceeded(s))
+	if (ike_child_rate_exceeded(s))
 		return ike_fail(x, IKE_REASON_REKEY_RATE, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	if (wire_variant(&x->in, IKEV2_EXCHANGE_CREATE_CHILD_SA, false) == WIRE_V_IKE_REKEY)
 		return ikev2_rekey_ike_request(x);

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "controlplane/admission.h"
+
+// Sessions of the owner that stay beside the new one.
+static uint32_t sessions_beside(const struct ike_admission *a)
+{
+	struct ike_session *o = NULL;
+	uint32_t n = 0;
+	while ((o = ike_session_of_owner(a->sa->engine, &a->peer, o)))
+		n += !o->closing && !endpoint_eq(&o->sa->remote, &a->sa->remote);
+	return n;
+}
+
+enum ike_reason ike_admit(const struct ike_admission *a)
+{
+	const struct ike_engine *e = a->sa->engine;
+	uint32_t limit = e->p.cfg->main.max_sessions;
+	if (limit && e->session_count >= limit)
+		return IKE_REASON_SESSIONS_FULL;
+	if (ike_peer_anonymous(&a->peer) || a->conn->unique == CFG_UNIQUE_REPLACE)
+		return IKE_REASON_NONE;
+	bool dead = a->initial_contact && a->conn->unique == CFG_UNIQUE_KEEP;
+	uint32_t beside = dead ? 0 : sessions_beside(a);
+	if (beside && a->conn->unique == CFG_UNIQUE_KEEP)
+		return IKE_REASON_KEPT;
+	if (a->conn->max_sessions && beside >= a->conn->max_sessions)
+		return IKE_REASON_MAX_SESSIONS;
+	return IKE_REASON_NONE;
+}
+
+struct ike_session *ike_session_admit(const struct ike_admission *a, uint16_t worker)
+{
+	struct ike_session *s = ike_session_new(a->sa, a->conn);
+	if (!s)
+		return NULL;
+	if (ike_session_identify(s, &a->peer) < 0) {
+		ike_session_close(s, IKE_REASON_NO_MEMORY);
+		return NULL;
+	}
+	s->worker = worker;
+	return s;
+}
+
+void ike_supersede(struct ike_session *s, bool initial_contact)
+{
+	struct ike_engine *e = s->engine;
+	struct ike_peer owner = ike_session_peer(s);
+	enum cfg_unique unique = s->conn->unique;
+	struct ike_session *o, *next;
+	for (o = ike_session_of_owner(e, &owner, NULL); o; o = next) {
+		next = ike_session_of_owner(e, &owner, o);
+		if (o == s)
+			continue;
+		bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
+		if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
+			ike_count(e, IKE_REASON_INITIAL_CONTACT);
+			ike_sa_close(o->sa, IKE_REASON_INITIAL_CONTACT);
+		} else if (unique == CFG_UNIQUE_REPLACE) {
+			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
+		}
+	}
+}
+
+uint16_t ike_worker_hint(const struct ike_sa *sa, const struct ike_datagram *from)
+{
+	uint16_t workers = sa->engine->p.sink->workers;
+	if (from->local.port == IKE_NAT_T_PORT)
+		return from->origin.worker % workers;
+	return (uint16_t)(ike_sa_our_spi(sa) % workers);
+}

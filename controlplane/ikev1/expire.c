@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The end of an ISAKMP SA that is not the end of its session. RFC 2408 says nothing of children that
+// outlive it, and peers differ: those that want theirs gone delete them, so they stay until their own
+// time is over, or the peer comes back and a new ISAKMP SA takes the session over.
+#include "controlplane/exchange.h"
+#include "controlplane/ikev1/quick.h"
+
+LOG_SUBSYSTEM("ike");
+
+void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell)
+{
+	struct ike_session *s = sa->session;
+	char text[IKE_SA_TEXT_MAX];
+	struct ike_child *c;
+	if (sa->state == IKE_SA_DEAD || sa->state == IKE_SA_EXPIRED)
+		return;
+	if (tell)
+		ikev1_tell_deleted(sa);
+	if (sa->state != IKE_SA_ESTABLISHED || !s || s->closing || !ike_children_live(s)) {
+		ike_sa_close(sa, why);
+		return;
+	}
+	ike_count(sa->engine, IKE_REASON_V1_EXPIRED);
+	log_notice("%s ISAKMP SA over: %s; its child SAs live on", ike_sa_text(sa, text),
+		ike_reason_text(why));
+	LIST_FOREACH (c, &s->children, link)
+		ike_child_limit(c, IKEV1_LIFE_DEFAULT_S);
+	ike_sa_expired(sa);
+}

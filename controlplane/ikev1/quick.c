@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Quick mode as responder (RFC 2409 5.5): new child SAs and their rekeying, which is the same.
+//
+// The IDs go back as they came, while what is installed is narrowed to the policy: vpnc, racoon and
+// whoever speaks Cisco's Unity ask for 0.0.0.0/0 and narrow by themselves, and refuse other IDs than
+// theirs.
+#include "controlplane/ikev1/quick.h"
+
+#include "controlplane/ikev1/login.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum step { BEGIN, RECLAIMED, KE_DONE };
+
+// ---- shared with the initiator -----------------------------------------------------------------
+
+static void quick_free(void *arg)
+{
+	struct ikev1_quick *q = arg;
+	struct ike_child *c = ikev1_quick_child(q);
+	if (c && !c->joined)
+		ike_child_drop(c);
+	ike_dh_free(q->dh);
+	secret_fini(&q->shared);
+	free(q);
+}
+
+struct ikev1_quick *ikev1_quick_new(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = calloc(1, sizeof(*q));
+	if (!q)
+		return NULL;
+	q->engine = x->sa->engine;
+	random_fill(q->engine->p.random, q->nonce, sizeof(q->nonce));
+	x->state = q;
+	x->state_free = quick_free;
+	return q;
+}
+
+int ikev1_quick_nonces(struct ike_exchange *x, struct view ni, struct view nr)
+{
+	struct ikev1_quick *q = x->state;
+	int rc = ikev1_nonces(x, ni, nr);
+	q->terms.nonce_i = secret_view(&x->v1.ni);
+	q->terms.nonce_r = secret_view(&x->v1.nr);
+	return rc;
+}
+
+enum ike_verdict ikev1_quick_shared(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	if (x->got != IKE_GOT_JOB || !x->job)
+		return ike_fail(x, IKE_REASON_JOB_TIMEOUT, 0);
+	struct ike_dh_job *job = IKE_JOB_AS(ike_dh_job, x->job);
+	if (job->base.error != IKE_CRYPTO_OK)
+		return ike_fail(x, IKE_REASON_BAD_KE, IKEV1_NOTIFY_INVALID_KEY_INFORMATION);
+	secret_move(&q->shared, &job->shared);
+	q->terms.shared = secret_view(&q->shared);
+	return IKE_DONE;
+}
+
+void ikev1_quick_chosen(struct ikev1_quick *q)
+{
+	q->plan.choice.suite = q->choice.transform.suite;
+	q->plan.choice.spi = q->choice.proposal.spi;
+}
+
+void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb)
+{
+	if (life_s && life_s <= UINT32_MAX && (!c->life_s || life_s < c->life_s))
+		c->life_s = (uint32_t)life_s;
+	if (life_kb && life_kb <= UINT64_MAX / 1024)
+		c->life_bytes = life_kb * 1024;
+}
+
+struct ike_child *ikev1_quick_child(const struct ikev1_quick *q)
+{
+	struct ike_child *c = q->spi_in ? ike_child_by_spi_in(q->engine, q->spi_in) : NULL;
+	return c && c->session ? c : NULL;
+}
+
+// ---- the third message -------------------------------------------------------------------------
+
+// It proves that the peer has ours: the new SA is used from now on.
+static enum ike_verdict third(struct ike_exchange *x)
+{
+	struct ike_child *c = ikev1_quick_child(x->state);
+	if (c && c->state == IKE_CHILD_READY)
+		ike_child_switch(c);
+	return IKE_DONE;
+}
+
+// The peer has ours all the same if it has used it.
+static enum ike_verdict third_missing(struct ike_exchange *x)
+{
+	struct ike_child *c = ikev1_quick_child(x->state);
+	if (!c || c->state != IKE_CHILD_READY)
+		return IKE_DONE;
+	struct ike_session *s = c->session;
+	(void)ike_child_delete(c);
+	ike_session_watch(s);
+	return ike_fail(x, IKE_REASON_V1_QUICK_TIMEOUT, 0);
+}
+
+// ---- the end: child, second message ------------------------------------------------------------
+
+static enum ike_verdict install_late(struct ike_exchange *x)
+{
+	struct ike_child *c = ikev1_quick_child(x->state);
+	struct ike_session *s = c ? c->session : NULL;
+	if (c)
+		ike_child_drop(c);
+	if (s)
+		ike_session_watch(s);
+	return ike_fail(x, IKE_REASON_INSTALL_TIMEOUT, 0);
+}
+
+static uint16_t notify_of(enum ike_reason why)
+{
+	switch (why) {
+	case IKE_REASON_TS:
+	case IKE_REASON_TS_POOL:
+	case IKE_REASON_ROUTE_TAKEN:
+	case IKE_REASON_ROUTE_LIMIT:
+		return IKEV1_NOTIFY_INVALID_ID_INFORMATION;
+	default:
+		return IKEV1_NOTIFY_NO_PROPOSAL_CHOSEN;
+	}
+}
+
+// RFC 2407 4.6.3.1: the initiator is told where our lifetime is shorter than its own. It rekeys by
+// that; we do not.
+static void put_lifetime(struct ike_exchange *x, const struct ike_child *c)
+{
+	const struct ikev1_quick *q = x->state;
+	uint32_t ours = c->session->conn->lifetime.child_hard_s;
+	uint64_t theirs = q->choice.transform.life_s;
+	uint8_t spi[4], data[16];
+	if (!ours || (theirs ? theirs : IKEV1_LIFE_DEFAULT_S) <= ours)
+		return;
+	struct wr w = wr_of(spi, sizeof(spi));
+	wr_u32(&w, c->spi_in);
+	ikev1_put_notify(&x->out.b,
+		&(struct ikev1_notification){.doi = IKEV1_DOI_IPSEC,
+			.protocol = IKEV1_PROTOCOL_ESP,
+			.type = IKEV1_NOTIFY_RESPONDER_LIFETIME,
+			.spi = wr_done(&w),
+			.data = {data, ikev1_lifetime_data(data, sizeof(data), false, ours)}});
+}
+
+static void put_second(struct ike_exchange *x, const struct ike_child *c)
+{
+	const struct ikev1_quick *q = x->state;
+	struct wire_builder *b = &x->out.b;
+	ikev1_build_choice(b, &q->choice, c->spi_in);
+	ikev1_put_nonce(b, (struct view){q->nonce, sizeof(q->nonce)});
+	if (x->job)
+		ikev1_put_ke(b, ike_dh_public(IKE_JOB_AS(ike_dh_job, x->job)->dh));
+	for (uint8_t i = 0; i < x->in1.id_count; i++)
+		wire_put_raw(b, IKEV1_PAYLOAD_ID, x->in1.ids[i]);
+	put_lifetime(x, c);
+	ikev1_send_as(x, IKEV1_FORM_QUICK_2);
+	ikev1_expect(x, third, IKEV1_FORM_QUICK_3);
+	ikev1_expect_tries(x, IKEV1_TRIES, third_missing);
+}
+
+static bool same_ts(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m)
+{
+	if (n != m)
+		return false;
+	for (uint8_t i = 0; i < n; i++)
+		if (!selector_within(&a[i], &b[i]) || !selector_within(&b[i], &a[i]))
+			return false;
+	return true;
+}
+
+// The child SA that a new one with the same selectors replaces: IKEv1 names none. One in use before
+// one whose quick mode has not ended, which may be the peer's lost attempt.
+static struct ike_child *replaced_by(struct ike_session *s, const struct ike_child_plan *p)
+{
+	struct ike_child *c, *found = NULL;
+	LIST_FOREACH (c, &s->children, link) {
+		if (!same_ts(c->ts_local, c->ts_local_count, p->ts_local, p->ts_local_count) ||
+			!same_ts(
+				c->ts_remote, c->ts_remote_count, p->ts_remote, p->ts_remote_count))
+			continue;
+		if (c->state == IKE_CHILD_ACTIVE)
+			return c;
+		if (c->state == IKE_CHILD_READY && !found)
+			found = c;
+	}
+	return found;
+}
+
+static enum ike_verdict finish(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct ike_session *s = x->sa->session;
+	enum ike_reason why;
+	if (!s || s->closing || x->sa->state != IKE_SA_ESTABLISHED)
+		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
+	struct ike_child *old = replaced_by(s, &q->plan);
+	if ((!old && ike_children_live(s) >= IKE_CHILDREN_MAX) ||
+		s->child_count >= 2 * IKE_CHILDREN_MAX)
+		return ike_fail(x, IKE_REASON_CHILD_LIMIT, notify_of(IKE_REASON_CHILD_LIMIT));
+	if (ikev1_quick_nonces(x, q->terms.nonce_i, (struct view){q->nonce, QUICK_NONCE_LEN}) < 0)
+		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+	struct ike_child *c = ike_child_new(s, &why);
+	if (!c)
+		return ike_fail(x, why, notify_of(why));
+	q->spi_in = c->spi_in;
+	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
+	ikev1_quick_limits(c, q->choice.transform.life_s, q->choice.transform.life_kb);
+	why = ike_child_install(c, &q->terms, false);
+	if (why != IKE_REASON_NONE)
+		return ike_fail(x, why, notify_of(why));
+	put_second(x, c);
+	ike_child_join(c, old);
+	ike_session_watch(s);
+	x->out.await_child = c->spi_in;
+	x->out.await_failed = install_late;
+	return IKE_DONE;
+}
+
+// ---- what is asked for -------------------------------------------------------------------------
+
+// The KE payload names no group: that of the transforms which it fits. RFC 2409 5.5: all offers of
+// one quick mode have the same.
+static uint16_t group_of(const struct ikev1_sa_offer *o, struct view ke)
+{
+	for (uint8_t i = 0; i < o->transform_count; i++) {
+		const struct alg_dh *dh = alg_dh(o->transforms[i].suite.dh);
+		if (!o->transforms[i].unusable && dh && dh->public_len == ke.len)
+			return dh->id;
+	}
+	return DH_NONE;
+}
+
+static bool choose(void *ctx, const struct cfg_child *conf, struct ike_child_plan *plan)
+{
+	struct ike_exchange *x = ctx;
+	struct ikev1_quick *q = x->state;
+	struct ikev1_esp_policy policy = {
+		.esn = conf->esn,
+		.pfs = ike_child_policy(conf, false, DH_NONE).pfs,
+		.ke_group = q->group,
+		.encap_udp = x->sa->nat_local || x->sa->nat_remote,
+	};
+	if (ikev1_select_esp(conf->esp_proposals, conf->esp_proposal_count, &policy, &q->offer,
+		    &q->choice) != WIRE_OK)
+		return false;
+	ikev1_quick_chosen(q);
+	return true;
+}
+
+static enum ike_verdict decide(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct ike_session *s = x->sa->session;
+	if (!s || s->closing)
+		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
+	if (s->conn->address_required && s->conn->pool_count && !s->lease_count)
+		return ike_fail(x, IKE_REASON_CP_REQUIRED, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
+	struct ike_child_ask ask = {
+		.cfg = q->engine->p.cfg,
+		.conn = s->conn,
+		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
+		.choose = choose,
+		.ctx = x,
+	};
+	uint16_t ikev2_notify;
+	enum ike_reason why = ike_child_decide(&ask, &q->terms, &q->plan, &ikev2_notify);
+	if (why != IKE_REASON_NONE)
+		return ike_fail(x, why, notify_of(why));
+	if (q->group == DH_NONE)
+		return finish(x);
+	struct ike_dh_job *job = ike_dh_job_respond(q->group, x->in1.ke);
+	return ike_wait_job(x, job ? &job->base.job : NULL, KE_DONE);
+}
+
+// The one address that IDci names, or NULL.
+static const struct ip_addr *claimed(const struct ike_exchange *x)
+{
+	const struct ikev1_quick *q = x->state;
+	const struct ip_range *r = &q->terms.ts_i.items[0].range;
+	return x->in1.id_count && ip_eq(&r->lo, &r->hi) ? &r->lo : NULL;
+}
+
+// A client that comes back after a restart of the gateway may go on with the address that it had,
+// without asking for it again: its owner gets it.
+static enum ike_verdict reclaim(struct ike_exchange *x)
+{
+	const struct ip_addr *addr = claimed(x);
+	struct ike_session *s = x->sa->session;
+	if (!s || s->closing || !addr || !ikev1_reclaimable(s, addr))
+		return decide(x);
+	enum ike_verdict v = ikev1_reclaim(x, addr, RECLAIMED);
+	if (v == IKE_DONE)
+		(void)ikev1_reclaimed(x, addr); // else the address is refused for being a pool's
+	return v == IKE_DONE ? decide(x) : v;
+}
+
+static enum ike_verdict after_reclaim(struct ike_exchange *x)
+{
+	struct ike_session *s = x->sa->session;
+	if (s && !s->closing)
+		(void)ikev1_reclaimed(x, claimed(x));
+	return decide(x);
+}
+
+// RFC 2409 5.5: without IDs "the identities of the SAs negotiated in Quick Mode are implicitly
+// assumed to be the IP addresses of the ISAKMP peers".
+static bool read_ids(struct ike_exchange *x, struct wire_ts *client, struct wire_ts *server)
+{
+	const struct ikev1_message *m = &x->in1;
+	client->count = server->count = 1;
+	if (m->id_count == 0) {
+		client->items[0] = selector_of_addr(&x->sa->remote.addr);
+		server->items[0] = selector_of_addr(&x->sa->local.addr);
+		return true;
+	}
+	return m->id_count == 2 && ikev1_id_selector(m->ids[0], &client->items[0]) == WIRE_OK &&
+	       ikev1_id_selector(m->ids[1], &server->items[0]) == WIRE_OK &&
+	       client->items[0].range.lo.family == server->items[0].range.lo.family;
+}
+
+static enum ike_verdict read_first(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct view nonce;
+	if (ikev1_sa_parse(x->in1.sa, false, &q->offer) != WIRE_OK)
+		return ike_fail(x, IKE_REASON_MALFORMED, IKEV1_NOTIFY_BAD_PROPOSAL_SYNTAX);
+	if (ikev1_nonce_parse(x->in1.nonce, &nonce) != WIRE_OK)
+		return ike_fail(x, IKE_REASON_BAD_NONCE, IKEV1_NOTIFY_PAYLOAD_MALFORMED);
+	if (!read_ids(x, &q->terms.ts_i, &q->terms.ts_r))
+		return ike_fail(x, IKE_REASON_V1_QUICK_ID, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
+	if (x->in1.ke.p)
+		q->group = group_of(&q->offer, x->in1.ke);
+	if (x->in1.ke.p && q->group == DH_NONE)
+		return ike_fail(
+			x, IKE_REASON_CHILD_INVALID_KE, IKEV1_NOTIFY_INVALID_KEY_INFORMATION);
+	q->terms.nonce_i = nonce;
+	return IKE_DONE;
+}
+
+static enum ike_verdict begin(struct ike_exchange *x)
+{
+	struct ike_session *s = x->sa->session;
+	if (!s || s->closing || x->sa->v1->deleted)
+		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
+	if (ike_child_rate_exceeded(s))
+		return ike_fail(x, IKE_REASON_REKEY_RATE, 0);
+	if (!ikev1_quick_new(x))
+		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+	enum ike_verdict v = read_first(x);
+	if (v != IKE_DONE)
+		return v;
+	ikev1_config_quick(x->sa, claimed(x));
+	return reclaim(x);
+}
+
+enum ike_verdict ikev1_quick_request(struct ike_exchange *x)
+{
+	enum ike_verdict v;
+	switch (x->step) {
+	case BEGIN:
+		return begin(x);
+	case RECLAIMED:
+		return after_reclaim(x);
+	default:
+		v = ikev1_quick_shared(x);
+		return v == IKE_DONE ? finish(x) : v;
+	}
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Quick mode, what both roles share.
+#pragma once
+
+#include "controlplane/ikev1/ikev1.h"
+
+#define QUICK_NONCE_LEN 32 // bytes of our nonces
+#define QUICK_ID_MAX    64 // bytes of an ID payload's body of ours
+
+// The exchange's memory in either role.
+struct ikev1_quick {
+	struct ike_engine *engine;
+	struct ike_child_terms terms; // nonces and shared are views into x->v1 and shared
+	struct ike_child_plan plan;
+	struct ikev1_choice choice;     // its attributes are a view of the peer's message
+	uint8_t nonce[QUICK_NONCE_LEN]; // ours
+	struct secret shared;
+	uint32_t spi_in; // of the child that is being made, or 0
+	// Responder
+	struct ikev1_sa_offer offer;
+	// Initiator
+	struct ike_dh *dh;
+	uint16_t group;
+	bool deriving;              // the shared secret is being computed
+	struct selector own, other; // as offered
+};
+
+// x->state from now on. NULL: no memory.
+struct ikev1_quick *ikev1_quick_new(struct ike_exchange *x);
+// Both nonces are known: for HASH, and for the keys. 0 or -ENOMEM.
+MUST_USE int ikev1_quick_nonces(struct ike_exchange *x, struct view ni, struct view nr);
+// The result of a DH job, into q->shared and q->terms.shared. IKE_DONE or FAIL.
+enum ike_verdict ikev1_quick_shared(struct ike_exchange *x);
+// The plan's part that follows from q->choice.
+void ikev1_quick_chosen(struct ikev1_quick *q);
+// The peer's limits, 0: none.
+void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb);
+// The child that is being made, or NULL if it has gone meanwhile.
+struct ike_child *ikev1_quick_child(const struct ikev1_quick *q);
+
+// ---- informational.c, dpd.c, expire.c --------------------------------------------------------------
+
+// R-U-THERE or its answer.
+void ikev1_dpd_notify(struct ike_sa *sa, const struct ikev1_notification *n);
+// No more questions of ours.
+void ikev1_dpd_stop(struct ike_sa *sa);
+// A DELETE of this very ISAKMP SA leaves, if there are keys.
+void ikev1_tell_deleted(struct ike_sa *sa);
+
+#define IKEV1_DELETE_GRACE_S 2 // that an ISAKMP SA which the peer deleted is still understood
+// Children that would stay for ever without an ISAKMP SA. RFC 2407 4.5: "If unspecified, the default
+// value shall be assumed to be 28800 seconds".
+#define IKEV1_LIFE_DEFAULT_S 28800

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Quick mode as initiator: new child SAs and their rekeying. An IKEv1 offer has one ID a side: of
+// several selectors it is the first.
+#include "controlplane/ikev1/quick.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum step { BEGIN, GENERATED };
+
+// What is to be done, kept by the task.
+struct want {
+	uint32_t old_spi; // our inbound SPI of the child to rekey, or 0
+	const struct cfg_child *conf;
+};
+
+static const struct cfg_child *conf_of(const struct ike_exchange *x)
+{
+	return ((const struct want *)x->task->arg)->conf;
+}
+
+static struct ike_child *old_child(const struct ike_exchange *x)
+{
+	const struct want *w = x->task->arg;
+	struct ike_child *c = w->old_spi ? ike_child_by_spi_in(x->sa->engine, w->old_spi) : NULL;
+	return c && c->session && c->session == x->sa->session ? c : NULL;
+}
+
+// ---- first message -----------------------------------------------------------------------------
+
+// The first pair of one address family.
+static bool pick_pair(struct ikev1_quick *q, const struct wire_ts *own, const struct wire_ts *other)
+{
+	for (uint8_t i = 0; i < other->count; i++)
+		for (uint8_t k = 0; k < own->count; k++)
+			if (own->items[k].range.lo.family == other->items[i].range.lo.family) {
+				q->own = own->items[k];
+				q->other = other->items[i];
+				return true;
+			}
+	return false;
+}
+
+static bool set_offer(struct ike_exchange *x, struct ikev1_quick *q)
+{
+	struct ike_session *s = x->sa->session;
+	struct ike_child *old = old_child(x);
+	struct ike_peer_side peer = {s->leases, s->lease_count, &x->sa->remote.addr};
+	struct wire_ts own, other;
+	if (old) {
+		q->own = old->ts_local[0];
+		q->other = old->ts_remote[0];
+		return true;
+	}
+	ike_child_offer(conf_of(x), &peer, &own, &other);
+	ike_session_own_side(s, &own);
+	return pick_pair(q, &own, &other);
+}
+
+static uint16_t encap_of(const struct ike_sa *sa)
+{
+	if (!sa->nat_local && !sa->nat_remote)
+		return IKEV1_ENCAP_TUNNEL;
+	return sa->v1->natt == IKEV1_NATT_RFC3947 ? IKEV1_ENCAP_UDP_TUNNEL
+						  : IKEV1_ENCAP_UDP_TUNNEL_DRAFT;
+}
+
+static struct ikev1_esp_offer offer_of(const struct ike_exchange *x)
+{
+	const struct ikev1_quick *q = x->state;
+	const struct cfg_child *conf = conf_of(x);
+	return (struct ikev1_esp_offer){
+		.mine = conf->esp_proposals,
+		.count = conf->esp_proposal_count,
+		.dh = q->group,
+		.esn = conf->esn,
+		.encap = encap_of(x->sa),
+		.life_s = x->sa->conn->lifetime.child_hard_s,
+		.spi = q->spi_in,
+	};
+}
+
+static bool put_id(struct wire_builder *b, const struct selector *s)
+{
+	wire_open(b, IKEV1_PAYLOAD_ID);
+	bool ok = ikev1_selector_id(&b->w, s);
+	wire_close(b);
+	return ok;
+}
+
+static enum ike_verdict put_first(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct ike_session *s = x->sa->session;
+	const struct want *want = x->task->arg;
+	struct wire_builder *b = &x->out.b;
+	enum ike_reason why = IKE_REASON_CHILD_UNKNOWN;
+	struct ike_child *c = NULL;
+	if (s && !s->closing && (old_child(x) || !want->old_spi))
+		c = ike_child_new(s, &why);
+	if (!c)
+		return ike_fail(x, why, 0);
+	q->spi_in = c->spi_in;
+	if (ikev1_quick_nonces(
+		    x, (struct view){q->nonce, sizeof(q->nonce)}, (struct view){NULL, 0}) < 0)
+		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+	struct ikev1_esp_offer offer = offer_of(x);
+	ikev1_build_esp(b, &offer);
+	ikev1_put_nonce(b, (struct view){q->nonce, sizeof(q->nonce)});
+	if (q->dh)
+		ikev1_put_ke(b, ike_dh_public(q->dh));
+	if (!set_offer(x, q) || !put_id(b, &q->own) || !put_id(b, &q->other))
+		return ike_fail(x, IKE_REASON_TS, 0);
+	ikev1_send_as(x, IKEV1_FORM_QUICK_1);
+	return IKE_DONE;
+}
+
+static enum ike_verdict second(struct ike_exchange *x);
+
+static enum ike_verdict first(struct ike_exchange *x)
+{
+	enum ike_verdict v = put_first(x);
+	if (v == IKE_DONE)
+		ikev1_expect(x, second, IKEV1_FORM_QUICK_2);
+	return v;
+}
+
+// Of the first proposal that has one: RFC 2409 5.5 wants one group in all of them.
+static uint16_t first_group(const struct cfg_child *conf)
+{
+	for (size_t i = 0; i < conf->esp_proposal_count && conf->pfs != CFG_PFS_NO; i++)
+		if (conf->esp_proposals[i].dh_count)
+			return conf->esp_proposals[i].dh[0];
+	return DH_NONE;
+}
+
+static enum ike_verdict generated(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	if (x->got != IKE_GOT_JOB || !x->job)
+		return ike_fail(x, IKE_REASON_JOB_TIMEOUT, 0);
+	struct ike_dh_job *job = IKE_JOB_AS(ike_dh_job, x->job);
+	if (job->base.error != IKE_CRYPTO_OK)
+		return ike_fail(x, IKE_REASON_CRYPTO, 0);
+	q->dh = ike_dh_job_take(job);
+	return first(x);
+}
+
+static enum ike_verdict build(struct ike_exchange *x)
+{
+	if (x->step == GENERATED)
+		return generated(x);
+	struct ikev1_quick *q = ikev1_quick_new(x);
+	if (!q)
+		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+	q->group = first_group(conf_of(x));
+	if (q->group == DH_NONE)
+		return first(x);
+	struct ike_dh_job *job = ike_dh_job_generate(q->group);
+	return ike_wait_job(x, job ? &job->base.job : NULL, GENERATED);
+}
+
+// ---- second message, and the third -------------------------------------------------------------
+
+static enum ike_verdict install_late(struct ike_exchange *x)
+{
+	struct ike_child *c = ikev1_quick_child(x->state);
+	if (c)
+		ike_child_drop(c);
+	return ike_fail(x, IKE_REASON_INSTALL_TIMEOUT, 0);
+}
+
+// RFC 2407 4.6.3.1: the responder's own lifetime.
+static void read_lifetime(const struct ikev1_message *m, struct ike_child *c)
+{
+	const struct ikev1_notification *n = ikev1_notify_find(m, IKEV1_NOTIFY_RESPONDER_LIFETIME);
+	uint64_t life_s;
+	if (n && n->protocol == IKEV1_PROTOCOL_ESP && ikev1_lifetime_parse(n->data, false, &life_s))
+		ikev1_quick_limits(c, life_s, 0);
+}
+
+static void put_third(struct ike_exchange *x, struct ike_child *c)
+{
+	ikev1_send_as(x, IKEV1_FORM_QUICK_3); // HASH alone
+	c->switch_at_install = true;
+	x->out.await_child = c->spi_in;
+	x->out.await_failed = install_late;
+}
+
+static enum ike_verdict install(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct ike_session *s = x->sa->session;
+	struct ike_child *c = ikev1_quick_child(q), *old = old_child(x);
+	if (!c || !s || s->closing)
+		return ike_fail(x, IKE_REASON_CHILD_UNKNOWN, 0);
+	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
+	enum ike_reason why = ike_child_install(c, &q->terms, true);
+	if (why != IKE_REASON_NONE)
+		return ike_fail(x, why, 0);
+	put_third(x, c);
+	ike_child_join(c, old);
+	ike_session_watch(s);
+	if (old)
+		old->rekeying = false;
+	return IKE_DONE;
+}
+
+// What we offered comes back, or less of it.
+static bool read_ids(const struct ikev1_message *m, struct ikev1_quick *q)
+{
+	struct wire_ts *own = &q->terms.ts_i, *other = &q->terms.ts_r;
+	own->count = other->count = 1;
+	return m->id_count == 2 && ikev1_id_selector(m->ids[0], &own->items[0]) == WIRE_OK &&
+	       ikev1_id_selector(m->ids[1], &other->items[0]) == WIRE_OK &&
+	       selector_within(&own->items[0], &q->own) &&
+	       selector_within(&other->items[0], &q->other);
+}
+
+static bool read_choice(struct ike_exchange *x, struct ikev1_quick *q)
+{
+	struct ikev1_esp_offer offer = offer_of(x);
+	if (ikev1_sa_parse(x->in1.sa, false, &q->offer) != WIRE_OK ||
+		ikev1_check_esp(&offer, &q->offer, &q->choice) != WIRE_OK)
+		return false;
+	ikev1_quick_chosen(q);
+	return (uint32_t)q->plan.choice.spi != 0;
+}
+
+static enum ike_verdict derive(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	if (q->choice.transform.suite.dh == DH_NONE)
+		return install(x);
+	if (!q->dh || !x->in1.ke.p)
+		return ike_fail(
+			x, IKE_REASON_CHILD_INVALID_KE, IKEV1_NOTIFY_INVALID_KEY_INFORMATION);
+	struct ike_dh_job *job = ike_dh_job_derive(q->dh, x->in1.ke);
+	q->dh = NULL;
+	q->deriving = true;
+	return ike_wait_job(x, job ? &job->base.job : NULL, GENERATED);
+}
+
+static enum ike_verdict second(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct view nonce;
+	if (q->deriving) {
+		enum ike_verdict v = ikev1_quick_shared(x);
+		return v == IKE_DONE ? install(x) : v;
+	}
+	if (!read_choice(x, q))
+		return ike_fail(x, IKE_REASON_PROPOSAL_ALTERED, IKEV1_NOTIFY_BAD_PROPOSAL_SYNTAX);
+	if (ikev1_nonce_parse(x->in1.nonce, &nonce) != WIRE_OK)
+		return ike_fail(x, IKE_REASON_BAD_NONCE, IKEV1_NOTIFY_PAYLOAD_MALFORMED);
+	if (!read_ids(&x->in1, q))
+		return ike_fail(x, IKE_REASON_V1_QUICK_ID, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
+	struct ike_child *c = ikev1_quick_child(q);
+	if (!c)
+		return ike_fail(x, IKE_REASON_CHILD_UNKNOWN, 0);
+	if (ikev1_quick_nonces(x, (struct view){q->nonce, sizeof(q->nonce)}, nonce) < 0)
+		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+	ikev1_quick_limits(c, q->choice.transform.life_s, q->choice.transform.life_kb);
+	read_lifetime(&x->in1, c);
+	q->plan.conf = conf_of(x);
+	ike_plan_from_answer(&q->plan, &q->terms);
+	return derive(x);
+}
+
+// ---- tasks -------------------------------------------------------------------------------------
+
+static void failed(struct ike_sa *sa, struct ike_task *t)
+{
+	const struct want *want = t->arg;
+	struct ike_child *old =
+		want->old_spi ? ike_child_by_spi_in(sa->engine, want->old_spi) : NULL;
+	if (old)
+		old->rekeying = false;
+	if (sa->session && sa->state == IKE_SA_ESTABLISHED)
+		ike_session_watch(sa->session);
+}
+
+static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *conf)
+{
+	struct want *want = malloc(sizeof(*want));
+	struct ike_task t = {
+		.name = old_spi ? "rekey of a child SA" : "new child SA",
+		.type = IKEV1_EXCHANGE_QUICK,
+		.build = build,
+		.failed = failed,
+		.arg = want,
+		.arg_free = free,
+	};
+	if (!want)
+		return -ENOMEM;
+	*want = (struct want){old_spi, conf};
+	return ike_task_add(sa, &t);
+}
+
+static int may_begin(const struct ike_sa *sa)
+{
+	if (sa->state != IKE_SA_ESTABLISHED || sa->v1->deleted || !sa->session)
+		return -ENOTCONN;
+	return sa->session->closing ? -EBUSY : 0;
+}
+
+int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf)
+{
+	int rc = may_begin(sa);
+	return rc < 0 ? rc : queue(sa, 0, conf);
+}
+
+int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child)
+{
+	int rc = may_begin(sa);
+	if (rc == 0 && (child->rekeying || (child->state != IKE_CHILD_ACTIVE &&
+						   child->state != IKE_CHILD_READY)))
+		rc = -EBUSY;
+	if (rc < 0)
+		return rc;
+	child->rekeying = true;
+	rc = queue(sa, child->spi_in, child->conf);
+	if (rc < 0)
+		child->rekeying = false;
+	return rc;
+}
