@@ -512,9 +512,6 @@ static void bad_gateway(void **state)
 		for (size_t i = 0; i < CERTS; i++) {
 			struct v1_setup s = {
 				.method = k & 1 ? V1_HYBRID : V1_RSA, .aggressive = (k & 2) != 0};
-			if (k & 1)
-				s.client_local = "id = \"client@example\"; auth = \"none\"; "
-						 "user = \"u\"; password = \"a password\";";
 			v1_issue(&s);
 			issue_row("gw", i, certs[i].gw);
 			struct v1 v = with_issued(&s);
