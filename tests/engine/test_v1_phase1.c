@@ -295,6 +295,31 @@ static void several_proposals(void **state)
 	}
 }
 
+// The gateway has a certificate of each CA for its name, and the client trusts one: it says so.
+static void certificate_that_is_asked_for(void **state)
+{
+	for (int aggressive = 0; aggressive < 2; aggressive++) {
+		char gw[1024], client[512];
+		struct v1_setup s = {.method = V1_RSA, .aggressive = aggressive};
+		pki_issue("gw1", "DNS:gw.example", KEY_RSA, CA, 0, 0);
+		pki_issue("gw2", "DNS:gw.example", KEY_RSA, OTHER_CA, 0, 0);
+		snprintf(gw, sizeof(gw),
+			"certificates = ( { cert = \"%s\"; key = \"%s\"; }, "
+			"{ cert = \"%s\"; key = \"%s\"; } ); ca = [ \"%s\" ];",
+			pki_path("gw1.pem"), pki_path("gw1.key"), pki_path("gw2.pem"),
+			pki_path("gw2.key"), pki_path("ca.pem"));
+		snprintf(client, sizeof(client),
+			"certificates = ( { cert = \"%s\"; key = \"%s\"; } ); ca = [ \"%s\" ];",
+			pki_path("client.pem"), pki_path("client.key"), pki_path("other.pem"));
+		s.gw_credentials = gw;
+		s.client_credentials = client;
+		struct v1 v = v1_new(&s);
+		need_phase1(&v);
+		assert_true(v1_any_sa(v.client)->v1->peer.proven);
+		v1_free(&v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +334,7 @@ int main(void)
 		cmocka_unit_test(what_is_noted),
 		cmocka_unit_test(nobody_to_call),
 		cmocka_unit_test(several_proposals),
+		cmocka_unit_test(certificate_that_is_asked_for),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
 }

@@ -257,6 +257,7 @@ static bool is_aggressive(void *ctx, const struct cfg_connection *c)
 
 static void match_by_version(void **state)
 {
+	static struct proposal proposal = {.encr_count = 1};
 	static struct cfg_connection c[] = {{.ikev2 = true}, {.ikev1 = true},
 		{.ikev1 = true, .ikev2 = true, .aggressive = true}};
 	struct cfg cfg = {.connections = c, .connection_count = 3};
@@ -266,8 +267,11 @@ static void match_by_version(void **state)
 	struct view body = body_of("a.example", &id);
 	for (int exact = 0; exact < 2; exact++) {
 		struct ike_match m = {.remote = &from, .remote_id = &body, .auth = -1};
-		for (size_t i = 0; i < 3; i++)
+		for (size_t i = 0; i < 3; i++) {
 			c[i].remote.id = exact ? a_text : any_text;
+			c[i].ike_proposals = &proposal;
+			c[i].ike_proposal_count = 1;
+		}
 		assert_int_equal(ike_index_new(&cfg, &ix), 0);
 		assert_ptr_equal(ike_connection_match(ix, &m), &c[0]);
 		m.ikev1 = true;
