@@ -115,7 +115,7 @@ static void throttled(void **state)
 static void client_without_a_user_gives_up(void **state)
 {
 	struct v1 v = xauth_with("", NULL);
-	v1_refused(&v, "ikev1_login_timeout");
+	v1_refused(&v, "ikev1_xauth_refused");
 }
 
 // Each message of the login lost once.
@@ -144,8 +144,8 @@ static void lost_ack(void **state)
 {
 	static const enum v1_config cases[] = {V1_PULL, V1_NONE};
 	for (size_t i = 0; i < 2; i++) {
-		struct v1 v = v1_new(&(struct v1_setup){
-			.aggressive = true, .xauth = true, .config = cases[i]});
+		struct v1 v = v1_new(
+			&(struct v1_setup){.aggressive = true, .xauth = true, .config = cases[i]});
 		v1_filter_add(v.w, lose_acks, NULL);
 		v1_need_up(&v);
 		assert_string_equal(bench_session(v.gw).user, V1_USER);
@@ -157,7 +157,7 @@ static void lost_ack(void **state)
 static void garbage_reply(void **state)
 {
 	struct v1 v = xauth_with(NULL, NULL);
-	v1_hold(v.w, v.client, IKEV1_EXCHANGE_TRANSACTION);
+	v1_drop(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION, 1);
 	v1_connect(&v);
 	bench_run(v.b, 200);
 	const struct v1_message *rq =
@@ -175,7 +175,8 @@ static void garbage_reply(void **state)
 			     .payloads = &b});
 	bench_run(v.b, 50);
 	bench_expect(v.gw, "ikev1_cfg_bad", 1);
-	v1_free(&v);
+	assert_true(bench_run_until(v.b, v1_is_up, &v, 3000));
+	v1_down(&v);
 }
 
 static void hybrid(void **state)
