@@ -5,6 +5,7 @@
 #include "controlplane/engine.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/ikev1/ikev1.h"
 #include "controlplane/index.h"
 #include "controlplane/session.h"
 #include "controlplane/throttle.h"
@@ -60,6 +61,7 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	e->now_ns = clock_now_ns(p->clock);
 	e->refusals = (struct log_limit)LOG_LIMIT_DEFAULT;
 	e->version_replies = (struct log_limit)LOG_LIMIT_DEFAULT;
+	e->larger_replies = (struct log_limit){.interval_ns = NS_PER_S, .burst = 20};
 	wheel_init(&e->wheel, e->now_ns);
 	random_fill(p->random, e->hash_key, sizeof(e->hash_key));
 	LIST_INIT(&e->all_sas);
@@ -229,7 +231,16 @@ static const struct cfg_connection *connection_by_name(const struct cfg *cfg, co
 static uint64_t initiate(struct ike_engine *e, const struct cfg_connection *conn,
 	const struct sa_origin *origin, const struct endpoint *local, const struct endpoint *remote)
 {
-	struct ike_sa *sa = ike_sa_new(e, IKE_MAJOR_2, true);
+	static const struct ike_task init = {.name = "ike-sa-init",
+		.type = IKEV2_EXCHANGE_IKE_SA_INIT,
+		.build = ikev2_sa_init_build,
+		.response = ikev2_sa_init_response};
+	static const struct ike_task main_mode = {
+		.name = "main-mode", .type = IKEV1_EXCHANGE_MAIN, .build = ikev1_main_build};
+	static const struct ike_task aggressive = {.name = "aggressive-mode",
+		.type = IKEV1_EXCHANGE_AGGRESSIVE,
+		.build = ikev1_aggressive_build};
+	struct ike_sa *sa = ike_sa_new(e, conn->ikev2 ? IKE_MAJOR_2 : IKE_MAJOR_1, true);
 	if (!sa)
 		return 0;
 	sa->conn = conn;
@@ -239,11 +250,10 @@ static uint64_t initiate(struct ike_engine *e, const struct cfg_connection *conn
 	sa->floated = local->port == IKE_NAT_T_PORT;
 	sa->first_child = conn->child_count ? &conn->children[0] : NULL;
 	struct ike_session *s = ike_session_new(sa, conn);
-	struct ike_task t = {.name = "ike-sa-init",
-		.type = IKEV2_EXCHANGE_IKE_SA_INIT,
-		.build = ikev2_sa_init_build,
-		.response = ikev2_sa_init_response};
-	if (!s || ike_task_add(sa, &t) < 0) {
+	const struct ike_task *t = conn->ikev2        ? &init
+				   : conn->aggressive ? &aggressive
+						      : &main_mode;
+	if (!s || ike_task_add(sa, t) < 0) {
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
 		return 0;
 	}
@@ -254,7 +264,10 @@ uint64_t ike_initiate(struct ike_engine *e, const char *connection, const struct
 	const struct endpoint *local, const struct endpoint *remote)
 {
 	const struct cfg_connection *conn = connection_by_name(e->p.cfg, connection);
-	if (!conn || !conn->ikev2 || conn->responder_only || e->shutting_down)
+	if (!conn || conn->responder_only || e->shutting_down)
+		return 0;
+	// Who is asked for a user by XAUTH is never called.
+	if (!conn->ikev2 && conn->remote.user_auth != CFG_USER_NONE)
 		return 0;
 	ike_enter(e);
 	uint64_t id = initiate(e, conn, origin, local, remote);

@@ -323,6 +323,7 @@ struct ike_engine {
 	size_t fragment_bytes;        // of all reassemblies
 	struct ike_exchange *running; // whose handler or effects run now
 	struct log_limit version_replies;
+	struct log_limit larger_replies; // IKEv1: than the question, to who has proven nothing
 	unsigned depth; // of ike_enter()
 	// Sessions by ascending id, NULL where one has gone: order_len slots, order_gone of them NULL.
 	struct ike_session **order;

@@ -11,7 +11,8 @@ enum kind {
 	ID_SUFFIX,   // type and the part from '.' or '@'
 	ID_NET,      // prefix that an address identity lies in
 	ID_ANY,      // of pre-shared keys
-	ADDR_INIT,   // prefix of the outer address, or none, of any connection
+	ADDR_INIT,   // prefix of the outer address, or none, of any IKEv2 connection
+	ADDR_INIT_1, // the same, of any IKEv1 connection
 	ADDR_ANY_ID, // the same, of keys, and of connections for any identity
 };
 
@@ -156,25 +157,35 @@ static uint64_t no_address(enum kind kind)
 	return prefix_hash(kind, &none, 0);
 }
 
+static bool kind_fits(const struct cfg_connection *c, enum kind kind, bool any_id)
+{
+	switch (kind) {
+	case ADDR_INIT:
+		return c->ikev2;
+	case ADDR_INIT_1:
+		return c->ikev1;
+	default:
+		return any_id;
+	}
+}
+
 static void put_connection(struct ike_index *ix, size_t i)
 {
 	const struct cfg_connection *c = &ix->cfg->connections[i];
 	struct ike_table *t = &ix->connections;
 	const struct ip_prefix *a = c->remote.addresses;
 	bool any_id = strcmp(c->remote.id, "*") == 0;
-	if (!c->ikev2)
-		return;
-	ix->certificates |= c->remote.auth == CFG_AUTH_CERT;
+	ix->certificates |= c->ikev2 && c->remote.auth == CFG_AUTH_CERT;
 	if (c->local.id)
 		exact_hashes(c->local.id, ix->local[i]);
 	if (!any_id)
 		put_pattern(t, c->remote.id, i);
-	put_addresses(t, ADDR_INIT, a, c->remote.address_count, i);
-	put_addresses(t, ADDR_ANY_ID, a, any_id ? c->remote.address_count : 0, i);
-	if (!c->remote.address_count) {
-		put(t, no_address(ADDR_INIT), i);
-		if (any_id)
-			put(t, no_address(ADDR_ANY_ID), i);
+	for (enum kind kind = ADDR_INIT; kind <= ADDR_ANY_ID; kind++) {
+		if (!kind_fits(c, kind, any_id))
+			continue;
+		put_addresses(t, kind, a, c->remote.address_count, i);
+		if (!c->remote.address_count)
+			put(t, no_address(kind), i);
 	}
 }
 
@@ -194,6 +205,26 @@ static bool same_proposals(const struct cfg_connection *a, const struct cfg_conn
 	return a->ike_proposal_count == b->ike_proposal_count &&
 	       memcmp(a->ike_proposals, b->ike_proposals,
 		       a->ike_proposal_count * sizeof(*a->ike_proposals)) == 0;
+}
+
+// IKEv1's first message tells the mode and the method too; which certificate is presented decides
+// whether RSA or ECDSA is meant.
+static bool same_methods(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	const char *cert_a = a->local.cert ? a->local.cert : "";
+	const char *cert_b = b->local.cert ? b->local.cert : "";
+	return a->local.auth == b->local.auth && a->remote.auth == b->remote.auth &&
+	       a->remote.user_auth == b->remote.user_auth && a->aggressive == b->aggressive &&
+	       (a->local.auth != CFG_AUTH_CERT ||
+		       (strcmp(cert_a, cert_b) == 0 &&
+			       strcmp(a->local.id ? a->local.id : "",
+				       b->local.id ? b->local.id : "") == 0));
+}
+
+static bool same_init(
+	enum kind kind, const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return same_proposals(a, b) && (kind == ADDR_INIT || same_methods(a, b));
 }
 
 struct span {
@@ -216,16 +247,31 @@ static struct span find(const struct ike_table *t, uint64_t hash)
 	return s;
 }
 
-// Of connections with the same address and the same proposals the first is enough before the
-// identity is known: marks (in gone) the others' entries among those of one hash.
-static void drop_doubles(const struct ike_index *ix, struct span s, bool *gone)
+// Of connections with the same address that the first message cannot tell apart the first is enough
+// before the identity is known: marks (in gone) the others' entries among those of one hash.
+static void drop_doubles(const struct ike_index *ix, enum kind kind, struct span s, bool *gone)
 {
 	const struct cfg_connection *c = ix->cfg->connections;
 	const struct ike_index_entry *base = ix->connections.entries;
 	for (const struct ike_index_entry *a = s.at; a < s.end; a++)
 		for (const struct ike_index_entry *b = s.at; b < a && !gone[a - base]; b++)
 			gone[a - base] =
-				!gone[b - base] && same_proposals(&c[a->item], &c[b->item]);
+				!gone[b - base] && same_init(kind, &c[a->item], &c[b->item]);
+}
+
+static void drop_all_of(const struct ike_index *ix, enum kind kind, bool *gone)
+{
+	const struct ike_table *t = &ix->connections;
+	drop_doubles(ix, kind, find(t, no_address(kind)), gone);
+	for (size_t i = 0; i < ix->cfg->connection_count; i++) {
+		const struct cfg_connection *c = &ix->cfg->connections[i];
+		for (size_t k = 0; k < c->remote.address_count; k++) {
+			const struct ip_prefix *p = &c->remote.addresses[k];
+			struct span s = find(t, prefix_hash(kind, &p->addr, p->bits));
+			if (s.at < s.end && s.at->item == i)
+				drop_doubles(ix, kind, s, gone);
+		}
+	}
 }
 
 static int drop_all_doubles(struct ike_index *ix)
@@ -235,16 +281,8 @@ static int drop_all_doubles(struct ike_index *ix)
 	size_t n = 0;
 	if (!gone)
 		return -ENOMEM;
-	drop_doubles(ix, find(t, no_address(ADDR_INIT)), gone);
-	for (size_t i = 0; i < ix->cfg->connection_count; i++) {
-		const struct cfg_connection *c = &ix->cfg->connections[i];
-		for (size_t k = 0; c->ikev2 && k < c->remote.address_count; k++) {
-			const struct ip_prefix *p = &c->remote.addresses[k];
-			struct span s = find(t, prefix_hash(ADDR_INIT, &p->addr, p->bits));
-			if (s.at < s.end && s.at->item == i)
-				drop_doubles(ix, s, gone);
-		}
-	}
+	drop_all_of(ix, ADDR_INIT, gone);
+	drop_all_of(ix, ADDR_INIT_1, gone);
 	for (size_t i = 0; i < t->count; i++)
 		if (!gone[i])
 			t->entries[n++] = t->entries[i];
@@ -421,9 +459,11 @@ static bool local_fits(const struct conn_search *s, uint32_t item)
 static bool usable(const struct conn_search *s, uint32_t item)
 {
 	const struct cfg_connection *c = &s->ix->cfg->connections[item];
-	return (s->m->auth < 0 || (int)c->remote.auth == s->m->auth) && local_fits(s, item) &&
+	return (s->m->ikev1 ? c->ikev1 : c->ikev2) &&
+	       (s->m->auth < 0 || (int)c->remote.auth == s->m->auth) && local_fits(s, item) &&
 	       (!s->m->suite || ike_suite_allowed(c, s->m->suite)) &&
-	       ike_id_fit(c->remote.id, *s->m->remote_id) == s->fit;
+	       ike_id_fit(c->remote.id, *s->m->remote_id) == s->fit &&
+	       (!s->m->accept || s->m->accept(s->m->ctx, c));
 }
 
 // Among several of one kind of identity the address decides, then the order.
@@ -488,13 +528,72 @@ static bool first_accepted(void *ctx, uint32_t item)
 	return s->found;
 }
 
+static const struct cfg_connection *first_of(
+	struct ike_index *ix, enum kind kind, struct first_search *s)
+{
+	const struct ike_table *t = &ix->connections;
+	if (!each_prefix(ix, t, kind, s->remote, first_accepted, s))
+		each(ix, t, no_address(kind), first_accepted, s);
+	return s->found;
+}
+
 const struct cfg_connection *ike_connection_first(struct ike_index *ix,
 	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen)
 {
 	struct first_search s = {ix, remote, accept, ctx, false, NULL};
-	const struct ike_table *t = &ix->connections;
-	if (!each_prefix(ix, t, ADDR_INIT, remote, first_accepted, &s))
-		each(ix, t, no_address(ADDR_INIT), first_accepted, &s);
+	first_of(ix, ADDR_INIT, &s);
 	*seen = s.seen;
 	return s.found;
+}
+
+const struct cfg_connection *ikev1_connection_first(struct ike_index *ix,
+	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen)
+{
+	struct first_search s = {ix, remote, accept, ctx, false, NULL};
+	first_of(ix, ADDR_INIT_1, &s);
+	*seen = s.seen;
+	return s.found;
+}
+
+// ---- IKEv1's pre-shared keys ----
+
+static void address_id(const struct ip_addr *a, struct ike_id *out)
+{
+	struct wr w = wr_of(out->body, sizeof(out->body));
+	struct wire_id id = {a->family == IP_V6 ? IKEV2_ID_IPV6_ADDR : IKEV2_ID_IPV4_ADDR,
+		{a->bytes, ip_len(a->family)}};
+	wire_id_body(&w, &id);
+	out->len = wr_done(&w).len;
+}
+
+const struct cfg_psk *ike_psk_of_address(struct ike_index *ix, const struct ip_addr *peer)
+{
+	struct ike_id id;
+	bool bound;
+	address_id(peer, &id);
+	return ike_psk_find(ix, ike_id_view(&id), peer, &bound);
+}
+
+bool ike_psk_proves(const struct cfg_psk *k, struct view body)
+{
+	const struct ip_prefix *p = k->addresses;
+	struct ike_id id;
+	if (k->id && ike_id_fit(k->id, body) == 3)
+		return true;
+	if (k->id || k->address_count != 1 || p->bits != ip_bits(p->addr.family))
+		return false;
+	address_id(&p->addr, &id);
+	return body.len == id.len && memcmp(body.p, id.body, id.len) == 0;
+}
+
+bool ike_psk_serves(
+	struct ike_index *ix, const struct cfg_psk *k, struct view body, const struct ip_addr *peer)
+{
+	bool bound;
+	const struct cfg_psk *wanted = ike_psk_find(ix, body, peer, &bound);
+	struct ike_id id;
+	if (wanted == k || ike_psk_proves(k, body))
+		return true;
+	address_id(peer, &id);
+	return !bound && k->id && ike_id_fit(k->id, ike_id_view(&id)) == 3;
 }

@@ -46,12 +46,28 @@ void ike_index_free(struct ike_index *ix); // NULL is fine
 const struct cfg_psk *ike_psk_find(
 	struct ike_index *ix, struct view body, const struct ip_addr *peer, bool *bound);
 
+// IKEv1's main mode must know the key before the identity: bound to the address as an ID, else by
+// address, else by a pattern that holds the address, else the wildcard. NULL: none.
+const struct cfg_psk *ike_psk_of_address(struct ike_index *ix, const struct ip_addr *peer);
+// Who has this key is who the identity says: it is bound to this very ID, or to one single address
+// that is the ID.
+bool ike_psk_proves(const struct cfg_psk *k, struct view body);
+// May who was found to have k go by this identity: false where another key is meant for it.
+bool ike_psk_serves(struct ike_index *ix, const struct cfg_psk *k, struct view body,
+	const struct ip_addr *peer);
+
+// What else a connection must be or allow.
+typedef bool (*ike_accept)(void *ctx, const struct cfg_connection *c);
+
 struct ike_match {
 	const struct endpoint *remote;
 	const struct view *remote_id; // ID payload bodies
 	const struct view *local_id;  // NULL: not said
 	const struct suite *suite;    // of the IKE SA; NULL: any
 	int auth;                     // enum cfg_auth of the peer, or -1
+	bool ikev1;                   // else IKEv2: connections that have this version
+	ike_accept accept;            // NULL: any
+	void *ctx;
 };
 // The connection for a peer whose identity is known: the most specific match of identity, then of
 // address, then the first. NULL: none.
@@ -61,6 +77,8 @@ const struct cfg_connection *ike_connection_match(struct ike_index *ix, const st
 // until accept() takes one. Of several that differ in nothing that IKE_SA_INIT could tell (the same
 // address, the same ike_proposals) it sees the first alone. NULL: none was taken; *seen: some fitted
 // the address.
-typedef bool (*ike_accept)(void *ctx, const struct cfg_connection *c);
 const struct cfg_connection *ike_connection_first(struct ike_index *ix,
+	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen);
+// The same among the connections that have IKEv1, where modes and methods count too.
+const struct cfg_connection *ikev1_connection_first(struct ike_index *ix,
 	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen);

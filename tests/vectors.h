@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define VECTOR_FIELDS_MAX 20
+#define VECTOR_FIELDS_MAX 32
 #define VECTOR_BYTES_MAX  1024
 
 struct vector_field {

@@ -70,7 +70,8 @@ const char *ike_crypto_error_name(enum ike_crypto_error e);
 // True where the crypto library can do the algorithm. The first calls in a process try each: hashes
 // and ciphers on a known answer, DH groups by making a key pair (some 20 ms in all, so call it once
 // before the control thread runs); later ones are look-ups. Nothing that this denies may be offered
-// or accepted. key_bits as in alg_encr(); ignored for other types. ESP's algorithms are the data
+// or accepted. DES is in a module of OpenSSL's ("legacy") that need not be installed, and which the
+// first question for it loads. key_bits as in alg_encr(); ignored for other types. ESP's algorithms are the data
 // plane's matter.
 bool ike_crypto_supports(enum transform_type type, uint16_t id, uint16_t key_bits);
 

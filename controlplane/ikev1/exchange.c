@@ -203,6 +203,9 @@ static void over(struct ike_exchange *x)
 {
 	x->phase = IKE_PHASE_OVER;
 	wheel_cancel(&x->sa->engine->wheel, &x->v1.retransmit);
+	// RFC 2409 appendix B: phase 2's IVs come from "the last CBC output block from Phase 1".
+	if (!x->message_id && x->type != IKEV1_EXCHANGE_INFORMATIONAL)
+		memcpy(x->sa->v1->iv, x->v1.iv, sizeof(x->sa->v1->iv));
 	if (x->v1.began)
 		remember(x);
 }

@@ -69,7 +69,8 @@ struct ikev1_sa {
 	struct ikev1_keys keys;
 	uint8_t iv[IKEV1_IV_MAX];       // last ciphertext block of phase 1
 	struct secret sa_i, ke_i, ke_r; // for HASH_I and HASH_R; nonces are in struct ike_sa
-	uint32_t life_s;                // negotiated; 0: not said
+	uint32_t life_s; // negotiated, but not above lifetime.ike_hard_s; 0: not said
+	bool life_cut;   // the peer said more: RESPONDER-LIFETIME tells it
 	struct ikev1_peer peer;
 	const struct cfg_psk *psk; // in use; NULL: signatures
 	bool user_auth;            // XAUTH follows, by the negotiated method or the connection
@@ -211,14 +212,18 @@ enum ike_verdict ikev1_aggressive_build(struct ike_exchange *x);
 
 void ikev1_phase1_over(struct ike_exchange *x, void *unused);
 void ikev1_login_free(struct ike_sa *sa);
+// The peer goes on: in state LOGIN, where the status of XAUTH was sent, its ACK was lost. True: the
+// login is over now, and the state ESTABLISHED.
+bool ikev1_login_implied(struct ike_sa *sa);
 
 // ---- config.c: Mode Configuration ---------------------------------------------------------------------------
 
 enum ike_verdict ikev1_transaction_request(
 	struct ike_exchange *x); // XAUTH (client) and configuration
 void ikev1_config_free(struct ike_sa *sa);
-// Quick mode has begun: a push that is held or under way ends (design: "Quick Mode during it ends
-// it"). Address requests of the peer stay possible.
+// Quick mode has begun, with this host as IDci (NULL: none, or a network): a push that is held or
+// under way ends (design: "Quick Mode during it ends it"). Its address stays the session's if the peer
+// claims it here; who declines one, or never answers, goes on without. Requests stay possible.
 void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed);
 
 // ---- quick.c, quick_initiator.c ------------------------------------------------------------------------------

@@ -318,6 +318,8 @@ static void dispatch(struct ike_sa *sa, const struct ike_datagram *d, const stru
 		ike_count(e, IKE_REASON_V1_MESSAGE_ID);
 	else if (row)
 		message_first(sa, d, h, row);
+	else if (h->exchange == IKEV1_EXCHANGE_QUICK && ikev1_login_implied(sa))
+		dispatch(sa, d, h);
 	else if (sa->state < IKE_SA_ESTABLISHED && (h->flags & IKEV1_FLAG_ENCRYPTED))
 		keep_for_later(sa, d);
 	else

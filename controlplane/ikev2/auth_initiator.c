@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // IKE_AUTH as initiator (RFC 7296 1.2).
+#include "controlplane/handshake.h"
 #include "controlplane/ikev2/proof.h"
 
 #include <stdlib.h>
@@ -78,15 +79,6 @@ static void set_offer(struct auth *a, const struct ike_sa *sa)
 		a->offered_local.items[a->offered_local.count++] = any_of(IP_V6);
 }
 
-static bool only_session(const struct ike_session *s)
-{
-	const struct ike_engine *e = s->engine;
-	for (size_t i = 0; i < e->order_len; i++)
-		if (e->order[i] && e->order[i] != s && e->order[i]->conn == s->conn)
-			return false;
-	return true;
-}
-
 static void put_child(struct ike_exchange *x, uint32_t spi)
 {
 	struct auth *a = x->state;
@@ -112,7 +104,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	if (a->proof.peer.len)
 		wire_put_raw(b, IKEV2_PAYLOAD_IDR, ike_id_view(&a->proof.peer));
 	ike_proof_put_auth(x, &a->proof);
-	if (only_session(sa->session))
+	if (ike_session_only(sa->session))
 		wire_put_notify(b, IKEV2_NOTIFY_INITIAL_CONTACT, (struct view){NULL, 0});
 	if (wants_address(sa->conn))
 		put_cp(b, sa->conn);

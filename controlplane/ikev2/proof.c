@@ -4,6 +4,7 @@
 // The AUTH payload both ways (RFC 7296 2.15, RFC 7427), by PSK or certificate.
 #include "controlplane/ikev2/proof.h"
 
+#include "controlplane/handshake.h"
 #include "controlplane/index.h"
 
 #include <errno.h>
@@ -72,14 +73,8 @@ static enum ike_verdict verify_cert(
 {
 	struct ike_engine *e = x->sa->engine;
 	struct view chain[WIRE_CERTS_MAX];
-	size_t n = 0;
+	size_t n = ike_cert_chain(x->in.certs, x->in.cert_count, chain);
 	struct wire_id id;
-	for (uint8_t i = 0; i < x->in.cert_count; i++) {
-		struct wire_cert c;
-		if (wire_cert_parse(x->in.certs[i], &c) == WIRE_OK &&
-			c.encoding == IKEV2_CERT_X509_SIGNATURE)
-			chain[n++] = c.data;
-	}
 	if (!p->conn)
 		return refuse(x, IKE_REASON_NO_PEER);
 	if (n == 0)
@@ -117,36 +112,13 @@ enum ike_verdict ike_proof_verify(struct ike_exchange *x, struct ike_proof *p, i
 	return refuse(x, IKE_REASON_NO_PEER);
 }
 
-static enum ike_reason cert_reason(enum ike_crypto_error error)
-{
-	switch (error) {
-	case IKE_CRYPTO_CERT_EXPIRED:
-	case IKE_CRYPTO_CERT_NOT_YET_VALID:
-		return IKE_REASON_CERT_EXPIRED;
-	case IKE_CRYPTO_CERT_UNTRUSTED:
-	case IKE_CRYPTO_NO_CA:
-		return IKE_REASON_CERT_UNTRUSTED;
-	case IKE_CRYPTO_CERT_NAME:
-		return IKE_REASON_CERT_NAME;
-	case IKE_CRYPTO_AUTH_METHOD:
-	case IKE_CRYPTO_AUTH_ALGORITHM:
-	case IKE_CRYPTO_AUTH_FORMAT:
-	case IKE_CRYPTO_AUTH_SHA1:
-	case IKE_CRYPTO_AUTH_HASH:
-	case IKE_CRYPTO_AUTH_SIGNATURE:
-		return IKE_REASON_BAD_SIGNATURE;
-	default:
-		return IKE_REASON_CERT_INVALID;
-	}
-}
-
 enum ike_verdict ike_proof_verified(struct ike_exchange *x, struct ike_proof *p)
 {
 	if (x->got != IKE_GOT_JOB || !x->job)
 		return refuse(x, IKE_REASON_JOB_TIMEOUT);
 	enum ike_crypto_error error = IKE_JOB_AS(ike_crypto_job, x->job)->error;
 	if (error != IKE_CRYPTO_OK)
-		return refuse(x, cert_reason(error));
+		return refuse(x, ike_cert_reason(error));
 	p->proven = true;
 	return IKE_DONE;
 }
@@ -166,26 +138,6 @@ static struct view wanted_cas(const struct ike_message *m, uint8_t *buf, size_t 
 		wr_view(&w, c.data);
 	}
 	return wr_done(&w);
-}
-
-// local.id, else the certificate's subject, else our address.
-static bool own_identity(struct ike_exchange *x, struct ike_proof *p)
-{
-	struct wire_id id;
-	struct ip_addr *a = &x->sa->local.addr;
-	struct wr w = wr_of(p->own.body, sizeof(p->own.body));
-	if (p->conn->local.id && p->conn->local.id[0])
-		return ike_id_from_text(p->conn->local.id, &p->own) == 0;
-	if (p->certificate)
-		id = (struct wire_id){IKEV2_ID_DER_ASN1_DN, p->certificate->subject};
-	else
-		id = (struct wire_id){
-			a->family == IP_V6 ? IKEV2_ID_IPV6_ADDR : IKEV2_ID_IPV4_ADDR,
-			{a->bytes, ip_len(a->family)},
-		};
-	wire_id_body(&w, &id);
-	p->own.len = wr_done(&w).len;
-	return p->own.len > 0;
 }
 
 static enum ike_verdict make_psk(struct ike_exchange *x, struct ike_proof *p)
@@ -229,7 +181,7 @@ enum ike_verdict ike_proof_make(struct ike_exchange *x, struct ike_proof *p, int
 		if (!p->certificate)
 			return refuse(x, IKE_REASON_NO_OWN_CERT);
 	}
-	if (!own_identity(x, p))
+	if (!ike_own_identity(x->sa, p->conn, p->certificate, &p->own))
 		return refuse(x, IKE_REASON_OWN_AUTH);
 	return cert ? make_signature(x, p, next_step) : make_psk(x, p);
 }

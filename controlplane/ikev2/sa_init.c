@@ -3,8 +3,8 @@
 //
 // IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7, 2.23), both roles. DH runs on a crypto helper.
 #include "controlplane/exchange.h"
+#include "controlplane/handshake.h"
 #include "controlplane/index.h"
-#include "controlplane/session.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -101,25 +101,6 @@ static void put_hashes(struct wire_builder *b)
 	wire_put_notify(b, IKEV2_NOTIFY_SIGNATURE_HASH_ALGORITHMS, wr_done(&w));
 }
 
-// False: no memory.
-static bool nonce_draw(struct ike_sa *sa, struct secret *nonce)
-{
-	if (nonce->len)
-		return true;
-	if (secret_init(nonce, IKE_NONCE_LEN) < 0)
-		return false;
-	random_fill(sa->engine->p.random, nonce->bytes, nonce->len);
-	return true;
-}
-
-static bool suite_supported(const struct suite *s)
-{
-	return ike_crypto_supports(TRANSFORM_ENCR, s->encr.id, s->encr.key_bits) &&
-	       ike_crypto_supports(TRANSFORM_PRF, s->prf, 0) &&
-	       (s->integ == INTEG_NONE || ike_crypto_supports(TRANSFORM_INTEG, s->integ, 0)) &&
-	       ike_crypto_supports(TRANSFORM_DH, s->dh, 0);
-}
-
 // ---- responder ----
 
 struct init_state {
@@ -140,7 +121,7 @@ static bool accepts(void *ctx, const struct cfg_connection *c)
 	policy.ke_group = o->group;
 	return wire_select(c->ike_proposals, c->ike_proposal_count, &policy, o->peer, o->choice) ==
 		       WIRE_OK &&
-	       suite_supported(&o->choice->suite);
+	       ike_suite_supported(&o->choice->suite);
 }
 
 // The connection is provisional until the identity is known.
@@ -229,7 +210,8 @@ static enum ike_verdict request_checked(
 	st->certreq = wants_certificate(sa);
 	if (!sa->cookie_proved && reply_too_large(x, st))
 		return ask_cookie(x, nonce);
-	if (secret_copy(&sa->nonce_i, nonce.p, nonce.len) < 0 || !nonce_draw(sa, &sa->nonce_r) ||
+	if (secret_copy(&sa->nonce_i, nonce.p, nonce.len) < 0 ||
+		!ike_nonce_draw(sa, &sa->nonce_r, IKE_NONCE_LEN) ||
 		secret_copy(&sa->init_i, x->in_buf, x->in_len) < 0)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
 	struct ike_dh_job *job = ike_dh_job_respond(ke->group, ke->value);
@@ -260,20 +242,11 @@ static enum ike_verdict request_start(struct ike_exchange *x)
 
 static enum ike_verdict dh_result(struct ike_exchange *x, struct ike_dh_job **out)
 {
-	struct ike_dh_job *job = IKE_JOB_AS(ike_dh_job, x->job);
-	if (x->got == IKE_GOT_TIMEOUT)
-		return ike_fail(x, IKE_REASON_JOB_TIMEOUT, 0);
-	switch (job->base.error) {
-	case IKE_CRYPTO_OK:
-		*out = job;
-		return IKE_DONE;
-	case IKE_CRYPTO_DH_LENGTH:
-	case IKE_CRYPTO_DH_VALUE:
-	case IKE_CRYPTO_DH_ZERO:
-		return ike_fail(x, IKE_REASON_BAD_KE, IKEV2_NOTIFY_INVALID_SYNTAX);
-	default:
-		return ike_fail(x, IKE_REASON_CRYPTO, 0);
-	}
+	enum ike_reason why = ike_dh_reason(x);
+	*out = IKE_JOB_AS(ike_dh_job, x->job);
+	if (why != IKE_REASON_NONE)
+		return ike_fail(x, why, why == IKE_REASON_BAD_KE ? IKEV2_NOTIFY_INVALID_SYNTAX : 0);
+	return IKE_DONE;
 }
 
 static enum ike_verdict request_keys(struct ike_exchange *x)
@@ -308,7 +281,7 @@ static enum ike_verdict build(struct ike_exchange *x)
 	struct wire_builder *b = &x->out.b;
 	struct wire_sa_policy policy = offer_policy();
 	struct ike_datagram path = ike_sa_path(sa);
-	if (!nonce_draw(sa, &sa->nonce_i))
+	if (!ike_nonce_draw(sa, &sa->nonce_i, IKE_NONCE_LEN))
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
 	// RFC 7296 2.6: the cookie comes first.
 	if (sa->cookie.len)

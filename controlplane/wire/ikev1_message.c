@@ -31,8 +31,8 @@ static enum wire_error add_notify(struct ikev1_message *m, struct view body)
 	return WIRE_OK;
 }
 
-// RFC 2408 3.15: "All SPI values included in the Delete payload MUST be for the same protocol", and
-// of one size: the cookies' 16 bytes for ISAKMP, 4 for ESP and AH (RFC 2407 4.6.3).
+// RFC 2408 3.15: "each SPI MUST be for the same protocol", so of one size: the cookies' 16 bytes for
+// ISAKMP, 4 for ESP and AH.
 static bool delete_spi_len_fits(const struct ikev1_delete *d)
 {
 	switch (d->protocol) {

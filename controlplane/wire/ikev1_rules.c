@@ -96,8 +96,8 @@ static enum wire_error check_either(
 	return WIRE_OK;
 }
 
-// RFC 2409 5.5: "a HASH payload MUST immediately follow the ISAKMP header", so too with the
-// configuration's, where the attributes follow it at once (draft-dukes-ike-mode-cfg-02 3.3).
+// RFC 2409 5.5: "a HASH payload MUST immediately follow the ISAKMP header". So too in an
+// informational message, and in a transaction, where the attributes follow it at once.
 static enum wire_error check_order(
 	const struct ikev1_message *m, enum ikev1_form form, uint8_t *payload)
 {

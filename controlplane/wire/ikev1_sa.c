@@ -36,7 +36,8 @@ static bool take_life_type(struct reading *r, uint64_t value)
 	return true;
 }
 
-// RFC 2407 4.5: "Life Duration attribute MUST always follow an SA Life Type".
+// RFC 2407 4.5: "An SA Life Duration attribute MUST always follow an SA Life Type which describes the
+// units of duration."
 static bool take_life_duration(struct reading *r, uint64_t value)
 {
 	if (!r->life_type)
@@ -138,12 +139,12 @@ static bool take_encr(struct reading *r)
 	r->t->suite.encr = (struct proposal_encr){alg->id, alg->key_bits};
 	if (r->phase1)
 		return r->t->suite.prf != 0;
-	// RFC 4106 8.3: no authentication algorithm with an AEAD; without one ESP must have it.
+	// An AEAD comes without an authentication algorithm (RFC 4106); no other cipher does.
 	return (alg->icv_len != 0) == (r->t->suite.integ == INTEG_NONE);
 }
 
-// RFC 2409 appendix A: cipher, hash, method and group "are used by all". Whether what is left out
-// of them makes a whole.
+// RFC 2409 4, of cipher, hash, method and group: "All of these attributes are mandatory and MUST be
+// negotiated."
 static bool whole(struct reading *r)
 {
 	bool ike = r->t->id == IKEV1_TRANSFORM_KEY_IKE && r->t->auth && r->t->suite.dh != DH_NONE;

@@ -173,37 +173,49 @@ static inline struct bench_node *v1_add_gw(
 	return n;
 }
 
-// What the loaded snapshot of a client says beyond the file's options.
+// What the loaded snapshot of a client says beyond the options of its file.
 static inline void v1_client_options(struct bench_node *n, const struct v1_setup *s)
 {
 	struct cfg_connection *c = &n->cfg->connections[0];
-	const char *user = s->user ? s->user : V1_USER;
-	const char *password = s->password ? s->password : V1_PASSWORD;
 	c->request_v4 = !s->site && (s->config == V1_PULL || s->config == V1_BOTH);
 	c->request_push = !s->site && (s->config == V1_PUSH || s->config == V1_BOTH_WAIT);
+}
+
+// To be freed.
+static inline char *v1_client_local(const struct v1_setup *s)
+{
+	static const char *const own[] = {
+		[V1_PSK] = "id = \"client@example\"; auth = \"psk\";",
+		[V1_RSA] = CERT_LOCAL,
+		[V1_ECDSA] = CERT_LOCAL,
+		[V1_HYBRID] = "id = \"client@example\"; auth = \"none\";",
+	};
+	const char *user = s->user ? s->user : V1_USER;
+	const char *password = s->password ? s->password : V1_PASSWORD;
+	const char *text = s->client_local                        ? s->client_local
+			   : s->method == V1_PSK && s->aggressive ? "id = \"" V1_GROUP
+								    "\"; auth = \"psk\";"
+								  : own[s->method];
+	char *all;
 	if (!v1_asks_user(s) || !user[0])
-		return;
-	free(c->local.user);
-	c->local.user = strdup(user);
-	secret_fini(&c->local.password);
-	assert_int_equal(secret_copy(&c->local.password, password, strlen(password)), 0);
+		user = NULL;
+	assert_true(asprintf(&all, "%s%s%s%s%s%s", text, user ? " user = \"" : "", user ? user : "",
+			    user ? "\"; password = \"" : "", user ? password : "",
+			    user ? "\";" : "") > 0);
+	return all;
 }
 
 static inline struct bench_node *v1_add_client(
 	struct bench *b, const char *name, const char *addr, const struct v1_setup *s)
 {
 	char *credentials = v1_client_credentials(s), *more = v1_client_more(s);
-	const char *local = s->method == V1_PSK && s->aggressive ? "id = \"" V1_GROUP
-								   "\"; auth = \"psk\";"
-			    : s->method == V1_PSK    ? "id = \"client@example\"; auth = \"psk\";"
-			    : s->method == V1_HYBRID ? "id = \"client@example\"; auth = \"none\";"
-						     : CERT_LOCAL;
+	char *local = v1_client_local(s);
 	struct side client = {.versions = "1",
 		.credentials = s->client_credentials ? s->client_credentials : credentials,
 		.ike = s->client_ike ? s->client_ike
 		       : s->ike      ? s->ike
 				     : V1_IKE,
-		.local = s->client_local ? s->client_local : local,
+		.local = local,
 		.remote = s->client_remote      ? s->client_remote
 			  : s->method == V1_PSK ? "id = \"gw.example\"; auth = \"psk\";"
 						: CERT_REMOTE,
@@ -214,6 +226,7 @@ static inline struct bench_node *v1_add_client(
 	struct bench_node *n = side_add(b, name, addr, &client, false);
 	free(credentials);
 	free(more);
+	free(local);
 	v1_client_options(n, s);
 	return n;
 }

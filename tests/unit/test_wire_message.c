@@ -40,7 +40,7 @@ static void header_refusals(void **state)
 		enum wire_error error;
 	} cases[] = {
 		{17, 0x00, WIRE_BAD_MAJOR}, {17, 0x30, WIRE_BAD_MAJOR}, {17, 0xf0, WIRE_BAD_MAJOR},
-		{17, 0x2f, WIRE_OK}, // 2.5: a higher minor version is as 2.0
+		{17, 0x2f, WIRE_OK},           // 2.5: a higher minor version is as 2.0
 		{17, 0x10, WIRE_BAD_EXCHANGE}, // 34 is none of IKEv1's
 		{18, 0, WIRE_BAD_EXCHANGE}, {18, 33, WIRE_BAD_EXCHANGE},
 		{18, 38, WIRE_BAD_EXCHANGE}, {18, 255, WIRE_BAD_EXCHANGE},

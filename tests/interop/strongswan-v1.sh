@@ -1,0 +1,159 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The sallyport authors
+#
+# strongSwan's IKEv1 as client: every authentication, XAUTH, Mode Configuration by pull and push,
+# split-include, re-authentication, DELETE from both sides.
+. "$(dirname "$0")/lib_v1.sh"
+
+lab_begin v1
+need "the CA is made" pki_ca
+need "the headend's RSA certificate is made" pki_issue gw -newkey rsa:2048
+need "the headend's ECDSA certificate is made" pki_issue gwec -newkey ec \
+	-pkeyopt ec_paramgen_curve:P-256
+for c in c4 c7; do need "an RSA certificate is made" pki_issue $c -newkey rsa:2048; done
+need "an ECDSA certificate is made" pki_issue c5 -newkey ec -pkeyopt ec_paramgen_curve:P-256
+
+PSK='auth = "psk";'
+CERT='auth = "cert";'
+gw_config <<END
+$V1_POOLS
+credentials: { ca = [ "$LAB_DIR/pki/ca.pem" ]; certificates = (
+    { cert = "$LAB_DIR/pki/gw.pem"; key = "$LAB_DIR/pki/gw.key"; },
+    { cert = "$LAB_DIR/pki/gwec.pem"; key = "$LAB_DIR/pki/gwec.key"; } );
+  psk = ( { addresses = [ "192.0.2.0/24" ]; secret = "$V1_SECRET"; },
+    { id = "$V1_GROUP"; secret = "$V1_SECRET"; } ); $V1_USERS };
+connections = (
+  $(v1_connection main "local = { id = \"gw.example\"; $PSK };
+    remote = { id = \"c1.example\"; $PSK }; mode_config = [ \"respond\" ];
+    pools = [ \"ire\", \"ire6\" ]; split_include = [ \"10.99.0.0/24\" ];"),
+  $(v1_connection push "local = { id = \"gw.example\"; $PSK };
+    remote = { id = \"c2.example\"; $PSK }; mode_config = [ \"initiate\" ]; pools = [ \"ire\" ];"),
+  $(v1_connection group "aggressive = true; local = { id = \"gw.example\"; $PSK };
+    remote = { id = \"$V1_GROUP\"; $PSK user_auth = \"xauth\"; };
+    mode_config = [ \"initiate\", \"respond\" ]; pools = [ \"ire\" ];"),
+  $(v1_connection rsa "local = { id = \"gw.example\"; $CERT };
+    remote = { id = \"c4.example\"; $CERT }; mode_config = [ \"respond\" ]; pools = [ \"ire\" ];"),
+  $(v1_connection ecdsa "local = { id = \"gwec.example\"; $CERT };
+    remote = { id = \"c5.example\"; $CERT }; mode_config = [ \"respond\" ]; pools = [ \"ire\" ];"),
+  $(v1_connection hybrid "local = { id = \"gw.example\"; $CERT };
+    remote = { id = \"c6.example\"; auth = \"none\"; user_auth = \"xauth\"; };
+    mode_config = [ \"respond\" ]; pools = [ \"ire\" ];"),
+  $(v1_connection xauthpush "local = { id = \"gw.example\"; $CERT };
+    remote = { id = \"c7.example\"; $CERT user_auth = \"xauth\"; };
+    mode_config = [ \"initiate\" ]; pools = [ \"ire\" ];")
+);
+END
+gw_up
+
+PSK_LOCAL='auth = psk'
+GW_PSK='auth = psk
+  id = gw.example'
+GW_CERT='auth = pubkey
+  id = gw.example'
+XAUTH_SECRET='xauth-1 { id = user1
+  secret = "a password" }'
+declare -A INNER
+
+joins() { # NAME CONFIG WHAT [CHILD]
+	leg_add "$1" "192.0.2.1${1#c}/24" || exit 1
+	printf '%s\n' "$2" >"$LAB_DIR/$1.conf"
+	need "$3: the client starts" charon_start "$1" <"$LAB_DIR/$1.conf"
+	need "$3: it connects" swan "$1" --initiate --child "${4:-lan}" --timeout 20
+	INNER[$1]=$(inner_address "$1")
+	check "$3: its address is one of the pool" grep -Eq "^$POOL4\.[0-9]+$" <<<"${INNER[$1]}"
+	check "$3: client pings inside" pings "$1" "${INNER[$1]}" 10.99.0.10 10
+	check "$3: inside pings the client" pings in 10.99.0.10 "${INNER[$1]}" 10
+}
+
+# The session of NAME's address fits the expression.
+session_of() { # NAME EXPRESSION
+	shows sessions "[.sessions[] | select(.inner_addrs | index(\"${INNER[$1]}\"))] |
+		length == 1 and (.[0] | $2)"
+}
+
+CHARON_EXTRA='cisco_unity = yes'
+joins c1 "$(REMOTE_TS=0.0.0.0/0 swan_config_v1 "$PSK_LOCAL
+  id = c1.example" "$GW_PSK" "vips = 0.0.0.0,::")" "main mode with PSK, pull, split-include"
+CHARON_EXTRA=
+check "its selector is what split-include said" grep -q "remote-ts=\[10.99.0.0/24\]" \
+	<<<"$(swan c1 --list-sas --raw)"
+check "both families were given" grep -q "2001:db8:77::" <<<"$(inner_address c1 ':')"
+check "it was pulled" session_of c1 '.mode_config == "pull" and .ike_version == 1 and
+	.remote_id == "c1.example" and .nat'
+
+joins c2 "$(swan_config_v1 "$PSK_LOCAL
+  id = c2.example" "$GW_PSK" "vips = 0.0.0.0
+  pull = no")" "main mode with PSK, push"
+check "it was pushed" session_of c2 '.mode_config == "push"'
+
+# The headend's own outside address as remote_ts: IKE itself must not go into the tunnel.
+CHARON_EXTRA='plugins { socket-default { fwmark = 0x42 }
+  kernel-netlink { fwmark = !0x42 }
+  kernel-libipsec { fwmark = 0x42 } }'
+joins c3 "$(REMOTE_TS=192.0.2.1/32 swan_config_v1 "auth = psk
+  id = keyid:$V1_GROUP }
+  local-2 { auth = xauth
+  xauth_id = user1" "$GW_PSK" "aggressive = yes
+  vips = 0.0.0.0" "}
+  inside { remote_ts = 10.99.0.0/24
+  esp_proposals = aes128-sha256" "$XAUTH_SECRET")" "aggressive mode, XAUTH" inside
+CHARON_EXTRA=
+check "a second child, to the headend's outside address" connect c3
+check "client pings the headend's outside address" pings c3 "${INNER[c3]}" 192.0.2.1 10
+check "it is user1's" session_of c3 '.user == "user1" and .group == "staff"'
+
+joins c4 "$(pki_install c4
+	swan_config_v1 "auth = pubkey
+  certs = c4.pem
+  id = c4.example" "$GW_CERT" "vips = 0.0.0.0
+  fragmentation = force")" "main mode with RSA, fragments"
+check "the client sent fragments" grep -q "splitting IKE message\|sending split" "$LAB_DIR/c4.charon.log"
+
+joins c5 "$(pki_install c5
+	swan_config_v1 "auth = pubkey
+  certs = c5.pem
+  id = c5.example" "auth = pubkey
+  id = gwec.example")" "main mode with ECDSA"
+
+joins c6 "$(mkdir -p "$LAB_DIR/c6/x509ca" && cp "$LAB_DIR/pki/ca.pem" "$LAB_DIR/c6/x509ca/"
+	swan_config_v1 "auth = xauth
+  xauth_id = user1
+  id = c6.example" "$GW_CERT" "vips = 0.0.0.0" "" "$XAUTH_SECRET")" "hybrid"
+check "it is user1's too" session_of c6 '.user == "user1"'
+
+joins c7 "$(pki_install c7
+	swan_config_v1 "auth = pubkey
+  certs = c7.pem
+  id = c7.example }
+  local-2 { auth = xauth
+  xauth_id = user2" "$GW_CERT" "vips = 0.0.0.0
+  pull = no" "" 'xauth-1 { id = user2
+  secret = "another one" }')" "RSA, XAUTH, push"
+check "it was pushed after XAUTH" session_of c7 '.user == "user2" and .mode_config == "push"'
+
+# Re-authentication: the same session goes on, with its address and its child SA.
+id=$(show sessions ".sessions[] | select(.inner_addrs[0] == \"${INNER[c1]}\") | .id")
+nsenter --net="/run/netns/$LAB-c1" -- ping -n -q -I "${INNER[c1]}" -c 200 -i 0.01 -W 2 10.99.0.10 \
+	>"$LAB_DIR/ping.out" 2>&1 &
+ping=$!
+LAB_PIDS+=("$ping")
+check "the client re-authenticates" swan c1 --rekey --ike gw --reauth
+check "the ping runs to its end" wait $ping
+check "none of 200 pings is lost" grep -q " 200 received" "$LAB_DIR/ping.out"
+check "the client has its address still" equals "$(inner_address c1)" "${INNER[c1]}"
+check "and is one session" within 5 session_of c1 '.child_sas | length == 1'
+check "child rekey" swan c2 --rekey --child lan
+check "traffic goes on" pings c2 "${INNER[c2]}" 10.99.0.10 10
+check "one child SA is left" within 5 session_of c2 '.child_sas | length == 1'
+
+check "the client ends its session" swan c1 --terminate --ike gw
+gone() { # NAME
+	shows sessions "[.sessions[] | select(.inner_addrs | index(\"${INNER[$1]}\"))] | length == 0"
+}
+check "it has gone" within 5 gone c1
+id=$(show sessions ".sessions[] | select(.inner_addrs[0] == \"${INNER[c2]}\") | .id")
+check "the headend ends another" cli clear session "$id"
+check "the client was told" within 5 grep -q "received DELETE for IKE_SA" "$LAB_DIR/c2.charon.log"
+check "SIGTERM ends the headend with status 0" gw_stop
+check "all others were told" within 5 grep -q "received DELETE for IKE_SA" "$LAB_DIR/c7.charon.log"
