@@ -21,22 +21,6 @@ const struct cfg_pool *ike_pool_next(
 	return NULL;
 }
 
-bool ike_conn_network(
-	const struct cfg_connection *conn, uint8_t family, size_t *index, struct ip_prefix *out)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < conn->child_count; i++)
-		for (size_t k = 0; k < conn->children[i].local_ts_count; k++, n++) {
-			const struct ip_range *r = &conn->children[i].local_ts[k].range;
-			if (n < *index || r->lo.family != family || !ip_range_is_prefix(r, out) ||
-				out->bits == 0)
-				continue;
-			*index = n + 1;
-			return true;
-		}
-	return false;
-}
-
 // ---- one pool --------------------------------------------------------------------------------
 
 static const struct ip_addr *lease_in(
@@ -71,7 +55,7 @@ static const struct ip_addr *adoptable(const struct ike_sa *sa, const struct ike
 	return of_gone;
 }
 
-static struct pool_owner owner_of(const struct ike_peer *p)
+struct pool_owner ike_pool_owner(const struct ike_peer *p)
 {
 	return (struct pool_owner){
 		.user = p->user,
@@ -88,7 +72,7 @@ static enum ike_verdict ask(
 	const struct ip_addr *adopt = adoptable(x->sa, a, pool, hint);
 	struct address_request rq = {
 		.pool = pool,
-		.owner = owner_of(&a->peer),
+		.owner = ike_pool_owner(&a->peer),
 		.want = adopt ? *adopt : *hint,
 		.worker = a->lease_count ? a->leases[0].worker : a->worker,
 		.adopt = adopt != NULL,
@@ -159,7 +143,7 @@ void ike_addresses_give(struct ike_addresses *a, struct ike_session *s)
 	for (uint8_t i = given; i < a->lease_count; i++)
 		a->leases[i - given] = a->leases[i];
 	a->lease_count -= given;
-	if (given)
+	if (given && s->tunnel == TUNNEL_NONE)
 		s->worker = s->leases[0].worker;
 }
 
@@ -169,4 +153,13 @@ void ike_addresses_release(struct ike_addresses *a)
 	for (uint8_t i = 0; i < a->lease_count; i++)
 		src->release(src->ctx, &a->leases[i]);
 	a->lease_count = 0;
+}
+
+void ike_lease_drop(struct ike_session *s, uint8_t i)
+{
+	struct address_source *src = s->engine->p.addresses;
+	src->release(src->ctx, &s->leases[i]);
+	s->lease_count--;
+	for (; i < s->lease_count; i++)
+		s->leases[i] = s->leases[i + 1];
 }

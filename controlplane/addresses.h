@@ -33,11 +33,12 @@ void ike_addresses_give(struct ike_addresses *a, struct ike_session *s);
 // What is still held goes back.
 void ike_addresses_release(struct ike_addresses *a);
 
+// Lease i of the session goes back; no route of it stands yet.
+void ike_lease_drop(struct ike_session *s, uint8_t i);
+
+// Who the peer is to the pools; borrows from it.
+struct pool_owner ike_pool_owner(const struct ike_peer *p);
+
 // The next pool of this family at or behind *index; NULL: no more. *index is behind it then.
 const struct cfg_pool *ike_pool_next(
 	const struct cfg_connection *conn, uint8_t family, size_t *index);
-// The next networks behind the gateway that a client with this address family may be told of: the
-// local selectors of the children that are a prefix but not everything. *index counts from 0; false:
-// no more.
-bool ike_conn_network(
-	const struct cfg_connection *conn, uint8_t family, size_t *index, struct ip_prefix *out);

@@ -309,6 +309,8 @@ void ike_child_installed(struct ike_engine *e, uint32_t child)
 	struct ike_exchange *x = container_of(n, struct ike_exchange, by_child);
 	await_cancel(x);
 	x->phase = IKE_PHASE_HANDLER;
+	x->out.await_child = 0;
+	x->out.await_failed = NULL;
 	out_resume(x);
 	e->running = x;
 	if (ikev1_is(x->sa)) {

@@ -267,7 +267,7 @@ void ike_sa_established(struct ike_sa *sa)
 	if (sa->conn->dpd.delay_s)
 		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
 			dpd_due, sa);
-	if (sa->nat_local && sa->floated)
+	if (sa->nat_local && (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00)))
 		wheel_set(
 			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
 }

@@ -305,6 +305,11 @@ static bool send_out(struct ike_exchange *x, enum ike_reason *why)
 {
 	struct ike_engine *e = x->sa->engine;
 	struct ike_datagram to = answer_path(x);
+	const struct ike_sa *sa = x->sa;
+	*why = IKE_REASON_CRYPTO;
+	if (!x->v1.began && x->message_id &&
+		ikev1_iv_phase2(&sa->suite, sa->v1->iv, x->message_id, x->v1.iv) != IKE_CRYPTO_OK)
+		return false;
 	struct ike_sent *s = ikev1_seal(x, why);
 	if (s)
 		s = ikev1_fragments_out(x->sa, s);
@@ -322,7 +327,8 @@ void ikev1_exchange_reply(struct ike_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	enum ike_reason why = IKE_REASON_NO_MEMORY;
-	bool payloads = x->out.b.w.len > 0;
+	// HASH(3) is all that quick mode's last message says.
+	bool payloads = x->out.b.w.len > 0 || x->v1.out == IKEV1_FORM_QUICK_3;
 	if (payloads && !send_out(x, &why)) {
 		ike_refused(sa->engine, sa, &sa->remote, why);
 		x->phase = IKE_PHASE_OVER;

@@ -212,8 +212,8 @@ enum ike_verdict ikev1_aggressive_build(struct ike_exchange *x);
 
 void ikev1_phase1_over(struct ike_exchange *x, void *unused);
 void ikev1_login_free(struct ike_sa *sa);
-// XAUTH's good status was sent and its ACK has not come: the peer's next quick mode or transaction
-// counts as that. True: the session is made, the state is ESTABLISHED.
+// The peer goes on: in state LOGIN, where the status of XAUTH was sent, its ACK was lost. True: the
+// login is over now, and the state ESTABLISHED.
 bool ikev1_login_implied(struct ike_sa *sa);
 
 // ---- config.c: Mode Configuration ---------------------------------------------------------------------------
@@ -221,8 +221,9 @@ bool ikev1_login_implied(struct ike_sa *sa);
 enum ike_verdict ikev1_transaction_request(
 	struct ike_exchange *x); // XAUTH (client) and configuration
 void ikev1_config_free(struct ike_sa *sa);
-// Quick mode has begun: a push that is held or under way ends (design: "Quick Mode during it ends
-// it"). Address requests of the peer stay possible.
+// Quick mode has begun, with this host as IDci (NULL: none, or a network): a push that is held or
+// under way ends (design: "Quick Mode during it ends it"). Its address stays the session's if the peer
+// claims it here; who declines one, or never answers, goes on without. Requests stay possible.
 void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed);
 
 // ---- quick.c, quick_initiator.c ------------------------------------------------------------------------------

@@ -309,16 +309,17 @@ static void dispatch(struct ike_sa *sa, const struct ike_datagram *d, const stru
 	}
 	if (done_again(sa, d, h))
 		return;
-	// The user is authenticated and was told so; who goes on has heard it, whatever its ACK did.
-	if (h->exchange == IKEV1_EXCHANGE_QUICK && sa->state == IKE_SA_LOGIN)
-		(void)ikev1_login_implied(sa);
 	const struct ikev1_row *row = ikev1_row_find(sa, h->exchange);
 	if (phase1_type(h->exchange))
 		ike_count(e, IKE_REASON_V1_OUT_OF_TURN);
+	else if (seen(sa->v1, h->message_id) && (informational || h->exchange == IKEV1_EXCHANGE_QUICK))
+		ike_count(e, IKE_REASON_V1_QUICK_FOURTH);
 	else if (seen(sa->v1, h->message_id) || (h->message_id == 0 && !informational))
 		ike_count(e, IKE_REASON_V1_MESSAGE_ID);
 	else if (row)
 		message_first(sa, d, h, row);
+	else if (h->exchange == IKEV1_EXCHANGE_QUICK && ikev1_login_implied(sa))
+		dispatch(sa, d, h);
 	else if (sa->state < IKE_SA_ESTABLISHED && (h->flags & IKEV1_FLAG_ENCRYPTED))
 		keep_for_later(sa, d);
 	else

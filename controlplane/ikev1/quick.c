@@ -8,6 +8,8 @@
 // theirs.
 #include "controlplane/ikev1/quick.h"
 
+#include "controlplane/ikev1/login.h"
+
 #include <errno.h>
 #include <stdlib.h>
 

@@ -40,12 +40,6 @@ void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb);
 // The child that is being made, or NULL if it has gone meanwhile.
 struct ike_child *ikev1_quick_child(const struct ikev1_quick *q);
 
-// login.c
-bool ikev1_reclaimable(const struct ike_session *s, const struct ip_addr *claimed);
-enum ike_verdict ikev1_reclaim(
-	struct ike_exchange *x, const struct ip_addr *claimed, int next_step);
-bool ikev1_reclaimed(struct ike_exchange *x, const struct ip_addr *claimed);
-
 // ---- informational.c, dpd.c, expire.c --------------------------------------------------------------
 
 // R-U-THERE or its answer.

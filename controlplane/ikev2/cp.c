@@ -67,22 +67,29 @@ static void put_text(struct wire_builder *b, uint16_t type, const char *text)
 	wire_cp_put(b, type, (struct view){(const uint8_t *)text, strlen(text)});
 }
 
-static void put_subnets(struct wire_builder *b, const struct cfg_connection *conn, uint8_t family)
-{
-	struct ip_prefix p;
-	for (size_t i = 0; ike_conn_network(conn, family, &i, &p);)
-		wire_cp_put_prefix(b,
-			family == IP_V6 ? IKEV2_CP_INTERNAL_IP6_SUBNET
-					: IKEV2_CP_INTERNAL_IP4_SUBNET,
-			&p);
-}
-
 static bool family_leased(uint8_t family, const struct lease *leases, uint8_t count)
 {
 	for (uint8_t i = 0; i < count; i++)
 		if (leases[i].addr.family == family)
 			return true;
 	return false;
+}
+
+static void put_subnets(struct wire_builder *b, const struct cfg_connection *conn,
+	const struct lease *leases, uint8_t count)
+{
+	for (size_t i = 0; i < conn->child_count; i++)
+		for (size_t k = 0; k < conn->children[i].local_ts_count; k++) {
+			struct ip_prefix p;
+			const struct ip_range *r = &conn->children[i].local_ts[k].range;
+			if (!ip_range_is_prefix(r, &p) || p.bits == 0 ||
+				!family_leased(p.addr.family, leases, count))
+				continue;
+			wire_cp_put_prefix(b,
+				p.addr.family == IP_V6 ? IKEV2_CP_INTERNAL_IP6_SUBNET
+						       : IKEV2_CP_INTERNAL_IP4_SUBNET,
+				&p);
+		}
 }
 
 void ike_cp_reply(struct wire_builder *b, const struct ike_cp_state *cp,
@@ -100,10 +107,7 @@ void ike_cp_reply(struct wire_builder *b, const struct ike_cp_state *cp,
 		if (pool->domain && asked(cp, IKEV2_CP_INTERNAL_DNS_DOMAIN))
 			put_text(b, IKEV2_CP_INTERNAL_DNS_DOMAIN, pool->domain);
 	}
-	if (family_leased(IP_V4, leases, count))
-		put_subnets(b, conn, IP_V4);
-	if (family_leased(IP_V6, leases, count))
-		put_subnets(b, conn, IP_V6);
+	put_subnets(b, conn, leases, count);
 	if (asked(cp, IKEV2_CP_APPLICATION_VERSION))
 		put_text(b, IKEV2_CP_APPLICATION_VERSION, APPLICATION_VERSION);
 	wire_close(b);

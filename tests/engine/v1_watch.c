@@ -139,6 +139,13 @@ static bool flow_iv(struct v1_watch *w, const struct ike_sa *sa, struct flow *f)
 	return f->has_iv;
 }
 
+void v1_watch_keyed(struct v1_watch *w, const struct ike_sa *sa)
+{
+	struct flow *one = flow_of(w, sa->spi_i, 0);
+	memcpy(one->iv, sa->v1->iv, sizeof(one->iv));
+	one->has_iv = true;
+}
+
 // ---- reading ----
 
 static bool hash_holds(const struct v1_message *m, const struct ike_sa *sa, size_t len)

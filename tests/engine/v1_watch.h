@@ -33,6 +33,8 @@ struct v1_watch;
 // First of the bench's filters. Freed by v1_watch_free(), before or after bench_free().
 struct v1_watch *v1_watch_new(struct bench *b);
 void v1_watch_free(struct v1_watch *w);
+// An ISAKMP SA whose phase 1 was not heard: its last IV is taken from sa.
+void v1_watch_keyed(struct v1_watch *w, const struct ike_sa *sa);
 // Forgets what was heard, not the cipher states.
 void v1_watch_forget(struct v1_watch *w);
 
