@@ -43,7 +43,7 @@ enum ike_verdict ikev1_refuse(struct ike_exchange *x, enum ike_reason why)
 struct pick {
 	struct ike_exchange *x;
 	const struct ikev1_sa_offer *offer;
-	const struct cfg_connection *conn;
+	uint32_t methods; // of the connection that is looked at
 	bool method_refused;
 	enum ike_reason why; // of all connections, the one that says most
 };
@@ -51,7 +51,7 @@ struct pick {
 static bool auth_ok(void *ctx, uint16_t auth)
 {
 	struct pick *k = ctx;
-	bool ok = ikev1_method_ok(k->x->sa->engine->p.credentials, k->conn, auth);
+	bool ok = ikev1_method_among(k->methods, auth);
 	k->method_refused |= !ok;
 	return ok;
 }
@@ -72,7 +72,7 @@ static bool accepts(void *ctx, const struct cfg_connection *c)
 {
 	struct pick *k = ctx;
 	struct ikev1_choice *choice = &ikev1_phase1_of(k->x)->choice;
-	k->conn = c;
+	k->methods = ikev1_methods_ok(k->x->sa->engine->p.credentials, c);
 	k->method_refused = false;
 	enum wire_error err = ikev1_select_ike(
 		c->ike_proposals, c->ike_proposal_count, k->offer, auth_ok, k, choice);

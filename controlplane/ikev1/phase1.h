@@ -95,6 +95,9 @@ bool ikev1_uses_psk(uint16_t auth);
 // May a peer that begins phase 1 use this method on this connection.
 bool ikev1_method_ok(
 	const struct ike_credentials *creds, const struct cfg_connection *conn, uint16_t auth);
+// All of those as a set, so that what stands in an offer costs no look at certificates each time.
+uint32_t ikev1_methods_ok(const struct ike_credentials *creds, const struct cfg_connection *conn);
+bool ikev1_method_among(uint32_t ok, uint16_t auth);
 // The methods to offer, at most 4, and our certificate for them. Their number.
 uint8_t ikev1_methods_to_offer(struct ike_exchange *x, uint16_t out[static 4]);
 

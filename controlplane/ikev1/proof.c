@@ -81,6 +81,21 @@ bool ikev1_method_ok(
 	       (m->initiator != CFG_AUTH_CERT || ike_credentials_ca_count(creds) > 0);
 }
 
+uint32_t ikev1_methods_ok(const struct ike_credentials *creds, const struct cfg_connection *conn)
+{
+	uint32_t ok = 0;
+	for (size_t i = 0; i < METHODS; i++)
+		if (ikev1_method_ok(creds, conn, methods[i].auth))
+			ok |= 1u << i;
+	return ok;
+}
+
+bool ikev1_method_among(uint32_t ok, uint16_t auth)
+{
+	const struct method *m = method_of(auth);
+	return m && ok & 1u << (m - methods);
+}
+
 // With a user to log in the XAUTH forms, where the key has one.
 uint8_t ikev1_methods_to_offer(struct ike_exchange *x, uint16_t out[static 4])
 {
