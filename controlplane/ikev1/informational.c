@@ -139,8 +139,13 @@ static void error_notify(struct ike_exchange *x, const struct ikev1_notification
 	ike_exchange_end(quick);
 }
 
+// Once: what is repeated much later must not end younger sessions.
 static void initial_contact(struct ike_sa *sa)
 {
+	if (sa->v1->initial_contact) {
+		ike_count(sa->engine, IKE_REASON_V1_NOTIFY_IGNORED);
+		return;
+	}
 	sa->v1->initial_contact = true;
 	if (sa->state == IKE_SA_ESTABLISHED && sa->session)
 		ike_supersede(sa->session, true);
