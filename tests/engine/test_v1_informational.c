@@ -359,17 +359,37 @@ static void we_delete(void **state)
 	bench_run(v.b, 200);
 	assert_int_equal(ike_delete_session(v.gw->engine, r.gw_session->id), 0);
 	bench_run(v.b, 50);
-	// Children first, in a message of their own.
-	const struct v1_message *esp = v1_nth_delete(v.w, v.gw, IKEV1_PROTOCOL_ESP, 2);
-	const struct v1_message *isakmp = v1_nth_delete(v.w, v.gw, IKEV1_PROTOCOL_ISAKMP, 1);
-	assert_non_null(esp);
-	assert_non_null(isakmp);
-	assert_int_equal(esp->m.delete_count, 1);
-	assert_int_equal(isakmp->m.delete_count, 1);
-	assert_true(esp->hash_ok && isakmp->hash_ok);
+	assert_non_null(v1_nth_delete(v.w, v.gw, IKEV1_PROTOCOL_ESP, 2));
 	assert_true(v1_are_empty(&v));
 	expect_gone(&v);
 	v1_free(&v);
+}
+
+// Each DELETE in a message of its own; Cisco's clients hear of the ISAKMP SA first, others last.
+static void order_of_our_deletes(void **state)
+{
+	for (int unity = 0; unity < 2; unity++) {
+		struct v1 v = v1_new(&(struct v1_setup){0});
+		struct v1_ready r = v1_ready_child(&v);
+		r.gw->v1->peer_unity = unity;
+		assert_int_equal(ike_delete_session(v.gw->engine, r.gw_session->id), 0);
+		bench_run(v.b, 50);
+		const struct v1_message *isakmp =
+			v1_nth(v.w, v.gw, IKEV1_EXCHANGE_INFORMATIONAL, unity ? 1 : 2);
+		const struct v1_message *esp =
+			v1_nth(v.w, v.gw, IKEV1_EXCHANGE_INFORMATIONAL, unity ? 2 : 1);
+		assert_non_null(esp);
+		assert_non_null(isakmp);
+		assert_int_equal(esp->m.delete_count, 1);
+		assert_int_equal(esp->m.deletes[0].protocol, IKEV1_PROTOCOL_ESP);
+		assert_int_equal(isakmp->m.delete_count, 1);
+		assert_int_equal(isakmp->m.deletes[0].protocol, IKEV1_PROTOCOL_ISAKMP);
+		assert_true(esp->hash_ok && isakmp->hash_ok);
+		bench_run(v.b, 3000);
+		expect_gone(&v);
+		silence_client(&v);
+		v1_free(&v);
+	}
 }
 
 // ---- an ISAKMP SA that is over -----------------------------------------------------------------
@@ -523,6 +543,7 @@ int main(void)
 		cmocka_unit_test(responder_lifetime_alone),
 		cmocka_unit_test(initial_contact),
 		cmocka_unit_test(we_delete),
+		cmocka_unit_test(order_of_our_deletes),
 		cmocka_unit_test(expired_is_silent_and_carries_traffic),
 		cmocka_unit_test(expired_ends),
 		cmocka_unit_test(expired_behind_nat),
