@@ -58,8 +58,10 @@ static void check_client(
 // identified by the IP address of the peers".
 static bool found_by_address(const struct cfg_psk *p)
 {
+	struct ip_prefix net;
 	struct ip_addr a;
-	return p->address_count || (p->id && (strcmp(p->id, "*") == 0 || ip_parse(p->id, &a) == 0));
+	return p->address_count || (p->id && (strcmp(p->id, "*") == 0 || ip_parse(p->id, &a) == 0 ||
+						     ip_prefix_parse(p->id, true, &net) == 0));
 }
 
 static void check_psk_mode(

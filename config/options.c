@@ -288,8 +288,8 @@ const struct option opt_table[] = {
 		.help = "Allow an IKE SA without a first child SA (RFC 6023)."},
 	{"connections[].fragment_size", OPT_U16, .or_zero = true, .min = 576, .max = 9216,
 		AT(cfg_connection, fragment_size), .def = "1280",
-		.help = "Bytes of the IP packet that one IKE fragment fills (RFC 7383); 0 turns "
-			"fragmentation off."},
+		.help = "Bytes of the IP packet that one IKE fragment fills (RFC 7383, in IKEv1 Cisco's "
+			"fragments); 0 turns fragmentation off."},
 	{"connections[].split_include", OPT_PREFIX,
 		ARRAY(cfg_connection, split_include, split_include_count), .max_items = 64,
 		.help = "Networks (IPv4) that an IKEv1 client sends through the tunnel; IKEv2 takes "

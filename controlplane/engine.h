@@ -324,7 +324,7 @@ struct ike_engine {
 	struct ike_exchange *running; // whose handler or effects run now
 	struct log_limit version_replies;
 	struct log_limit larger_replies; // IKEv1: than the question, to who has proven nothing
-	unsigned depth; // of ike_enter()
+	unsigned depth;                  // of ike_enter()
 	// Sessions by ascending id, NULL where one has gone: order_len slots, order_gone of them NULL.
 	struct ike_session **order;
 	size_t order_len, order_cap, order_gone;

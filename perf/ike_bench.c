@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// ike_bench [--sas N] [--rounds K] [--json]: what a headend's IKE engine spends on a message while
-// N sessions are established: IKE_SA_INIT and IKE_AUTH (PSK, x25519, an address by CP), a liveness
-// probe, the rekeying of a child SA (no PFS) and its DELETE. Two engines in one process, joined by
-// a queue; the crypto jobs run in between and are counted apart. Times are the headend's alone.
+// ike_bench [--ikev1] [--sas N] [--rounds K] [--json]: what a headend's IKE engine spends on a
+// message while N sessions are established: IKE_SA_INIT and IKE_AUTH (PSK, x25519, an address by
+// CP), a liveness probe, the rekeying of a child SA (no PFS) and its DELETE; with IKEv1 main mode
+// (PSK, ecp256), Mode Configuration by request, quick mode, R-U-THERE and a second quick mode. Two
+// engines in one process, joined by a queue; the crypto jobs run in between and are counted apart.
+// Times are the headend's alone.
 #include "controlplane/controlplane.h"
 #include "base/log.h"
+#include "controlplane/wire/ikev1_numbers.h"
 #include "controlplane/wire/ikev2_numbers.h"
 
 #include <errno.h>
@@ -23,17 +26,21 @@
 	" addresses = [ \"192.0.2.1/24\" ]; },"                                       \
 	" { name = \"inside\"; role = \"inside\"; device = \"net_null1\";"            \
 	" addresses = [ \"172.16.0.1/24\" ]; } );\n"
-#define COMMON                                                  \
-	"connections = ( { name = \"c\"; ike_versions = [ 2 ];" \
-	" ike_proposals = [ \"aes128gcm16-prfsha256-x25519\" ]; dpd = { delay_s = 0; };"
+#define IKEV2                   \
+	"ike_versions = [ 2 ];" \
+	" ike_proposals = [ \"aes128gcm16-prfsha256-x25519\" ];"
+#define IKEV1 "ike_versions = [ 1 ]; ike_proposals = [ \"aes128-sha256-ecp256\" ];"
 
+// %s: the version's options
 static const char headend_text[] = PORTS PSK
-	"pools = ( { name = \"p\"; ranges = [ \"10.0.0.0-10.255.255.255\" ]; } );\n" COMMON
+	"pools = ( { name = \"p\"; ranges = [ \"10.0.0.0-10.255.255.255\" ]; } );\n"
+	"connections = ( { name = \"c\"; dpd = { delay_s = 0; }; %s"
 	" local = { id = \"gw.example\"; auth = \"psk\"; }; remote = { id = \"*\"; auth = \"psk\"; };"
 	" mode_config = [ \"respond\" ]; pools = [ \"p\" ];"
 	" children = ( { name = \"lan\"; local_ts = [ \"172.16.0.0/24\" ];"
 	" esp_proposals = [ \"aes128gcm16\" ]; } ); } );\n";
-static const char clients_text[] = PORTS PSK COMMON
+static const char clients_text[] = PORTS PSK
+	"connections = ( { name = \"c\"; dpd = { delay_s = 0; }; %s"
 	" local = { id = \"client@example\"; auth = \"psk\"; };"
 	" remote = { id = \"gw.example\"; auth = \"psk\"; };"
 	" children = ( { name = \"lan\"; local_ts = [ \"0.0.0.0/0\" ];"
@@ -72,7 +79,7 @@ struct spent {
 
 struct bench {
 	unsigned long sas, rounds;
-	bool json;
+	bool json, ikev1;
 	struct node headend, clients;
 	STAILQ_HEAD(, packet) wire;
 	enum kind kind; // of the message that the headend works on
@@ -227,7 +234,10 @@ static struct sa_sink sink_of(struct node *n)
 static int node_init(
 	struct node *n, struct bench *b, bool headend, const struct clock_source *clock)
 {
-	const char *text = headend ? headend_text : clients_text;
+	char text[4096];
+	// The format is one of ours.
+	snprintf(text, sizeof(text), headend ? headend_text : clients_text,
+		b->ikev1 ? IKEV1 : IKEV2);
 	n->bench = b;
 	n->headend = headend;
 	n->sink = sink_of(n);
@@ -305,10 +315,13 @@ static enum kind kind_of(const struct packet *p)
 {
 	switch (p->bytes[18]) { // RFC 7296 3.1: exchange type
 	case IKEV2_EXCHANGE_IKE_SA_INIT:
+	case IKEV1_EXCHANGE_MAIN:
 		return INIT;
 	case IKEV2_EXCHANGE_IKE_AUTH:
+	case IKEV1_EXCHANGE_TRANSACTION:
 		return AUTH;
 	case IKEV2_EXCHANGE_CREATE_CHILD_SA:
+	case IKEV1_EXCHANGE_QUICK:
 		return CHILD;
 	default:
 		return INFO;
@@ -415,15 +428,18 @@ static int measure(struct bench *b)
 	reset(b);
 	for (uint32_t i = 0; i < b->rounds; i++)
 		connect_one(b, (uint32_t)b->sas + i);
-	report(b, "ike_sa_init", INIT, false);
-	report(b, "ike_auth", AUTH, false);
+	report(b, b->ikev1 ? "main_mode" : "ike_sa_init", INIT, false);
+	report(b, b->ikev1 ? "mode_config" : "ike_auth", AUTH, false);
+	if (b->ikev1)
+		report(b, "quick_mode", CHILD, false);
 	reset(b);
 	probes(b);
 	report(b, "probe", INFO, false);
 	reset(b);
 	rekeys(b);
-	report(b, "rekey_child", CHILD, false);
-	report(b, "delete_child", INFO, true);
+	report(b, "rekey_child", CHILD, b->ikev1);
+	if (!b->ikev1) // the older child stays a while
+		report(b, "delete_child", INFO, true);
 	puts(b->json ? "}" : "");
 	return 0;
 }
@@ -444,6 +460,8 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		if (strcmp(argv[i], "--json") == 0)
 			b->json = true;
+		else if (strcmp(argv[i], "--ikev1") == 0)
+			b->ikev1 = true;
 		else if (strcmp(argv[i], "--sas") == 0 && number(value, 900000, &b->sas))
 			i++;
 		else if (strcmp(argv[i], "--rounds") == 0 && number(value, 90000, &b->rounds))
@@ -461,7 +479,7 @@ int main(int argc, char **argv)
 	log_set_level(LOG_ERROR);
 	STAILQ_INIT(&b.wire);
 	if (!parse_args(argc, argv, &b)) {
-		fputs("usage: ike_bench [--sas N] [--rounds K] [--json]\n", stderr);
+		fputs("usage: ike_bench [--ikev1] [--sas N] [--rounds K] [--json]\n", stderr);
 		return 2;
 	}
 	if (node_init(&b.headend, &b, true, &clock) < 0 ||

@@ -63,19 +63,25 @@ static size_t second_len(struct ike_exchange *x)
 	return len;
 }
 
+bool ikev1_larger_reply(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	uint32_t suppressed;
+	return sa->initiator || sa->state > IKE_SA_PHASE1 ||
+	       sa->v1->mode != IKEV1_EXCHANGE_AGGRESSIVE ||
+	       log_limit_pass(&e->larger_replies, e->now_ns, &suppressed);
+}
+
 // VU#419128: the address has proven nothing. The answer is no larger than the question, as far as
 // that can be; certificates do not fit, and the hashes of a peer with little else to say may not.
 // Of those that are larger only some leave in a while, whoever asks.
 static bool may_answer(struct ike_exchange *x)
 {
-	struct ike_engine *e = x->sa->engine;
 	struct ikev1_phase1 *p = ikev1_phase1_of(x);
-	uint32_t suppressed;
 	if (second_len(x) <= x->from_len)
 		return true;
 	p->nonce_len = NONCE_SHORT;
-	return second_len(x) <= x->from_len ||
-	       log_limit_pass(&e->larger_replies, e->now_ns, &suppressed);
+	return second_len(x) <= x->from_len || ikev1_larger_reply(x->sa);
 }
 
 static enum ike_verdict second_reply(struct ike_exchange *x)
@@ -156,12 +162,39 @@ enum ike_verdict ikev1_aggressive_request(struct ike_exchange *x)
 
 // ---- initiator -------------------------------------------------------------------------------------
 
+static void third_again(struct wheel_timer *t, void *arg)
+{
+	struct ike_sa *sa = arg;
+	struct ike_engine *e = sa->engine;
+	struct ikev1_sa *v1 = sa->v1;
+	struct ike_datagram to = ike_sa_path(sa);
+	if (sa->last_heard_ns > v1->third_ns || !v1->phase1_done.sent ||
+		v1->third_tries >= IKEV1_TRIES)
+		return;
+	ike_count(e, IKE_REASON_RETRANSMITTED);
+	ike_sent_send(e, v1->phase1_done.sent, &to);
+	wheel_set(&e->wheel, &v1->third, e->now_ns + (IKE_RETRANSMIT_BASE_NS << v1->third_tries++),
+		third_again, sa);
+}
+
+// Who calls has the time to say it again, and a responder that has not heard it says nothing.
+static void third_watch(struct ike_exchange *x, void *unused)
+{
+	struct ike_sa *sa = x->sa;
+	struct ike_engine *e = sa->engine;
+	sa->v1->third_ns = e->now_ns;
+	sa->v1->third_tries = 1;
+	wheel_set(&e->wheel, &sa->v1->third, e->now_ns + IKE_RETRANSMIT_BASE_NS, third_again, sa);
+}
+
 static enum ike_verdict third_put(struct ike_exchange *x)
 {
 	ikev1_put_proof(x);
 	ikev1_natt_put(x);
 	ikev1_put_contact(x);
 	ikev1_send_as(x, IKEV1_FORM_AGGRESSIVE_3);
+	if (ike_effect_add(x, third_watch, NULL, NULL) < 0)
+		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
 	return ikev1_authenticated(x);
 }
 

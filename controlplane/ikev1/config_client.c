@@ -91,9 +91,10 @@ void ikev1_client_begin(struct ike_sa *sa)
 	struct ike_task t = {.name = "mode-config-request",
 		.type = IKEV1_EXCHANGE_TRANSACTION,
 		.build = request_build};
-	if (!wants_address(sa->conn) || sa->session->assigned_count)
+	bool waits = sa->conn->request_push;
+	if (sa->session->assigned_count || !(waits || wants_address(sa->conn)))
 		begin_child(sa);
-	else if (!sa->conn->request_push && ike_task_add(sa, &t) < 0)
+	else if (!waits && ike_task_add(sa, &t) < 0)
 		(void)ike_sa_delete(sa);
 }
 

@@ -41,6 +41,7 @@ void ikev1_sa_stop(struct ike_sa *sa)
 			ike_exchange_end(x);
 	}
 	wheel_cancel(&sa->engine->wheel, &v1->dpd.again);
+	wheel_cancel(&sa->engine->wheel, &v1->third);
 	ikev1_config_free(sa);
 	ikev1_login_free(sa);
 	ikev1_fragments_drop(sa);
@@ -282,6 +283,10 @@ void ikev1_resend(struct ike_exchange *x, const struct ike_datagram *d)
 		len += x->v1.sent->datagrams[i].len;
 	if (len > d->bytes.len && !endpoint_eq(&d->remote, &x->from.remote)) {
 		ike_count(sa->engine, IKE_REASON_REPEATED_ELSEWHERE);
+		return;
+	}
+	if (len > d->bytes.len && !ikev1_larger_reply(sa)) {
+		ike_count(sa->engine, IKE_REASON_NO_REPLY_AMPLIFY);
 		return;
 	}
 	ike_count(sa->engine, IKE_REASON_V1_RESENT);

@@ -9,23 +9,43 @@
 
 LOG_SUBSYSTEM("ike");
 
+bool ikev1_children_in_use(const struct ike_session *s)
+{
+	const struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->state == IKE_CHILD_ACTIVE)
+			return true;
+	return false;
+}
+
+// What has not been confirmed will not be, the others have their time.
+static void settle_children(struct ike_session *s)
+{
+	struct ike_child *c, *next;
+	for (c = LIST_FIRST(&s->children); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (c->state == IKE_CHILD_INSTALLING || c->state == IKE_CHILD_READY)
+			ike_child_drop(c);
+		else
+			ike_child_limit(c, IKEV1_LIFE_DEFAULT_S);
+	}
+}
+
 void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell)
 {
 	struct ike_session *s = sa->session;
 	char text[IKE_SA_TEXT_MAX];
-	struct ike_child *c;
 	if (sa->state == IKE_SA_DEAD || sa->state == IKE_SA_EXPIRED)
 		return;
 	if (tell)
 		ikev1_tell_deleted(sa);
-	if (sa->state != IKE_SA_ESTABLISHED || !s || s->closing || !ike_children_live(s)) {
+	if (sa->state != IKE_SA_ESTABLISHED || !s || s->closing || !ikev1_children_in_use(s)) {
 		ike_sa_close(sa, why);
 		return;
 	}
 	ike_count(sa->engine, IKE_REASON_V1_EXPIRED);
 	log_notice("%s ISAKMP SA over: %s; its child SAs live on", ike_sa_text(sa, text),
 		ike_reason_text(why));
-	LIST_FOREACH (c, &s->children, link)
-		ike_child_limit(c, IKEV1_LIFE_DEFAULT_S);
+	settle_children(s);
 	ike_sa_expired(sa);
 }

@@ -80,6 +80,11 @@ struct ikev1_sa {
 	enum ikev1_natt natt;
 	uint32_t vendors; // bit per enum ikev1_vendor, all that were recognized
 
+	// Aggressive mode's third message has no answer: sent again until something is heard.
+	struct wheel_timer third;
+	uint8_t third_tries;
+	uint64_t third_ns;
+
 	// Exchanges
 	LIST_HEAD(, ike_exchange) exchanges; // all under way, ours too
 	uint8_t exchange_count;
@@ -204,6 +209,9 @@ enum ike_verdict ikev1_main_request(struct ike_exchange *x); // responder's firs
 enum ike_verdict ikev1_main_build(struct ike_exchange *x);   // initiator
 enum ike_verdict ikev1_aggressive_request(struct ike_exchange *x);
 enum ike_verdict ikev1_aggressive_build(struct ike_exchange *x);
+// May an answer leave now that is larger than what it answers: always where the peer's address was
+// proven; aggressive mode's second message is one of some in a while, over all peers.
+bool ikev1_larger_reply(struct ike_sa *sa);
 // When the peer is authenticated, phase 1 calls, as an effect, ikev1_phase1_over(x, NULL): v1->peer,
 // user_auth, psk, natt and so on are set, sa->conn is final. It sets the state LOGIN and goes on
 // with ikev1_login_begin().

@@ -62,7 +62,7 @@ static void isakmp_deleted(struct ike_exchange *x)
 	struct ike_sa *sa = x->sa;
 	struct ike_engine *e = sa->engine;
 	ike_count(e, IKE_REASON_DELETED_BY_PEER);
-	if (sa->state == IKE_SA_ESTABLISHED && sa->session && ike_children_live(sa->session)) {
+	if (sa->state == IKE_SA_ESTABLISHED && sa->session && ikev1_children_in_use(sa->session)) {
 		sa->v1->deleted = true;
 		ikev1_dpd_stop(sa);
 		wheel_set(&e->wheel, &sa->life, e->now_ns + IKEV1_DELETE_GRACE_S * NS_PER_S,
@@ -91,7 +91,7 @@ static void deletes(struct ike_exchange *x)
 	// In whatever order they stand in the message, the children went first.
 	if (isakmp)
 		isakmp_deleted(x);
-	else if (children && sa->v1->deleted && !ike_children_live(sa->session)) {
+	else if (children && sa->v1->deleted && !ikev1_children_in_use(sa->session)) {
 		x->out.close_sa = true;
 		x->out.close_reason = IKE_REASON_DELETED_BY_PEER;
 	}

@@ -312,7 +312,8 @@ static void dispatch(struct ike_sa *sa, const struct ike_datagram *d, const stru
 	const struct ikev1_row *row = ikev1_row_find(sa, h->exchange);
 	if (phase1_type(h->exchange))
 		ike_count(e, IKE_REASON_V1_OUT_OF_TURN);
-	else if (seen(sa->v1, h->message_id) && (informational || h->exchange == IKEV1_EXCHANGE_QUICK))
+	else if (seen(sa->v1, h->message_id) &&
+		 (informational || h->exchange == IKEV1_EXCHANGE_QUICK))
 		ike_count(e, IKE_REASON_V1_QUICK_FOURTH);
 	else if (seen(sa->v1, h->message_id) || (h->message_id == 0 && !informational))
 		ike_count(e, IKE_REASON_V1_MESSAGE_ID);

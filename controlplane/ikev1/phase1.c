@@ -33,6 +33,8 @@ struct ikev1_phase1 *ikev1_phase1_new(struct ike_exchange *x)
 
 enum ike_verdict ikev1_refuse(struct ike_exchange *x, enum ike_reason why)
 {
+	// So that the peer can read it: phase 1's last block is that of the message that is refused.
+	memcpy(x->sa->v1->iv, x->v1.iv_in, sizeof(x->sa->v1->iv));
 	return ike_fail_fatal(x, why, x->initiator ? 0 : IKEV1_NOTIFY_AUTHENTICATION_FAILED);
 }
 

@@ -177,22 +177,17 @@ static bool same_ts(const struct selector *a, uint8_t n, const struct selector *
 	return true;
 }
 
-// The child SA that a new one with the same selectors replaces: IKEv1 names none. One in use before
-// one whose quick mode has not ended, which may be the peer's lost attempt.
+// The child SA that a new one with the same selectors replaces: IKEv1 names none. One that the peer
+// has not confirmed is none of them: it may be a lost attempt, and goes by itself.
 static struct ike_child *replaced_by(struct ike_session *s, const struct ike_child_plan *p)
 {
-	struct ike_child *c, *found = NULL;
-	LIST_FOREACH (c, &s->children, link) {
-		if (!same_ts(c->ts_local, c->ts_local_count, p->ts_local, p->ts_local_count) ||
-			!same_ts(
-				c->ts_remote, c->ts_remote_count, p->ts_remote, p->ts_remote_count))
-			continue;
-		if (c->state == IKE_CHILD_ACTIVE)
+	struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->state == IKE_CHILD_ACTIVE &&
+			same_ts(c->ts_local, c->ts_local_count, p->ts_local, p->ts_local_count) &&
+			same_ts(c->ts_remote, c->ts_remote_count, p->ts_remote, p->ts_remote_count))
 			return c;
-		if (c->state == IKE_CHILD_READY && !found)
-			found = c;
-	}
-	return found;
+	return NULL;
 }
 
 static enum ike_verdict finish(struct ike_exchange *x)

@@ -46,6 +46,8 @@ struct ike_child *ikev1_quick_child(const struct ikev1_quick *q);
 void ikev1_dpd_notify(struct ike_sa *sa, const struct ikev1_notification *n);
 // No more questions of ours.
 void ikev1_dpd_stop(struct ike_sa *sa);
+// Has it children that can do without an ISAKMP SA: confirmed, not replaced.
+bool ikev1_children_in_use(const struct ike_session *s);
 // A DELETE of this very ISAKMP SA leaves, if there are keys.
 void ikev1_tell_deleted(struct ike_sa *sa);
 

@@ -64,6 +64,8 @@ enum ike_verdict ikev1_xauth_answer(struct ike_exchange *x, const struct ikev1_c
 	struct ike_sa *sa = x->sa;
 	struct ikev1_login *l = sa->v1->login;
 	struct wire_builder begun = x->out.b;
+	if (sa->initiator && !sa->conn->local.user)
+		return give_up(x, cfg);
 	if (sa->state != IKE_SA_LOGIN || !l || !is_client(sa))
 		return ike_fail(x, IKE_REASON_V1_XAUTH_UNEXPECTED, 0);
 	if (l->attempts >= IKEV1_XAUTH_ATTEMPTS)

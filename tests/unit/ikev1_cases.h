@@ -81,3 +81,21 @@ static const uint8_t vpnc_cfg_request[] = {
 	0x70, 10, 0, 4, 'h', 'o', 's', 't',             // host name
 	0, 7, 0, 10, 'C', 'i', 's', 'c', 'o', ' ', 'S', 'y', 's', 't', // version
 };
+
+// A basic attribute; the rest of phase 1's: SHA1, PSK, modp2048.
+#define B(type, value) 0x80, type, (value) >> 8, (value)&0xff
+#define IKE_REST       B(2, 2), B(3, 1), B(4, 14)
+
+// An SA payload of one proposal and one transform with these attributes.
+static inline struct view one_transform(uint8_t *buf, bool phase1, uint8_t id, struct view attrs)
+{
+	uint8_t spi_len = phase1 ? 0 : 4;
+	uint8_t t_len = (uint8_t)(8 + attrs.len), p_len = (uint8_t)(8 + spi_len + t_len);
+	struct wr w = wr_of(buf, 256);
+	wr_bytes(&w, (uint8_t[]){0, 0, 0, 1, 0, 0, 0, 1}, 8);
+	wr_bytes(&w, (uint8_t[]){0, 0, 0, p_len, 1, phase1 ? 1 : 3, spi_len, 1}, 8);
+	wr_bytes(&w, (uint8_t[]){1, 2, 3, 4}, spi_len);
+	wr_bytes(&w, (uint8_t[]){0, 0, 0, t_len, 1, id, 0, 0}, 8);
+	wr_view(&w, attrs);
+	return wr_done(&w);
+}

@@ -206,6 +206,9 @@ static void warnings_do_not_refuse(void **state)
 		{V1ID("id = \"198.51.100.7\"; secret = \"correct horse battery staple\";", REMOTE)
 				PORT(""),
 			""},
+		{V1ID("id = \"198.51.100.0/24\"; secret = \"correct horse battery staple\";",
+			 REMOTE) PORT(""),
+			""},
 		{V1ID("addresses = [ \"0.0.0.0/0\" ]; secret = \"correct horse battery staple\";",
 			 REMOTE) PORT(""),
 			""},
