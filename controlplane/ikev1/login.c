@@ -148,8 +148,7 @@ static void tell_lifetime(struct ike_sa *sa, bool again)
 	uint8_t cookies[16], data[32];
 	uint32_t left = ikev1_life_left(sa);
 	bool waits = again || (v1->mode == IKEV1_EXCHANGE_AGGRESSIVE && !v1->user_auth);
-	bool shorter = left && v1->life_s && left < v1->life_s;
-	if (sa->initiator || !(waits || shorter))
+	if (sa->initiator || !(waits || v1->life_cut))
 		return;
 	size_t len = ikev1_lifetime_data(data, sizeof(data), true, left ? left : IKEV1_LIFE_SAID_S);
 	struct ikev1_notification n = {.doi = IKEV1_DOI_IPSEC,
