@@ -488,6 +488,34 @@ static void expired_ends(void **state)
 	}
 }
 
+// Those that nobody has confirmed go with it, those without a limit of their own get one.
+static void expired_leaves_no_loose_ends(void **state)
+{
+	struct v1 v = v1_new(&(struct v1_setup){0});
+	v.gw->cfg->connections[0].lifetime.child_hard_s = 0;
+	v.client->cfg->connections[0].lifetime.child_hard_s = 0;
+	struct v1_ready r = v1_ready_child(&v);
+	struct ike_child *confirmed = child_of(r.gw_session);
+	assert_false(confirmed->hard.set);
+	v1_drop(v.w, v.client, IKEV1_EXCHANGE_QUICK, 2);
+	ike_enter(v.client->engine);
+	assert_int_equal(ikev1_rekey_child(r.client, child_of(r.client_session)), 0);
+	ike_leave(v.client->engine);
+	bench_run(v.b, 100);
+	assert_int_equal(child_of(r.gw_session)->state, IKE_CHILD_READY);
+	ike_enter(v.gw->engine);
+	ikev1_sa_expire(r.gw, IKE_REASON_HARD_LIFETIME, false);
+	ike_leave(v.gw->engine);
+	assert_int_equal(r.gw->state, IKE_SA_EXPIRED);
+	assert_int_equal(r.gw_session->child_count, 1);
+	assert_ptr_equal(child_of(r.gw_session), confirmed);
+	assert_true(confirmed->hard.set);
+	silence_client(&v);
+	bench_run(v.b, 28802000);
+	expect_gone(&v);
+	v1_free(&v);
+}
+
 // The peer's mapping in its NAT changes, and ours is kept open.
 static void expired_behind_nat(void **state)
 {
@@ -546,6 +574,7 @@ int main(void)
 		cmocka_unit_test(order_of_our_deletes),
 		cmocka_unit_test(expired_is_silent_and_carries_traffic),
 		cmocka_unit_test(expired_ends),
+		cmocka_unit_test(expired_leaves_no_loose_ends),
 		cmocka_unit_test(expired_behind_nat),
 		cmocka_unit_test(hard_lifetime),
 	};

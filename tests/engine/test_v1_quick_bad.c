@@ -10,15 +10,16 @@
 struct transform {
 	uint8_t id;
 	uint16_t encap, auth, group, key_bits;
+	uint16_t life_kb;
 };
 
-#define AES128_SHA256                                                 \
-	{                                                             \
-		12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 128 \
+#define AES128_SHA256                                                    \
+	{                                                                \
+		12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 128, 0 \
 	}
-#define WITH_ECP256                                                            \
-	{                                                                      \
-		12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, DH_ECP_256, 128 \
+#define WITH_ECP256                                                               \
+	{                                                                         \
+		12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, DH_ECP_256, 128, 0 \
 	}
 
 struct quick_row {
@@ -56,6 +57,8 @@ static void put_transform(struct wr *w, const struct transform *t, uint8_t numbe
 	put_attr(&b, IKEV1_ESP_AUTH, t->auth);
 	put_attr(&b, IKEV1_ESP_GROUP, t->group);
 	put_attr(&b, IKEV1_ESP_KEY_LENGTH, t->key_bits);
+	put_attr(&b, IKEV1_ESP_LIFE_TYPE, t->life_kb ? IKEV1_LIFE_KILOBYTES : 0);
+	put_attr(&b, IKEV1_ESP_LIFE_DURATION, t->life_kb);
 	struct view v = wr_done(&b.w);
 	wr_u8(w, last ? 0 : IKEV1_PAYLOAD_TRANSFORM);
 	wr_u8(w, 0);
@@ -151,9 +154,9 @@ static uint32_t say_first(struct v1 *v, struct v1_ready *r, const struct quick_r
 static const struct quick_row firsts[] = {
 	{"good", OWN},
 	{"good one after unknown ones", OWN,
-		.transforms = {{200, 1, 2, 0, 0}, {12, 1, 77, 0, 128}, AES128_SHA256}},
+		.transforms = {{200, 1, 2, 0, 0, 0}, {12, 1, 77, 0, 128, 0}, AES128_SHA256}},
 	{"AES without key length is 128 bits", OWN,
-		.transforms = {{12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 0}}},
+		.transforms = {{12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 0, 0}}},
 	{"bytes behind the last payload", OWN, .how = {.trailing = "extra", .trailing_len = 5}},
 	// CVE-2023-38711: names where addresses are expected
 	{"IDcr is a name", .ids = {ID4(1, 10, 1, 0, 1), {2, 0, 0, 0, 'g', 'w'}}, .id_len = {8, 6},
@@ -199,16 +202,18 @@ static const struct quick_row firsts[] = {
 	{"nonce of 257 bytes", OWN, .nonce_len = 257, .counter = "ike_bad_nonce",
 		.notify = IKEV1_NOTIFY_PAYLOAD_MALFORMED},
 	// CVE-2024-3652: no keys at all
-	{"GMAC and NULL", OWN, .transforms = {{23, 1, 0, 0, 128}, {11, 1, 0, 0, 0}}, NO_PROPOSAL},
-	{"NULL with SHA-1", OWN, .transforms = {{11, 1, IKEV1_ESP_AUTH_SHA1, 0, 0}}, NO_PROPOSAL},
-	{"AES without integrity", OWN, .transforms = {{12, 1, 0, 0, 128}}, NO_PROPOSAL},
-	{"DES, which is not configured", OWN, .transforms = {{2, 1, IKEV1_ESP_AUTH_MD5, 0, 0}},
+	{"GMAC and NULL", OWN, .transforms = {{23, 1, 0, 0, 128, 0}, {11, 1, 0, 0, 0, 0}},
+		NO_PROPOSAL},
+	{"NULL with SHA-1", OWN, .transforms = {{11, 1, IKEV1_ESP_AUTH_SHA1, 0, 0, 0}},
+		NO_PROPOSAL},
+	{"AES without integrity", OWN, .transforms = {{12, 1, 0, 0, 128, 0}}, NO_PROPOSAL},
+	{"DES, which is not configured", OWN, .transforms = {{2, 1, IKEV1_ESP_AUTH_MD5, 0, 0, 0}},
 		NO_PROPOSAL},
 	{"transport mode", OWN,
-		.transforms = {{12, IKEV1_ENCAP_TRANSPORT, IKEV1_ESP_AUTH_SHA256, 0, 128}},
+		.transforms = {{12, IKEV1_ENCAP_TRANSPORT, IKEV1_ESP_AUTH_SHA256, 0, 128, 0}},
 		NO_PROPOSAL},
 	{"UDP mode without a NAT", OWN,
-		.transforms = {{12, IKEV1_ENCAP_UDP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 128}},
+		.transforms = {{12, IKEV1_ENCAP_UDP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 128, 0}},
 		NO_PROPOSAL},
 	{"AH", OWN, .protocol = IKEV1_PROTOCOL_AH, NO_PROPOSAL},
 	{"IPComp", OWN, .protocol = IKEV1_PROTOCOL_IPCOMP, NO_PROPOSAL},
@@ -225,13 +230,13 @@ static const struct quick_row firsts[] = {
 	{"KE of zeros", OWN, .transforms = {WITH_ECP256}, .ke_len = 64, .counter = "ike_bad_ke",
 		.notify = IKEV1_NOTIFY_INVALID_KEY_INFORMATION},
 	{"KE of zeros, modp", OWN,
-		.transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, DH_MODP_2048, 128}}, .ke_len = 256,
+		.transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, DH_MODP_2048, 128, 0}}, .ke_len = 256,
 		.counter = "ike_bad_ke", .notify = IKEV1_NOTIFY_INVALID_KEY_INFORMATION},
 	{"KE beyond the prime", OWN,
-		.transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, DH_MODP_2048, 128}}, .ke_len = 256,
+		.transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, DH_MODP_2048, 128, 0}}, .ke_len = 256,
 		.fill = 255, .counter = "ike_bad_ke",
 		.notify = IKEV1_NOTIFY_INVALID_KEY_INFORMATION},
-	{"unknown group", OWN, .transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, 1025, 128}},
+	{"unknown group", OWN, .transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, 1025, 128, 0}},
 		.ke_len = 64, .counter = "ike_child_invalid_ke",
 		.notify = IKEV1_NOTIFY_INVALID_KEY_INFORMATION},
 };
@@ -266,6 +271,23 @@ static void first_messages(void **state)
 		assert_true(v1_traffic(&v));
 		v1_down(&v);
 	}
+}
+
+// The peer's limit in kilobytes is ours as well.
+static void limit_in_bytes(void **state)
+{
+	static const struct quick_row row = {.what = "100 kB",
+		.own_ids = true,
+		.transforms = {{12, IKEV1_ENCAP_TUNNEL, IKEV1_ESP_AUTH_SHA256, 0, 128, 100}}};
+	struct v1 v = v1_new(&(struct v1_setup){.gw_children = BAD_CHILD});
+	struct v1_ready r = v1_ready(&v);
+	say_first(&v, &r, &row);
+	struct ike_child *c = LIST_FIRST(&r.gw_session->children);
+	assert_non_null(c);
+	for (enum sa_dir dir = SA_IN; dir <= SA_OUT; dir++)
+		assert_int_equal(
+			bench_sink_find(&v.gw->sink, c->spi_in, dir)->spec.hard_bytes, 102400);
+	v1_down(&v);
 }
 
 // RFC 2409 5.5: the outer addresses stand in for the IDs.
@@ -394,9 +416,9 @@ static const struct answer_row answers[] = {
 	{{"good", OWN}, NULL},
 	{{"two transforms", OWN, .transforms = {AES128_SHA256, AES128_SHA256}},
 		"ike_proposal_altered"},
-	{{"another cipher", OWN, .transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, 0, 256}}},
+	{{"another cipher", OWN, .transforms = {{12, 1, IKEV1_ESP_AUTH_SHA256, 0, 256, 0}}},
 		"ike_proposal_altered"},
-	{{"another mode", OWN, .transforms = {{12, 3, IKEV1_ESP_AUTH_SHA256, 0, 128}}},
+	{{"another mode", OWN, .transforms = {{12, 3, IKEV1_ESP_AUTH_SHA256, 0, 128, 0}}},
 		"ike_proposal_altered"},
 	{{"a group", OWN, .transforms = {WITH_ECP256}, .ke_len = 64}, "ike_proposal_altered"},
 	{{"SPI zero", OWN, .spi = 1}, "ike_proposal_altered"},
@@ -452,6 +474,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_messages),
+		cmocka_unit_test(limit_in_bytes),
 		cmocka_unit_test(without_ids),
 		cmocka_unit_test(repeated_and_replaced),
 		cmocka_unit_test(unfinished_ones_are_bounded),
