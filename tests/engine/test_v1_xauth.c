@@ -44,6 +44,7 @@ static void user_without_groups_has_the_ids_group(void **state)
 	struct v1 v = xauth_with("user2", "another one");
 	v1_need_up(&v);
 	assert_string_equal(bench_session(v.gw).user, "user2");
+	assert_string_equal(bench_session(v.gw).group, V1_GROUP);
 	v1_down(&v);
 }
 
@@ -110,6 +111,26 @@ static void throttled(void **state)
 	v1_need_up(&v);
 	assert_int_equal(ike_throttle_count(v.gw->engine->throttle), 0);
 	v1_down(&v);
+}
+
+// A domain in front makes no other name of it, and unknown names are counted as known ones are:
+// what is throttled tells nobody who exists.
+static void throttled_by_name(void **state)
+{
+	static const char *const names[] = {V1_USER, "nobody"};
+	for (size_t i = 0; i < 2; i++) {
+		struct v1 v = xauth_with(NULL, "wrong");
+		struct cfg_connection *c = &v.client->cfg->connections[0];
+		unsigned tries = 0;
+		for (; bench_counter(v.gw, "ikev1_xauth_throttled") == 0 && tries < 8; tries++) {
+			free(c->local.user);
+			assert_true(asprintf(&c->local.user, "D%u\\%s", tries, names[i]) > 0);
+			v1_connect(&v);
+			bench_run(v.b, 1000);
+		}
+		assert_int_equal(tries, IKE_THROTTLE_USER / 3 + 1);
+		v1_free(&v);
+	}
 }
 
 static void client_without_a_user_gives_up(void **state)
@@ -208,6 +229,7 @@ int main(void)
 		cmocka_unit_test(wrong_password),
 		cmocka_unit_test(domain_before_the_user),
 		cmocka_unit_test(throttled),
+		cmocka_unit_test(throttled_by_name),
 		cmocka_unit_test(client_without_a_user_gives_up),
 		cmocka_unit_test(lost_messages),
 		cmocka_unit_test(lost_ack),
