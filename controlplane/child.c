@@ -334,7 +334,7 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced)
 void ike_child_shorten(struct ike_child *c, uint64_t life_s)
 {
 	struct ike_engine *e = c->engine;
-	uint64_t now_s = (e->now_ns - c->installed_ns) / NS_PER_S;
+	uint64_t now_s = c->installed_ns ? (e->now_ns - c->installed_ns) / NS_PER_S : 0;
 	if (c->state == IKE_CHILD_REKEYED || !life_s || life_s > UINT32_MAX ||
 		(c->life_s && c->life_s <= life_s))
 		return;

@@ -226,6 +226,14 @@ static uint64_t longer(const struct idle *idle, uint64_t ns)
 	return ns * 2 > idle->max_ns ? idle->max_ns : ns * 2;
 }
 
+// What the control thread gave us before it said stop still leaves: IKEv1's DELETE has no answer that
+// anybody would have waited for.
+static void send_rest(struct dp_worker *w)
+{
+	for (unsigned i = 0; i < DP_INJECT_RING && !rte_ring_empty(w->inject_ring); i++)
+		dp_worker_poll_once(w);
+}
+
 int dp_worker_main(void *worker)
 {
 	struct dp_worker *w = worker;
@@ -248,6 +256,7 @@ int dp_worker_main(void *worker)
 			rte_pause();
 		}
 	}
+	send_rest(w);
 	idle_fini(&idle, w);
 	return 0;
 }

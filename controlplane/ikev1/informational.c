@@ -139,8 +139,13 @@ static void error_notify(struct ike_exchange *x, const struct ikev1_notification
 	ike_exchange_end(quick);
 }
 
+// Once: what is repeated much later must not end younger sessions.
 static void initial_contact(struct ike_sa *sa)
 {
+	if (sa->v1->initial_contact) {
+		ike_count(sa->engine, IKE_REASON_V1_NOTIFY_IGNORED);
+		return;
+	}
 	sa->v1->initial_contact = true;
 	if (sa->state == IKE_SA_ESTABLISHED && sa->session)
 		ike_supersede(sa->session, true);
@@ -241,15 +246,24 @@ static void tell_children_deleted(struct ike_sa *sa)
 	(void)ikev1_inform(sa, &b);
 }
 
-// Two messages: some peers (SonicWall) take no two DELETE payloads in one.
+// Two messages: some peers (SonicWall) take no two DELETE payloads in one. Cisco's clients (vpnc)
+// begin a new quick mode when they hear that their ESP SA is gone, and wait for its answer: they learn
+// first that the ISAKMP SA is.
+static void tell_all_deleted(struct ike_sa *sa)
+{
+	if (sa->v1->peer_unity)
+		ikev1_tell_deleted(sa);
+	tell_children_deleted(sa);
+	if (!sa->v1->peer_unity)
+		ikev1_tell_deleted(sa);
+}
+
 int ikev1_delete_sa(struct ike_sa *sa)
 {
 	if (sa->state == IKE_SA_DEAD)
 		return -EALREADY;
-	if (sa->has_keys && sa->state >= IKE_SA_LOGIN && !sa->v1->deleted) {
-		tell_children_deleted(sa);
-		ikev1_tell_deleted(sa);
-	}
+	if (sa->has_keys && sa->state >= IKE_SA_LOGIN && !sa->v1->deleted)
+		tell_all_deleted(sa);
 	ike_count(sa->engine, IKE_REASON_CLOSED);
 	ike_sa_close(sa, IKE_REASON_CLOSED);
 	return 0;

@@ -300,6 +300,11 @@ void ikev1_find_psk(struct ike_exchange *x)
 
 // ---- vendor IDs --------------------------------------------------------------------------------------
 
+static bool takes_fragments(const struct ike_sa *sa)
+{
+	return sa->v1->vendors & 1u << IKEV1_VID_FRAGMENTATION && sa->conn->fragment_size > 0;
+}
+
 void ikev1_read_vendors(struct ike_exchange *x)
 {
 	struct ikev1_sa *v1 = x->sa->v1;
@@ -379,7 +384,7 @@ enum ike_verdict ikev1_authenticated(struct ike_exchange *x)
 	v1->life_s = v1->life_cut ? ours : (uint32_t)(life < UINT32_MAX ? life : UINT32_MAX);
 	v1->user_auth = sa->initiator ? sa->conn->local.user != NULL
 				      : sa->conn->remote.user_auth == CFG_USER_XAUTH;
-	v1->peer_fragments = v1->peer_fragments && sa->conn->fragment_size > 0;
+	v1->peer_fragments = takes_fragments(sa);
 	if (ike_effect_add(x, ikev1_phase1_over, NULL, NULL) < 0)
 		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
 	return IKE_DONE;

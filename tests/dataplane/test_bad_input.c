@@ -361,6 +361,19 @@ static void inject_ring_is_bounded(void **state)
 	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.tx_packets), DP_INJECT_RING);
 }
 
+// What was given to a worker before it is told to end still leaves.
+static void a_worker_that_ends_sends_the_rest(void **state)
+{
+	(void)state;
+	struct dp_worker *w = fx.dp->workers[0];
+	for (unsigned i = 0; i < 3 * DP_BURST; i++)
+		dp_inject(fx.dp, FX_OUTSIDE, ctl_frame());
+	atomic_store(&w->stop, true);
+	assert_int_equal(dp_worker_main(w), 0);
+	assert_int_equal(dp_get(&w->stats.tx_packets), 3 * DP_BURST);
+	atomic_store(&w->stop, false);
+}
+
 // A NIC that takes no more, and a port that has no queue at all.
 static void ports_that_do_not_send(void **state)
 {
@@ -452,6 +465,7 @@ int main(void)
 		WITH(punt_ring_of_known_ike_is_bounded),
 		WITH(punt_ring_of_the_rest_is_bounded),
 		WITH(inject_ring_is_bounded),
+		WITH(a_worker_that_ends_sends_the_rest),
 		WITH(ports_that_do_not_send),
 		WITH(control_thread_without_buffers),
 		WITH(icmp_for_the_gateway),

@@ -109,7 +109,7 @@ static void sequences_of_fragments(void **state)
 		const struct sequence *s = &sequences[i];
 		struct bench_pair p = pair();
 		struct ike_sa *sa = bare_sa(p.gw, 0x1111 + i);
-		print_message("%s\n", s->what);
+		print_message("# %s\n", s->what);
 		for (const struct step *t = s->steps; t->id; t++)
 			put(p.b, sa,
 				&(struct ikev1_fragment){

@@ -18,11 +18,13 @@ static void expect_gone(struct v1 *v)
 	assert_int_equal(pool_in_use(v->gw, 0), 0);
 }
 
-// The client's own side ends without a word.
-static void silence_client(struct v1 *v, struct v1_ready *r)
+// The client's own side ends without a word, if it has not ended already.
+static void silence_client(struct v1 *v)
 {
+	struct ike_sa *sa;
 	ike_enter(v->client->engine);
-	ike_sa_close(r->client, IKE_REASON_CLOSED);
+	while ((sa = v1_any_sa(v->client)))
+		ike_sa_close(sa, IKE_REASON_CLOSED);
 	ike_leave(v->client->engine);
 	bench_run(v->b, 5);
 }
@@ -83,7 +85,7 @@ static void deletes_in_every_order(void **state)
 		} else {
 			expect_gone(&v);
 		}
-		silence_client(&v, &r);
+		silence_client(&v);
 		v1_free(&v);
 	}
 }
@@ -155,7 +157,7 @@ static void delete_with_notify(void **state)
 		bench_expect(v.gw, "ikev1_dpd_answered", 1);
 		bench_expect(v.gw, "ike_child_deleted", 1);
 		expect_gone(&v);
-		silence_client(&v, &r);
+		silence_client(&v);
 		v1_free(&v);
 	}
 }
@@ -321,7 +323,7 @@ static void initial_contact(void **state)
 {
 	struct v1_setup setup = {.gw_more = "unique = \"replace\";"};
 	struct v1 v = v1_new(&setup), o = v;
-	struct v1_ready r = v1_ready_child(&v);
+	v1_ready_child(&v);
 	o.client = v1_add_client(v.b, "other", "198.51.100.9", &setup);
 	struct v1_ready other = v1_ready_child(&o);
 	assert_int_equal(bench_session_count(v.gw), 2);
@@ -331,7 +333,11 @@ static void initial_contact(void **state)
 	bench_expect(v.gw, "ike_initial_contact", 1);
 	assert_int_equal(bench_session_count(v.gw), 1);
 	assert_int_equal(bench_session(v.gw).id, other.gw_session->id);
-	silence_client(&v, &r);
+	s = v1_say_begin(&o, o.client, other.client);
+	v1_say_notify(s, IKEV1_NOTIFY_INITIAL_CONTACT, NULL, 0);
+	v1_say(s);
+	bench_expect(v.gw, "ikev1_notify_ignored", 1);
+	silence_client(&v);
 	assert_int_equal(ike_delete_session(o.client->engine, other.client_session->id), 0);
 	bench_run(v.b, 100);
 	expect_gone(&v);
@@ -353,17 +359,37 @@ static void we_delete(void **state)
 	bench_run(v.b, 200);
 	assert_int_equal(ike_delete_session(v.gw->engine, r.gw_session->id), 0);
 	bench_run(v.b, 50);
-	// Children first, in a message of their own.
-	const struct v1_message *esp = v1_nth_delete(v.w, v.gw, IKEV1_PROTOCOL_ESP, 2);
-	const struct v1_message *isakmp = v1_nth_delete(v.w, v.gw, IKEV1_PROTOCOL_ISAKMP, 1);
-	assert_non_null(esp);
-	assert_non_null(isakmp);
-	assert_int_equal(esp->m.delete_count, 1);
-	assert_int_equal(isakmp->m.delete_count, 1);
-	assert_true(esp->hash_ok && isakmp->hash_ok);
+	assert_non_null(v1_nth_delete(v.w, v.gw, IKEV1_PROTOCOL_ESP, 2));
 	assert_true(v1_are_empty(&v));
 	expect_gone(&v);
 	v1_free(&v);
+}
+
+// Each DELETE in a message of its own; Cisco's clients hear of the ISAKMP SA first, others last.
+static void order_of_our_deletes(void **state)
+{
+	for (int unity = 0; unity < 2; unity++) {
+		struct v1 v = v1_new(&(struct v1_setup){0});
+		struct v1_ready r = v1_ready_child(&v);
+		r.gw->v1->peer_unity = unity;
+		assert_int_equal(ike_delete_session(v.gw->engine, r.gw_session->id), 0);
+		bench_run(v.b, 50);
+		const struct v1_message *isakmp =
+			v1_nth(v.w, v.gw, IKEV1_EXCHANGE_INFORMATIONAL, unity ? 1 : 2);
+		const struct v1_message *esp =
+			v1_nth(v.w, v.gw, IKEV1_EXCHANGE_INFORMATIONAL, unity ? 2 : 1);
+		assert_non_null(esp);
+		assert_non_null(isakmp);
+		assert_int_equal(esp->m.delete_count, 1);
+		assert_int_equal(esp->m.deletes[0].protocol, IKEV1_PROTOCOL_ESP);
+		assert_int_equal(isakmp->m.delete_count, 1);
+		assert_int_equal(isakmp->m.deletes[0].protocol, IKEV1_PROTOCOL_ISAKMP);
+		assert_true(esp->hash_ok && isakmp->hash_ok);
+		bench_run(v.b, 3000);
+		expect_gone(&v);
+		silence_client(&v);
+		v1_free(&v);
+	}
 }
 
 // ---- an ISAKMP SA that is over -----------------------------------------------------------------
@@ -408,7 +434,7 @@ static void expired_is_silent_and_carries_traffic(void **state)
 	assert_int_equal(
 		ike_rekey_child(v.gw->engine, r.gw_session->id, child_of(r.gw_session)->spi_in),
 		-ENOTCONN);
-	silence_client(&v, &r);
+	silence_client(&v);
 	ike_enter(v.gw->engine);
 	ike_sa_close(r.gw, IKE_REASON_CLOSED);
 	ike_leave(v.gw->engine);
@@ -457,7 +483,7 @@ static void expired_ends(void **state)
 		bench_run(v.b, 1500);
 		expect_gone(&v);
 		assert_int_equal(v1_sent(v.w, v.gw, 0), before);
-		silence_client(&v, &r);
+		silence_client(&v);
 		v1_free(&v);
 	}
 }
@@ -475,7 +501,7 @@ static void expired_behind_nat(void **state)
 	bench_run(v.b, 10);
 	assert_int_equal(bench_session(v.gw).remote.port, 33333);
 	assert_int_equal(v.gw->sink.moves, 1);
-	silence_client(&v, &r);
+	silence_client(&v);
 	clear_all(&v);
 	bench_run(v.b, 100);
 	expect_gone(&v);
@@ -517,6 +543,7 @@ int main(void)
 		cmocka_unit_test(responder_lifetime_alone),
 		cmocka_unit_test(initial_contact),
 		cmocka_unit_test(we_delete),
+		cmocka_unit_test(order_of_our_deletes),
 		cmocka_unit_test(expired_is_silent_and_carries_traffic),
 		cmocka_unit_test(expired_ends),
 		cmocka_unit_test(expired_behind_nat),

@@ -205,6 +205,25 @@ static void main_answer_not_larger(void **state)
 	}
 }
 
+// Of what it announces the peer gets back what is of use.
+static void vendors_answered(void **state)
+{
+	for (int vendors = 0; vendors < 2; vendors++) {
+		struct v1 v = v1_new(&(struct v1_setup){.config = V1_PULL});
+		send_first(&v, &(struct first){.exchange = IKEV1_EXCHANGE_MAIN,
+				       .auth = IKEV1_AUTH_PSK,
+				       .vendors = vendors});
+		uint32_t said = 0;
+		const struct v1_message *m = reply_of(&v);
+		for (uint8_t i = 0; i < m->m.vendor_count; i++)
+			said |= 1u << ikev1_vendor_of(m->m.vendors[i]);
+		assert_int_equal(said, vendors ? 1u << IKEV1_VID_NATT_RFC3947 |
+							 1u << IKEV1_VID_DPD | 1u << IKEV1_VID_UNITY
+					       : 0);
+		v1_free(&v);
+	}
+}
+
 static void aggressive_answer_not_larger(void **state)
 {
 	struct v1 v = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true});
@@ -512,9 +531,6 @@ static void bad_gateway(void **state)
 		for (size_t i = 0; i < CERTS; i++) {
 			struct v1_setup s = {
 				.method = k & 1 ? V1_HYBRID : V1_RSA, .aggressive = (k & 2) != 0};
-			if (k & 1)
-				s.client_local = "id = \"client@example\"; auth = \"none\"; "
-						 "user = \"u\"; password = \"a password\";";
 			v1_issue(&s);
 			issue_row("gw", i, certs[i].gw);
 			struct v1 v = with_issued(&s);
@@ -631,6 +647,7 @@ int main(void)
 		cmocka_unit_test(other_group),
 		cmocka_unit_test(not_configured),
 		cmocka_unit_test(main_answer_not_larger),
+		cmocka_unit_test(vendors_answered),
 		cmocka_unit_test(aggressive_answer_not_larger),
 		cmocka_unit_test(larger_answers_are_few),
 		cmocka_unit_test(unknown_group),

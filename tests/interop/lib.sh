@@ -102,12 +102,15 @@ need() { # DESCRIPTION COMMAND...
 	check "$@" || exit 1
 }
 
-# Repeat a command until it succeeds, for at most SECONDS.
+# Repeat a command until it succeeds, for at most SECONDS; only its last failure is printed.
 within() { # SECONDS COMMAND...
 	local end=$((SECONDS + $1))
 	shift
-	until "$@" 2>/dev/null; do
-		[ $SECONDS -lt $end ] || return 1
+	until "$@" >/dev/null 2>&1; do
+		if [ $SECONDS -ge $end ]; then
+			"$@"
+			return
+		fi
 		sleep 0.1
 	done
 }

@@ -18,8 +18,8 @@ V1_POOLS="pools = ( { name = \"ire\"; ranges = [ \"$POOL4.1-$POOL4.254\" ];
 V1_USERS='users = ( { name = "user1"; password = "a password"; groups = [ "staff" ]; },
     { name = "user2"; password = "another one"; } );'
 # The reference's access list 103: the headend's own outside address, through the tunnel.
-V1_CHILD='children = ( { name = "lan"; local_ts = [ "10.99.0.0/24", "192.0.2.1/32" ];
-    esp_proposals = [ "aes128-sha256", "aes128-aes256-sha1" ]; } );'
+V1_CHILD="children = ( { name = \"lan\"; local_ts = [ \"10.99.0.0/24\", \"192.0.2.1/32\", \"$POOL4.0/24\" ];
+    esp_proposals = [ \"aes128-sha256\", \"aes128-aes256-sha1\" ]; } );"
 
 # One connection; its authentication, mode_config and so on are MORE.
 v1_connection() { # NAME MORE
@@ -63,7 +63,7 @@ vpnc_start() { # NAME USER PASSWORD VPNC-ARGUMENTS...
 	shift 3
 	[ -x "$LAB_DIR/vpnc-script" ] || vpnc_script
 	rm -f "$LAB_DIR/$name.connect" "$LAB_DIR/$name.disconnect"
-	VPNC_TOLD=$LAB_DIR/$name nsenter --net="/run/netns/$LAB-$name" -- vpnc --no-detach --non-inter \
+	VPNC_TOLD=$LAB_DIR/$name nsenter --net="/run/netns/$LAB-$name" -- stdbuf -oL vpnc --no-detach --non-inter \
 		--gateway 192.0.2.1 --id "$V1_GROUP" --secret "$V1_GROUP_SECRET" --username "$user" \
 		--password "$password" --dh dh14 --ifname "tun-$name" --debug 2 \
 		--script "$LAB_DIR/vpnc-script" --pid-file "$LAB_DIR/$name.pid" \

@@ -21,7 +21,7 @@ $V1_POOLS
 credentials: { psk = ( { id = "$V1_GROUP"; secret = "$V1_GROUP_SECRET"; },
   { id = "short-group"; secret = "$V1_GROUP_SECRET"; } ); $V1_USERS };
 connections = ( $(ezvpn clients "$V1_GROUP" ""),
-  $(ezvpn short short-group "lifetime = { ike_hard_s = 10; };") );
+  $(ezvpn short short-group "lifetime = { ike_hard_s = 6; };") );
 END
 gw_up
 leg_add c1 192.0.2.11/24
@@ -65,7 +65,8 @@ need "vpnc comes back" vpnc_up c1
 check "with the address that it had" equals "$(vpnc_told c1 INTERNAL_IP4_ADDRESS)" "$inner"
 vpnc_start c2 user2 "not the password"
 check "a wrong password is refused" within 15 vpnc_ended c2
-check "and vpnc knows why" grep -qi "authentication" "$LAB_DIR/c2.vpnc.log"
+# It was asked again, and has no other to give.
+check "and vpnc knows why" grep -q "can't reuse password" "$LAB_DIR/c2.vpnc.log"
 check "it is counted" shows counters '[.counters | to_entries[] |
 	select(.key | test("xauth")) | .value] | add > 0'
 check "no session of it is left" shows sessions '.sessions | length == 1'
@@ -74,23 +75,25 @@ check "an unknown group gets nowhere" within 30 vpnc_ended c2
 
 # Both answers to aggressive mode's first message hold the same payloads, of the same lengths.
 shape() { # GROUP
-	ns c2 ike-scan --sport=0 --aggressive --id="$1" --trans=7/128,1,1,14 --trans=7/128,2,1,14 \
-		--auth=65001 --dhgroup=14 --trans="(1=7,14=128,2=2,3=65001,4=14)" --retry=1 \
-		--timeout=3000 192.0.2.1 | grep -o '[A-Za-z]* Handshake.*' |
-		sed 's/CKY-R=[0-9a-f]*//g; s/HDR=([^)]*)//g; s/0x[0-9a-f]*//g'
+	ns c2 ike-scan --sport=0 --aggressive --id="$1" --idtype=11 --auth=65001 --dhgroup=14 \
+		--trans="(1=7,14=128,2=2,3=65001,4=14)" --retry=1 --timeout=3000 192.0.2.1 |
+		grep -o 'Aggressive Mode Handshake.*' | sed 's/CKY-R=[0-9a-f]*//'
 }
 known=$(shape "$V1_GROUP")
 check "ike-scan sees aggressive mode" grep -q "Aggressive Mode Handshake" <<<"$known"
 check "an unknown group looks like a known one" equals "$(shape nobody-knows-it)" "$known"
 
-# vpnc re-runs aggressive mode and XAUTH at 80 % of the lifetime that it was told: 10 s here.
+# vpnc re-runs aggressive mode and XAUTH at 80 % of the lifetime that it was told: 6 s here.
 V1_GROUP=short-group vpnc_start c2 user2 "another one"
-need "vpnc connects where ISAKMP SAs live for 10 s" vpnc_up c2
+need "vpnc connects where ISAKMP SAs live for 6 s" vpnc_up c2
 inner2=$(vpnc_told c2 INTERNAL_IP4_ADDRESS)
 session=$(show sessions '.sessions[] | select(.user == "user2") | .id')
 spi=$(show sessions ".sessions[] | select(.id == $session) | .child_sas[0].spi_in")
-check "none of 1300 pings is lost while it re-authenticates" pings c2 "$inner2" 10.99.0.10 1300 0.01
-check "it has done so" within 5 grep -q "rekey" "$LAB_DIR/c2.vpnc.log"
+check "none of 900 pings is lost while it re-authenticates" pings c2 "$inner2" 10.99.0.10 900 0.01
+logins() {
+	test "$(grep -c "xauth done" "$LAB_DIR/c2.vpnc.log")" -ge 2
+}
+check "it has done so" within 5 logins
 check "the session, its address and its child SA are what they were" shows sessions \
 	".sessions[] | select(.id == $session) | .inner_addrs == [\"$inner2\"] and
 	(.child_sas | length == 1) and .child_sas[0].spi_in == \"$spi\""

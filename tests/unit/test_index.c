@@ -204,12 +204,155 @@ static void connections_cost_the_same(void **state)
 	assert_int_equal(many, 3);
 }
 
+static char any_text[] = "*", a_text[] = "a.example", other_text[] = "other.pem";
+
+// Of connections that IKEv1's first message cannot tell apart one is asked; methods, modes and what
+// users must show do tell. IKEv2 has the proposals alone.
+static void versions_and_methods(void **state)
+{
+	static struct proposal proposal = {.encr_count = 1};
+	static struct cfg_connection c[] = {
+		{.ikev2 = true},
+		{.ikev1 = true},
+		{.ikev1 = true, .aggressive = true},
+		{.ikev1 = true, .remote.user_auth = CFG_USER_XAUTH},
+		{.ikev1 = true, .ikev2 = true, .remote.user_auth = CFG_USER_XAUTH},
+		{.ikev1 = true, .remote.auth = CFG_AUTH_CERT, .local.auth = CFG_AUTH_CERT},
+		{.ikev1 = true, .aggressive = true},
+		{.ikev1 = true,
+			.remote.auth = CFG_AUTH_CERT,
+			.local.auth = CFG_AUTH_CERT,
+			.local.cert = other_text},
+		{.ikev1 = true, .remote.auth = CFG_AUTH_NONE, .local.auth = CFG_AUTH_CERT},
+	};
+	struct cfg cfg = {.connections = c, .connection_count = sizeof(c) / sizeof(c[0])};
+	struct ip_addr from = address("203.0.113.7");
+	struct ike_index *ix;
+	unsigned asked = 0;
+	bool seen;
+	for (size_t i = 0; i < cfg.connection_count; i++) {
+		c[i].remote.id = any_text;
+		c[i].ike_proposals = &proposal;
+		c[i].ike_proposal_count = 1;
+	}
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	assert_null(ikev1_connection_first(ix, &from, refuse_all, &asked, &seen));
+	assert_true(seen);
+	assert_int_equal(asked, 6);
+	asked = 0;
+	assert_null(ike_connection_first(ix, &from, refuse_all, &asked, &seen));
+	assert_int_equal(asked, 1);
+	ike_index_free(ix);
+	cfg.connection_count = 1;
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	assert_null(ikev1_connection_first(ix, &from, refuse_all, &asked, &seen));
+	assert_false(seen);
+	ike_index_free(ix);
+}
+
+static bool is_aggressive(void *ctx, const struct cfg_connection *c)
+{
+	return c->aggressive;
+}
+
+static void match_by_version(void **state)
+{
+	static struct proposal proposal = {.encr_count = 1};
+	static struct cfg_connection c[] = {{.ikev2 = true}, {.ikev1 = true},
+		{.ikev1 = true, .ikev2 = true, .aggressive = true}};
+	struct cfg cfg = {.connections = c, .connection_count = 3};
+	struct endpoint from = {.addr = address("203.0.113.7"), .port = 500};
+	struct ike_index *ix;
+	struct ike_id id;
+	struct view body = body_of("a.example", &id);
+	for (int exact = 0; exact < 2; exact++) {
+		struct ike_match m = {.remote = &from, .remote_id = &body, .auth = -1};
+		for (size_t i = 0; i < 3; i++) {
+			c[i].remote.id = exact ? a_text : any_text;
+			c[i].ike_proposals = &proposal;
+			c[i].ike_proposal_count = 1;
+		}
+		assert_int_equal(ike_index_new(&cfg, &ix), 0);
+		assert_ptr_equal(ike_connection_match(ix, &m), &c[0]);
+		m.ikev1 = true;
+		assert_ptr_equal(ike_connection_match(ix, &m), &c[1]);
+		m.accept = is_aggressive;
+		assert_ptr_equal(ike_connection_match(ix, &m), &c[2]);
+		ike_index_free(ix);
+	}
+}
+
+// ---- IKEv1's keys ----
+
+static struct cfg_psk v1_psks[] = {
+	{.id = (char[]){"*"}},
+	{.address_count = 1}, // 198.51.100.2/32
+	{.id = (char[]){"192.0.2.9"}},
+	{.address_count = 1}, // 198.51.100.0/24
+	{.id = (char[]){"a.example"}},
+	{.address_count = 2},                              // 203.0.113.1/32 and .2/32
+	{.id = (char[]){"b.example"}, .address_count = 1}, // 203.0.113.3/32
+	{.id = (char[]){"192.0.2.0/24"}},
+};
+
+static const struct {
+	const char *peer, *id;
+	int key;
+	bool serves, proves;
+} v1_rows[] = {
+	{"198.51.100.2", "198.51.100.2", 1, true, true},
+	{"198.51.100.2", "198.51.100.7", 1, true, false},
+	{"198.51.100.2", "c.example", 1, true, false},
+	{"198.51.100.2", "a.example", 1, false, false}, // that one has a key of its own
+	{"198.51.100.7", "198.51.100.7", 3, true, false}, {"192.0.2.9", "192.0.2.9", 2, true, true},
+	{"192.0.2.9", "c.example", 2, true, false}, {"192.0.2.9", "a.example", 2, false, false},
+	{"192.0.2.8", "192.0.2.8", 7, true, false},
+	{"203.0.113.1", "203.0.113.1", 5, true, false}, // two may have it
+	{"203.0.113.3", "b.example", 6, true, true}, {"203.0.113.3", "203.0.113.3", 6, true, false},
+	{"203.0.113.9", "c.example", 0, true, false}, {"203.0.113.9", "a.example", 0, false, false},
+	{"203.0.113.9", "192.0.2.8", 0, false, false}, // a key of fewer is meant for it
+};
+
+static void key_of_an_address(void **state)
+{
+	struct ip_prefix nets[] = {prefix("198.51.100.2/32"), prefix("198.51.100.0/24"),
+		prefix("203.0.113.3/32"), prefix("203.0.113.1/32"), prefix("203.0.113.2/32")};
+	struct cfg cfg = {.psks = v1_psks, .psk_count = sizeof(v1_psks) / sizeof(v1_psks[0])};
+	struct ike_index *ix;
+	struct ike_id id;
+	v1_psks[1].addresses = &nets[0];
+	v1_psks[3].addresses = &nets[1];
+	v1_psks[5].addresses = &nets[3];
+	v1_psks[6].addresses = &nets[2];
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	for (size_t i = 0; i < sizeof(v1_rows) / sizeof(v1_rows[0]); i++) {
+		struct ip_addr peer = address(v1_rows[i].peer);
+		struct view body = body_of(v1_rows[i].id, &id);
+		const struct cfg_psk *k = ike_psk_of_address(ix, &peer);
+		assert_non_null(k);
+		if (k != &v1_psks[v1_rows[i].key] ||
+			ike_psk_serves(ix, k, body, &peer) != v1_rows[i].serves ||
+			ike_psk_proves(k, body) != v1_rows[i].proves)
+			fail_msg("%s as %s: key %d", v1_rows[i].peer, v1_rows[i].id,
+				(int)(k - v1_psks));
+	}
+	ike_index_free(ix);
+	cfg.psk_count = 0;
+	struct ip_addr peer = address("203.0.113.9");
+	assert_int_equal(ike_index_new(&cfg, &ix), 0);
+	assert_null(ike_psk_of_address(ix, &peer));
+	ike_index_free(ix);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_for_each),
 		cmocka_unit_test(keys_cost_the_same),
 		cmocka_unit_test(connections_cost_the_same),
+		cmocka_unit_test(versions_and_methods),
+		cmocka_unit_test(match_by_version),
+		cmocka_unit_test(key_of_an_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
