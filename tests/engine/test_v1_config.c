@@ -144,6 +144,55 @@ static void hostile_request(void **state)
 	v1_down(&v);
 }
 
+// Transactions that nobody waits for, from an authenticated peer: each is counted, none is answered
+// but as it must be, and the session goes on.
+static void transactions_out_of_place(void **state)
+{
+	static const struct {
+		const char *bytes; // of the ATTRIBUTES payload
+		size_t len;
+		const char *counter;
+		uint8_t answer; // IKEV1_CFG_*, 0: none
+	} cases[] = {
+		{"", 0, "ikev1_cfg_bad", 0},
+		{"\1\0\0", 3, "ikev1_cfg_bad", 0},
+		{"\1\0\0\0\0\1\0\4\1\2", 10, "ikev1_cfg_bad", 0}, // an attribute cut short
+		{"\1\0\0\0\0\1\xff\xff", 8, "ikev1_cfg_bad", 0},
+		{"\0\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\2\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\4\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\xff\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\1\0\0\0\x40\x89\0\0\x40\x8a\0\0", 12, "ikev1_xauth_unexpected", 0},
+		{"\3\0\0\0\xc0\x8f\0\1", 8, "ikev1_xauth_unexpected", 0},
+		{"\3\0\0\0\0\1\0\4\x0a\1\0\5", 12, "ikev1_cfg_off", IKEV1_CFG_ACK},
+		{"\3\0\0\0", 4, "ikev1_cfg_off", IKEV1_CFG_ACK},
+		{"\1\0\0\0", 4, "ikev1_cfg_pulled", IKEV1_CFG_REPLY},
+	};
+	struct v1 v = config_with(V1_PULL, NULL);
+	v1_need_up(&v);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t before = bench_counter(v.gw, cases[i].counter);
+		uint8_t buf[64];
+		struct wire_builder b;
+		v1_watch_forget(v.w);
+		wire_build_begin(&b, buf, sizeof(buf));
+		wire_put_raw(&b, IKEV1_PAYLOAD_ATTRIBUTES,
+			(struct view){(const uint8_t *)cases[i].bytes, cases[i].len});
+		v1_make(v.w, &(struct v1_made){.from = v.client,
+				     .sa = v1_sa(v.client),
+				     .exchange = IKEV1_EXCHANGE_TRANSACTION,
+				     .payloads = &b});
+		bench_run(v.b, 20);
+		assert_int_equal(bench_counter(v.gw, cases[i].counter), before + 1);
+		const struct v1_message *m = v1_nth(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION, 1);
+		assert_int_equal(m ? m->cfg.type : 0, cases[i].answer);
+		assert_true(v1_sent(v.w, v.gw, 0) <= 1);
+	}
+	assert_true(v1_traffic(&v));
+	assert_int_equal(pool_in_use(v.gw, 0), 1);
+	v1_down(&v);
+}
+
 static void pool_used_up(void **state)
 {
 	static const char one[] = "{ name = \"p4\"; ranges = [ \"10.1.0.1\" ]; linger_s = 0; }";
@@ -455,6 +504,7 @@ int main(void)
 		cmocka_unit_test(both_families),
 		cmocka_unit_test(not_answered),
 		cmocka_unit_test(hostile_request),
+		cmocka_unit_test(transactions_out_of_place),
 		cmocka_unit_test(pool_used_up),
 		cmocka_unit_test(push),
 		cmocka_unit_test(push_retransmitted),
