@@ -51,6 +51,7 @@ struct v1_setup {
 	bool before_status;          // push = "before_status"
 	bool site;                   // site to site: no mode_config, no pools
 	bool nat;                    // the client stands behind one
+	bool certs_there;            // those that v1_issue() made before serve again
 	bool keep_childless;         // v1_up() does not wait for a child SA
 	const char *user, *password; // NULL: those that are right; "": the client has none
 	// NULL: as above
@@ -243,7 +244,8 @@ static inline void v1_issue(const struct v1_setup *s)
 static inline struct v1 v1_new(const struct v1_setup *s)
 {
 	struct v1 v = {.b = bench_new(), .setup = *s};
-	v1_issue(s);
+	if (!s->certs_there)
+		v1_issue(s);
 	if (s->nat)
 		bench_nat_add(v.b, CLIENT_ADDR, "203.0.113.9");
 	v.w = v1_watch_new(v.b);
