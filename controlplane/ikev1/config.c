@@ -130,7 +130,8 @@ static enum ike_verdict answer(struct ike_exchange *x)
 	put_reply(x, p);
 	if (refused)
 		ike_refused(x->sa->engine, x->sa, &x->sa->remote, p->got.refusal);
-	ike_count(x->sa->engine, IKE_REASON_V1_CFG_PULLED);
+	else
+		ike_count(x->sa->engine, IKE_REASON_V1_CFG_PULLED);
 	if (ike_effect_add(x, refused ? apply_end : apply_lease, NULL, NULL) < 0)
 		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
 	return IKE_DONE;

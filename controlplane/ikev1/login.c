@@ -26,7 +26,7 @@ struct ike_peer ikev1_login_peer(const struct ike_sa *sa)
 	// The ID that comes with a shared key names the group that shares it.
 	if (user && user->groups.count)
 		peer.group = user->groups.items[0];
-	else if (v1->psk && !v1->peer.proven && v1->peer.text[0])
+	else if (v1->psk && v1->psk->id && v1->peer.text[0] && (user || !v1->peer.proven))
 		peer.group = v1->peer.text;
 	return peer;
 }
@@ -182,7 +182,8 @@ void ikev1_login_over(struct ike_sa *sa)
 		if (!s->mode_config) // a push before the status has said it
 			s->mode_config = "none";
 		ike_session_established(s);
-		ike_supersede(s, initial_contact);
+		if (!sa->initiator)
+			ike_supersede(s, initial_contact);
 	}
 	ike_session_watch(s);
 	tell_lifetime(sa, again);

@@ -116,15 +116,19 @@ static void read_answer(const struct ikev1_cfg *cfg, struct answer *out)
 		out->password = without_nul(password->value);
 }
 
-// "DOMAIN\user" is the user where no user is called so.
+// "user" of "DOMAIN\user".
+static struct view without_domain(struct view name)
+{
+	const uint8_t *slash = name.len ? memrchr(name.p, '\\', name.len) : NULL;
+	if (!slash)
+		return name;
+	return (struct view){slash + 1, (size_t)(name.p + name.len - slash) - 1};
+}
+
 static const struct cfg_user *find_user(const struct ike_users *users, struct view name)
 {
 	const struct cfg_user *u = ike_user_find(users, name);
-	const uint8_t *slash = u ? NULL : memrchr(name.p, '\\', name.len);
-	if (!slash)
-		return u;
-	return ike_user_find(
-		users, (struct view){slash + 1, (size_t)(name.p + name.len - slash) - 1});
+	return u ? u : ike_user_find(users, without_domain(name));
 }
 
 enum result { RIGHT, WRONG, THROTTLED };
@@ -137,9 +141,8 @@ static enum result check(struct ike_exchange *x, const struct answer *a)
 	bool usable = a->name.len && a->name.len <= IKE_USER_MAX && a->password.len &&
 		      a->password.len <= IKE_PASSWORD_MAX;
 	const struct cfg_user *user = usable ? find_user(e->users, a->name) : NULL;
-	struct view key = a->name.len <= IKE_USER_MAX ? a->name : (struct view){NULL, 0};
-	if (user)
-		key = (struct view){(const uint8_t *)user->name, strlen(user->name)};
+	// Whoever he is and whether there is such a user: one name, one count.
+	struct view key = without_domain(a->name);
 	if (ike_throttled(e->throttle, key, source, e->now_ns))
 		return THROTTLED;
 	if (ike_user_check(e->users, user, usable ? a->password : (struct view){NULL, 0})) {

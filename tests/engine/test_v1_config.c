@@ -71,6 +71,30 @@ static void same_address_again(void **state)
 	v1_down(&v);
 }
 
+// Both families; the address is of 16 bytes, as the draft has it.
+static void both_families(void **state)
+{
+	struct v1 v = v1_new(&(struct v1_setup){.config = V1_NONE,
+		.pools = POOL4 ", " POOL6,
+		.gw_more = "mode_config = [ \"respond\" ]; pools = [ \"p4\", \"p6\" ];"});
+	struct cfg_connection *c = &v.client->cfg->connections[0];
+	c->request_v4 = c->request_v6 = true;
+	v1_connect(&v);
+	bench_run(v.b, 200);
+	const struct v1_message *reply =
+		v1_nth_cfg(v.w, v.gw, IKEV1_CFG_REPLY, IKEV1_CFG_IP6_ADDRESS, 1);
+	assert_non_null(reply);
+	assert_non_null(ikev1_cfg_find(&reply->cfg, IKEV1_CFG_IP4_ADDRESS));
+	assert_int_equal(ikev1_cfg_find(&reply->cfg, IKEV1_CFG_IP6_ADDRESS)->value.len, 16);
+	struct ike_session_info s = bench_session(v.gw), k = bench_session(v.client);
+	assert_int_equal(s.inner_count, 2);
+	assert_int_equal(k.inner_count, 2);
+	assert_true(ip_eq(&s.inner[1], &k.inner[1]));
+	assert_int_equal(pool_in_use(v.gw, 0), 1);
+	assert_int_equal(pool_in_use(v.gw, 1), 1);
+	v1_free(&v);
+}
+
 // A connection without "respond" answers with nothing, and the client ends.
 static void not_answered(void **state)
 {
@@ -116,6 +140,55 @@ static void hostile_request(void **state)
 		addresses += reply->cfg.attrs[i].type == IKEV1_CFG_IP4_ADDRESS ||
 			     reply->cfg.attrs[i].type == IKEV1_CFG_IP6_ADDRESS;
 	assert_int_equal(addresses, 1);
+	assert_int_equal(pool_in_use(v.gw, 0), 1);
+	v1_down(&v);
+}
+
+// Transactions that nobody waits for, from an authenticated peer: each is counted, none is answered
+// but as it must be, and the session goes on.
+static void transactions_out_of_place(void **state)
+{
+	static const struct {
+		const char *bytes; // of the ATTRIBUTES payload
+		size_t len;
+		const char *counter;
+		uint8_t answer; // IKEV1_CFG_*, 0: none
+	} cases[] = {
+		{"", 0, "ikev1_cfg_bad", 0},
+		{"\1\0\0", 3, "ikev1_cfg_bad", 0},
+		{"\1\0\0\0\0\1\0\4\1\2", 10, "ikev1_cfg_bad", 0}, // an attribute cut short
+		{"\1\0\0\0\0\1\xff\xff", 8, "ikev1_cfg_bad", 0},
+		{"\0\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\2\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\4\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\xff\0\0\0", 4, "ikev1_cfg_bad", 0},
+		{"\1\0\0\0\x40\x89\0\0\x40\x8a\0\0", 12, "ikev1_xauth_unexpected", 0},
+		{"\3\0\0\0\xc0\x8f\0\1", 8, "ikev1_xauth_unexpected", 0},
+		{"\3\0\0\0\0\1\0\4\x0a\1\0\5", 12, "ikev1_cfg_off", IKEV1_CFG_ACK},
+		{"\3\0\0\0", 4, "ikev1_cfg_off", IKEV1_CFG_ACK},
+		{"\1\0\0\0", 4, "ikev1_cfg_pulled", IKEV1_CFG_REPLY},
+	};
+	struct v1 v = config_with(V1_PULL, NULL);
+	v1_need_up(&v);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t before = bench_counter(v.gw, cases[i].counter);
+		uint8_t buf[64];
+		struct wire_builder b;
+		v1_watch_forget(v.w);
+		wire_build_begin(&b, buf, sizeof(buf));
+		wire_put_raw(&b, IKEV1_PAYLOAD_ATTRIBUTES,
+			(struct view){(const uint8_t *)cases[i].bytes, cases[i].len});
+		v1_make(v.w, &(struct v1_made){.from = v.client,
+				     .sa = v1_sa(v.client),
+				     .exchange = IKEV1_EXCHANGE_TRANSACTION,
+				     .payloads = &b});
+		bench_run(v.b, 20);
+		assert_int_equal(bench_counter(v.gw, cases[i].counter), before + 1);
+		const struct v1_message *m = v1_nth(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION, 1);
+		assert_int_equal(m ? m->cfg.type : 0, cases[i].answer);
+		assert_true(v1_sent(v.w, v.gw, 0) <= 1);
+	}
+	assert_true(v1_traffic(&v));
 	assert_int_equal(pool_in_use(v.gw, 0), 1);
 	v1_down(&v);
 }
@@ -330,6 +403,28 @@ static void held_push(void **state)
 	assert_non_null(set);
 	assert_in_range(set->at_ms - mm6->at_ms, 699, 705);
 	assert_string_equal(bench_session(v.gw).mode_config, "push");
+	// A request that comes late all the same gets what was pushed.
+	uint8_t buf[64];
+	struct wire_builder b;
+	struct ip_addr pushed, pulled;
+	wire_build_begin(&b, buf, sizeof(buf));
+	ikev1_open_cfg(&b, IKEV1_CFG_REQUEST, 7);
+	ikev1_put_attr(&b, IKEV1_CFG_IP4_ADDRESS, (struct view){NULL, 0});
+	wire_close(&b);
+	v1_make(v.w, &(struct v1_made){.from = v.client,
+			     .sa = v1_sa(v.client),
+			     .exchange = IKEV1_EXCHANGE_TRANSACTION,
+			     .payloads = &b});
+	bench_run(v.b, 50);
+	const struct v1_message *reply =
+		v1_nth_cfg(v.w, v.gw, IKEV1_CFG_REPLY, IKEV1_CFG_IP4_ADDRESS, 1);
+	assert_non_null(reply);
+	assert_true(ikev1_attr_address(
+		ikev1_cfg_find(&set->cfg, IKEV1_CFG_IP4_ADDRESS), IP_V4, &pushed));
+	assert_true(ikev1_attr_address(
+		ikev1_cfg_find(&reply->cfg, IKEV1_CFG_IP4_ADDRESS), IP_V4, &pulled));
+	assert_true(ip_eq(&pushed, &pulled));
+	assert_int_equal(pool_in_use(v.gw, 0), 1);
 	v1_down(&v);
 }
 
@@ -406,8 +501,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pull),
 		cmocka_unit_test(same_address_again),
+		cmocka_unit_test(both_families),
 		cmocka_unit_test(not_answered),
 		cmocka_unit_test(hostile_request),
+		cmocka_unit_test(transactions_out_of_place),
 		cmocka_unit_test(pool_used_up),
 		cmocka_unit_test(push),
 		cmocka_unit_test(push_retransmitted),

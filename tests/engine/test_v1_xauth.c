@@ -44,6 +44,7 @@ static void user_without_groups_has_the_ids_group(void **state)
 	struct v1 v = xauth_with("user2", "another one");
 	v1_need_up(&v);
 	assert_string_equal(bench_session(v.gw).user, "user2");
+	assert_string_equal(bench_session(v.gw).group, V1_GROUP);
 	v1_down(&v);
 }
 
@@ -110,6 +111,26 @@ static void throttled(void **state)
 	v1_need_up(&v);
 	assert_int_equal(ike_throttle_count(v.gw->engine->throttle), 0);
 	v1_down(&v);
+}
+
+// A domain in front makes no other name of it, and unknown names are counted as known ones are:
+// what is throttled tells nobody who exists.
+static void throttled_by_name(void **state)
+{
+	static const char *const names[] = {V1_USER, "nobody"};
+	for (size_t i = 0; i < 2; i++) {
+		struct v1 v = xauth_with(NULL, "wrong");
+		struct cfg_connection *c = &v.client->cfg->connections[0];
+		unsigned tries = 0;
+		for (; bench_counter(v.gw, "ikev1_xauth_throttled") == 0 && tries < 8; tries++) {
+			free(c->local.user);
+			assert_true(asprintf(&c->local.user, "D%u\\%s", tries, names[i]) > 0);
+			v1_connect(&v);
+			bench_run(v.b, 1000);
+		}
+		assert_int_equal(tries, IKE_THROTTLE_USER / 3 + 1);
+		v1_free(&v);
+	}
 }
 
 static void client_without_a_user_gives_up(void **state)
@@ -179,6 +200,75 @@ static void garbage_reply(void **state)
 	v1_down(&v);
 }
 
+// What no client sends: each is a wrong password, or the end, and nothing more. Rows 35 and 73.
+static void hostile_replies(void **state)
+{
+	static const uint8_t xs[600] = "";
+	static const struct {
+		struct {
+			uint16_t type;
+			const void *bytes;
+			size_t len;
+		} attrs[3];
+		const char *counter;
+	} cases[] = {
+		{{{0}}, "ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, V1_USER, 5}}, "ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_PASSWORD, V1_PASSWORD, 10}}, "ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, V1_USER, 5}, {IKEV1_CFG_XAUTH_USER_PASSWORD, "", 0}},
+			"ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, xs, 600},
+			 {IKEV1_CFG_XAUTH_USER_PASSWORD, V1_PASSWORD, 10}},
+			"ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, V1_USER, 5},
+			 {IKEV1_CFG_XAUTH_USER_PASSWORD, xs, 600}},
+			"ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, "\x30\x82\xff\xff\x31\x0b", 6},
+			 {IKEV1_CFG_XAUTH_USER_PASSWORD, V1_PASSWORD, 10}},
+			"ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, "user1\0x", 7},
+			 {IKEV1_CFG_XAUTH_USER_PASSWORD, V1_PASSWORD, 10}},
+			"ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_STATUS, "\0\1", 2}}, "ikev1_xauth_failed"},
+		{{{IKEV1_CFG_XAUTH_STATUS, "\0\0", 2}, {IKEV1_CFG_XAUTH_USER_NAME, V1_USER, 5},
+			 {IKEV1_CFG_XAUTH_USER_PASSWORD, V1_PASSWORD, 10}},
+			"ikev1_xauth_refused"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, "user1", 6}, // racoon's NUL, name and password
+			 {IKEV1_CFG_XAUTH_USER_PASSWORD, V1_PASSWORD, 11}},
+			"ikev1_xauth_ok"},
+		{{{IKEV1_CFG_XAUTH_USER_NAME, V1_USER, 5},
+			 {IKEV1_CFG_XAUTH_PASSCODE, V1_PASSWORD, 10}},
+			"ikev1_xauth_ok"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct v1 v = xauth_with(NULL, NULL);
+		v1_drop(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION, 1);
+		v1_connect(&v);
+		bench_run(v.b, 200);
+		const struct v1_message *rq =
+			v1_nth_cfg(v.w, v.gw, IKEV1_CFG_REQUEST, IKEV1_CFG_XAUTH_USER_NAME, 1);
+		uint8_t buf[2048];
+		struct wire_builder b;
+		assert_non_null(rq);
+		wire_build_begin(&b, buf, sizeof(buf));
+		ikev1_open_cfg(&b, IKEV1_CFG_REPLY, rq->cfg.identifier);
+		for (size_t k = 0; k < 3 && cases[i].attrs[k].type; k++)
+			ikev1_put_attr(&b, cases[i].attrs[k].type,
+				(struct view){cases[i].attrs[k].bytes, cases[i].attrs[k].len});
+		wire_close(&b);
+		v1_make(v.w, &(struct v1_made){.from = v.client,
+				     .sa = v1_any_sa(v.client),
+				     .exchange = IKEV1_EXCHANGE_TRANSACTION,
+				     .message_id = rq->h.message_id,
+				     .payloads = &b});
+		bench_run(v.b, 1);
+		assert_int_equal(bench_counter(v.gw, "ikev1_xauth_ok"),
+			strcmp(cases[i].counter, "ikev1_xauth_ok") == 0);
+		assert_int_equal(bench_counter(v.gw, cases[i].counter), 1);
+		v1_free(&v);
+	}
+}
+
 static void hybrid(void **state)
 {
 	struct v1 v = v1_new(&(struct v1_setup){.method = V1_HYBRID});
@@ -208,10 +298,12 @@ int main(void)
 		cmocka_unit_test(wrong_password),
 		cmocka_unit_test(domain_before_the_user),
 		cmocka_unit_test(throttled),
+		cmocka_unit_test(throttled_by_name),
 		cmocka_unit_test(client_without_a_user_gives_up),
 		cmocka_unit_test(lost_messages),
 		cmocka_unit_test(lost_ack),
 		cmocka_unit_test(garbage_reply),
+		cmocka_unit_test(hostile_replies),
 		cmocka_unit_test(hybrid),
 		cmocka_unit_test(with_certificates),
 	};
