@@ -10,6 +10,7 @@
 #include "controlplane/index.h"
 
 #define NONCE_SHORT   16 // bytes: where the longer one would make the answer larger than the question
+#define HASHES_MORE   128 // bytes by which an answer without certificates may be the larger one
 #define SIGNATURE_LEN 256 // bytes, about
 
 static enum ike_verdict bad_ke(struct ike_exchange *x, enum ike_reason why)
@@ -73,15 +74,20 @@ bool ikev1_larger_reply(struct ike_sa *sa)
 }
 
 // VU#419128: the address has proven nothing. The answer is no larger than the question, as far as
-// that can be; certificates do not fit, and the hashes of a peer with little else to say may not.
-// Of those that are larger only some leave in a while, whoever asks.
+// that can be; certificates do not fit, and the hashes of a peer with little else to say (SHA-2 with
+// one transform and two vendor IDs) may not by some bytes. Of those that are larger only some leave
+// in a while, whoever asks.
 static bool may_answer(struct ike_exchange *x)
 {
 	struct ikev1_phase1 *p = ikev1_phase1_of(x);
 	if (second_len(x) <= x->from_len)
 		return true;
 	p->nonce_len = NONCE_SHORT;
-	return second_len(x) <= x->from_len || ikev1_larger_reply(x->sa);
+	size_t len = second_len(x);
+	if (len <= x->from_len)
+		return true;
+	bool signs = ikev1_signs(x->sa->v1->auth, false);
+	return (signs || len - x->from_len <= HASHES_MORE) && ikev1_larger_reply(x->sa);
 }
 
 static enum ike_verdict second_reply(struct ike_exchange *x)
