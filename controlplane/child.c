@@ -265,22 +265,8 @@ static enum ike_reason add_routes(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
 	enum ike_reason why;
-	for (uint8_t i = 0; i < s->lease_count && !s->lease_routes; i++) {
-		struct ip_prefix p = {
-			s->leases[i].addr, (uint8_t)ip_bits(s->leases[i].addr.family)};
-		why = ike_route_get(s, &p);
-		if (why != IKE_REASON_NONE) {
-			while (i-- > 0) {
-				p.addr = s->leases[i].addr;
-				p.bits = (uint8_t)ip_bits(p.addr.family);
-				ike_route_put(s, &p);
-			}
-			return why;
-		}
-	}
-	s->lease_routes = s->lease_count > 0;
-	if (s->lease_routes)
-		return IKE_REASON_NONE;
+	if (s->lease_count)
+		return ike_lease_routes(s);
 	struct ip_prefix own[IKE_ROUTES_MAX];
 	uint8_t n = 0;
 	if (!ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
