@@ -42,6 +42,15 @@ static void ask(struct v1 *v, uint16_t type)
 	v1_say_as(s, &(struct v1_made){.exchange = IKEV1_EXCHANGE_TRANSACTION});
 }
 
+static void add_child(struct v1 *v, size_t i)
+{
+	struct cfg_child *conf = &v->client->cfg->connections[0].children[i];
+	ike_enter(v->client->engine);
+	assert_int_equal(ikev1_add_child(v1_sa(v->client), conf), 0);
+	ike_leave(v->client->engine);
+	bench_run(v->b, 1000);
+}
+
 // One more child SA, which the client asks for as the owner of this address.
 static void try_child(struct v1 *v, size_t i, const char *addr)
 {
@@ -52,10 +61,7 @@ static void try_child(struct v1 *v, size_t i, const char *addr)
 	conf->local_ts[0] = selector_of_addr(&a);
 	if (s->assigned_count > 0) // it uses nothing but what it was told
 		s->assigned[s->assigned_count++] = a;
-	ike_enter(v->client->engine);
-	assert_int_equal(ikev1_add_child(v1_sa(v->client), conf), 0);
-	ike_leave(v->client->engine);
-	bench_run(v->b, 1000);
+	add_child(v, i);
 }
 
 static void child_for(struct v1 *v, size_t i, const char *addr)
@@ -292,6 +298,35 @@ static void route_refused(void **state)
 	v1_free(&v);
 }
 
+// ---- a lease between the messages of a child SA ------------------------------------------------------
+
+// Its selectors were agreed on when the client had no address: with the one that came meanwhile it
+// still may not send as others of the pool.
+static void wide_child_and_a_lease(void **state)
+{
+	struct v1_setup s = setup_of(POOL4, RESPOND4);
+	s.keep_childless = true;
+	s.gw_children = "{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; remote_ts = [ "
+			"\"0.0.0.0/0\" ]; esp_proposals = [ \"aes128-sha256-ecp256\" ]; }";
+	s.client_children =
+		"{ name = \"lan\"; local_ts = [ \"0.0.0.0/0\" ]; remote_ts = [ \"10.99.0.0/24\" ]; "
+		"esp_proposals = [ \"aes128-sha256-ecp256\" ]; }";
+	struct v1 v = v1_new(&s);
+	v.client->cfg->connections[0].child_count = 0;
+	v1_need_up(&v);
+	v.client->cfg->connections[0].child_count = 1;
+	v.gw->hold_jobs = true;
+	add_child(&v, 0);
+	ask(&v, IKEV1_CFG_IP4_ADDRESS);
+	assert_int_equal(holders(v.gw, "10.1.0.1"), 1);
+	v.gw->hold_jobs = false;
+	bench_run(v.b, 1000);
+	assert_int_equal(v1_child_count(v.gw), 1);
+	assert_true(bench_traffic(v.client, v.gw, "10.2.0.1", "10.99.0.7"));
+	assert_false(bench_traffic(v.client, v.gw, "10.1.0.3", "10.99.0.7"));
+	v1_free(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +337,7 @@ int main(void)
 		cmocka_unit_test(childless),
 		cmocka_unit_test(lost),
 		cmocka_unit_test(route_refused),
+		cmocka_unit_test(wide_child_and_a_lease),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
 }
