@@ -223,6 +223,8 @@ void ikev1_login_free(struct ike_sa *sa);
 // The peer goes on: in state LOGIN, where the status of XAUTH was sent, its ACK was lost. True: the
 // login is over now, and the state ESTABLISHED.
 bool ikev1_login_implied(struct ike_sa *sa);
+// Whether the status was sent and waits for that.
+bool ikev1_login_accepted(const struct ike_sa *sa);
 
 // ---- config.c: Mode Configuration ---------------------------------------------------------------------------
 

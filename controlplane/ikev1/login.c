@@ -190,10 +190,14 @@ void ikev1_login_over(struct ike_sa *sa)
 	ikev1_config_begin(sa);
 }
 
+bool ikev1_login_accepted(const struct ike_sa *sa)
+{
+	return sa->state == IKE_SA_LOGIN && sa->v1->login && sa->v1->login->accepted;
+}
+
 bool ikev1_login_implied(struct ike_sa *sa)
 {
-	struct ikev1_login *l = sa->v1->login;
-	if (sa->state != IKE_SA_LOGIN || !l || !l->accepted)
+	if (!ikev1_login_accepted(sa))
 		return false;
 	if (ikev1_xauth_is_status(sa->out_progress))
 		ike_exchange_end(sa->out_progress);
