@@ -452,9 +452,9 @@ static void input(struct ike_engine *e, const struct ike_datagram *d)
 	}
 	enum wire_error err = wire_header_parse(d->bytes, &h);
 	bool header = err != WIRE_SHORT_HEADER && err != WIRE_BAD_LENGTH;
-	if (header && h.major == IKE_MAJOR_1 && e->ikev1)
+	if (header && h.major == IKE_MAJOR_1 && e->ikev1 && err != WIRE_BAD_SPI)
 		ikev1_input(e, d, &h);
-	else if (header && h.major != IKE_MAJOR_2)
+	else if (header && h.major != IKE_MAJOR_2 && err != WIRE_BAD_SPI)
 		other_version(e, d, &h);
 	else if (err == WIRE_OK || err == WIRE_BAD_EXCHANGE)
 		dispatch(e, d, &h); // an unknown exchange is refused if it proves authentic
