@@ -230,6 +230,7 @@ static void phase1_first(
 	}
 	sa->spi_i = h->spi_i;
 	sa->v1->mode = h->exchange;
+	sa->v1->began = d->remote;
 	ike_sa_half_open(sa, d, key);
 	message_first(sa, d, h, ikev1_row_find(sa, h->exchange));
 	if (sa->state <= IKE_SA_PHASE1 && LIST_EMPTY(&sa->v1->exchanges))

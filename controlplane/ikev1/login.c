@@ -52,6 +52,12 @@ void ikev1_login_end(struct ike_exchange *x, void *unused)
 
 // ---- re-authentication -------------------------------------------------------------------------
 
+// vpnc begins from its old socket and goes on, where there is a NAT, from another one.
+static bool came_from(const struct ike_sa *sa, const struct endpoint *peer)
+{
+	return endpoint_eq(peer, &sa->remote) || endpoint_eq(peer, &sa->v1->began);
+}
+
 // The owner's session that the new ISAKMP SA takes over: of the same connection, from where the peer
 // was, or where he was when his last one ended. Who says INITIAL_CONTACT has forgotten it.
 static struct ike_session *reauthenticated(const struct ike_sa *sa)
@@ -63,7 +69,7 @@ static struct ike_session *reauthenticated(const struct ike_sa *sa)
 	while ((o = ike_session_of_owner(sa->engine, &peer, o))) {
 		bool alive = o->sa->state == IKE_SA_ESTABLISHED || o->sa->state == IKE_SA_EXPIRED;
 		if (o->sa != sa && ikev1_is(o->sa) && alive && !o->closing && o->established_ns &&
-			o->conn == sa->conn && endpoint_eq(&o->sa->remote, &sa->remote) &&
+			o->conn == sa->conn && came_from(sa, &o->sa->remote) &&
 			(!found || o->id > found->id))
 			found = o;
 	}
