@@ -49,8 +49,8 @@ const struct cfg_psk *ike_psk_find(
 // IKEv1's main mode must know the key before the identity: bound to the address as an ID, else by
 // address, else by a pattern that holds the address, else the wildcard. NULL: none.
 const struct cfg_psk *ike_psk_of_address(struct ike_index *ix, const struct ip_addr *peer);
-// Who has this key is who the identity says: it is bound to this very ID, or to one single address
-// that is the ID.
+// In IKEv1: who has this key is who the identity says: it is bound to this very ID, or to one single
+// address that is the ID. Never for a KEY_ID, which names a group that shares the key.
 bool ike_psk_proves(const struct cfg_psk *k, struct view body);
 // May who was found to have k go by this identity: false where another key is meant for it.
 bool ike_psk_serves(struct ike_index *ix, const struct cfg_psk *k, struct view body,

@@ -304,13 +304,20 @@ static const struct {
 	{"198.51.100.2", "198.51.100.7", 1, true, false},
 	{"198.51.100.2", "c.example", 1, true, false},
 	{"198.51.100.2", "a.example", 1, false, false}, // that one has a key of its own
-	{"198.51.100.7", "198.51.100.7", 3, true, false}, {"192.0.2.9", "192.0.2.9", 2, true, true},
-	{"192.0.2.9", "c.example", 2, true, false}, {"192.0.2.9", "a.example", 2, false, false},
+	{"198.51.100.7", "198.51.100.7", 3, true, false},
+	{"192.0.2.9", "192.0.2.9", 2, true, true},
+	{"192.0.2.9", "c.example", 2, true, false},
+	{"192.0.2.9", "a.example", 2, false, false},
 	{"192.0.2.8", "192.0.2.8", 7, true, false},
 	{"203.0.113.1", "203.0.113.1", 5, true, false}, // two may have it
-	{"203.0.113.3", "b.example", 6, true, true}, {"203.0.113.3", "203.0.113.3", 6, true, false},
-	{"203.0.113.9", "c.example", 0, true, false}, {"203.0.113.9", "a.example", 0, false, false},
-	{"203.0.113.9", "192.0.2.8", 0, false, false}, // a key of fewer is meant for it
+	{"203.0.113.3", "b.example", 6, true, true},
+	{"203.0.113.3", "203.0.113.3", 6, true, false},
+	{"203.0.113.9", "c.example", 0, true, false},
+	{"203.0.113.9", "a.example", 0, false, false},
+	{"203.0.113.9", "192.0.2.8", 0, false, false},      // a key of fewer is meant for it
+	{"203.0.113.3", "keyid:b.example", 6, true, false}, // a group's name
+	{"192.0.2.9", "keyid:192.0.2.9", 2, true, false},
+	{"203.0.113.9", "keyid:a.example", 0, false, false},
 };
 
 static void key_of_an_address(void **state)
