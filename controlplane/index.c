@@ -207,6 +207,17 @@ static bool same_proposals(const struct cfg_connection *a, const struct cfg_conn
 		       a->ike_proposal_count * sizeof(*a->ike_proposals)) == 0;
 }
 
+static bool same_local_id(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return strcmp(a->local.id ? a->local.id : "", b->local.id ? b->local.id : "") == 0;
+}
+
+// What else aggressive mode's answer shows to anybody.
+static bool same_answer(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return same_local_id(a, b) && !a->fragment_size == !b->fragment_size;
+}
+
 // IKEv1's first message tells the mode and the method too; which certificate is presented decides
 // whether RSA or ECDSA is meant.
 static bool same_methods(const struct cfg_connection *a, const struct cfg_connection *b)
@@ -216,15 +227,19 @@ static bool same_methods(const struct cfg_connection *a, const struct cfg_connec
 	return a->local.auth == b->local.auth && a->remote.auth == b->remote.auth &&
 	       a->remote.user_auth == b->remote.user_auth && a->aggressive == b->aggressive &&
 	       (a->local.auth != CFG_AUTH_CERT ||
-		       (strcmp(cert_a, cert_b) == 0 &&
-			       strcmp(a->local.id ? a->local.id : "",
-				       b->local.id ? b->local.id : "") == 0));
+		       (strcmp(cert_a, cert_b) == 0 && same_local_id(a, b))) &&
+	       (!a->aggressive || same_answer(a, b));
+}
+
+bool ikev1_connections_alike(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return same_proposals(a, b) && same_methods(a, b);
 }
 
 static bool same_init(
 	enum kind kind, const struct cfg_connection *a, const struct cfg_connection *b)
 {
-	return same_proposals(a, b) && (kind == ADDR_INIT || same_methods(a, b));
+	return kind == ADDR_INIT ? same_proposals(a, b) : ikev1_connections_alike(a, b);
 }
 
 struct span {

@@ -79,6 +79,9 @@ const struct cfg_connection *ike_connection_match(struct ike_index *ix, const st
 // the address.
 const struct cfg_connection *ike_connection_first(struct ike_index *ix,
 	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen);
-// The same among the connections that have IKEv1, where modes and methods count too.
+// The same among the connections that have IKEv1, where modes and methods count too, and in aggressive
+// mode all that its answer shows. An accept() that never says true sees one of each kind.
 const struct cfg_connection *ikev1_connection_first(struct ike_index *ix,
 	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen);
+// One of such a kind: what an offer is refused by one it is refused by the other.
+bool ikev1_connections_alike(const struct cfg_connection *a, const struct cfg_connection *b);

@@ -224,6 +224,11 @@ static void versions_and_methods(void **state)
 			.local.auth = CFG_AUTH_CERT,
 			.local.cert = other_text},
 		{.ikev1 = true, .remote.auth = CFG_AUTH_NONE, .local.auth = CFG_AUTH_CERT},
+		// What aggressive mode's answer shows tells too, and main mode's shows it to no stranger.
+		{.ikev1 = true, .aggressive = true, .local.id = a_text},
+		{.ikev1 = true, .aggressive = true, .fragment_size = 1280},
+		{.ikev1 = true, .aggressive = true, .local.id = a_text},
+		{.ikev1 = true, .local.id = a_text, .fragment_size = 1280},
 	};
 	struct cfg cfg = {.connections = c, .connection_count = sizeof(c) / sizeof(c[0])};
 	struct ip_addr from = address("203.0.113.7");
@@ -238,7 +243,7 @@ static void versions_and_methods(void **state)
 	assert_int_equal(ike_index_new(&cfg, &ix), 0);
 	assert_null(ikev1_connection_first(ix, &from, refuse_all, &asked, &seen));
 	assert_true(seen);
-	assert_int_equal(asked, 6);
+	assert_int_equal(asked, 8);
 	asked = 0;
 	assert_null(ike_connection_first(ix, &from, refuse_all, &asked, &seen));
 	assert_int_equal(asked, 1);
