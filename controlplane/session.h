@@ -129,6 +129,9 @@ const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX]);
 // How well a pattern of the configuration ("*", "*.example", exact) fits: 0 not at all, 1 any,
 // 2 suffix or prefix, 3 exactly this one.
 int ike_id_fit(const char *pattern, struct view body);
+// The same for identities that one text of the configuration means: names without case, a KEY_ID with
+// the bytes of a name.
+uint64_t ike_id_hash(const uint8_t key[static 16], struct view body);
 
 // Who a peer is. What is proven of it owns leases and sessions: (user, identity), either alone, or
 // nothing, and then it is anonymous.
