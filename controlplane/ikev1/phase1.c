@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+LOG_SUBSYSTEM("ike");
+
 // ---- the exchange's state ------------------------------------------------------------------------
 
 static void phase1_free(void *state)
@@ -45,6 +47,7 @@ struct pick {
 	const struct ikev1_sa_offer *offer;
 	uint32_t methods; // of the connection that is looked at
 	bool method_refused;
+	uint16_t refused;    // the first such method; 0: none
 	enum ike_reason why; // of all connections, the one that says most
 };
 
@@ -53,6 +56,8 @@ static bool auth_ok(void *ctx, uint16_t auth)
 	struct pick *k = ctx;
 	bool ok = ikev1_method_among(k->methods, auth);
 	k->method_refused |= !ok;
+	if (!ok && !k->refused)
+		k->refused = auth;
 	return ok;
 }
 
@@ -85,6 +90,15 @@ static bool accepts(void *ctx, const struct cfg_connection *c)
 	return false;
 }
 
+static enum ike_reason nobody(const struct pick *k)
+{
+	char text[IKE_SA_TEXT_MAX];
+	if (k->why == IKE_REASON_V1_AUTH_METHOD)
+		log_debug("%s method %s (%u) fits no connection", ike_sa_text(k->x->sa, text),
+			ikev1_auth_name(k->refused), k->refused);
+	return k->why;
+}
+
 enum ike_reason ikev1_choose(struct ike_exchange *x, uint16_t *notify)
 {
 	struct ike_sa *sa = x->sa;
@@ -99,7 +113,7 @@ enum ike_reason ikev1_choose(struct ike_exchange *x, uint16_t *notify)
 		ikev1_connection_first(sa->engine->index, &x->from.remote.addr, accepts, &k, &seen);
 	*notify = IKEV1_NOTIFY_NO_PROPOSAL_CHOSEN;
 	if (!sa->conn)
-		return k.why;
+		return nobody(&k);
 	sa->suite = choice->transform.suite;
 	sa->v1->auth = choice->transform.auth;
 	*notify = 0;
