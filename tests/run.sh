@@ -120,11 +120,12 @@ fuzz_runs() { # NAME
 	esac
 }
 
-# engine: libFuzzer's usual way to choose seeds costs more than the engine with so many of them.
+# engines: libFuzzer's usual way to choose seeds costs more than the engine with so many of them.
 # pkt_ike: a larger datagram is only cut into more fragments.
 fuzz_options() { # NAME
 	case $1 in
 	engine) echo -entropic=0 ;;
+	ikev1_engine) echo -entropic=0 -use_counters=0 -max_len=512 ;;
 	pkt_ike) echo -max_len=1500 ;;
 	esac
 }

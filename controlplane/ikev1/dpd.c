@@ -38,8 +38,9 @@ static bool in_window(const struct ike_sa *sa, uint32_t sequence)
 	return !sa->v1->dpd.heard_any || sequence - sa->v1->dpd.heard < WINDOW;
 }
 
-void ikev1_dpd_notify(struct ike_sa *sa, const struct ikev1_notification *n)
+void ikev1_dpd_notify(struct ike_exchange *x, const struct ikev1_notification *n)
 {
+	struct ike_sa *sa = x->sa;
 	struct ikev1_sa *v1 = sa->v1;
 	struct rd r = rd_view(n->data);
 	uint32_t sequence = 0;
@@ -48,9 +49,12 @@ void ikev1_dpd_notify(struct ike_sa *sa, const struct ikev1_notification *n)
 	good = good &&
 	       (question ? in_window(sa, sequence) : v1->dpd.waiting && sequence == v1->dpd.sent);
 	if (!good) {
-		ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_V1_DPD_BAD);
+		ike_refused(sa->engine, sa, &x->from.remote, IKE_REASON_V1_DPD_BAD);
 		return;
 	}
+	// A number that has not been before: it is the peer, now and there.
+	if (!question || !v1->dpd.heard_any || sequence != v1->dpd.heard)
+		ike_sa_heard(sa, &x->from);
 	if (!question) {
 		ikev1_dpd_stop(sa);
 		return;

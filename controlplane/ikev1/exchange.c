@@ -365,12 +365,15 @@ static void commit(struct ike_exchange *x)
 	struct ike_sa *sa = x->sa;
 	bool message = x->phase == IKE_PHASE_HANDLER && x->v1.current.handler;
 	if (message) {
+		// What begins an exchange may be a copy of something old: who asks next, answers us, or
+		// goes on in an exchange shows where the peer is now.
+		bool fresh = x->initiator || x->v1.began;
 		wheel_cancel(&sa->engine->wheel, &x->v1.retransmit);
 		memcpy(x->v1.iv, x->v1.iv_in, sizeof(x->v1.iv));
 		x->v1.last_in = x->hash;
 		x->v1.began = true;
 		// Phase 1's first messages prove nothing: the path follows the one that authenticates.
-		if (x->v1.current.form >= IKEV1_FORM_AUTH &&
+		if (fresh && x->v1.current.form >= IKEV1_FORM_AUTH &&
 			x->v1.current.form != IKEV1_FORM_AGGRESSIVE_1 &&
 			x->v1.current.form != IKEV1_FORM_AGGRESSIVE_2)
 			ike_sa_heard(sa, &x->from);

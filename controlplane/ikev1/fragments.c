@@ -61,6 +61,8 @@ static enum ike_reason wanted(const struct ike_sa *sa, const struct ikev1_fragme
 	// Strangers have half of it, so that they cannot stop those who are known.
 	size_t room = sa->half_open ? IKE_FRAGMENTS_ALL_MAX / 2 : IKE_FRAGMENTS_ALL_MAX;
 	bool same = f && f->id == in->id;
+	if (!sa->v1->peer_fragments)
+		return IKE_REASON_FRAGMENT_NOT_AGREED;
 	if (in->number == 0)
 		return IKE_REASON_FRAGMENT_BAD;
 	if (in->number > IKEV1_FRAGMENTS_MAX || sa->engine->fragment_bytes + in->content.len > room)

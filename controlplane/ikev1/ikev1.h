@@ -64,8 +64,9 @@ struct ikev1_fragments;
 
 struct ikev1_sa {
 	// Phase 1
-	uint8_t mode;  // IKEV1_EXCHANGE_MAIN or _AGGRESSIVE
-	uint16_t auth; // negotiated, enum ikev1_auth
+	uint8_t mode;          // IKEV1_EXCHANGE_MAIN or _AGGRESSIVE
+	struct endpoint began; // as responder: where the peer's first message came from
+	uint16_t auth;         // negotiated, enum ikev1_auth
 	struct ikev1_keys keys;
 	uint8_t iv[IKEV1_IV_MAX];       // last ciphertext block of phase 1
 	struct secret sa_i, ke_i, ke_r; // for HASH_I and HASH_R; nonces are in struct ike_sa
@@ -222,6 +223,8 @@ void ikev1_login_free(struct ike_sa *sa);
 // The peer goes on: in state LOGIN, where the status of XAUTH was sent, its ACK was lost. True: the
 // login is over now, and the state ESTABLISHED.
 bool ikev1_login_implied(struct ike_sa *sa);
+// Whether the status was sent and waits for that.
+bool ikev1_login_accepted(const struct ike_sa *sa);
 
 // ---- config.c: Mode Configuration ---------------------------------------------------------------------------
 

@@ -176,7 +176,7 @@ static void notify(struct ike_exchange *x, const struct ikev1_notification *n)
 	switch (n->type) {
 	case IKEV1_NOTIFY_R_U_THERE:
 	case IKEV1_NOTIFY_R_U_THERE_ACK:
-		ikev1_dpd_notify(x->sa, n);
+		ikev1_dpd_notify(x, n);
 		break;
 	case IKEV1_NOTIFY_INITIAL_CONTACT:
 		initial_contact(x->sa);

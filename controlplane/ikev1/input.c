@@ -16,6 +16,16 @@ static bool phase1_type(uint8_t exchange)
 	return exchange == IKEV1_EXCHANGE_MAIN || exchange == IKEV1_EXCHANGE_AGGRESSIVE;
 }
 
+static bool phase2_type(uint8_t exchange)
+{
+	return exchange == IKEV1_EXCHANGE_INFORMATIONAL || exchange == IKEV1_EXCHANGE_TRANSACTION ||
+	       exchange == IKEV1_EXCHANGE_QUICK;
+}
+
+// After XAUTH's good status, before its ACK.
+static const struct ikev1_row quick_in_login = {
+	IKE_SA_LOGIN, IKEV1_EXCHANGE_QUICK, IKEV1_FORM_QUICK_1, ikev1_quick_request};
+
 // ---- a message for its handler ---------------------------------------------------------------------
 
 static bool keep_bytes(struct ike_exchange *x, struct view v)
@@ -111,6 +121,20 @@ static bool seen(const struct ikev1_sa *v1, uint32_t message_id)
 	return false;
 }
 
+// Quick mode says that the peer has heard that its login is over, though its ACK was lost. False: x is
+// gone, perhaps the ISAKMP SA too.
+static bool login_done(struct ike_exchange *x)
+{
+	struct ike_sa *sa = x->sa;
+	if (sa->state != IKE_SA_LOGIN || x->type != IKEV1_EXCHANGE_QUICK)
+		return true;
+	if (ikev1_login_implied(sa))
+		return true;
+	if (sa->state != IKE_SA_DEAD)
+		ike_exchange_end(x);
+	return false;
+}
+
 static void message_first(struct ike_sa *sa, const struct ike_datagram *d,
 	const struct ike_header *h, const struct ikev1_row *row)
 {
@@ -129,7 +153,8 @@ static void message_first(struct ike_sa *sa, const struct ike_datagram *d,
 	if (o.plain.p == e->plain)
 		secret_wipe(e->plain, o.plain.len);
 	if (!why) {
-		handle(x, (struct ikev1_next){row->handler, row->form});
+		if (login_done(x))
+			handle(x, (struct ikev1_next){row->handler, row->form});
 		return;
 	}
 	ike_refused(e, sa, &d->remote, why);
@@ -205,6 +230,7 @@ static void phase1_first(
 	}
 	sa->spi_i = h->spi_i;
 	sa->v1->mode = h->exchange;
+	sa->v1->began = d->remote;
 	ike_sa_half_open(sa, d, key);
 	message_first(sa, d, h, ikev1_row_find(sa, h->exchange));
 	if (sa->state <= IKE_SA_PHASE1 && LIST_EMPTY(&sa->v1->exchanges))
@@ -319,9 +345,10 @@ static void dispatch(struct ike_sa *sa, const struct ike_datagram *d, const stru
 		ike_count(e, IKE_REASON_V1_MESSAGE_ID);
 	else if (row)
 		message_first(sa, d, h, row);
-	else if (h->exchange == IKEV1_EXCHANGE_QUICK && ikev1_login_implied(sa))
-		dispatch(sa, d, h);
-	else if (sa->state < IKE_SA_ESTABLISHED && (h->flags & IKEV1_FLAG_ENCRYPTED))
+	else if (h->exchange == IKEV1_EXCHANGE_QUICK && ikev1_login_accepted(sa))
+		message_first(sa, d, h, &quick_in_login);
+	else if (sa->state < IKE_SA_ESTABLISHED && phase2_type(h->exchange) &&
+		 (h->flags & IKEV1_FLAG_ENCRYPTED))
 		keep_for_later(sa, d);
 	else
 		ike_count(e, IKE_REASON_WRONG_STATE);
@@ -340,10 +367,33 @@ static struct ike_sa *sa_of(struct ike_engine *e, const struct ike_header *h)
 	return NULL;
 }
 
+// Some peers set the encryption flag on fragments, which never are encrypted.
+static void fragment(struct ike_sa *sa, const struct ike_datagram *d)
+{
+	struct ike_engine *e = sa->engine;
+	struct ike_datagram whole = *d;
+	struct ike_header inner;
+	whole.bytes = ikev1_fragment_in(sa, d);
+	if (!whole.bytes.p)
+		return;
+	if (wire_header_parse(whole.bytes, &inner) == WIRE_OK && inner.major == IKE_MAJOR_1 &&
+		inner.length == whole.bytes.len && inner.next_payload != IKEV1_PAYLOAD_FRAGMENT &&
+		sa_of(e, &inner) == sa)
+		dispatch(sa, &whole, &inner);
+	else
+		ike_count(e, IKE_REASON_FRAGMENT_BAD);
+	free((void *)(uintptr_t)whole.bytes.p);
+}
+
 void ikev1_input(struct ike_engine *e, const struct ike_datagram *d, const struct ike_header *h)
 {
 	struct ike_sa *sa = sa_of(e, h);
-	struct ike_header inner;
+	struct ike_datagram cut = *d;
+	if (h->length < d->bytes.len) {
+		ike_count(e, IKE_REASON_V1_TRAILING);
+		cut.bytes.len = h->length;
+		d = &cut;
+	}
 	if (!sa && h->spi_r == 0) {
 		phase1_first(e, d, h);
 		return;
@@ -356,15 +406,5 @@ void ikev1_input(struct ike_engine *e, const struct ike_datagram *d, const struc
 		dispatch(sa, d, h);
 		return;
 	}
-	// Some peers set the encryption flag on fragments, which never are encrypted.
-	struct ike_datagram whole = *d;
-	whole.bytes = ikev1_fragment_in(sa, d);
-	if (!whole.bytes.p)
-		return;
-	if (wire_header_parse(whole.bytes, &inner) == WIRE_OK && inner.major == IKE_MAJOR_1 &&
-		inner.next_payload != IKEV1_PAYLOAD_FRAGMENT && sa_of(e, &inner) == sa)
-		dispatch(sa, &whole, &inner);
-	else
-		ike_count(e, IKE_REASON_FRAGMENT_BAD);
-	free((void *)(uintptr_t)whole.bytes.p);
+	fragment(sa, d);
 }

@@ -54,6 +54,12 @@ void ikev1_login_end(struct ike_exchange *x, void *unused)
 
 // ---- re-authentication -------------------------------------------------------------------------
 
+// vpnc begins from its old socket and goes on, where there is a NAT, from another one.
+static bool came_from(const struct ike_sa *sa, const struct endpoint *peer)
+{
+	return endpoint_eq(peer, &sa->remote) || endpoint_eq(peer, &sa->v1->began);
+}
+
 // The owner's session that the new ISAKMP SA takes over: of the same connection, from where the peer
 // was, or where he was when his last one ended. Who says INITIAL_CONTACT has forgotten it.
 static struct ike_session *reauthenticated(const struct ike_sa *sa)
@@ -65,7 +71,7 @@ static struct ike_session *reauthenticated(const struct ike_sa *sa)
 	while ((o = ike_session_of_owner(sa->engine, &peer, o))) {
 		bool alive = o->sa->state == IKE_SA_ESTABLISHED || o->sa->state == IKE_SA_EXPIRED;
 		if (o->sa != sa && ikev1_is(o->sa) && alive && !o->closing && o->established_ns &&
-			o->conn == sa->conn && endpoint_eq(&o->sa->remote, &sa->remote) &&
+			o->conn == sa->conn && came_from(sa, &o->sa->remote) &&
 			(!found || o->id > found->id))
 			found = o;
 	}
@@ -192,10 +198,14 @@ void ikev1_login_over(struct ike_sa *sa)
 	ikev1_config_begin(sa);
 }
 
+bool ikev1_login_accepted(const struct ike_sa *sa)
+{
+	return sa->state == IKE_SA_LOGIN && sa->v1->login && sa->v1->login->accepted;
+}
+
 bool ikev1_login_implied(struct ike_sa *sa)
 {
-	struct ikev1_login *l = sa->v1->login;
-	if (sa->state != IKE_SA_LOGIN || !l || !l->accepted)
+	if (!ikev1_login_accepted(sa))
 		return false;
 	if (ikev1_xauth_is_status(sa->out_progress))
 		ike_exchange_end(sa->out_progress);

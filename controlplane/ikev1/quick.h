@@ -43,7 +43,7 @@ struct ike_child *ikev1_quick_child(const struct ikev1_quick *q);
 // ---- informational.c, dpd.c, expire.c --------------------------------------------------------------
 
 // R-U-THERE or its answer.
-void ikev1_dpd_notify(struct ike_sa *sa, const struct ikev1_notification *n);
+void ikev1_dpd_notify(struct ike_exchange *x, const struct ikev1_notification *n);
 // No more questions of ours.
 void ikev1_dpd_stop(struct ike_sa *sa);
 // Has it children that can do without an ISAKMP SA: confirmed, not replaced.

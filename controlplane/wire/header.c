@@ -49,7 +49,9 @@ enum wire_error wire_header_parse(struct view datagram, struct ike_header *out)
 	h.major = version >> 4;
 	h.minor = version & 15;
 	*out = h;
-	if (h.length != datagram.len)
+	// Some IKEv1 peers (old Cisco clients) send bytes behind the message: the caller cuts them off.
+	bool longer = h.major == IKE_MAJOR_1 && h.length >= IKE_HEADER_LEN;
+	if (h.length != datagram.len && !(longer && h.length < datagram.len))
 		return WIRE_BAD_LENGTH;
 	if (h.major != IKE_MAJOR_1 && h.major != IKE_MAJOR_2)
 		return WIRE_BAD_MAJOR;

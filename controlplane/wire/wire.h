@@ -81,7 +81,8 @@ struct ike_header {
 	uint32_t message_id, length;
 };
 
-// The first 28 bytes of datagram, which is one whole IKE message (length must agree). Major
+// The first 28 bytes of datagram, which is one whole IKE message (length must agree; with IKEv1 the
+// datagram may be longer). Major
 // versions other than 1 and 2 are BAD_MAJOR. For IKEv2 the exchange must be a known one, spi_i not
 // zero, spi_r zero in a request of IKE_SA_INIT and not zero in any other exchange; for IKEv1 the
 // exchange must be a known one of its own and spi_i not zero. *out is filled unless SHORT_HEADER is

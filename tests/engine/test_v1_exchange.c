@@ -136,6 +136,46 @@ static void replays(void **state)
 	v1_down(&v);
 }
 
+// A copy of an old message from somebody else's address, after more exchanges than are remembered,
+// moves nobody there, though a NAT lets the peer move.
+static void old_copies_move_nobody(void **state)
+{
+	struct v1 v = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true, .nat = true});
+	struct endpoint thief = bench_at("203.0.113.77", 4500), gw = bench_at(GW_ADDR, 4500);
+	struct kept *kept = calloc(1, sizeof(*kept));
+	assert_non_null(kept);
+	v1_need_up(&v);
+	bench_run(v.b, 1000);
+	bench_filter_add(v.b, keep_all, kept);
+	// R-U-THERE, and a DELETE of a child that is long gone.
+	assert_int_equal(ike_probe(v.client->engine, bench_session(v.client).id), 0);
+	bench_run(v.b, 100);
+	assert_int_equal(kept->count, 1);
+	for (unsigned i = 0; i < IKEV1_SEEN_MAX + 2; i++) {
+		assert_int_equal(ike_probe(v.client->engine, bench_session(v.client).id), 0);
+		bench_run(v.b, 100);
+	}
+	struct ike_sa *sa = v1_sa(v.gw);
+	struct endpoint before = sa->remote;
+	uint64_t heard = sa->last_heard_ns;
+	assert_true(sa->nat_remote);
+	bench_run(v.b, 10);
+	bench_inject(v.b, &thief, &gw, kept->packets[0].bytes, kept->packets[0].len);
+	bench_run(v.b, 10);
+	bench_expect(v.gw, "ikev1_dpd_bad", 1);
+	assert_true(endpoint_eq(&sa->remote, &before));
+	assert_int_equal(sa->last_heard_ns, heard);
+	// The peer itself may: its next question is new.
+	bench_nat_forget(v.b);
+	assert_int_equal(ike_probe(v.client->engine, bench_session(v.client).id), 0);
+	bench_run(v.b, 100);
+	assert_false(endpoint_eq(&sa->remote, &before));
+	assert_true(sa->last_heard_ns > heard);
+	bench_filters_clear(v.b);
+	free(kept);
+	v1_down(&v);
+}
+
 static void message_id_zero(void **state)
 {
 	struct v1 v = up(&(struct v1_setup){.config = V1_NONE});
@@ -237,6 +277,59 @@ static void unproven_informationals(void **state)
 		assert_true(v1_traffic(&v));
 	}
 	v1_down(&v);
+}
+
+// Old Cisco clients send zeros behind the message that the header knows of.
+static enum bench_fate append(struct bench *b, struct bench_packet *p, void *arg)
+{
+	memset(p->bytes + p->len, 0, 16);
+	p->len += 16;
+	return BENCH_PASS;
+}
+
+static void bytes_behind_the_message(void **state)
+{
+	struct v1 v = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true});
+	v1_connect(&v);
+	bench_filter_add(v.b, append, NULL);
+	assert_true(bench_run_until(v.b, v1_is_up, &v, 8000));
+	assert_true(v1_traffic(&v));
+	assert_true(bench_counter(v.gw, "ikev1_trailing") >= 5);
+	v1_down(&v);
+}
+
+// After the good status, before its ACK: what looks like quick mode and is not proves nothing.
+static void quick_noise_is_no_ack(void **state)
+{
+	for (uint8_t flags = 0; flags <= IKEV1_FLAG_ENCRYPTED; flags++) {
+		struct v1 v = v1_new(
+			&(struct v1_setup){.aggressive = true, .xauth = true, .config = V1_NONE});
+		v1_hold(v.w, v.client, IKEV1_EXCHANGE_QUICK);
+		// Of the client's transactions: the reply with the password, then the ACK, which is lost.
+		v1_drop(v.w, v.client, IKEV1_EXCHANGE_TRANSACTION, 2);
+		v1_connect(&v);
+		while (!v1_nth_cfg(v.w, v.gw, IKEV1_CFG_SET, IKEV1_CFG_XAUTH_STATUS, 1))
+			bench_run(v.b, 1);
+		bench_run(v.b, 5);
+		struct ike_sa *sa = v1_any_sa(v.gw);
+		assert_int_equal(sa->state, IKE_SA_LOGIN);
+		uint8_t buf[IKE_HEADER_LEN + 16] = {0};
+		struct wr w = wr_of(buf, sizeof(buf));
+		struct ike_header h = {.spi_i = sa->spi_i,
+			.spi_r = sa->spi_r,
+			.next_payload = IKEV1_PAYLOAD_HASH,
+			.major = IKE_MAJOR_1,
+			.exchange = IKEV1_EXCHANGE_QUICK,
+			.flags = flags,
+			.message_id = 99,
+			.length = sizeof(buf)};
+		wire_header_build(&w, &h);
+		inject(&v, buf, sizeof(buf));
+		assert_int_equal(sa->state, IKE_SA_LOGIN);
+		v1_release(v.w);
+		assert_true(bench_run_until(v.b, v1_is_up, &v, 8000));
+		v1_down(&v);
+	}
 }
 
 // ---- before their time ---------------------------------------------------------------------------------
@@ -382,9 +475,12 @@ int main(void)
 		cmocka_unit_test(responder_is_silent_in_phase1),
 		cmocka_unit_test(repeats_from_elsewhere),
 		cmocka_unit_test(replays),
+		cmocka_unit_test(old_copies_move_nobody),
 		cmocka_unit_test(message_id_zero),
 		cmocka_unit_test(junk_changes_nothing),
 		cmocka_unit_test(unproven_informationals),
+		cmocka_unit_test(bytes_behind_the_message),
+		cmocka_unit_test(quick_noise_is_no_ack),
 		cmocka_unit_test(informational_before_main_is_over),
 		cmocka_unit_test(half_open_caps),
 		cmocka_unit_test(strangers),

@@ -23,6 +23,7 @@ static struct ike_sa *bare_sa(struct bench_node *gw, uint64_t spi_i)
 	sa->local = bench_at("192.0.2.1", IKE_PORT);
 	sa->remote = bench_at(PEER, IKE_PORT);
 	sa->conn = &e->p.cfg->connections[0];
+	sa->v1->peer_fragments = true;
 	ike_sa_state_set(sa, IKE_SA_PHASE1);
 	ike_leave(e);
 	return sa;
@@ -145,6 +146,18 @@ static void lengths(void **state)
 	bench_free(p.b);
 }
 
+static void not_agreed(void **state)
+{
+	static const uint8_t part[40] = {1};
+	struct bench_pair p = pair();
+	struct ike_sa *sa = bare_sa(p.gw, 0x9999);
+	sa->v1->peer_fragments = false;
+	put(p.b, sa, &(struct ikev1_fragment){1, 1, false, {part, sizeof(part)}});
+	bench_expect(p.gw, "ike_fragment_not_agreed", 1);
+	assert_int_equal(p.gw->engine->fragment_bytes, 0);
+	bench_free(p.b);
+}
+
 // What is put together must be one message of this ISAKMP SA and no fragment again.
 static void wrong_insides(void **state)
 {
@@ -215,7 +228,6 @@ static void cut_and_joined(void **state)
 	static const size_t sizes[] = {1, 1251, 1252, 1253, 1254, 2500, 5000, 20000};
 	struct bench_pair p = pair();
 	struct ike_sa *sa = bare_sa(p.gw, 0x8888);
-	sa->v1->peer_fragments = true;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		uint8_t *data;
 		struct view whole = {NULL, 0};
@@ -256,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sequences_of_fragments),
 		cmocka_unit_test(lengths),
+		cmocka_unit_test(not_agreed),
 		cmocka_unit_test(wrong_insides),
 		cmocka_unit_test(one_message_is_bounded),
 		cmocka_unit_test(all_messages_are_bounded),

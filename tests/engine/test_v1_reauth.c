@@ -72,6 +72,34 @@ static void reauthentication(void **state)
 	}
 }
 
+static enum bench_fate another_socket(struct bench *b, struct bench_packet *p, void *arg)
+{
+	const struct v1 *v = arg;
+	bool last = bench_header(p).flags & IKEV1_FLAG_ENCRYPTED;
+	bool new = bench_header(p).spi_i != bench_session(v->gw).spi_i;
+	if (ip_eq(&p->from.addr, &v->client->addr) && last && new)
+		p->from.port = 4501;
+	return BENCH_PASS;
+}
+
+// vpnc with a random local port: aggressive mode's third message comes from another one than the first.
+static void reauthentication_from_another_socket(void **state)
+{
+	struct v1 v = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true, .nat = true});
+	struct cfg_connection *c = &v.client->cfg->connections[0];
+	v1_need_up(&v);
+	struct ike_session_info before = bench_session(v.gw);
+	bench_filter_add(v.b, another_socket, &v);
+	c->child_count = 0;
+	c->request_v4 = false;
+	assert_true(bench_connect_from(v.client, v.gw, "c", 4500, 4500) > 0);
+	bench_run(v.b, 1000);
+	expect_taken_over(&v, &before);
+	assert_true(bench_session(v.gw).remote.port != before.remote.port);
+	c->child_count = 1;
+	v1_free(&v);
+}
+
 // The session whose ISAKMP SA has gone is taken over as well.
 static void expired_session(void **state)
 {
@@ -305,6 +333,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reauthentication),
+		cmocka_unit_test(reauthentication_from_another_socket),
 		cmocka_unit_test(expired_session),
 		cmocka_unit_test(group_key_takes_over_nothing),
 		cmocka_unit_test(initial_contact),

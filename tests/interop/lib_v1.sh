@@ -99,6 +99,11 @@ vpnc_told() { # NAME VARIABLE
 
 # --- strongSwan ----------------------------------------------------------------------------------
 
+# A route to the headend's outside address must not lead IKE and ESP themselves into the tunnel.
+CHARON_MARK='plugins { socket-default { fwmark = 0x42 }
+  kernel-netlink { fwmark = !0x42 }
+  kernel-libipsec { fwmark = 0x42 } }'
+
 # A client of IKEv1. AUTH and REMOTE are the insides of local and remote (and of further rounds).
 swan_config_v1() { # LOCAL REMOTE [CONNECTION-EXTRA [CHILD-EXTRA [SECRETS]]]
 	cat <<-END
@@ -108,12 +113,19 @@ swan_config_v1() { # LOCAL REMOTE [CONNECTION-EXTRA [CHILD-EXTRA [SECRETS]]]
 		  ${3-vips = 0.0.0.0}
 		  local { $1 }
 		  remote { $2 }
-		  children { lan { remote_ts = ${REMOTE_TS:-10.99.0.0/24}
+		  children { lan { remote_ts = ${REMOTE_TS:-0.0.0.0/0}
 		    esp_proposals = aes128-sha256
 		    ${4-} } } } }
 		secrets { ike-1 { secret = "$V1_SECRET" }
 		  ${5-} }
 	END
+}
+
+# Pings both ways, and to the headend's outside address.
+pings_all() { # NAME INNER-ADDRESS WHAT
+	check "$3: client pings inside" pings "$1" "$2" 10.99.0.10 10
+	check "$3: inside pings the client" pings in 10.99.0.10 "$2" 10
+	check "$3: client pings the headend's outside address" pings "$1" "$2" 192.0.2.1 10
 }
 
 # The headend has no session, no lease in use, and no SA.

@@ -29,10 +29,7 @@ attach() {
 }
 need "the port is attached" attach
 
-# The route to the router's address must not lead IKE itself into the tunnel.
-CHARON_EXTRA='plugins { socket-default { fwmark = 0x42 }
-  kernel-netlink { fwmark = !0x42 }
-  kernel-libipsec { fwmark = 0x42 } }'
+CHARON_EXTRA=$CHARON_MARK
 client() { # NAME IKE CONNECTION-EXTRA
 	leg_add "$1" "172.21.230.4${1#c}/27" || return
 	charon_start "$1" <<-END
@@ -68,4 +65,6 @@ check "both have an address of their own" shows pools \
 	'.pools | length == 1 and .[0].name == "ire" and .[0].size == 254 and .[0].in_use == 2'
 check "a client ends its session" swan c1 --terminate --ike dyn
 check "its address is free again" within 5 shows pools '.pools[0].in_use == 1'
+check "the other one too" swan c2 --terminate --ike dyn
+check "nothing is left" within 5 headend_empty
 check "SIGTERM ends the headend with status 0" gw_stop

@@ -18,6 +18,8 @@ site() { # NUMBER LOCAL REMOTE [MORE]
 		{ name = "site$1"; ike_versions = [ 1 ]; ike_proposals = [ "aes128-sha256-modp2048" ];
 		  local = { id = "gw.example"; $2 }; remote = { id = "c$1.example"; $3 }; ${4-}
 		  children = ( { name = "lan"; local_ts = [ "10.99.0.0/24" ];
+		    remote_ts = [ "10.5$1.0.0/24" ]; esp_proposals = [ "aes128-sha256" ]; },
+		  { name = "own"; local_ts = [ "192.0.2.1/32" ];
 		    remote_ts = [ "10.5$1.0.0/24" ]; esp_proposals = [ "aes128-sha256" ]; } ); }
 	END
 }
@@ -49,6 +51,9 @@ peer_config() { # NUMBER LOCAL REMOTE [CONNECTION-EXTRA [SECRETS]]
 		  remote { $3 }
 		  children { lan { local_ts = 10.5$1.0.0/24
 		    remote_ts = 10.99.0.0/24
+		    esp_proposals = aes128-sha256 }
+		  own { local_ts = 10.5$1.0.0/24
+		    remote_ts = 192.0.2.1/32
 		    esp_proposals = aes128-sha256 } } } }
 		secrets { ike-1 { secret = "$V1_SECRET" }
 		  ${5-} }
@@ -67,11 +72,15 @@ meets() { # NUMBER CONFIG WHAT
 	ns "$c" ip addr add "$lan/24" dev lo
 	ns in ip route add "10.5$1.0.0/24" via 10.99.0.1
 	printf '%s\n' "$2" >"$LAB_DIR/$c.conf"
+	CHARON_EXTRA="${EXTRA-}
+		$CHARON_MARK"
 	need "$3: the peer starts" charon_start "$c" <"$LAB_DIR/$c.conf"
 	check "$3: the headend initiates" cli initiate "site$1" "192.0.2.1$1"
 	need "$3: the session is established" within 10 established "$1"
 	check "$3: inside pings the site" pings in 10.99.0.10 "$lan" 10
 	check "$3: the site pings inside" pings "$c" "$lan" 10.99.0.10 10
+	check "$3: the site asks for another child SA" swan "$c" --initiate --child own --timeout 10
+	check "$3: the site pings the headend's outside address" pings "$c" "$lan" 192.0.2.1 10
 }
 
 PSK='auth = psk
@@ -85,10 +94,9 @@ meets 2 "$(peer_config 2 "${CERT}c2.example
 pki_install c3
 meets 3 "$(peer_config 3 "${CERT}c3.example
   certs = c3.pem" "${CERT}gwec.example")" "main mode with ECDSA"
-CHARON_EXTRA='i_dont_care_about_security_and_use_aggressive_mode_psk = yes'
-meets 4 "$(peer_config 4 "${PSK}c4.example" "${PSK}gw.example" "aggressive = yes")" \
+EXTRA='i_dont_care_about_security_and_use_aggressive_mode_psk = yes' \
+	meets 4 "$(peer_config 4 "${PSK}c4.example" "${PSK}gw.example" "aggressive = yes")" \
 	"aggressive mode with PSK"
-CHARON_EXTRA=
 meets 5 "$(peer_config 5 "${PSK}c5.example" "${PSK}gw.example }
   remote-2 { auth = xauth" "" 'xauth-1 { id = user1
   secret = "a password" }')" "XAUTH, the headend is the client"

@@ -6,14 +6,20 @@
 . "$(dirname "$0")/lib_v1.sh"
 
 lab_begin vpncnat
+natted() { # NAME GROUP MORE
+	v1_connection "$1" "aggressive = true; responder_only = true;
+		local = { id = \"gw.example\"; auth = \"psk\"; };
+		remote = { id = \"$2\"; auth = \"psk\"; user_auth = \"xauth\"; };
+		mode_config = [ \"initiate\", \"respond\" ]; pools = [ \"ire\" ];
+		split_include = [ \"10.99.0.0/24\" ]; banner = \"Welcome behind the NAT.\"; $3"
+}
 gw_config "0, 1" sleep <<END
 $V1_POOLS
-credentials: { psk = ( { id = "$V1_GROUP"; secret = "$V1_GROUP_SECRET"; } ); $V1_USERS };
-connections = ( $(v1_connection clients "aggressive = true; responder_only = true;
-	local = { id = \"gw.example\"; auth = \"psk\"; };
-	remote = { id = \"$V1_GROUP\"; auth = \"psk\"; user_auth = \"xauth\"; };
-	mode_config = [ \"initiate\", \"respond\" ]; pools = [ \"ire\" ];
-	split_include = [ \"10.99.0.0/24\" ]; banner = \"Welcome behind the NAT.\";") );
+credentials: { psk = ( { id = "$V1_GROUP"; secret = "$V1_GROUP_SECRET"; },
+  { id = "short-group"; secret = "$V1_GROUP_SECRET"; } ); $V1_USERS };
+connections = ( $(natted clients "$V1_GROUP" ""),
+  $(natted short short-group "lifetime = { ike_hard_s = 6; };
+    dpd = { delay_s = 2; timeout_s = 4; };") );
 END
 gw_up
 need "the NAT router is made" nat_add
@@ -35,11 +41,8 @@ check "each is its user's" shows sessions "[.sessions[] | [.user, .inner_addrs[0
 	[[\"user1\", \"$inner1\"], [\"user2\", \"$inner2\"]]"
 check "both pulled, though a push was to come" shows sessions 'all(.sessions[]; .mode_config == "pull")'
 check "the banner came" equals "$(vpnc_told c1 CISCO_BANNER)" "Welcome behind the NAT."
-check "c1 pings inside" pings c1 "$inner1" 10.99.0.10 10
-check "inside pings c1" pings in 10.99.0.10 "$inner1" 10
-check "c2 pings inside" pings c2 "$inner2" 10.99.0.10 10
-check "inside pings c2" pings in 10.99.0.10 "$inner2" 10
-check "c1 pings the headend's outside address" pings c1 "$inner1" 192.0.2.1 10
+pings_all c1 "$inner1" c1
+pings_all c2 "$inner2" c2
 both_at_once() {
 	pings c1 "$inner1" 10.99.0.10 100 0.02 &
 	local other=$!
@@ -56,3 +59,24 @@ vpnc_start c1 user1 "a password" --natt-mode force-natt --local-port 0
 need "it comes back" vpnc_up c1
 check "to its address" equals "$(vpnc_told c1 INTERNAL_IP4_ADDRESS)" "$inner1"
 check "and pings inside" pings c1 "$inner1" 10.99.0.10 10
+
+# Re-authentication at 80 % of 6 s, through the NAT; then a client that dies without a word.
+check "the second client leaves" vpnc_stop c2
+V1_GROUP=short-group vpnc_start c2 user2 "another one" --natt-mode natt --local-port 0
+need "it connects where ISAKMP SAs live for 6 s" vpnc_up c2
+inner2=$(vpnc_told c2 INTERNAL_IP4_ADDRESS)
+id=$(show sessions '.sessions[] | select(.user == "user2") | .id')
+check "none of 900 pings is lost while it re-authenticates" pings c2 "$inner2" 10.99.0.10 900 0.01
+logins() {
+	test "$(grep -c "xauth done" "$LAB_DIR/c2.vpnc.log")" -ge 2
+}
+check "it has done so" within 5 logins
+check "it is the same session" shows sessions "[.sessions[] | select(.id == $id)] | length == 1 and
+	.[0].inner_addrs == [\"$inner2\"] and (.[0].child_sas | length == 1)"
+pings_all c2 "$inner2" "after its re-authentication"
+kill -KILL "${VPNC_PID[c2]}"
+user2_gone() {
+	shows sessions '[.sessions[] | select(.user == "user2")] | length == 0' &&
+		shows pools '.pools[0].in_use == 1'
+}
+check "a client that dies without a word is missed" within 20 user2_gone

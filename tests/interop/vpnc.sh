@@ -89,6 +89,7 @@ need "vpnc connects where ISAKMP SAs live for 6 s" vpnc_up c2
 inner2=$(vpnc_told c2 INTERNAL_IP4_ADDRESS)
 session=$(show sessions '.sessions[] | select(.user == "user2") | .id')
 spi=$(show sessions ".sessions[] | select(.id == $session) | .child_sas[0].spi_in")
+pings_all c2 "$inner2" "the short-lived one"
 check "none of 900 pings is lost while it re-authenticates" pings c2 "$inner2" 10.99.0.10 900 0.01
 logins() {
 	test "$(grep -c "xauth done" "$LAB_DIR/c2.vpnc.log")" -ge 2
