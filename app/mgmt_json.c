@@ -116,6 +116,8 @@ static const char *state_name(enum ike_session_state s)
 		return "established";
 	case IKE_SESSION_REKEYING:
 		return "rekeying";
+	case IKE_SESSION_EXPIRED:
+		return "expired";
 	case IKE_SESSION_DELETING:
 		return "deleting";
 	}

@@ -167,13 +167,14 @@ static void check_push(struct loader *l, const struct cfg_connection *n, const c
 			"push_delay_ms: not used, mode_config lists not both directions");
 }
 
-static void check_v4(struct loader *l, const config_setting_t *list, const char *label,
-	const struct ip_prefix *prefixes, size_t count)
+// Unity's LOCAL_LAN holds nothing else, and no other attribute says it.
+static void check_local_lan(
+	struct loader *l, const struct cfg_connection *n, const config_setting_t *list)
 {
-	for (size_t i = 0; i < count; i++)
-		if (prefixes[i].addr.family == IP_V6)
+	for (size_t i = 0; i < n->local_lan_count; i++)
+		if (n->local_lan[i].addr.family == IP_V6)
 			diag_error(
-				&l->diags, element(list, i), "%s: must be an IPv4 prefix", label);
+				&l->diags, element(list, i), "local_lan: must be an IPv4 prefix");
 }
 
 // What Mode Configuration tells IKEv1 clients, and nobody else.
@@ -199,9 +200,7 @@ static void check_told(struct loader *l, const struct cfg_connection *n, const c
 		else if (told[i].set && silent)
 			diag_warning(&l->diags, place(s, told[i].name),
 				"%s: not used, mode_config is empty", told[i].name);
-	check_v4(l, member(s, "split_include"), "split_include", n->split_include,
-		n->split_include_count);
-	check_v4(l, member(s, "local_lan"), "local_lan", n->local_lan, n->local_lan_count);
+	check_local_lan(l, n, member(s, "local_lan"));
 }
 
 void check_ikev1(struct loader *l, const struct cfg_connection *n, const config_setting_t *s)

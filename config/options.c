@@ -294,8 +294,8 @@ const struct option opt_table[] = {
 			"fragments); 0 turns fragmentation off."},
 	{"connections[].split_include", OPT_PREFIX,
 		ARRAY(cfg_connection, split_include, split_include_count), .max_items = 64,
-		.help = "Networks (IPv4) that an IKEv1 client sends through the tunnel; IKEv2 takes "
-			"them from local_ts."},
+		.help = "Networks that an IKEv1 client sends through the tunnel, IPv6 ones only where "
+			"it asks for IP6_SUBNET; IKEv2 takes them from local_ts."},
 	{"connections[].local_lan", OPT_PREFIX, ARRAY(cfg_connection, local_lan, local_lan_count),
 		.max_items = 64,
 		.help = "Networks (IPv4) that an IKEv1 client may go on reaching directly."},

@@ -110,6 +110,7 @@ enum ike_session_state {
 	IKE_SESSION_CONNECTING,
 	IKE_SESSION_ESTABLISHED,
 	IKE_SESSION_REKEYING,
+	IKE_SESSION_EXPIRED, // IKEv1: its ISAKMP SA is over, its child SAs live on
 	IKE_SESSION_DELETING,
 };
 
@@ -141,7 +142,7 @@ struct ike_session_info {
 	uint8_t inner_count;
 	uint16_t worker;
 	uint64_t established_ns; // monotonic; 0: not yet
-	uint64_t spi_i, spi_r;
+	uint64_t spi_i, spi_r;   // 0 once it has expired
 	struct suite ike;
 	bool legacy;                                           // as in ike_child_info
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too

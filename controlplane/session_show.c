@@ -6,17 +6,34 @@
 
 #include <errno.h>
 
+// Quick mode does not say that it replaces a child SA: the child SAs do.
+static bool replaces_child(const struct ike_session *s)
+{
+	const struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->rekeying || c->replaced)
+			return true;
+	return false;
+}
+
+static bool rekeying(const struct ike_session *s)
+{
+	const struct ike_exchange *in = s->sa->in_progress, *out = s->sa->out_progress;
+	if (s->sa->version == IKE_MAJOR_1)
+		return replaces_child(s);
+	return (out && out->type == IKEV2_EXCHANGE_CREATE_CHILD_SA) ||
+	       (in && in->type == IKEV2_EXCHANGE_CREATE_CHILD_SA);
+}
+
 static enum ike_session_state state_of(const struct ike_session *s)
 {
-	const struct ike_sa *sa = s->sa;
-	if (s->closing || sa->state == IKE_SA_DELETING)
+	if (s->closing || s->sa->state == IKE_SA_DELETING)
 		return IKE_SESSION_DELETING;
 	if (!s->established_ns)
 		return IKE_SESSION_CONNECTING;
-	if ((sa->out_progress && sa->out_progress->type == IKEV2_EXCHANGE_CREATE_CHILD_SA) ||
-		(sa->in_progress && sa->in_progress->type == IKEV2_EXCHANGE_CREATE_CHILD_SA))
-		return IKE_SESSION_REKEYING;
-	return IKE_SESSION_ESTABLISHED;
+	if (s->sa->state == IKE_SA_EXPIRED)
+		return IKE_SESSION_EXPIRED;
+	return rekeying(s) ? IKE_SESSION_REKEYING : IKE_SESSION_ESTABLISHED;
 }
 
 static void show_child(const struct ike_child *c, struct ike_child_info *out)
@@ -83,8 +100,10 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 		out->inner[out->inner_count++] = s->assigned[i];
 	out->worker = s->worker;
 	out->established_ns = s->established_ns;
-	out->spi_i = s->sa->spi_i;
-	out->spi_r = s->sa->spi_r;
+	if (out->state != IKE_SESSION_EXPIRED) {
+		out->spi_i = s->sa->spi_i;
+		out->spi_r = s->sa->spi_r;
+	}
 	out->ike = s->sa->suite;
 	out->legacy = suite_legacy(&s->sa->suite) != NULL;
 	show_traffic(s, out);

@@ -146,6 +146,17 @@ static bool has_family(const struct ike_session *s, uint8_t family)
 	return false;
 }
 
+// Makes of clients differ in what they want, and in what they are content with.
+static void log_asked(const struct ike_sa *sa, const struct ikev1_cfg *cfg)
+{
+	char text[IKE_SA_TEXT_MAX], names[512] = "";
+	size_t len = 0;
+	for (uint8_t i = 0; i < cfg->count && len < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, " %s (%u)",
+			ikev1_cfg_attribute_name(cfg->attrs[i].type), cfg->attrs[i].type);
+	log_debug("%s asked for%s", ike_sa_text(sa, text), names);
+}
+
 static enum ike_verdict ask(struct ike_exchange *x, const struct ikev1_cfg *cfg)
 {
 	struct ike_session *s = x->sa->session;
@@ -156,6 +167,7 @@ static enum ike_verdict ask(struct ike_exchange *x, const struct ikev1_cfg *cfg)
 	x->state = p;
 	x->state_free = pull_free;
 	p->identifier = cfg->identifier;
+	log_asked(x->sa, cfg);
 	ikev1_asked_read(cfg, &p->asked);
 	p->got = (struct ike_addresses){
 		.engine = x->sa->engine,

@@ -197,7 +197,6 @@ void ikev1_phase1_forget(struct ike_sa *sa);
 struct ikev1_row {
 	enum ike_sa_state state;
 	uint8_t exchange;
-	char role; // of us in phase 1: 'i', 'r', '*'
 	enum ikev1_form form;
 	ike_handler handler;
 };
@@ -214,8 +213,8 @@ enum ike_verdict ikev1_aggressive_build(struct ike_exchange *x);
 // proven; aggressive mode's second message is one of some in a while, over all peers.
 bool ikev1_larger_reply(struct ike_sa *sa);
 // When the peer is authenticated, phase 1 calls, as an effect, ikev1_phase1_over(x, NULL): v1->peer,
-// user_auth, psk, natt and so on are set, sa->conn is final. It sets the state LOGIN and goes on
-// with ikev1_login_begin().
+// user_auth, psk, natt and so on are set, sa->conn is final. It sets the state LOGIN and begins what
+// the connection asks for: XAUTH, authorization, or nothing.
 
 // ---- login.c, xauth.c: from phase 1 to the session -------------------------------------------------------
 

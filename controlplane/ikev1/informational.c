@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+LOG_SUBSYSTEM("ike");
+
 // ---- DELETE of the peer ------------------------------------------------------------------------
 
 // The peer names its inbound SPI, which we send to; some (vpnc) name both of a pair.
@@ -125,6 +127,9 @@ static void error_notify(struct ike_exchange *x, const struct ikev1_notification
 {
 	struct ike_sa *sa = x->sa;
 	struct ike_exchange *quick = pending_quick(sa);
+	char text[IKE_SA_TEXT_MAX];
+	log_debug("%s the peer says %s (%u)", ike_sa_text(sa, text), ikev1_notify_name(n->type),
+		n->type);
 	if (n->type == IKEV1_NOTIFY_AUTHENTICATION_FAILED && sa->state == IKE_SA_LOGIN) {
 		ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_AUTH_REFUSED);
 		x->out.close_sa = true;

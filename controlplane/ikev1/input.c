@@ -24,7 +24,7 @@ static bool phase2_type(uint8_t exchange)
 
 // After XAUTH's good status, before its ACK.
 static const struct ikev1_row quick_in_login = {
-	IKE_SA_LOGIN, IKEV1_EXCHANGE_QUICK, '*', IKEV1_FORM_QUICK_1, ikev1_quick_request};
+	IKE_SA_LOGIN, IKEV1_EXCHANGE_QUICK, IKEV1_FORM_QUICK_1, ikev1_quick_request};
 
 // ---- a message for its handler ---------------------------------------------------------------------
 

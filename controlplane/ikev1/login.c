@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+LOG_SUBSYSTEM("ike");
+
 enum step { BEGIN, AUTHORIZED };
 
 static bool is_server(const struct ike_sa *sa)
@@ -318,11 +320,26 @@ static bool begin(struct ike_sa *sa)
 	return true;
 }
 
+// What was agreed on, and what the peer is by its vendor IDs.
+static void log_phase1(const struct ike_sa *sa)
+{
+	const struct ikev1_sa *v1 = sa->v1;
+	char text[IKE_SA_TEXT_MAX], vendors[256] = "";
+	size_t len = 0;
+	for (int v = IKEV1_VID_UNKNOWN + 1; v < IKEV1_VID_COUNT && len < sizeof(vendors); v++)
+		if (v1->vendors & 1u << v)
+			len += (size_t)snprintf(vendors + len, sizeof(vendors) - len, ", %s",
+				ikev1_vendor_name((enum ikev1_vendor)v));
+	log_debug("%s %s mode over, method %s%s", ike_sa_text(sa, text),
+		ikev1_exchange_name(v1->mode), ikev1_auth_name(v1->auth), vendors);
+}
+
 void ikev1_phase1_over(struct ike_exchange *x, void *unused)
 {
 	struct ike_sa *sa = x->sa;
 	struct ike_engine *e = sa->engine;
 	ike_count(e, IKE_REASON_V1_PHASE1);
+	log_phase1(sa);
 	ike_sa_state_set(sa, IKE_SA_LOGIN);
 	ike_sa_spi_known(sa);
 	wheel_set(&e->wheel, &sa->life, e->now_ns + IKEV1_LOGIN_S * NS_PER_S, login_timeout, sa);

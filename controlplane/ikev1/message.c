@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+LOG_SUBSYSTEM("ike");
+
 static bool form_encrypted(enum ikev1_form form)
 {
 	switch (form) {
@@ -161,12 +163,24 @@ static bool hash_good(const struct ikev1_opening *o, const struct ikev1_message 
 	return good;
 }
 
+// The counters do not say which payload it was.
+static enum ike_reason bad_payload(
+	const struct ikev1_opening *o, enum wire_error err, uint8_t culprit)
+{
+	char text[IKE_SA_TEXT_MAX];
+	log_debug("%s %s message, payload %s (%u): %s", ike_sa_text(o->sa, text),
+		ikev1_exchange_name(o->h->exchange), ikev1_payload_name(culprit), culprit,
+		wire_error_text(err));
+	return ike_reason_of(err);
+}
+
 enum ike_reason ikev1_open(
 	struct ikev1_opening *o, const struct ike_datagram *d, struct ikev1_message *m)
 {
 	struct view body = {d->bytes.p + IKE_HEADER_LEN, d->bytes.len - IKE_HEADER_LEN};
 	bool encrypted = o->h->flags & IKEV1_FLAG_ENCRYPTED;
 	enum ike_reason why = IKE_REASON_NONE;
+	uint8_t culprit = 0;
 	o->plain = body;
 	// RFC 2409 5: aggressive mode's last message may come in clear as well.
 	if (encrypted != form_encrypted(o->form) && o->form != IKEV1_FORM_AGGRESSIVE_3)
@@ -179,11 +193,11 @@ enum ike_reason ikev1_open(
 		return why;
 	enum wire_error err = ikev1_message_parse(o->plain, o->h->next_payload, m);
 	if (err != WIRE_OK)
-		return encrypted ? IKE_REASON_V1_GARBLED : ike_reason_of(err);
+		return encrypted ? IKE_REASON_V1_GARBLED : bad_payload(o, err, m->culprit);
 	if (!encrypted && m->end < o->plain.len)
 		ike_count(o->sa->engine, IKE_REASON_V1_TRAILING);
 	if (form_hashed(o->form) && !hash_good(o, m))
 		return IKE_REASON_V1_HASH;
-	err = ikev1_rules_check(m, o->form, NULL);
-	return err == WIRE_OK ? IKE_REASON_NONE : ike_reason_of(err);
+	err = ikev1_rules_check(m, o->form, &culprit);
+	return err == WIRE_OK ? IKE_REASON_NONE : bad_payload(o, err, culprit);
 }

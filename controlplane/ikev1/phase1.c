@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+LOG_SUBSYSTEM("ike");
+
 // ---- the exchange's state ------------------------------------------------------------------------
 
 static void phase1_free(void *state)
@@ -49,6 +51,7 @@ struct pick {
 	const struct cfg_connection *refused;  // the last one that was
 	const struct cfg_connection *heaviest; // of those that the offer fits
 	uint64_t weight;
+	uint16_t refused_method; // the first such; 0: none
 };
 
 static bool auth_ok(void *ctx, uint16_t auth)
@@ -56,6 +59,8 @@ static bool auth_ok(void *ctx, uint16_t auth)
 	struct pick *k = ctx;
 	bool ok = ikev1_method_among(k->methods, auth);
 	k->method_refused |= !ok;
+	if (!ok && !k->refused_method)
+		k->refused_method = auth;
 	return ok;
 }
 
@@ -89,6 +94,15 @@ static bool accepts(void *ctx, const struct cfg_connection *c)
 	return false;
 }
 
+static enum ike_reason nobody(const struct pick *k)
+{
+	char text[IKE_SA_TEXT_MAX];
+	if (k->why == IKE_REASON_V1_AUTH_METHOD)
+		log_debug("%s method %s (%u) fits no connection", ike_sa_text(k->x->sa, text),
+			ikev1_auth_name(k->refused_method), k->refused_method);
+	return k->why;
+}
+
 // The connection, and what accepts() last chose of the offer.
 static enum ike_reason settle(struct ike_exchange *x, const struct cfg_connection *conn)
 {
@@ -115,7 +129,7 @@ enum ike_reason ikev1_choose(struct ike_exchange *x, uint16_t *notify)
 	if (conn)
 		return settle(x, conn);
 	*notify = IKEV1_NOTIFY_NO_PROPOSAL_CHOSEN;
-	return k.why;
+	return nobody(&k);
 }
 
 // Of all connections that the offer fits the one that weighs most for this identity, under the
@@ -169,7 +183,7 @@ enum ike_reason ikev1_choose_aggressive(struct ike_exchange *x, uint16_t *notify
 	(void)ikev1_connection_first(x->sa->engine->index, &x->from.remote.addr, weigh, &k, &seen);
 	if (!k.heaviest) {
 		*notify = IKEV1_NOTIFY_NO_PROPOSAL_CHOSEN;
-		return k.why;
+		return nobody(&k);
 	}
 	const struct cfg_connection *conn = named(&k);
 	p->stranger = !conn;

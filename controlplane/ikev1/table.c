@@ -6,35 +6,29 @@
 #include "controlplane/ikev1/ikev1.h"
 
 static const struct ikev1_row rows[] = {
-	{IKE_SA_NEW, IKEV1_EXCHANGE_MAIN, 'r', IKEV1_FORM_SA, ikev1_main_request},
-	{IKE_SA_NEW, IKEV1_EXCHANGE_AGGRESSIVE, 'r', IKEV1_FORM_AGGRESSIVE_1,
-		ikev1_aggressive_request},
+	{IKE_SA_NEW, IKEV1_EXCHANGE_MAIN, IKEV1_FORM_SA, ikev1_main_request},
+	{IKE_SA_NEW, IKEV1_EXCHANGE_AGGRESSIVE, IKEV1_FORM_AGGRESSIVE_1, ikev1_aggressive_request},
 
 	// Nothing but the login itself, and what says that the peer lives, goes or begins anew.
-	{IKE_SA_LOGIN, IKEV1_EXCHANGE_TRANSACTION, '*', IKEV1_FORM_TRANSACTION,
+	{IKE_SA_LOGIN, IKEV1_EXCHANGE_TRANSACTION, IKEV1_FORM_TRANSACTION,
 		ikev1_transaction_request},
-	{IKE_SA_LOGIN, IKEV1_EXCHANGE_INFORMATIONAL, '*', IKEV1_FORM_INFORMATIONAL,
-		ikev1_informational},
+	{IKE_SA_LOGIN, IKEV1_EXCHANGE_INFORMATIONAL, IKEV1_FORM_INFORMATIONAL, ikev1_informational},
 
-	{IKE_SA_ESTABLISHED, IKEV1_EXCHANGE_TRANSACTION, '*', IKEV1_FORM_TRANSACTION,
+	{IKE_SA_ESTABLISHED, IKEV1_EXCHANGE_TRANSACTION, IKEV1_FORM_TRANSACTION,
 		ikev1_transaction_request},
-	{IKE_SA_ESTABLISHED, IKEV1_EXCHANGE_QUICK, '*', IKEV1_FORM_QUICK_1, ikev1_quick_request},
-	{IKE_SA_ESTABLISHED, IKEV1_EXCHANGE_INFORMATIONAL, '*', IKEV1_FORM_INFORMATIONAL,
+	{IKE_SA_ESTABLISHED, IKEV1_EXCHANGE_QUICK, IKEV1_FORM_QUICK_1, ikev1_quick_request},
+	{IKE_SA_ESTABLISHED, IKEV1_EXCHANGE_INFORMATIONAL, IKEV1_FORM_INFORMATIONAL,
 		ikev1_informational},
 
 	// Its session has gone to a younger ISAKMP SA.
-	{IKE_SA_REKEYED, IKEV1_EXCHANGE_INFORMATIONAL, '*', IKEV1_FORM_INFORMATIONAL,
+	{IKE_SA_REKEYED, IKEV1_EXCHANGE_INFORMATIONAL, IKEV1_FORM_INFORMATIONAL,
 		ikev1_informational},
 };
 
 const struct ikev1_row *ikev1_row_find(const struct ike_sa *sa, uint8_t exchange)
 {
-	char role = sa->initiator ? 'i' : 'r';
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct ikev1_row *r = &rows[i];
-		if (r->state == sa->state && r->exchange == exchange &&
-			(r->role == '*' || r->role == role))
-			return r;
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].state == sa->state && rows[i].exchange == exchange)
+			return &rows[i];
 	return NULL;
 }

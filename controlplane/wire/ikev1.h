@@ -241,8 +241,6 @@ void ikev1_put_unity_nets(
 
 void ikev1_put_ke(struct wire_builder *b, struct view value);
 void ikev1_put_nonce(struct wire_builder *b, struct view nonce);
-// Phase 1: type, protocol 0, port 0, data: the body that HASH_I and HASH_R cover.
-void ikev1_id_body(struct wr *w, const struct wire_id *id);
 void ikev1_put_cert(struct wire_builder *b, struct view der);
 // An empty authority: any CA. else the DER Name.
 void ikev1_put_certreq(struct wire_builder *b, struct view name);

@@ -146,11 +146,6 @@ bool ikev1_selector_id(struct wr *w, const struct selector *s)
 	return true;
 }
 
-void ikev1_id_body(struct wr *w, const struct wire_id *id)
-{
-	wire_id_body(w, id); // protocol and port stand where IKEv2 has reserved bytes
-}
-
 // ---- Fragments ----
 
 #define FRAGMENT_LAST 0x01

@@ -95,6 +95,49 @@ static void both_families(void **state)
 	v1_free(&v);
 }
 
+// Networks of both families: IPv6 ones are told to who asks for IP6_SUBNET, Unity's list has
+// IPv4 alone.
+static void subnets_where_asked(void **state)
+{
+	static const uint8_t six[] = {
+		0x20, 0x01, 0x0d, 0xb8, 0, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 48};
+	static const uint8_t four[] = {10, 99, 0, 0, 255, 255, 255, 0};
+	static const uint8_t unity[IKEV1_UNITY_NET_LEN] = {10, 99, 0, 0, 255, 255, 255, 0};
+	static const struct {
+		uint16_t asked;
+		const uint8_t *value;
+		size_t len;
+	} rows[] = {{IKEV1_CFG_IP6_SUBNET, six, sizeof(six)},
+		{IKEV1_CFG_IP4_SUBNET, four, sizeof(four)},
+		{IKEV1_CFG_UNITY_SPLIT_INCLUDE, unity, sizeof(unity)}};
+	struct v1 v =
+		config_with(V1_PULL, "split_include = [ \"10.99.0.0/24\", \"2001:db8:99::/48\" ];");
+	v1_need_up(&v);
+	for (unsigned i = 0; i < 3; i++) {
+		uint8_t buf[64];
+		struct wire_builder b;
+		wire_build_begin(&b, buf, sizeof(buf));
+		ikev1_open_cfg(&b, IKEV1_CFG_REQUEST, 7);
+		ikev1_put_attr(&b, rows[i].asked, (struct view){NULL, 0});
+		wire_close(&b);
+		v1_make(v.w, &(struct v1_made){.from = v.client,
+				     .sa = v1_sa(v.client),
+				     .exchange = IKEV1_EXCHANGE_TRANSACTION,
+				     .payloads = &b});
+		bench_run(v.b, 50);
+		const struct v1_message *reply = v1_nth_cfg(v.w, v.gw, IKEV1_CFG_REPLY, 0, 2 + i);
+		assert_non_null(reply);
+		for (unsigned k = 0; k < 3; k++) {
+			const struct ikev1_attr *a = ikev1_cfg_find(&reply->cfg, rows[k].asked);
+			assert_int_equal(a != NULL, k == i);
+			if (a)
+				assert_true(view_eq(
+					a->value, (struct view){rows[k].value, rows[k].len}));
+		}
+	}
+	v1_down(&v);
+}
+
 // A connection without "respond" answers with nothing, and the client ends.
 static void not_answered(void **state)
 {
@@ -502,6 +545,7 @@ int main(void)
 		cmocka_unit_test(pull),
 		cmocka_unit_test(same_address_again),
 		cmocka_unit_test(both_families),
+		cmocka_unit_test(subnets_where_asked),
 		cmocka_unit_test(not_answered),
 		cmocka_unit_test(hostile_request),
 		cmocka_unit_test(transactions_out_of_place),

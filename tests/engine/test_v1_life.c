@@ -35,6 +35,16 @@ static void expect_end(struct v1 *v)
 	v1_free(v);
 }
 
+// With the cookies of an ISAKMP SA that is alive, or none.
+static void expect_expired(struct bench_node *n, bool expired)
+{
+	struct ike_session_info s = bench_session(n);
+	assert_int_equal(s.state == IKE_SESSION_EXPIRED, expired);
+	assert_true(s.established_ns > 0);
+	assert_int_equal(s.spi_i, expired ? 0 : v1_sa(n)->spi_i);
+	assert_int_equal(s.spi_r, expired ? 0 : v1_sa(n)->spi_r);
+}
+
 static void quick_mode_behind_each_login(void **state)
 {
 	static const struct v1_setup rows[] = {
@@ -75,11 +85,13 @@ static void return_after_expiry(void **state)
 			.aggressive = aggressive,
 			.gw_more = "lifetime: { ike_hard_s = 300; ike_rekey_s = 200; };"});
 		v1_need_up(&v);
+		expect_expired(v.gw, false);
 		uint64_t session = bench_session(v.gw).id;
 		struct ip_addr lease = bench_session(v.gw).inner[0];
 		bench_run(v.b, 305000);
 		assert_int_equal(v1_sa(v.gw)->state, IKE_SA_EXPIRED);
 		bench_expect(v.gw, "ikev1_expired", 1);
+		expect_expired(v.gw, true);
 		assert_true(v1_traffic(&v));
 		if (forgets)
 			forget(v.client);
@@ -91,6 +103,7 @@ static void return_after_expiry(void **state)
 		assert_int_equal(bench_session(v.gw).id == session, !forgets);
 		assert_int_equal(v1_sa(v.gw)->state, IKE_SA_ESTABLISHED);
 		assert_int_equal(v1_sa_count(v.gw), 1);
+		expect_expired(v.gw, false);
 		assert_true(ip_eq(&bench_session(v.gw).inner[0], &lease));
 		assert_int_equal(pool_in_use(v.gw, 0), 1);
 		assert_true(v1_traffic(&v));

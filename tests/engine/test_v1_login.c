@@ -92,6 +92,58 @@ static void peer_leaves_while_aaa_thinks(void **state)
 	v1_free(&v);
 }
 
+// ---- the user --------------------------------------------------------------------------------------
+
+static enum bench_fate mute(struct v1_watch *w, const struct v1_message *m, void *arg)
+{
+	return m->h.exchange == IKEV1_EXCHANGE_TRANSACTION && m->from == arg ? BENCH_DROP
+									     : BENCH_PASS;
+}
+
+static size_t largest(const struct v1_watch *w, const struct bench_node *from, uint8_t exchange)
+{
+	size_t len = 0;
+	for (unsigned n = 1; v1_nth(w, from, exchange, n); n++)
+		if (v1_nth(w, from, exchange, n)->len > len)
+			len = v1_nth(w, from, exchange, n)->len;
+	return len;
+}
+
+// Who has passed phase 1 and never answers is asked some times, and forgotten when the login's time
+// is over: what he is sent is the question, none larger than what he sent himself, and no more comes.
+static void nobody_logs_in(void **state)
+{
+	static const struct v1_setup cases[] = {
+		{.xauth = true}, {.aggressive = true, .xauth = true}, {.method = V1_HYBRID}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct v1 v = v1_new(&cases[i]);
+		uint8_t mode =
+			cases[i].aggressive ? IKEV1_EXCHANGE_AGGRESSIVE : IKEV1_EXCHANGE_MAIN;
+		v1_filter_add(v.w, mute, v.client);
+		v1_connect(&v);
+		bench_run(v.b, IKEV1_LOGIN_S * 1000 - 100);
+		assert_int_equal(v1_any_sa(v.gw)->state, IKE_SA_LOGIN);
+		bench_expect(v.gw, "ikev1_login_timeout", 0);
+		bench_run(v.b, 1000);
+		bench_expect(v.gw, "ikev1_login_timeout", 1);
+		assert_true(bench_empty(v.gw));
+		assert_int_equal(pool_in_use(v.gw, 0), 0);
+		// The question over and over.
+		assert_non_null(v1_nth(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION, 1));
+		assert_null(v1_nth(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION, 2));
+		assert_in_range(
+			v1_sent(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION), 2, IKEV1_XAUTH_TRIES);
+		assert_true(largest(v.w, v.gw, 0) <= largest(v.w, v.gw, mode));
+		assert_true(largest(v.w, v.gw, IKEV1_EXCHANGE_TRANSACTION) <=
+			    largest(v.w, v.client, mode));
+		unsigned sent = v1_sent_datagrams(v.w, v.gw);
+		bench_run(v.b, 300000);
+		assert_int_equal(v1_sent_datagrams(v.w, v.gw), sent);
+		assert_true(v1_are_empty(&v));
+		v1_free(&v);
+	}
+}
+
 // ---- addresses -------------------------------------------------------------------------------------
 
 struct slow_source {
@@ -300,6 +352,7 @@ int main(void)
 		cmocka_unit_test(aaa_accepts_later),
 		cmocka_unit_test(aaa_refuses),
 		cmocka_unit_test(peer_leaves_while_aaa_thinks),
+		cmocka_unit_test(nobody_logs_in),
 		cmocka_unit_test(slow_addresses),
 		cmocka_unit_test(late_address),
 		cmocka_unit_test(address_source_silent),

@@ -72,7 +72,8 @@ static const char everything[] =
 	"    remote = { auth = \"none\"; user_auth = \"xauth\"; };\n"
 	"    mode_config = [ \"initiate\", \"respond\" ]; pools = [ \"ire\" ];\n"
 	"    push = \"before_status\"; push_delay_ms = 700;\n"
-	"    split_include = [ \"10.99.0.0/24\", \"10.98.0.0/16\" ]; banner = \"Welcome.\";\n"
+	"    split_include = [ \"10.99.0.0/24\", \"10.98.0.0/16\", \"2001:db8:99::/48\" ];\n"
+	"    banner = \"Welcome.\";\n"
 	"    save_password = true; split_dns = [ \"corp.example\", \"lab.example\" ];\n"
 	"    local_lan = [ \"192.168.0.0/16\" ]; backup_servers = [ \"gw2.example\", \"192.0.2.3\" ];\n"
 	"    children = ( { name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ];\n"
@@ -305,8 +306,9 @@ static void ikev1_is_read(void **state)
 	assert_true(n->mode_config_initiate && n->mode_config_respond);
 	assert_int_equal(n->push, CFG_PUSH_BEFORE_STATUS);
 	assert_int_equal(n->push_delay_ms, 700);
-	assert_int_equal(n->split_include_count, 2);
+	assert_int_equal(n->split_include_count, 3);
 	assert_prefix(&n->split_include[1], "10.98.0.0/16");
+	assert_prefix(&n->split_include[2], "2001:db8:99::/48");
 	assert_string_equal(n->banner, "Welcome.");
 	assert_true(n->save_password);
 	assert_int_equal(n->split_dns.count, 2);

@@ -54,10 +54,6 @@ static void identities(void **state)
 			assert_true(id.type == cases[i].body[0] && id.data.len == v.len - 4);
 		free_view(v);
 	}
-	uint8_t buf[16];
-	struct wr w = wr_of(buf, sizeof(buf));
-	ikev1_id_body(&w, &(struct wire_id){IKEV2_ID_KEY_ID, VS("hq")});
-	assert_true(view_eq(wr_done(&w), V(11, 0, 0, 0, 'h', 'q')));
 }
 
 // Catalogue row 60, and what its kin would be.

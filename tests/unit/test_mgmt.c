@@ -35,7 +35,8 @@ struct fake {
 	atomic_uint portions;
 	int wake_fd;
 	uint64_t sessions;
-	uint8_t children; // of each session with an odd id
+	enum ike_session_state state; // of each
+	uint8_t children;             // of each session with an odd id
 	const char *remote_id;
 	// what clear was called with
 	enum ike_clear clear_by;
@@ -84,7 +85,7 @@ static bool fake_session_next(void *ctx, uint64_t after, struct ike_session_info
 		.id = after + 1,
 		.connection = "clients",
 		.ike_version = 2,
-		.state = IKE_SESSION_ESTABLISHED,
+		.state = f->state,
 		.remote_id = f->remote_id,
 		.user = "user1",
 		.group = "staff",
@@ -204,6 +205,7 @@ static int setup(void **state)
 	struct fake *f = calloc(1, sizeof(*f));
 	f->wake_fd = eventfd(0, EFD_NONBLOCK);
 	f->sessions = 1;
+	f->state = IKE_SESSION_ESTABLISHED;
 	f->children = 1;
 	f->remote_id = "client@example";
 	snprintf(f->dir, sizeof(f->dir), "/tmp/sallyport-test-mgmt-%d", getpid());
@@ -327,6 +329,24 @@ static void test_sessions(void **state)
 		"\"esp\":\"aes128gcm16-esn\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
 		"\"ts_remote\":[\"171.72.1.7/32\"]}]}]}");
 	json_decref(j);
+}
+
+static void test_session_states(void **state)
+{
+	static const struct {
+		enum ike_session_state state;
+		const char *text;
+	} rows[] = {{IKE_SESSION_CONNECTING, "connecting"},
+		{IKE_SESSION_ESTABLISHED, "established"}, {IKE_SESSION_REKEYING, "rekeying"},
+		{IKE_SESSION_EXPIRED, "expired"}, {IKE_SESSION_DELETING, "deleting"}};
+	struct fake *f = *state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		f->state = rows[i].state;
+		json_t *j = show(f, "sessions");
+		json_t *s = json_array_get(json_object_get(j, "sessions"), 0);
+		assert_string_equal(json_string_value(json_object_get(s, "state")), rows[i].text);
+		json_decref(j);
+	}
 }
 
 static void test_no_sessions(void **state)
@@ -661,6 +681,7 @@ int main(void)
 		TEST(test_modes),
 		TEST(test_one_process_a_directory),
 		TEST(test_sessions),
+		TEST(test_session_states),
 		TEST(test_no_sessions),
 		TEST(test_long_list_comes_in_portions),
 		TEST(test_sas),
