@@ -2,30 +2,35 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The sallyport authors
 #
-# vpnc as Cisco's VPN client: aggressive mode with a group's PSK, XAUTH, Mode Configuration by pull,
-# Unity attributes; then its re-authentication while it pings, and a stranger's group.
+# vpnc as Cisco's VPN client: aggressive mode with a group's PSK or hybrid, XAUTH, Mode Configuration
+# by pull, Unity attributes; its re-authentication while it pings, and a stranger's group.
 . "$(dirname "$0")/lib_v1.sh"
 
 lab_begin vpnc
-ezvpn() { # NAME GROUP MORE
+need "the CA is made" pki_ca
+need "the headend's certificate is made" pki_issue gw -newkey rsa:2048
+ezvpn() { # NAME GROUP OWN-AUTH GROUP-AUTH [MORE]
 	v1_connection "$1" "aggressive = true; responder_only = true;
-		local = { id = \"gw.example\"; auth = \"psk\"; };
-		remote = { id = \"$2\"; auth = \"psk\"; user_auth = \"xauth\"; };
+		local = { id = \"gw.example\"; auth = \"$3\"; };
+		remote = { id = \"$2\"; auth = \"$4\"; user_auth = \"xauth\"; };
 		mode_config = [ \"respond\" ]; pools = [ \"ire\" ]; address_required = true;
 		split_include = [ \"10.99.0.0/24\", \"192.0.2.1/32\" ];
 		split_dns = [ \"corp.example\", \"lab.example\" ];
-		banner = \"Welcome to the lab.\"; $3"
+		banner = \"Welcome to the lab.\"; ${5-}"
 }
 gw_config <<END
 $V1_POOLS
-credentials: { psk = ( { id = "$V1_GROUP"; secret = "$V1_GROUP_SECRET"; },
+credentials: { ca = [ "$LAB_DIR/pki/ca.pem" ]; certificates = (
+    { cert = "$LAB_DIR/pki/gw.pem"; key = "$LAB_DIR/pki/gw.key"; } );
+  psk = ( { id = "$V1_GROUP"; secret = "$V1_GROUP_SECRET"; },
   { id = "short-group"; secret = "$V1_GROUP_SECRET"; } ); $V1_USERS };
-connections = ( $(ezvpn clients "$V1_GROUP" ""),
-  $(ezvpn short short-group "lifetime = { ike_hard_s = 6; };") );
+connections = ( $(ezvpn clients "$V1_GROUP" psk psk), $(ezvpn hybrid hybrid-group cert none),
+  $(ezvpn short short-group psk psk "lifetime = { ike_hard_s = 6; };") );
 END
 gw_up
 leg_add c1 192.0.2.11/24
 leg_add c2 192.0.2.12/24
+leg_add c3 192.0.2.13/24
 
 # Without a NAT ESP is protocol 50.
 vpnc_start c1 user1 "a password"
@@ -72,6 +77,19 @@ check "it is counted" shows counters '[.counters | to_entries[] |
 check "no session of it is left" shows sessions '.sessions | length == 1'
 V1_GROUP=unknown-group vpnc_start c2 user2 "another one"
 check "an unknown group gets nowhere" within 30 vpnc_ended c2
+
+V1_GROUP=hybrid-group vpnc_start c3 user2 "another one" --auth-mode hybrid \
+	--ca-file "$LAB_DIR/pki/ca.pem"
+need "vpnc connects in hybrid mode" vpnc_up c3
+inner3=$(vpnc_told c3 INTERNAL_IP4_ADDRESS)
+pings_all c3 "$inner3" "hybrid"
+check "hybrid: it is user2's" shows sessions "[.sessions[] | select(.connection == \"hybrid\")] |
+	length == 1 and .[0].user == \"user2\" and .[0].inner_addrs == [\"$inner3\"]"
+check "hybrid: vpnc leaves" vpnc_stop c3
+hybrid_gone() {
+	shows sessions 'all(.sessions[]; .connection != "hybrid")' && shows pools '.pools[0].in_use == 1'
+}
+check "hybrid: its lease is not in use" within 5 hybrid_gone
 
 # Both answers to aggressive mode's first message hold the same payloads, of the same lengths.
 shape() { # GROUP
