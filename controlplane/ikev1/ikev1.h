@@ -65,6 +65,7 @@ struct ikev1_fragments;
 struct ikev1_sa {
 	// Phase 1
 	uint8_t mode;          // IKEV1_EXCHANGE_MAIN or _AGGRESSIVE
+	uint64_t took_over_ns; // its session, when the peer re-authenticated; 0: it is its own
 	struct endpoint began; // as responder: where the peer's first message came from
 	uint16_t auth;         // negotiated, enum ikev1_auth
 	struct ikev1_keys keys;

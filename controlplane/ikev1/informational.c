@@ -59,10 +59,25 @@ static void grace_over(struct wheel_timer *t, void *arg)
 
 // The children are the peer's to delete; where their DELETE comes behind this one it has still to be
 // read.
+// vpnc has re-authenticated and deletes the ISAKMP SA before this one, but names this one. Who leaves
+// deletes its child SAs first.
+static bool means_the_old_one(const struct ike_sa *sa)
+{
+	const struct ikev1_sa *v1 = sa->v1;
+	return v1->peer_unity && v1->took_over_ns &&
+	       sa->engine->now_ns - v1->took_over_ns < IKE_REAUTH_GRACE_S * NS_PER_S &&
+	       ikev1_children_in_use(sa->session);
+}
+
 static void isakmp_deleted(struct ike_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
 	struct ike_engine *e = sa->engine;
+	if (sa->state == IKE_SA_ESTABLISHED && sa->session && means_the_old_one(sa)) {
+		ike_refused(e, sa, &x->from.remote, IKE_REASON_V1_DELETE_UNKNOWN);
+		sa->v1->took_over_ns = 0; // once
+		return;
+	}
 	ike_count(e, IKE_REASON_DELETED_BY_PEER);
 	if (sa->state == IKE_SA_ESTABLISHED && sa->session && ikev1_children_in_use(sa->session)) {
 		sa->v1->deleted = true;

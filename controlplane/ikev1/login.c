@@ -110,6 +110,7 @@ static struct ike_session *take_over(struct ike_sa *sa)
 		return NULL;
 	struct ike_sa *old = s->sa;
 	ike_session_move(s, sa);
+	sa->v1->took_over_ns = sa->engine->now_ns;
 	retire(old);
 	ike_count(sa->engine, IKE_REASON_V1_REAUTHENTICATED);
 	return s;

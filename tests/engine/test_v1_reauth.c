@@ -100,6 +100,34 @@ static void reauthentication_from_another_socket(void **state)
 	v1_free(&v);
 }
 
+// vpnc deletes the ISAKMP SA that it has replaced, but names the new one; the next DELETE is meant.
+static void reauthentication_and_the_wrong_delete(void **state)
+{
+	uint8_t buf[64];
+	struct wire_builder b;
+	struct v1 v = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true});
+	v1_need_up(&v);
+	struct ike_session_info before = bench_session(v.gw);
+	connect_again(&v);
+	struct ike_sa *gw = v1_sa(v.gw);
+	struct ike_sa *client = ike_sa_find(v.client->engine, gw->spi_i);
+	struct v1_made made = {.from = v.client,
+		.sa = client,
+		.exchange = IKEV1_EXCHANGE_INFORMATIONAL,
+		.payloads = &b};
+	gw->v1->peer_unity = true;
+	for (int i = 0; i < 2; i++) {
+		wire_build_begin(&b, buf, sizeof(buf));
+		ikev1_put_delete_isakmp(&b, gw->spi_i, gw->spi_r);
+		v1_make(v.w, &made);
+		bench_run(v.b, 10);
+		assert_int_equal(gw->v1->deleted, i);
+		bench_expect(v.gw, "ikev1_delete_unknown", 1);
+	}
+	expect_taken_over(&v, &before);
+	v1_free(&v);
+}
+
 // The session whose ISAKMP SA has gone is taken over as well.
 static void expired_session(void **state)
 {
@@ -334,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reauthentication),
 		cmocka_unit_test(reauthentication_from_another_socket),
+		cmocka_unit_test(reauthentication_and_the_wrong_delete),
 		cmocka_unit_test(expired_session),
 		cmocka_unit_test(group_key_takes_over_nothing),
 		cmocka_unit_test(initial_contact),
