@@ -64,6 +64,19 @@ static bool found_by_address(const struct cfg_psk *p)
 						     ip_prefix_parse(p->id, true, &net) == 0));
 }
 
+// A group's key is what Cisco's clients have in aggressive mode; the user alone tells them apart.
+static void check_group(struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
+{
+	bool addresses = n->mode_config_respond || n->mode_config_initiate || n->pool_count;
+	diag_warning(&l->diags, member(s, "aggressive"),
+		"aggressive: whoever can send a packet gets a reply from which the "
+		"pre-shared key can be guessed off line");
+	if (addresses && n->remote.user_auth == CFG_USER_NONE)
+		diag_warning(&l->diags, member(s, "aggressive"),
+			"aggressive: without remote.user_auth every holder of a group's key is "
+			"anonymous, and keeps no address between sessions");
+}
+
 static void check_psk_mode(
 	struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
 {
@@ -72,9 +85,7 @@ static void check_psk_mode(
 	if (n->remote.auth != CFG_AUTH_PSK || !member(remote, "auth"))
 		return;
 	if (n->aggressive) {
-		diag_warning(&l->diags, member(s, "aggressive"),
-			"aggressive: whoever can send a packet gets a reply from which the "
-			"pre-shared key can be guessed off line");
+		check_group(l, n, s);
 		return;
 	}
 	for (size_t i = 0; i < l->cfg->psk_count; i++) {

@@ -155,7 +155,9 @@ const struct option opt_table[] = {
 	{"credentials", OPT_GROUP, .help = "Secrets, users and certificates."},
 	{"credentials.psk", LIST(cfg, cfg_psk, psks, psk_count), .help = "Pre-shared keys."},
 	{"credentials.psk[].id", TEXT, AT(cfg_psk, id),
-		.help = "The peer's IKE identity; \"*\" is any, whose identity then is a mere claim."},
+		.help = "The peer's IKE identity; \"*\" is any, whose identity then is a mere claim. "
+			"So is, in IKEv1, an identity of type KEY_ID (a group's name, as Cisco's "
+			"clients send it), which the same text fits: many have its key."},
 	{"credentials.psk[].addresses", OPT_PREFIX, ARRAY(cfg_psk, addresses, address_count),
 		.help = "The peer's outer addresses."},
 	{"credentials.psk[].secret", OPT_SECRET, .min = 1, .max = 4096, AT(cfg_psk, secret),

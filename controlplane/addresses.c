@@ -139,12 +139,10 @@ void ike_addresses_give(struct ike_addresses *a, struct ike_session *s)
 {
 	uint8_t given = 0;
 	while (given < a->lease_count && s->lease_count < IKE_LEASES_MAX)
-		s->leases[s->lease_count++] = a->leases[given++];
+		ike_lease_add(s, &a->leases[given++]);
 	for (uint8_t i = given; i < a->lease_count; i++)
 		a->leases[i - given] = a->leases[i];
 	a->lease_count -= given;
-	if (given && s->tunnel == TUNNEL_NONE)
-		s->worker = s->leases[0].worker;
 }
 
 void ike_addresses_release(struct ike_addresses *a)
@@ -153,13 +151,4 @@ void ike_addresses_release(struct ike_addresses *a)
 	for (uint8_t i = 0; i < a->lease_count; i++)
 		src->release(src->ctx, &a->leases[i]);
 	a->lease_count = 0;
-}
-
-void ike_lease_drop(struct ike_session *s, uint8_t i)
-{
-	struct address_source *src = s->engine->p.addresses;
-	src->release(src->ctx, &s->leases[i]);
-	s->lease_count--;
-	for (; i < s->lease_count; i++)
-		s->leases[i] = s->leases[i + 1];
 }

@@ -33,9 +33,6 @@ void ike_addresses_give(struct ike_addresses *a, struct ike_session *s);
 // What is still held goes back.
 void ike_addresses_release(struct ike_addresses *a);
 
-// Lease i of the session goes back; no route of it stands yet.
-void ike_lease_drop(struct ike_session *s, uint8_t i);
-
 // Who the peer is to the pools; borrows from it.
 struct pool_owner ike_pool_owner(const struct ike_peer *p);
 

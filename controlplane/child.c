@@ -141,15 +141,30 @@ static uint64_t hard_limit(uint64_t soft)
 	return soft && soft < UINT64_MAX / 2 ? soft + soft / 4 + 1 : 0;
 }
 
-// The peer's addresses that its packets may have: what was agreed on, less the pools.
+static bool is_leased(const struct ike_session *s, const struct ip_range *r)
+{
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (ip_eq(&r->lo, &s->leases[i].addr) && ip_eq(&r->hi, &s->leases[i].addr))
+			return true;
+	return false;
+}
+
+// The peer's addresses that its packets may have: its leases, and what else was agreed on, less the
+// pools. A lease may have come or gone since the selectors were agreed on.
 static bool allowed_remote(const struct ike_child *c, struct wire_ts *out)
 {
-	const struct cfg *cfg = c->engine->p.cfg;
-	if (!c->session->lease_count)
-		return ike_selectors_without_pools(
-			cfg, c->ts_remote, c->ts_remote_count, out->items, &out->count);
-	memcpy(out->items, c->ts_remote, sizeof(c->ts_remote));
-	out->count = c->ts_remote_count;
+	out->count = 0;
+	for (uint8_t i = 0; i < c->ts_remote_count; i++) {
+		struct wire_ts left = {.items = {c->ts_remote[i]}, .count = 1};
+		if (!is_leased(c->session, &c->ts_remote[i].range) &&
+			!ike_selectors_without_pools(
+				c->engine->p.cfg, &c->ts_remote[i], 1, left.items, &left.count))
+			return false;
+		if (left.count > SA_SELECTORS_MAX - out->count)
+			return false;
+		memcpy(out->items + out->count, left.items, left.count * sizeof(left.items[0]));
+		out->count += left.count;
+	}
 	return true;
 }
 
@@ -265,22 +280,8 @@ static enum ike_reason add_routes(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
 	enum ike_reason why;
-	for (uint8_t i = 0; i < s->lease_count && !s->lease_routes; i++) {
-		struct ip_prefix p = {
-			s->leases[i].addr, (uint8_t)ip_bits(s->leases[i].addr.family)};
-		why = ike_route_get(s, &p);
-		if (why != IKE_REASON_NONE) {
-			while (i-- > 0) {
-				p.addr = s->leases[i].addr;
-				p.bits = (uint8_t)ip_bits(p.addr.family);
-				ike_route_put(s, &p);
-			}
-			return why;
-		}
-	}
-	s->lease_routes = s->lease_count > 0;
-	if (s->lease_routes)
-		return IKE_REASON_NONE;
+	if (s->lease_count)
+		return ike_lease_routes(s);
 	struct ip_prefix own[IKE_ROUTES_MAX];
 	uint8_t n = 0;
 	if (!ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))

@@ -73,3 +73,31 @@ int ike_id_fit(const char *pattern, struct view body)
 	}
 	return key_id_fits(pattern, &id) || dn_fits(pattern, &id) ? 3 : 0;
 }
+
+// Where the part begins that is compared without case.
+static size_t caseless_from(const struct wire_id *id)
+{
+	const uint8_t *at = NULL;
+	if (id->type == IKEV2_ID_FQDN)
+		return 0;
+	if (id->type == IKEV2_ID_RFC822_ADDR)
+		at = memrchr(id->data.p, '@', id->data.len);
+	return at ? (size_t)(at - id->data.p) : id->data.len;
+}
+
+uint64_t ike_id_hash(const uint8_t key[static 16], struct view body)
+{
+	uint8_t bytes[WIRE_ID_MAX];
+	struct wire_id id;
+	if (wire_id_parse(body, &id) != WIRE_OK || id.data.len > sizeof(bytes))
+		return siphash(key, body.p, body.len);
+	if (id.type == IKEV2_ID_DER_ASN1_DN) {
+		uint64_t canonical = ike_dn_hash(id.data);
+		return siphash(key, &canonical, sizeof(canonical));
+	}
+	memcpy(bytes, id.data.p, id.data.len);
+	for (size_t i = caseless_from(&id); i < id.data.len; i++)
+		if (bytes[i] >= 'A' && bytes[i] <= 'Z')
+			bytes[i] = (uint8_t)(bytes[i] + 32);
+	return siphash(key, bytes, id.data.len);
+}

@@ -207,6 +207,17 @@ static bool same_proposals(const struct cfg_connection *a, const struct cfg_conn
 		       a->ike_proposal_count * sizeof(*a->ike_proposals)) == 0;
 }
 
+static bool same_local_id(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return strcmp(a->local.id ? a->local.id : "", b->local.id ? b->local.id : "") == 0;
+}
+
+// What else aggressive mode's answer shows to anybody.
+static bool same_answer(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return same_local_id(a, b) && !a->fragment_size == !b->fragment_size;
+}
+
 // IKEv1's first message tells the mode and the method too; which certificate is presented decides
 // whether RSA or ECDSA is meant.
 static bool same_methods(const struct cfg_connection *a, const struct cfg_connection *b)
@@ -216,15 +227,19 @@ static bool same_methods(const struct cfg_connection *a, const struct cfg_connec
 	return a->local.auth == b->local.auth && a->remote.auth == b->remote.auth &&
 	       a->remote.user_auth == b->remote.user_auth && a->aggressive == b->aggressive &&
 	       (a->local.auth != CFG_AUTH_CERT ||
-		       (strcmp(cert_a, cert_b) == 0 &&
-			       strcmp(a->local.id ? a->local.id : "",
-				       b->local.id ? b->local.id : "") == 0));
+		       (strcmp(cert_a, cert_b) == 0 && same_local_id(a, b))) &&
+	       (!a->aggressive || same_answer(a, b));
+}
+
+bool ikev1_connections_alike(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	return same_proposals(a, b) && same_methods(a, b);
 }
 
 static bool same_init(
 	enum kind kind, const struct cfg_connection *a, const struct cfg_connection *b)
 {
-	return same_proposals(a, b) && (kind == ADDR_INIT || same_methods(a, b));
+	return kind == ADDR_INIT ? same_proposals(a, b) : ikev1_connections_alike(a, b);
 }
 
 struct span {
@@ -553,47 +568,4 @@ const struct cfg_connection *ikev1_connection_first(struct ike_index *ix,
 	first_of(ix, ADDR_INIT_1, &s);
 	*seen = s.seen;
 	return s.found;
-}
-
-// ---- IKEv1's pre-shared keys ----
-
-static void address_id(const struct ip_addr *a, struct ike_id *out)
-{
-	struct wr w = wr_of(out->body, sizeof(out->body));
-	struct wire_id id = {a->family == IP_V6 ? IKEV2_ID_IPV6_ADDR : IKEV2_ID_IPV4_ADDR,
-		{a->bytes, ip_len(a->family)}};
-	wire_id_body(&w, &id);
-	out->len = wr_done(&w).len;
-}
-
-const struct cfg_psk *ike_psk_of_address(struct ike_index *ix, const struct ip_addr *peer)
-{
-	struct ike_id id;
-	bool bound;
-	address_id(peer, &id);
-	return ike_psk_find(ix, ike_id_view(&id), peer, &bound);
-}
-
-bool ike_psk_proves(const struct cfg_psk *k, struct view body)
-{
-	const struct ip_prefix *p = k->addresses;
-	struct ike_id id;
-	if (k->id && ike_id_fit(k->id, body) == 3)
-		return true;
-	if (k->id || k->address_count != 1 || p->bits != ip_bits(p->addr.family))
-		return false;
-	address_id(&p->addr, &id);
-	return body.len == id.len && memcmp(body.p, id.body, id.len) == 0;
-}
-
-bool ike_psk_serves(
-	struct ike_index *ix, const struct cfg_psk *k, struct view body, const struct ip_addr *peer)
-{
-	bool bound;
-	const struct cfg_psk *wanted = ike_psk_find(ix, body, peer, &bound);
-	struct ike_id id;
-	if (wanted == k || ike_psk_proves(k, body))
-		return true;
-	address_id(peer, &id);
-	return !bound && k->id && ike_id_fit(k->id, ike_id_view(&id)) == 3;
 }

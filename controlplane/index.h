@@ -49,8 +49,8 @@ const struct cfg_psk *ike_psk_find(
 // IKEv1's main mode must know the key before the identity: bound to the address as an ID, else by
 // address, else by a pattern that holds the address, else the wildcard. NULL: none.
 const struct cfg_psk *ike_psk_of_address(struct ike_index *ix, const struct ip_addr *peer);
-// Who has this key is who the identity says: it is bound to this very ID, or to one single address
-// that is the ID.
+// In IKEv1: who has this key is who the identity says: it is bound to this very ID, or to one single
+// address that is the ID. Never for a KEY_ID, which names a group that shares the key.
 bool ike_psk_proves(const struct cfg_psk *k, struct view body);
 // May who was found to have k go by this identity: false where another key is meant for it.
 bool ike_psk_serves(struct ike_index *ix, const struct cfg_psk *k, struct view body,
@@ -79,6 +79,9 @@ const struct cfg_connection *ike_connection_match(struct ike_index *ix, const st
 // the address.
 const struct cfg_connection *ike_connection_first(struct ike_index *ix,
 	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen);
-// The same among the connections that have IKEv1, where modes and methods count too.
+// The same among the connections that have IKEv1, where modes and methods count too, and in aggressive
+// mode all that its answer shows. An accept() that never says true sees one of each kind.
 const struct cfg_connection *ikev1_connection_first(struct ike_index *ix,
 	const struct ip_addr *remote, ike_accept accept, void *ctx, bool *seen);
+// One of such a kind: what an offer is refused by one it is refused by the other.
+bool ikev1_connections_alike(const struct cfg_connection *a, const struct cfg_connection *b);

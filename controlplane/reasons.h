@@ -139,6 +139,7 @@
 	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
 	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
+	X(LEASE_LOST, "ike_lease_lost", "lease ended before it was in use")                        \
 	/* IKEv1 */                                                                                \
 	X(V1_NOT_CONFIGURED, "ikev1_not_configured",                                               \
 		"IKEv1, which no connection of this address has")                                  \

@@ -196,14 +196,6 @@ void ike_session_established(struct ike_session *s)
 		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
 }
 
-void ike_session_keep_leases(struct ike_session *s)
-{
-	struct address_source *src = s->engine->p.addresses;
-	for (uint8_t i = 0; i < s->lease_count && !s->leases_active; i++)
-		src->renew(src->ctx, &s->leases[i]);
-	s->leases_active = true;
-}
-
 // ---- the end of routes -------------------------------------------------------------------------
 
 static struct ike_route *route_find(const struct ike_session *s, const struct ip_prefix *dst)
@@ -215,6 +207,14 @@ static struct ike_route *route_find(const struct ike_session *s, const struct ip
 	return NULL;
 }
 
+static bool leads_to(const struct ike_session *s, const struct ip_addr *lease)
+{
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (s->lease_use[i].routed && ip_eq(&s->leases[i].addr, lease))
+			return true;
+	return false;
+}
+
 // The owner's youngest other session that holds the address of a route as well: its lease is shared.
 static struct ike_session *route_heir(struct ike_session *s, const struct ip_prefix *dst)
 {
@@ -223,7 +223,7 @@ static struct ike_session *route_heir(struct ike_session *s, const struct ip_pre
 	if (s->anonymous || dst->bits != ip_bits(dst->addr.family))
 		return NULL;
 	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o != s && o->lease_routes && o->tunnel != TUNNEL_NONE && holds(o, &dst->addr) &&
+		if (o != s && o->tunnel != TUNNEL_NONE && leads_to(o, &dst->addr) &&
 			!route_find(o, dst) && (!heir || o->id > heir->id))
 			heir = o;
 	return heir;
@@ -443,4 +443,92 @@ void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
 	struct ike_route *r = route_find(s, dst);
 	if (r && --r->users == 0)
 		route_end(s, r);
+}
+
+// ---- leases ----------------------------------------------------------------------------------
+
+static struct ip_prefix lease_prefix(const struct lease *l)
+{
+	return (struct ip_prefix){l->addr, (uint8_t)ip_bits(l->addr.family)};
+}
+
+static void lease_unroute(struct ike_session *s, uint8_t i)
+{
+	struct ip_prefix p = lease_prefix(&s->leases[i]);
+	if (s->lease_use[i].routed)
+		ike_route_put(s, &p);
+	s->lease_use[i].routed = false;
+}
+
+static void lease_forget(struct ike_session *s, uint8_t i)
+{
+	lease_unroute(s, i);
+	s->lease_count--;
+	for (; i < s->lease_count; i++) {
+		s->leases[i] = s->leases[i + 1];
+		s->lease_use[i] = s->lease_use[i + 1];
+	}
+}
+
+void ike_lease_add(struct ike_session *s, const struct lease *l)
+{
+	s->lease_use[s->lease_count] = (struct ike_lease_use){0};
+	s->leases[s->lease_count++] = *l;
+	if (s->tunnel == TUNNEL_NONE)
+		s->worker = s->leases[0].worker;
+}
+
+void ike_lease_drop(struct ike_session *s, uint8_t i)
+{
+	struct address_source *src = s->engine->p.addresses;
+	struct lease l = s->leases[i];
+	lease_forget(s, i);
+	src->release(src->ctx, &l);
+}
+
+enum ike_reason ike_lease_routes(struct ike_session *s)
+{
+	bool fresh[IKE_LEASES_MAX] = {false};
+	enum ike_reason why = IKE_REASON_NONE;
+	for (uint8_t i = 0; i < s->lease_count && why == IKE_REASON_NONE; i++) {
+		struct ip_prefix p = lease_prefix(&s->leases[i]);
+		if (s->lease_use[i].routed)
+			continue;
+		why = ike_route_get(s, &p);
+		fresh[i] = s->lease_use[i].routed = why == IKE_REASON_NONE;
+	}
+	for (uint8_t i = 0; i < s->lease_count && why != IKE_REASON_NONE; i++)
+		if (fresh[i])
+			lease_unroute(s, i);
+	return why;
+}
+
+// The address may be another's already. The peer was told that it is his, and neither version can take
+// that back: he has to come again. Not at once: others are at work on the session.
+static void lease_lost(struct ike_session *s, uint8_t i)
+{
+	struct ike_engine *e = s->engine;
+	lease_forget(s, i);
+	ike_refused(e, s->sa, &s->sa->remote, IKE_REASON_LEASE_LOST);
+	s->closing = true;
+	wheel_set(&e->wheel, &s->end, e->now_ns, end_fire, s);
+}
+
+void ike_session_keep_leases(struct ike_session *s)
+{
+	struct address_source *src = s->engine->p.addresses;
+	s->leases_in_use = true;
+	for (uint8_t i = s->lease_count; i-- > 0;) {
+		if (s->lease_use[i].active)
+			continue;
+		s->lease_use[i].active = src->renew(src->ctx, &s->leases[i]);
+		if (!s->lease_use[i].active)
+			lease_lost(s, i);
+	}
+}
+
+void ike_session_leased(struct ike_session *s)
+{
+	if (s->leases_in_use || s->conn->childless)
+		ike_session_keep_leases(s);
 }

@@ -61,6 +61,12 @@ struct ike_route {
 	uint32_t users; // leases and children
 };
 
+// What became of a lease.
+struct ike_lease_use {
+	bool active; // in use: the address source keeps it until it is released
+	bool routed; // the session has asked for its route; an heir of its owner may have it now
+};
+
 struct ike_session {
 	struct htab_node by_id;
 	struct htab_node by_owner; // not for anonymous peers
@@ -79,9 +85,9 @@ struct ike_session {
 	bool proven;             // the identity is (a wildcard or group PSK proves none)
 	bool anonymous;          // neither identity nor user is proven
 	struct lease leases[IKE_LEASES_MAX];
+	struct ike_lease_use lease_use[IKE_LEASES_MAX]; // of leases[i]
 	uint8_t lease_count;
-	bool lease_routes;                       // they lead to the tunnel
-	bool leases_active;                      // renewed once the first child SA was installed
+	bool leases_in_use;                      // and so are those that come later
 	struct ip_addr assigned[IKE_LEASES_MAX]; // as initiator: by the peer
 	uint8_t assigned_count;
 	uint32_t tunnel; // TUNNEL_NONE until the first child
@@ -123,6 +129,9 @@ const char *ike_id_text(struct view body, char buf[static IKE_ID_TEXT_MAX]);
 // How well a pattern of the configuration ("*", "*.example", exact) fits: 0 not at all, 1 any,
 // 2 suffix or prefix, 3 exactly this one.
 int ike_id_fit(const char *pattern, struct view body);
+// The same for identities that one text of the configuration means: names without case, a KEY_ID with
+// the bytes of a name.
+uint64_t ike_id_hash(const uint8_t key[static 16], struct view body);
 
 // Who a peer is. What is proven of it owns leases and sessions: (user, identity), either alone, or
 // nothing, and then it is anonymous.
@@ -158,8 +167,17 @@ struct ike_peer ike_session_peer(const struct ike_session *s);
 // Counts as established from now on; starts accounting.
 void ike_session_established(struct ike_session *s);
 // Its leases are in use from now on: with the first child SA, or without one once the peer was told
-// its addresses.
+// its addresses. One whose grant has ended meanwhile leaves the session, which ends soon: the peer
+// takes the address for its own. Nothing is freed before the caller returns to the engine.
 void ike_session_keep_leases(struct ike_session *s);
+// It got one more: in use at once where others are or were, or where none waits for a child SA.
+void ike_session_leased(struct ike_session *s);
+// A lease is the session's; there is room for it.
+void ike_lease_add(struct ike_session *s, const struct lease *l);
+// Lease i of the session goes back, and its route goes.
+void ike_lease_drop(struct ike_session *s, uint8_t i);
+// Each lease leads to the session's tunnel. On failure those of before still do.
+enum ike_reason ike_lease_routes(struct ike_session *s);
 // Called when an IKE SA goes: ends the session if it was the current one.
 void ike_session_sa_gone(struct ike_session *s, struct ike_sa *sa, enum ike_reason why);
 // Ends it with a DELETE to the peer after delay_s seconds (0: now).

@@ -111,8 +111,8 @@ static int run(
 		};
 		if (source.acquire(source.ctx, &rq, &leases[i]) != ADDRESS_OK)
 			rc = -ENOSPC;
-		else
-			source.renew(source.ctx, &leases[i]);
+		else if (!source.renew(source.ctx, &leases[i]))
+			rc = -ESTALE;
 	}
 	out->alloc_ns = now_ns() - start;
 	out->bytes = heap() - before;

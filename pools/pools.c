@@ -7,6 +7,10 @@
 #include <stdlib.h>
 
 #define EXPIRE_AT_ONCE 16 // leases that one request ends at most; pools_tick() ends all
+// With IKEv1 an address may be offered during the login, which takes two minutes at most, and its
+// session then has half a minute until the first child SA. The time may be long, as it is only the
+// last resort: who asked for an address gives it back on each way on which he fails.
+#define OFFER_LEAST_S 300
 
 struct reservation {
 	const char *owner;
@@ -366,15 +370,16 @@ static struct record *held(struct pool *p, const struct lease *l)
 	return NULL;
 }
 
-static void renew(void *ctx, const struct lease *l)
+static bool renew(void *ctx, const struct lease *l)
 {
 	struct pool *p = pool_of(ctx, l->pool);
 	struct record *r = held(p, l);
-	if (!r || r->state != LEASE_OFFERED)
-		return;
-	leave_queue(p, r);
-	enter_state(p, r, LEASE_ACTIVE);
-	r->was_active = true;
+	if (r && r->state == LEASE_OFFERED) {
+		leave_queue(p, r);
+		enter_state(p, r, LEASE_ACTIVE);
+		r->was_active = true;
+	}
+	return r;
 }
 
 static void drop_grant(struct record *r, uint64_t fence)
@@ -473,9 +478,10 @@ int pools_new(const struct cfg *c, const struct pools_seams *s, struct pools **o
 	p->cfg = c;
 	p->seams = *s;
 	random_fill(s->random, p->key, sizeof(p->key));
-	// Twice what an exchange may take: no grant ends while its session is being set up.
-	p->offer_ns =
-		2 * (c->main.half_open_timeout_s ? c->main.half_open_timeout_s : 30) * NS_PER_S;
+	// No grant ends while its session is being set up.
+	p->offer_ns = 2ull * c->main.half_open_timeout_s * NS_PER_S;
+	if (p->offer_ns < OFFER_LEAST_S * NS_PER_S)
+		p->offer_ns = OFFER_LEAST_S * NS_PER_S;
 	p->pools = calloc(c->pool_count + 1, sizeof(*p->pools));
 	int rc = p->pools ? 0 : -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < c->pool_count; i++) {

@@ -49,8 +49,9 @@ struct address_source {
 	void *ctx;
 	enum address_status (*acquire)(
 		void *ctx, const struct address_request *rq, struct lease *out);
-	// offered -> active: the child SA is installed.
-	void (*renew)(void *ctx, const struct lease *l);
+	// offered -> active: it is in use until it is released. False: the grant has ended, the address
+	// may be another's, and there is nothing to release.
+	MUST_USE bool (*renew)(void *ctx, const struct lease *l);
 	// Drops one reference; the last one makes an owned lease linger, an anonymous or a merely
 	// offered one free (an offered one that lingered before lingers again).
 	void (*release)(void *ctx, const struct lease *l);

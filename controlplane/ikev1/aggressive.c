@@ -123,8 +123,6 @@ static enum ike_verdict first_checked(struct ike_exchange *x)
 	ikev1_read_vendors(x);
 	ikev1_read_certreqs(x);
 	sa->v1->natt = ikev1_natt_best(sa->v1->vendors, &p->natt);
-	p->stranger = !ikev1_choose_by_id(x);
-	ikev1_find_psk(x);
 	if (p->stranger)
 		ike_count(sa->engine, IKE_REASON_V1_NO_GROUP);
 	enum ike_reason why = ikev1_proof_self(x);
@@ -141,15 +139,13 @@ static enum ike_verdict first_request(struct ike_exchange *x)
 	uint16_t notify;
 	if (!ikev1_phase1_new(x))
 		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
-	enum ike_reason why = ikev1_choose(x, &notify);
+	if (!ikev1_take_id(x))
+		return ike_fail_fatal(x, IKE_REASON_BAD_ID, 0);
+	enum ike_reason why = ikev1_choose_aggressive(x, &notify);
 	if (why != IKE_REASON_NONE)
 		return ike_fail_fatal(x, why, notify);
 	why = ikev1_take_ke(x);
-	if (why != IKE_REASON_NONE)
-		return bad_ke(x, why);
-	if (!ikev1_take_id(x))
-		return ike_fail_fatal(x, IKE_REASON_BAD_ID, 0);
-	return first_checked(x);
+	return why == IKE_REASON_NONE ? first_checked(x) : bad_ke(x, why);
 }
 
 enum ike_verdict ikev1_aggressive_request(struct ike_exchange *x)

@@ -72,6 +72,7 @@ static void apply_lease(struct ike_exchange *x, void *unused)
 	if (!s)
 		return;
 	ike_addresses_give(&p->got, s);
+	ike_session_leased(s); // those that were pushed before and are told again, too
 	if (s->lease_count)
 		s->mode_config = "pull";
 	if (more)

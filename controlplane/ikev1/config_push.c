@@ -23,8 +23,9 @@ bool ikev1_push_first(const struct ike_sa *sa)
 static bool drop_leases(struct ike_session *s)
 {
 	bool any = s->lease_count > 0;
-	while (s->lease_count && !s->lease_routes)
-		ike_lease_drop(s, (uint8_t)(s->lease_count - 1));
+	for (uint8_t i = s->lease_count; i-- > 0;)
+		if (!s->lease_use[i].routed)
+			ike_lease_drop(s, i);
 	return any;
 }
 
@@ -62,6 +63,7 @@ void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed)
 	if (claimed && holds(s, claimed)) { // his ACK was lost
 		ike_count(sa->engine, IKE_REASON_V1_CFG_PUSHED);
 		s->mode_config = "push";
+		ike_session_leased(s);
 		ikev1_config_note(sa);
 		return;
 	}
@@ -133,6 +135,7 @@ static enum ike_verdict push_ack(struct ike_exchange *x)
 		return go_without(x, IKE_REASON_V1_CFG_DECLINED);
 	c->unconfirmed = false;
 	s->mode_config = "push";
+	ike_session_leased(s);
 	ike_count(x->sa->engine, IKE_REASON_V1_CFG_PUSHED);
 	return over(x);
 }

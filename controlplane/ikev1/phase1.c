@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-LOG_SUBSYSTEM("ike");
-
 // ---- the exchange's state ------------------------------------------------------------------------
 
 static void phase1_free(void *state)
@@ -47,8 +45,10 @@ struct pick {
 	const struct ikev1_sa_offer *offer;
 	uint32_t methods; // of the connection that is looked at
 	bool method_refused;
-	uint16_t refused;    // the first such method; 0: none
-	enum ike_reason why; // of all connections, the one that says most
+	enum ike_reason why;                   // of all connections, the one that says most
+	const struct cfg_connection *refused;  // the last one that was
+	const struct cfg_connection *heaviest; // of those that the offer fits
+	uint64_t weight;
 };
 
 static bool auth_ok(void *ctx, uint16_t auth)
@@ -56,8 +56,6 @@ static bool auth_ok(void *ctx, uint16_t auth)
 	struct pick *k = ctx;
 	bool ok = ikev1_method_among(k->methods, auth);
 	k->method_refused |= !ok;
-	if (!ok && !k->refused)
-		k->refused = auth;
 	return ok;
 }
 
@@ -87,38 +85,106 @@ static bool accepts(void *ctx, const struct cfg_connection *c)
 		note(k, IKE_REASON_V1_NO_AGGRESSIVE);
 	else
 		return true;
+	k->refused = c;
 	return false;
 }
 
-static enum ike_reason nobody(const struct pick *k)
+// The connection, and what accepts() last chose of the offer.
+static enum ike_reason settle(struct ike_exchange *x, const struct cfg_connection *conn)
 {
-	char text[IKE_SA_TEXT_MAX];
-	if (k->why == IKE_REASON_V1_AUTH_METHOD)
-		log_debug("%s method %s (%u) fits no connection", ike_sa_text(k->x->sa, text),
-			ikev1_auth_name(k->refused), k->refused);
-	return k->why;
+	struct ike_sa *sa = x->sa;
+	const struct ikev1_choice *choice = &ikev1_phase1_of(x)->choice;
+	sa->conn = conn;
+	sa->suite = choice->transform.suite;
+	sa->v1->auth = choice->transform.auth;
+	secret_fini(&sa->v1->sa_i);
+	return secret_copy(&sa->v1->sa_i, x->in1.sa.p, x->in1.sa.len) < 0 ? IKE_REASON_NO_MEMORY
+									  : IKE_REASON_NONE;
 }
 
 enum ike_reason ikev1_choose(struct ike_exchange *x, uint16_t *notify)
 {
-	struct ike_sa *sa = x->sa;
-	const struct ikev1_choice *choice = &ikev1_phase1_of(x)->choice;
 	struct ikev1_sa_offer offer;
 	struct pick k = {.x = x, .offer = &offer, .why = IKE_REASON_V1_NOT_CONFIGURED};
 	bool seen;
 	*notify = 0;
 	if (ikev1_sa_parse(x->in1.sa, true, &offer) != WIRE_OK)
 		return IKE_REASON_MALFORMED;
-	sa->conn =
-		ikev1_connection_first(sa->engine->index, &x->from.remote.addr, accepts, &k, &seen);
+	const struct cfg_connection *conn = ikev1_connection_first(
+		x->sa->engine->index, &x->from.remote.addr, accepts, &k, &seen);
+	if (conn)
+		return settle(x, conn);
 	*notify = IKEV1_NOTIFY_NO_PROPOSAL_CHOSEN;
-	if (!sa->conn)
-		return nobody(&k);
-	sa->suite = choice->transform.suite;
-	sa->v1->auth = choice->transform.auth;
+	return k.why;
+}
+
+// Of all connections that the offer fits the one that weighs most for this identity, under the
+// engine's secret key: nobody can tell beforehand which it will be, and it stays the same one.
+static bool weigh(void *ctx, const struct cfg_connection *c)
+{
+	struct pick *k = ctx;
+	const struct ike_sa *sa = k->x->sa;
+	const uint8_t *key = sa->engine->hash_key;
+	if (!accepts(k, c))
+		return false;
+	uint64_t parts[2] = {ike_id_hash(key, ike_id_view(&sa->v1->peer.id)),
+		siphash(key, c->name, strlen(c->name))};
+	uint64_t weight = siphash(key, parts, sizeof(parts));
+	if (!k->heaviest || weight > k->weight) {
+		k->heaviest = c;
+		k->weight = weight;
+	}
+	return false;
+}
+
+static bool accepts_named(void *ctx, const struct cfg_connection *c)
+{
+	struct pick *k = ctx;
+	return c->aggressive && !(k->refused && ikev1_connections_alike(k->refused, c)) &&
+	       accepts(k, c);
+}
+
+static const struct cfg_connection *named(struct pick *k)
+{
+	const struct ike_exchange *x = k->x;
+	struct view id = ike_id_view(&x->sa->v1->peer.id);
+	struct ike_match m = {.remote = &x->from.remote,
+		.remote_id = &id,
+		.auth = -1,
+		.ikev1 = true,
+		.accept = accepts_named,
+		.ctx = k};
+	return ike_connection_match(x->sa->engine->index, &m);
+}
+
+enum ike_reason ikev1_choose_aggressive(struct ike_exchange *x, uint16_t *notify)
+{
+	struct ikev1_phase1 *p = ikev1_phase1_of(x);
+	struct ikev1_sa_offer offer;
+	struct pick k = {.x = x, .offer = &offer, .why = IKE_REASON_V1_NOT_CONFIGURED};
+	bool seen;
 	*notify = 0;
-	return secret_copy(&sa->v1->sa_i, x->in1.sa.p, x->in1.sa.len) < 0 ? IKE_REASON_NO_MEMORY
-									  : IKE_REASON_NONE;
+	if (ikev1_sa_parse(x->in1.sa, true, &offer) != WIRE_OK)
+		return IKE_REASON_MALFORMED;
+	(void)ikev1_connection_first(x->sa->engine->index, &x->from.remote.addr, weigh, &k, &seen);
+	if (!k.heaviest) {
+		*notify = IKEV1_NOTIFY_NO_PROPOSAL_CHOSEN;
+		return k.why;
+	}
+	const struct cfg_connection *conn = named(&k);
+	p->stranger = !conn;
+	enum ike_reason why = IKE_REASON_NONE;
+	if (conn)
+		why = settle(x, conn);
+	if (conn && why == IKE_REASON_NONE)
+		ikev1_find_psk(x);
+	if (!p->stranger || why != IKE_REASON_NONE)
+		return why;
+	if (!accepts(&k, k.heaviest))
+		return IKE_REASON_NO_PROPOSAL;
+	why = settle(x, k.heaviest);
+	ikev1_find_psk(x);
+	return why;
 }
 
 // ---- identity ------------------------------------------------------------------------------------
@@ -143,8 +209,7 @@ bool ikev1_take_id(struct ike_exchange *x)
 static bool agreed(void *ctx, const struct cfg_connection *c)
 {
 	const struct ike_exchange *x = ctx;
-	return ikev1_method_ok(x->sa->engine->p.credentials, c, x->sa->v1->auth) &&
-	       (x->type != IKEV1_EXCHANGE_AGGRESSIVE || c->aggressive);
+	return ikev1_method_ok(x->sa->engine->p.credentials, c, x->sa->v1->auth);
 }
 
 bool ikev1_choose_by_id(struct ike_exchange *x)

@@ -53,9 +53,13 @@ enum ike_verdict ikev1_refuse(struct ike_exchange *x, enum ike_reason why);
 // Responder, first message: the provisional connection, by address and SA payload; the suite, the
 // method and SAi_b. IKE_REASON_NONE or why not, with the notify of the answer (0: silence).
 enum ike_reason ikev1_choose(struct ike_exchange *x, uint16_t *notify);
+// The same for aggressive mode, where v1->peer is known already: its connection and key. Where either
+// is missing the peer is a stranger, and has one of all the connections that its offer and address
+// fit, by a secret hash of the identity: so no answer tells that one is not known.
+enum ike_reason ikev1_choose_aggressive(struct ike_exchange *x, uint16_t *notify);
 // The peer's ID payload: v1->peer's id and text. False: unusable.
 MUST_USE bool ikev1_take_id(struct ike_exchange *x);
-// Responder: the connection anew, by v1->peer. False: nobody fits; sa->conn stays.
+// Responder, main mode: the connection anew, by v1->peer. False: nobody fits; sa->conn stays.
 MUST_USE bool ikev1_choose_by_id(struct ike_exchange *x);
 // Initiator: what conn offers, and the certificate that goes with it. False: nothing.
 MUST_USE bool ikev1_set_offer(struct ike_exchange *x);

@@ -41,10 +41,11 @@ bool ikev1_reclaimed(struct ike_exchange *x, const struct ip_addr *claimed)
 		       ip_eq(&x->lease.addr, claimed) && s && s->lease_count == 0;
 	if (!granted) // another one, which the engine gives back
 		return false;
-	s->leases[s->lease_count++] = x->lease;
+	ike_lease_add(s, &x->lease);
 	x->lease_held = false;
-	if (s->tunnel == TUNNEL_NONE)
-		s->worker = x->lease.worker;
+	ike_session_leased(s);
+	if (!s->lease_count)
+		return false;
 	s->mode_config = "none";
 	ike_count(s->engine, IKE_REASON_V1_RECLAIMED);
 	return true;

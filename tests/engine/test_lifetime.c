@@ -123,10 +123,10 @@ static enum address_status acquire_later(
 	return ADDRESS_PENDING;
 }
 
-static void renew_it(void *ctx, const struct lease *l)
+static bool renew_it(void *ctx, const struct lease *l)
 {
 	struct slow_pool *s = ctx;
-	s->inner.renew(s->inner.ctx, l);
+	return s->inner.renew(s->inner.ctx, l);
 }
 
 static void release_it(void *ctx, const struct lease *l)
@@ -212,6 +212,36 @@ static void address_without_a_child_stays(void **state)
 	pair_down(&p);
 }
 
+static bool renew_none(void *ctx, const struct lease *l)
+{
+	return false;
+}
+
+// The grant has ended before the child SA was installed, or before the peer was told that it gets
+// none: the address is used no longer, and the session ends.
+static void lease_that_is_lost(void **state)
+{
+	for (int childless = 0; childless < 2; childless++) {
+		struct side gw = {.more = "mode_config = [ \"respond\" ]; pools = [ \"p4\" ]; "
+					  "childless = true;",
+			.children = childless
+					    ? "{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; "
+					      "esp_proposals = [ \"aes256gcm16\" ]; }"
+					    : NULL};
+		struct side client = {.more = "childless = true;"};
+		struct pair p = pair_new(&gw, &client);
+		p.gw->addresses.renew = renew_none;
+		assert_true(bench_connect(p.client, p.gw, "c") > 0);
+		bench_run(p.b, 1000);
+		bench_expect(p.gw, "ike_lease_lost", 1);
+		assert_true(bench_empty(p.gw));
+		assert_true(bench_empty(p.client));
+		bench_run(p.b, 310000); // the pool takes it back by itself
+		assert_int_equal(pool_in_use(p.gw, 0), 0);
+		bench_free(p.b);
+	}
+}
+
 static unsigned routes_of(struct bench_node *n)
 {
 	struct bench_tunnel *t;
@@ -264,6 +294,7 @@ int main(void)
 		T(limits_hold_for_those_that_wait),
 		T(headend_limit_holds_for_those_that_wait),
 		T(address_without_a_child_stays),
+		T(lease_that_is_lost),
 		T(route_returns_to_the_older_session),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,10 +165,10 @@ static enum address_status slow_acquire(
 	return ADDRESS_PENDING;
 }
 
-static void slow_renew(void *ctx, const struct lease *l)
+static bool slow_renew(void *ctx, const struct lease *l)
 {
 	struct slow_source *s = ctx;
-	s->inner.renew(s->inner.ctx, l);
+	return s->inner.renew(s->inner.ctx, l);
 }
 
 static void slow_release(void *ctx, const struct lease *l)

@@ -216,6 +216,9 @@ static const struct {
 	{"id = \"198.51.100.2\";", "198.51.100.2", true},
 	{"id = \"*\";", "client@example", false},
 	{"id = \"client@example\"; addresses = [ \"198.51.100.0/24\" ];", "client@example", true},
+	{"id = \"hq\"; addresses = [ \"198.51.100.0/24\" ];", "hq", true},
+	{"id = \"hq\"; addresses = [ \"198.51.100.0/24\" ];", "keyid:hq", false},
+	{"id = \"keyid:hq\"; addresses = [ \"198.51.100.2/32\" ];", "keyid:hq", false},
 };
 
 static void claimed_or_proven(void **state)

@@ -4,105 +4,9 @@
 // What strangers and impostors can send to IKEv1's phase 1, and what they get. Row numbers are those
 // of the bad-input catalogue.
 #include "controlplane/ikev1/phase1.h"
-#include "tests/engine/v1_pair.h"
+#include "tests/engine/v1_first.h"
 
 #include <openssl/bn.h>
-
-#define STRANGER "198.51.100.77"
-
-// ---- first messages by hand -------------------------------------------------------------------------
-
-static uint8_t last_bytes[4096];
-static size_t last_len;
-
-struct first {
-	uint8_t exchange;
-	uint16_t auth;
-	const char *ike; // proposal; NULL: V1_IKE's
-	const char *id;
-	size_t ke_len;   // 0: the group's
-	uint8_t ke_fill; // of a value that is none; 0: a good one
-	bool vendors;    // those that vpnc has
-	uint8_t nonce_len;
-	uint32_t wait_ms; // for the answer; 0: 50
-};
-
-static void put_ke_of(struct wire_builder *b, const struct proposal *p, const struct first *f)
-{
-	uint8_t value[1024];
-	struct ike_dh *dh = ike_dh_new(p->dh[0]);
-	size_t len = f->ke_len ? f->ke_len : alg_dh(p->dh[0])->public_len;
-	assert_non_null(dh);
-	memset(value, f->ke_fill, sizeof(value));
-	if (!f->ke_fill) {
-		assert_int_equal(ike_dh_generate(dh), IKE_CRYPTO_OK);
-		memcpy(value, ike_dh_public(dh).p, ike_dh_public(dh).len);
-	}
-	ikev1_put_ke(b, (struct view){value, len});
-	ike_dh_free(dh);
-}
-
-static void put_rest(struct wire_builder *b, const struct proposal *p, const struct first *f)
-{
-	static const uint8_t nonce[64] = {1, 2, 3};
-	static const enum ikev1_vendor vids[] = {IKEV1_VID_XAUTH, IKEV1_VID_UNITY,
-		IKEV1_VID_NATT_RFC3947, IKEV1_VID_NATT_03, IKEV1_VID_NATT_02N, IKEV1_VID_NATT_02,
-		IKEV1_VID_NATT_00, IKEV1_VID_DPD};
-	struct ike_id id;
-	if (f->exchange == IKEV1_EXCHANGE_AGGRESSIVE) {
-		put_ke_of(b, p, f);
-		ikev1_put_nonce(b, (struct view){nonce, f->nonce_len ? f->nonce_len : 20});
-		assert_int_equal(ike_id_from_text(f->id, &id), 0);
-		wire_put_raw(b, IKEV1_PAYLOAD_ID, ike_id_view(&id));
-	}
-	for (size_t i = 0; f->vendors && i < sizeof(vids) / sizeof(vids[0]); i++)
-		ikev1_put_vendor(b, ikev1_vendor_bytes(vids[i]));
-}
-
-// Sends it and returns its length; the answer, if there is one, is the gateway's next message.
-static size_t send_first(struct v1 *v, const struct first *f)
-{
-	static uint64_t cookie = 0x1122334455660000;
-	uint8_t bytes[4096];
-	char why[128];
-	struct proposal mine;
-	struct wire_builder b;
-	struct ike_header h = {.spi_i = ++cookie, .major = IKE_MAJOR_1, .exchange = f->exchange};
-	struct ikev1_ike_offer offer = {
-		.mine = &mine, .count = 1, .auths = {f->auth}, .auth_count = 1, .life_s = 3600};
-	struct endpoint from = bench_at(STRANGER, 500), to = bench_at(GW_ADDR, 500);
-	assert_int_equal(proposal_parse(f->ike ? f->ike : "aes128-sha256-ecp256", false, &mine, why,
-				 sizeof(why)),
-		0);
-	wire_build_message(&b, bytes, sizeof(bytes), &h);
-	ikev1_build_ike(&b, &offer);
-	put_rest(&b, &mine, f);
-	struct view all = wire_build_done(&b);
-	assert_non_null(all.p);
-	memcpy(last_bytes, all.p, all.len);
-	last_len = all.len;
-	v1_watch_forget(v->w);
-	bench_inject(v->b, &from, &to, all.p, all.len);
-	bench_run(v->b, f->wait_ms ? f->wait_ms : 50);
-	return all.len;
-}
-
-static void send_again(struct v1 *v)
-{
-	struct endpoint from = bench_at(STRANGER, 500), to = bench_at(GW_ADDR, 500);
-	bench_inject(v->b, &from, &to, last_bytes, last_len);
-	bench_run(v->b, 5);
-}
-
-static const struct v1_message *reply_of(struct v1 *v)
-{
-	return v1_nth(v->w, v->gw, 0, 1);
-}
-
-static size_t sas(struct v1 *v)
-{
-	return v->gw->engine->sa_count;
-}
 
 // Row 28: the refusal names no cookie of ours, is no larger than the question, and leaves nothing.
 static void need_refusal(struct v1 *v, size_t asked, const char *counter)
@@ -272,77 +176,7 @@ static void larger_answers_are_few(void **state)
 	v1_free(&v);
 }
 
-// ---- enumeration ---------------------------------------------------------------------------------------
-
-static void same_shape(const struct v1_message *a, const struct v1_message *b)
-{
-	assert_int_equal(a->len, b->len);
-	assert_int_equal(a->h.flags, b->h.flags);
-	assert_memory_equal(a->m.count, b->m.count, sizeof(a->m.count));
-	assert_int_equal(a->m.hash.len, b->m.hash.len);
-	assert_memory_equal(a->m.sa.p, b->m.sa.p, a->m.sa.len);
-	assert_memory_equal(a->m.ids[0].p, b->m.ids[0].p, a->m.ids[0].len);
-}
-
-// Row 46: ike-scan tells no known group from an unknown one. Names of equal length, since what was
-// asked bounds what is answered.
-static void unknown_group(void **state)
-{
-	struct v1 v = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true});
-	uint8_t keys[2][IKEV1_STRANGER_KEY];
-	struct first f = {.exchange = IKEV1_EXCHANGE_AGGRESSIVE,
-		.auth = IKEV1_AUTH_XAUTH_INIT_PSK,
-		.id = "group.examplf",
-		.vendors = true};
-	struct v1 w = v1_new(&(struct v1_setup){.aggressive = true, .xauth = true});
-	send_first(&v, &f);
-	f.id = V1_GROUP;
-	send_first(&w, &f);
-	same_shape(reply_of(&v), reply_of(&w));
-	bench_expect(v.gw, "ikev1_no_group", 1);
-	bench_expect(w.gw, "ikev1_no_group", 0);
-	assert_int_equal(v.gw->jobs_run, w.gw->jobs_run);
-	v1_free(&w);
-	// The key is another each time: not one that could be known.
-	for (int i = 0; i < 2; i++) {
-		const struct ikev1_phase1 *p = LIST_FIRST(&v1_any_sa(v.gw)->v1->exchanges)->state;
-		assert_true(p->stranger);
-		memcpy(keys[i], p->stranger_key, IKEV1_STRANGER_KEY);
-		f.id = "group.examplf";
-		send_first(&v, &f);
-	}
-	assert_memory_not_equal(keys[0], keys[1], IKEV1_STRANGER_KEY);
-	v1_free(&v);
-}
-
-// A third message with whatever hash fails alike for a known group and an unknown one.
-static void unknown_group_to_the_end(void **state)
-{
-	static const char *const ids[] = {"group.examplf", V1_GROUP};
-	size_t lens[2];
-	for (int i = 0; i < 2; i++) {
-		struct v1 v = v1_new(&(struct v1_setup){.aggressive = true});
-		struct first f = {.exchange = IKEV1_EXCHANGE_AGGRESSIVE,
-			.auth = IKEV1_AUTH_PSK,
-			.id = ids[i],
-			.vendors = true};
-		uint8_t hash[32] = {1}, bytes[256];
-		struct wire_builder b;
-		send_first(&v, &f);
-		struct ike_header h = reply_of(&v)->h;
-		wire_build_message(&b, bytes, sizeof(bytes), &h);
-		wire_put_raw(&b, IKEV1_PAYLOAD_HASH, (struct view){hash, sizeof(hash)});
-		struct view all = wire_build_done(&b);
-		struct endpoint from = bench_at(STRANGER, 500), to = bench_at(GW_ADDR, 500);
-		bench_inject(v.b, &from, &to, all.p, all.len);
-		bench_run(v.b, 50);
-		bench_expect(v.gw, "ikev1_bad_hash_auth", 1);
-		assert_int_equal(sas(&v), 0);
-		lens[i] = v1_nth(v.w, v.gw, IKEV1_EXCHANGE_INFORMATIONAL, 1)->len;
-		v1_free(&v);
-	}
-	assert_int_equal(lens[0], lens[1]);
-}
+// ---- keys that differ ----------------------------------------------------------------------------
 
 // The initiator learns from HASH_R that the keys differ.
 static void wrong_key_aggressive(void **state)
@@ -560,8 +394,6 @@ int main(void)
 		cmocka_unit_test(vendors_answered),
 		cmocka_unit_test(aggressive_answer_not_larger),
 		cmocka_unit_test(larger_answers_are_few),
-		cmocka_unit_test(unknown_group),
-		cmocka_unit_test(unknown_group_to_the_end),
 		cmocka_unit_test(wrong_key_aggressive),
 		cmocka_unit_test(wrong_key_main),
 		cmocka_unit_test(bad_ke),

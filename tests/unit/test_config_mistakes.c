@@ -186,6 +186,20 @@ static void warnings_do_not_refuse(void **state)
 		{V1(LOCAL, XAUTH, "aggressive = true;") PORT(""),
 			ANY_NAME "7: aggressive: whoever can send a packet gets a reply from which "
 				 "the pre-shared key can be guessed off line\n"},
+		{P1 V1(LOCAL, REMOTE,
+			 "aggressive = true; pools = [ \"pool1\" ];\nmode_config = [ \"respond\" ];")
+				PORT(""),
+			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
+			"8: aggressive: whoever can send a packet gets a reply from which "
+			"the pre-shared key can be guessed off line\n"
+			"8: aggressive: without remote.user_auth every holder of a group's key is "
+			"anonymous, and keeps no address between sessions\n"},
+		{P1 V1(LOCAL, XAUTH,
+			 "aggressive = true; pools = [ \"pool1\" ];\nmode_config = [ \"respond\" ];")
+				PORT(""),
+			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
+			"8: aggressive: whoever can send a packet gets a reply from which "
+			"the pre-shared key can be guessed off line\n"},
 		{V1CERT(BY_CERT, "remote = { auth = \"cert\"; };\n", "aggressive = true;") PORT(""),
 			""},
 		{V1CERT(BY_CERT, HYBRID, "aggressive = true;") PORT(""), ""},

@@ -72,11 +72,41 @@ static void patterns(void **state)
 	assert_int_equal(ike_id_fit("*", (struct view){group, 3}), 0); // malformed
 }
 
+// What one configured text can mean has one hash.
+static void hashes(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} cases[] = {
+		{"hq.example", "HQ.Example", true},
+		{"hq.example", "keyid:hq.example", true},
+		{"keyid:hq", "keyid:HQ", false},
+		{"user@hq.example", "user@HQ.example", true},
+		{"user@hq.example", "User@hq.example", false},
+		{"CN=hq", "CN=HQ", true},
+		{"10.1.2.3", "10.1.2.3", true},
+		{"10.1.2.3", "10.1.2.4", false},
+		{"hq.example", "hr.example", false},
+	};
+	static const uint8_t key[16] = {1}, other[16] = {2};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ike_id a, b;
+		assert_int_equal(ike_id_from_text(cases[i].a, &a), 0);
+		assert_int_equal(ike_id_from_text(cases[i].b, &b), 0);
+		uint64_t hash = ike_id_hash(key, ike_id_view(&a));
+		if ((hash == ike_id_hash(key, ike_id_view(&b))) != cases[i].same)
+			fail_msg("%s, %s", cases[i].a, cases[i].b);
+		assert_true(hash != ike_id_hash(other, ike_id_view(&a)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_to_body_and_back),
 		cmocka_unit_test(patterns),
+		cmocka_unit_test(hashes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

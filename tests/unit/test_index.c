@@ -224,6 +224,11 @@ static void versions_and_methods(void **state)
 			.local.auth = CFG_AUTH_CERT,
 			.local.cert = other_text},
 		{.ikev1 = true, .remote.auth = CFG_AUTH_NONE, .local.auth = CFG_AUTH_CERT},
+		// What aggressive mode's answer shows tells too, and main mode's shows it to no stranger.
+		{.ikev1 = true, .aggressive = true, .local.id = a_text},
+		{.ikev1 = true, .aggressive = true, .fragment_size = 1280},
+		{.ikev1 = true, .aggressive = true, .local.id = a_text},
+		{.ikev1 = true, .local.id = a_text, .fragment_size = 1280},
 	};
 	struct cfg cfg = {.connections = c, .connection_count = sizeof(c) / sizeof(c[0])};
 	struct ip_addr from = address("203.0.113.7");
@@ -238,7 +243,7 @@ static void versions_and_methods(void **state)
 	assert_int_equal(ike_index_new(&cfg, &ix), 0);
 	assert_null(ikev1_connection_first(ix, &from, refuse_all, &asked, &seen));
 	assert_true(seen);
-	assert_int_equal(asked, 6);
+	assert_int_equal(asked, 8);
 	asked = 0;
 	assert_null(ike_connection_first(ix, &from, refuse_all, &asked, &seen));
 	assert_int_equal(asked, 1);
@@ -304,13 +309,20 @@ static const struct {
 	{"198.51.100.2", "198.51.100.7", 1, true, false},
 	{"198.51.100.2", "c.example", 1, true, false},
 	{"198.51.100.2", "a.example", 1, false, false}, // that one has a key of its own
-	{"198.51.100.7", "198.51.100.7", 3, true, false}, {"192.0.2.9", "192.0.2.9", 2, true, true},
-	{"192.0.2.9", "c.example", 2, true, false}, {"192.0.2.9", "a.example", 2, false, false},
+	{"198.51.100.7", "198.51.100.7", 3, true, false},
+	{"192.0.2.9", "192.0.2.9", 2, true, true},
+	{"192.0.2.9", "c.example", 2, true, false},
+	{"192.0.2.9", "a.example", 2, false, false},
 	{"192.0.2.8", "192.0.2.8", 7, true, false},
 	{"203.0.113.1", "203.0.113.1", 5, true, false}, // two may have it
-	{"203.0.113.3", "b.example", 6, true, true}, {"203.0.113.3", "203.0.113.3", 6, true, false},
-	{"203.0.113.9", "c.example", 0, true, false}, {"203.0.113.9", "a.example", 0, false, false},
-	{"203.0.113.9", "192.0.2.8", 0, false, false}, // a key of fewer is meant for it
+	{"203.0.113.3", "b.example", 6, true, true},
+	{"203.0.113.3", "203.0.113.3", 6, true, false},
+	{"203.0.113.9", "c.example", 0, true, false},
+	{"203.0.113.9", "a.example", 0, false, false},
+	{"203.0.113.9", "192.0.2.8", 0, false, false},      // a key of fewer is meant for it
+	{"203.0.113.3", "keyid:b.example", 6, true, false}, // a group's name
+	{"192.0.2.9", "keyid:192.0.2.9", 2, true, false},
+	{"203.0.113.9", "keyid:a.example", 0, false, false},
 };
 
 static void key_of_an_address(void **state)

@@ -15,7 +15,7 @@ enum {
 	ADDRESSES = 112,
 	GRANTS = 512,
 	LINGER_S = 20,
-	OFFER_S = 60,
+	OFFER_S = 300,
 	FREE = -1,
 };
 
@@ -275,7 +275,7 @@ static void do_renew(struct model *m)
 	if (m->grant_count == 0)
 		return;
 	struct m_grant *g = &m->grants[rnd(m, m->grant_count)];
-	m->f.source.renew(m->f.source.ctx, &g->lease);
+	assert_true(m->f.source.renew(m->f.source.ctx, &g->lease));
 	m->a[g->addr].state = LEASE_ACTIVE;
 	m->a[g->addr].was_active = true;
 }
@@ -301,7 +301,7 @@ static void do_stale(struct model *m)
 	if (rnd(m, 2))
 		m->f.source.release(m->f.source.ctx, l);
 	else
-		m->f.source.renew(m->f.source.ctx, l);
+		assert_false(m->f.source.renew(m->f.source.ctx, l));
 	m->stale++;
 }
 
