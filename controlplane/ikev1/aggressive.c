@@ -170,8 +170,7 @@ static void third_again(struct wheel_timer *t, void *arg)
 	struct ike_engine *e = sa->engine;
 	struct ikev1_sa *v1 = sa->v1;
 	struct ike_datagram to = ike_sa_path(sa);
-	if (sa->last_heard_ns > v1->third_ns || !v1->phase1_done.sent ||
-		v1->third_tries >= IKEV1_TRIES)
+	if (!v1->phase1_done.sent || v1->third_tries >= IKEV1_TRIES)
 		return;
 	ike_count(e, IKE_REASON_RETRANSMITTED);
 	ike_sent_send(e, v1->phase1_done.sent, &to);
@@ -184,7 +183,6 @@ static void third_watch(struct ike_exchange *x, void *unused)
 {
 	struct ike_sa *sa = x->sa;
 	struct ike_engine *e = sa->engine;
-	sa->v1->third_ns = e->now_ns;
 	sa->v1->third_tries = 1;
 	wheel_set(&e->wheel, &sa->v1->third, e->now_ns + IKE_RETRANSMIT_BASE_NS, third_again, sa);
 }

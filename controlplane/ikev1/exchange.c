@@ -377,6 +377,9 @@ static void commit(struct ike_exchange *x)
 			x->v1.current.form != IKEV1_FORM_AGGRESSIVE_1 &&
 			x->v1.current.form != IKEV1_FORM_AGGRESSIVE_2)
 			ike_sa_heard(sa, &x->from);
+		// Whoever speaks with phase 1's keys has heard all of it.
+		if (x->v1.current.form >= IKEV1_FORM_QUICK_1)
+			wheel_cancel(&sa->engine->wheel, &sa->v1->third);
 		x->v1.current = (struct ikev1_next){0};
 	}
 	if (!ike_exchange_apply(x))

@@ -85,7 +85,6 @@ struct ikev1_sa {
 	// Aggressive mode's third message has no answer: sent again until something is heard.
 	struct wheel_timer third;
 	uint8_t third_tries;
-	uint64_t third_ns;
 
 	// Exchanges
 	LIST_HEAD(, ike_exchange) exchanges; // all under way, ours too
