@@ -425,11 +425,15 @@ static void leave_session(struct ike_child *c)
 	LIST_FOREACH (o, &s->children, link) {
 		if (o->replaced != c)
 			continue;
+		o->replaced = NULL; // nothing is left to be marked or timed
+		// IKEv1's third message, or ESP, says that the peer has it; a copy of an old first one
+		// is never followed by it.
+		if (ikev1_is(s->sa))
+			continue;
 		if (o->state == IKE_CHILD_READY)
 			ike_child_switch(o);
 		else
 			o->switch_at_install = true;
-		o->replaced = NULL;
 	}
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);

@@ -460,6 +460,7 @@ static void ignored(struct ike_exchange *x)
 	if (sa->initiator && sa->state <= IKE_SA_PHASE1 && !x->v1.last_in)
 		sa->spi_r = 0; // somebody else's answer
 	x->v1.next = x->v1.current;
+	x->v1.expired = x->v1.expired_before;
 	x->v1.current = (struct ikev1_next){0};
 	x->phase = IKE_PHASE_SENT;
 	if (!x->v1.retransmit.set)

@@ -61,7 +61,8 @@ static enum ike_reason wanted(const struct ike_sa *sa, const struct ikev1_fragme
 	// Strangers have half of it, so that they cannot stop those who are known.
 	size_t room = sa->half_open ? IKE_FRAGMENTS_ALL_MAX / 2 : IKE_FRAGMENTS_ALL_MAX;
 	bool same = f && f->id == in->id;
-	if (!sa->v1->peer_fragments)
+	// Aggressive mode's second message may come in fragments: the vendor ID is inside.
+	if (sa->initiator ? !sa->conn || !sa->conn->fragment_size : !sa->v1->peer_fragments)
 		return IKE_REASON_FRAGMENT_NOT_AGREED;
 	if (in->number == 0)
 		return IKE_REASON_FRAGMENT_BAD;

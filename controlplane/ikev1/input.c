@@ -62,6 +62,7 @@ static void handle(struct ike_exchange *x, struct ikev1_next now)
 {
 	x->v1.current = now;
 	x->v1.next = (struct ikev1_next){0};
+	x->v1.expired_before = x->v1.expired;
 	x->v1.expired = NULL;
 	x->handler = now.handler;
 	x->phase = IKE_PHASE_HANDLER;

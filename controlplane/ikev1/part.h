@@ -33,4 +33,5 @@ struct ikev1_part {
 	struct wheel_timer retransmit;
 	uint8_t tries, tries_max;
 	enum ike_verdict (*expired)(struct ike_exchange *x);
+	enum ike_verdict (*expired_before)(struct ike_exchange *x); // the present message
 };
