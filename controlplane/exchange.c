@@ -90,6 +90,8 @@ static void exchange_free(struct ike_exchange *x)
 		secret_wipe(x->in_buf, x->in_len);
 	free(x->in_buf);
 	free(x->out.effects);
+	if (x->out.saved)
+		secret_wipe(x->out.saved, x->out.b.w.len);
 	free(x->out.saved);
 	free(x);
 	ike_sa_has_work(sa);
@@ -216,8 +218,10 @@ static void out_resume(struct ike_exchange *x)
 		return;
 	}
 	w->base = x->sa->engine->scratch;
-	if (x->out.saved)
+	if (x->out.saved) {
 		memcpy(w->base, x->out.saved, w->len);
+		secret_wipe(x->out.saved, w->len);
+	}
 	free(x->out.saved);
 	x->out.saved = NULL;
 }

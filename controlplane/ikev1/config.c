@@ -46,7 +46,8 @@ void ikev1_config_note(const struct ike_sa *sa)
 	const struct ike_session *s = sa->session;
 	char addr[IP_TEXT_MAX];
 	log_notice("%llu: address %s (%s)", (unsigned long long)s->id,
-		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->mode_config);
+		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none",
+		s->mode_config ? s->mode_config : "none");
 }
 
 // ---- a request: the addresses --------------------------------------------------------------------

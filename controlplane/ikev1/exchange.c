@@ -187,8 +187,11 @@ static void remember(struct ike_exchange *x)
 	struct ikev1_sa *v1 = x->sa->v1;
 	bool phase1 = x->type == IKEV1_EXCHANGE_MAIN || x->type == IKEV1_EXCHANGE_AGGRESSIVE;
 	if (x->message_id) {
-		v1->seen[v1->seen_next] = x->message_id;
-		v1->seen_next = (uint8_t)((v1->seen_next + 1) % IKEV1_SEEN_MAX);
+		struct ikev1_seen *seen = x->type == IKEV1_EXCHANGE_INFORMATIONAL
+						  ? &v1->seen_informational
+						  : &v1->seen;
+		seen->ids[seen->next] = x->message_id;
+		seen->next = (uint8_t)((seen->next + 1) % IKEV1_SEEN_MAX);
 	}
 	if (x->initiator && !phase1 && !x->v1.sent)
 		return;
@@ -344,6 +347,7 @@ void ikev1_exchange_reply(struct ike_exchange *x)
 		ike_sent_free(x->v1.sent); // what it answered is answered by nothing
 		x->v1.sent = NULL;
 	}
+	secret_wipe(x->out.b.w.base, x->out.b.w.len); // a password, it may be
 	x->out.b = (struct wire_builder){0};
 	if (x->out.close_sa) {
 		over(x);

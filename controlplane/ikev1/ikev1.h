@@ -30,9 +30,9 @@
 #include "controlplane/ikev1/part.h"
 #include "controlplane/session.h"
 
-#define IKEV1_EXCHANGES_MAX 16  // at a time and IKE SA
-#define IKEV1_DONE_MAX      4   // exchanges that are over whose last message can be repeated
-#define IKEV1_SEEN_MAX      64  // message ids that are not taken again
+#define IKEV1_EXCHANGES_MAX 16 // at a time and IKE SA
+#define IKEV1_DONE_MAX      4  // exchanges that are over whose last message can be repeated
+#define IKEV1_SEEN_MAX      64 // message ids that are not taken again, of INFORMATIONAL and of others
 #define IKEV1_TRIES         5   // messages sent in all: given up after 15.5 s
 #define IKEV1_LOGIN_S       120 // for XAUTH, from the end of phase 1
 
@@ -54,6 +54,11 @@ struct ikev1_done {
 	uint32_t message_id;
 	uint64_t last_in; // hash of the last message that was taken
 	struct ike_sent *sent;
+};
+
+struct ikev1_seen {
+	uint32_t ids[IKEV1_SEEN_MAX]; // 0: none
+	uint8_t next;
 };
 
 struct ikev1_datagram {
@@ -91,8 +96,9 @@ struct ikev1_sa {
 	uint8_t exchange_count;
 	struct ikev1_done phase1_done, done[IKEV1_DONE_MAX];
 	uint8_t done_next;
-	uint32_t seen[IKEV1_SEEN_MAX]; // message ids of exchanges that are over; 0: none
-	uint8_t seen_next;
+	// Message ids of exchanges that are over. INFORMATIONAL ones, of which DPD makes many, do not
+	// push the others out.
+	struct ikev1_seen seen, seen_informational;
 	// One that came before phase 1 or the login was over.
 	struct ikev1_datagram queued;
 	struct ikev1_fragments *fragments;

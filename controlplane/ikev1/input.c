@@ -117,7 +117,8 @@ static void message_next(
 static bool seen(const struct ikev1_sa *v1, uint32_t message_id)
 {
 	for (int i = 0; i < IKEV1_SEEN_MAX; i++)
-		if (message_id && v1->seen[i] == message_id)
+		if (message_id && (v1->seen.ids[i] == message_id ||
+					  v1->seen_informational.ids[i] == message_id))
 			return true;
 	return false;
 }
