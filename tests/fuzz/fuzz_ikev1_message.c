@@ -50,8 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ike_header h;
 	if (wire_header_parse((struct view){data, size}, &h) != WIRE_OK || h.major != IKE_MAJOR_1)
 		return 0;
-	CHECK(h.length == size && h.spi_i != 0);
-	struct view rest = {data + IKE_HEADER_LEN, size - IKE_HEADER_LEN};
+	CHECK(h.length >= IKE_HEADER_LEN && h.length <= size && h.spi_i != 0);
+	struct view rest = {data + IKE_HEADER_LEN, h.length - IKE_HEADER_LEN};
 	enum wire_error e = ikev1_message_parse(rest, h.next_payload, &m);
 	CHECK((e == WIRE_OK) == (m.culprit == 0));
 	CHECK(m.end <= rest.len && m.after_hash <= m.end);
