@@ -33,6 +33,7 @@ struct dp_crypto {
 	// block: no more predictable, but two may be equal.
 	uint64_t iv_counter[2];
 	uint8_t iv_keys[16 * 15] __attribute__((aligned(16)));
+	bool des_alone;   // DES and 3DES jobs must not share lanes
 	uint64_t refused; // jobs that the library rejected
 };
 
