@@ -55,6 +55,8 @@ GW_CERT='auth = pubkey
   id = gw.example'
 XAUTH_SECRET='xauth-1 { id = user1
   secret = "a password" }'
+USER2_SECRET='xauth-1 { id = user2
+  secret = "another one" }'
 declare -A INNER
 
 joins() { # NAME CONFIG WHAT [CHILD...]
@@ -120,10 +122,10 @@ joins c5 "$(pki_install c5
 
 joins c6 "$(mkdir -p "$LAB_DIR/c6/x509ca" && cp "$LAB_DIR/pki/ca.pem" "$LAB_DIR/c6/x509ca/"
 	swan_config_v1 "auth = xauth
-  xauth_id = user1
+  xauth_id = user2
   id = c6.example" "$GW_CERT" "vips = 0.0.0.0
-  dpd_delay = 1s" "" "$XAUTH_SECRET")" "hybrid"
-check "it is user1's too" session_of c6 '.user == "user1"'
+  dpd_delay = 1s" "" "$USER2_SECRET")" "hybrid"
+check "it is user2's" session_of c6 '.user == "user2"'
 
 joins c7 "$(pki_install c7
 	swan_config_v1 "auth = pubkey
@@ -131,8 +133,7 @@ joins c7 "$(pki_install c7
   id = c7.example }
   local-2 { auth = xauth
   xauth_id = user2" "$GW_CERT" "vips = 0.0.0.0
-  pull = no" "" 'xauth-1 { id = user2
-  secret = "another one" }')" "RSA, XAUTH, push"
+  pull = no" "" "$USER2_SECRET")" "RSA, XAUTH, push"
 check "it was pushed after XAUTH" session_of c7 '.user == "user2" and .mode_config == "push"'
 
 # Behind a real NAT.

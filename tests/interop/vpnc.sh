@@ -25,7 +25,7 @@ credentials: { ca = [ "$LAB_DIR/pki/ca.pem" ]; certificates = (
   psk = ( { id = "$V1_GROUP"; secret = "$V1_GROUP_SECRET"; },
   { id = "short-group"; secret = "$V1_GROUP_SECRET"; } ); $V1_USERS };
 connections = ( $(ezvpn clients "$V1_GROUP" psk psk), $(ezvpn hybrid hybrid-group cert none),
-  $(ezvpn short short-group psk psk "lifetime = { ike_hard_s = 6; };") );
+  $(ezvpn short short-group psk psk "lifetime = { ike_hard_s = 10; };") );
 END
 gw_up
 leg_add c1 192.0.2.11/24
@@ -103,12 +103,12 @@ check "an unknown group looks like a known one" equals "$(shape nobody-knows-it)
 
 # vpnc re-runs aggressive mode and XAUTH at 80 % of the lifetime that it was told: 6 s here.
 V1_GROUP=short-group vpnc_start c2 user2 "another one"
-need "vpnc connects where ISAKMP SAs live for 6 s" vpnc_up c2
+need "vpnc connects where ISAKMP SAs live for 10 s" vpnc_up c2
 inner2=$(vpnc_told c2 INTERNAL_IP4_ADDRESS)
 session=$(show sessions '.sessions[] | select(.user == "user2") | .id')
 spi=$(show sessions ".sessions[] | select(.id == $session) | .child_sas[0].spi_in")
 pings_all c2 "$inner2" "the short-lived one"
-check "none of 900 pings is lost while it re-authenticates" pings c2 "$inner2" 10.99.0.10 900 0.01
+check "none of 1000 pings is lost while it re-authenticates" pings c2 "$inner2" 10.99.0.10 1000 0.01
 logins() {
 	test "$(grep -c "xauth done" "$LAB_DIR/c2.vpnc.log")" -ge 2
 }
