@@ -101,7 +101,7 @@ known=$(shape "$V1_GROUP")
 check "ike-scan sees aggressive mode" grep -q "Aggressive Mode Handshake" <<<"$known"
 check "an unknown group looks like a known one" equals "$(shape nobody-knows-it)" "$known"
 
-# vpnc re-runs aggressive mode and XAUTH at 80 % of the lifetime that it was told: 6 s here.
+# vpnc re-runs aggressive mode and XAUTH at 80 % of the lifetime that it was told: 10 s here.
 V1_GROUP=short-group vpnc_start c2 user2 "another one"
 need "vpnc connects where ISAKMP SAs live for 10 s" vpnc_up c2
 inner2=$(vpnc_told c2 INTERNAL_IP4_ADDRESS)
