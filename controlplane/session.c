@@ -112,7 +112,7 @@ struct ike_session *ike_session_of_owner(
 	return NULL;
 }
 
-static bool holds(const struct ike_session *s, const struct ip_addr *addr)
+bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr)
 {
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		if (ip_eq(&s->leases[i].addr, addr))
@@ -125,7 +125,7 @@ struct ike_session *ike_session_holder(
 {
 	struct ike_session *s = NULL;
 	while ((s = ike_session_of_owner(e, owner, s)))
-		if (holds(s, addr))
+		if (ike_session_holds(s, addr))
 			return s;
 	return NULL;
 }

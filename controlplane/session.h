@@ -201,6 +201,8 @@ size_t ike_session_first(struct ike_engine *e, uint64_t after);
 // Walk the sessions of an owner; begin with NULL. An anonymous peer has none.
 struct ike_session *ike_session_of_owner(
 	struct ike_engine *e, const struct ike_peer *owner, struct ike_session *after);
+// Whether one of its leases is this address.
+bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr);
 // The owner's session that holds the address, or NULL.
 struct ike_session *ike_session_holder(
 	struct ike_engine *e, const struct ike_peer *owner, const struct ip_addr *addr);

@@ -13,7 +13,7 @@ enum step { BEGIN, ADDRESS };
 
 // ---- what all of it uses -----------------------------------------------------------------------
 
-static struct ikev1_config *config_of(struct ike_sa *sa)
+struct ikev1_config *ikev1_config_of(struct ike_sa *sa)
 {
 	if (!sa->v1->config)
 		sa->v1->config = calloc(1, sizeof(*sa->v1->config));
@@ -298,7 +298,7 @@ static bool push_or_hold(struct ike_sa *sa)
 void ikev1_config_begin(struct ike_sa *sa)
 {
 	const struct ike_session *s = sa->session;
-	if (!config_of(sa)) {
+	if (!ikev1_config_of(sa)) {
 		(void)ike_sa_delete(sa);
 		return;
 	}

@@ -29,14 +29,6 @@ static bool drop_leases(struct ike_session *s)
 	return any;
 }
 
-static bool holds(const struct ike_session *s, const struct ip_addr *a)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (ip_eq(&s->leases[i].addr, a))
-			return true;
-	return false;
-}
-
 // ---- the end of it -----------------------------------------------------------------------------------
 
 bool ikev1_push_stop(struct ike_sa *sa)
@@ -60,7 +52,7 @@ void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed)
 	if (!c || !c->unconfirmed || !s)
 		return;
 	c->unconfirmed = false;
-	if (claimed && holds(s, claimed)) { // his ACK was lost
+	if (claimed && ike_session_holds(s, claimed)) { // his ACK was lost
 		ike_count(sa->engine, IKE_REASON_V1_CFG_PUSHED);
 		s->mode_config = "push";
 		ike_session_leased(s);
@@ -222,10 +214,9 @@ bool ikev1_push(struct ike_sa *sa)
 {
 	struct ike_task t = {
 		.name = "mode-config-set", .type = IKEV1_EXCHANGE_TRANSACTION, .build = push_build};
-	if (!sa->v1->config)
-		sa->v1->config = calloc(1, sizeof(*sa->v1->config));
-	if (!sa->v1->config)
+	struct ikev1_config *c = ikev1_config_of(sa);
+	if (!c)
 		return false;
-	sa->v1->config->pushing = true;
+	c->pushing = true;
 	return ike_task_add(sa, &t) == 0;
 }

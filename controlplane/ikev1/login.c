@@ -216,7 +216,7 @@ bool ikev1_login_implied(struct ike_sa *sa)
 
 // ---- authorization -----------------------------------------------------------------------------
 
-static void apply_over(struct ike_exchange *x, void *unused)
+void ikev1_login_apply(struct ike_exchange *x, void *unused)
 {
 	ikev1_login_over(x->sa);
 }
@@ -237,16 +237,10 @@ static void apply_accepted(struct ike_exchange *x, void *unused)
 	}
 }
 
-static void apply_status_fail(struct ike_exchange *x, void *unused)
-{
-	if (!ikev1_xauth_status(x->sa, false))
-		(void)ike_sa_delete(x->sa);
-}
-
 // An XAUTH client is told by the status.
 static enum ike_verdict refuse(struct ike_exchange *x, enum ike_reason why)
 {
-	if (!is_server(x->sa) || ike_effect_add(x, apply_status_fail, NULL, NULL) < 0)
+	if (!is_server(x->sa) || ike_effect_add(x, ikev1_xauth_fail, NULL, NULL) < 0)
 		return ike_fail_fatal(x, why, IKEV1_NOTIFY_AUTHENTICATION_FAILED);
 	ike_refused(x->sa->engine, x->sa, &x->sa->remote, why);
 	return IKE_DONE;
@@ -268,7 +262,8 @@ static enum ike_verdict authorized(struct ike_exchange *x)
 	enum ike_reason why = admit(x->sa);
 	if (why != IKE_REASON_NONE)
 		return refuse(x, why);
-	if (ike_effect_add(x, is_server(x->sa) ? apply_accepted : apply_over, NULL, NULL) < 0)
+	if (ike_effect_add(x, is_server(x->sa) ? apply_accepted : ikev1_login_apply, NULL, NULL) <
+		0)
 		return refuse(x, IKE_REASON_NO_MEMORY);
 	return IKE_DONE;
 }

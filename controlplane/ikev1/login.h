@@ -47,6 +47,7 @@ MUST_USE bool ikev1_login_authorize(struct ike_sa *sa);
 // Nothing is left to wait for: the session begins or is taken over, the state is ESTABLISHED. Or the
 // IKE SA ends.
 void ikev1_login_over(struct ike_sa *sa);
+void ikev1_login_apply(struct ike_exchange *x, void *unused); // the same, as an effect
 // Seconds that the ISAKMP SA has left; 0: no limit.
 uint32_t ikev1_life_left(const struct ike_sa *sa);
 // Ends it with a DELETE, as an effect.
@@ -65,6 +66,7 @@ static inline struct ike_exchange *ikev1_ours(const struct ike_sa *sa, ike_handl
 MUST_USE bool ikev1_xauth_ask(struct ike_sa *sa);
 // SET of the status; the login is over, or the IKE SA ends, with its ACK. False: no memory.
 MUST_USE bool ikev1_xauth_status(struct ike_sa *sa, bool ok);
+void ikev1_xauth_fail(struct ike_exchange *x, void *unused); // effect: the status that says no
 // Is this the exchange of a status.
 bool ikev1_xauth_is_status(const struct ike_exchange *x);
 
@@ -78,6 +80,8 @@ enum ike_verdict ikev1_xauth_told(struct ike_exchange *x, const struct ikev1_cfg
 
 // The session stands.
 void ikev1_config_begin(struct ike_sa *sa);
+// Made where there is none yet. NULL: no memory.
+struct ikev1_config *ikev1_config_of(struct ike_sa *sa);
 // Pushes come before the status with this connection, and there is something to push.
 bool ikev1_push_first(const struct ike_sa *sa);
 // Queues the push. False: no memory.

@@ -39,15 +39,10 @@ bool ikev1_xauth_is_status(const struct ike_exchange *x)
 	return x && x->task && x->task->build == status_build;
 }
 
-static void apply_accepted(struct ike_exchange *x, void *unused)
-{
-	ikev1_login_over(x->sa);
-}
-
 static enum ike_verdict status_over(struct ike_exchange *x)
 {
 	bool ok = x->task->arg;
-	if (ike_effect_add(x, ok ? apply_accepted : ikev1_login_end, NULL, NULL) < 0)
+	if (ike_effect_add(x, ok ? ikev1_login_apply : ikev1_login_end, NULL, NULL) < 0)
 		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
 	return IKE_DONE;
 }
@@ -174,7 +169,7 @@ static void apply_again(struct ike_exchange *x, void *unused)
 		(void)ike_sa_delete(x->sa);
 }
 
-static void apply_fail(struct ike_exchange *x, void *unused)
+void ikev1_xauth_fail(struct ike_exchange *x, void *unused)
 {
 	if (!ikev1_xauth_status(x->sa, false))
 		(void)ike_sa_delete(x->sa);
@@ -191,12 +186,12 @@ static effect judge(struct ike_exchange *x, const struct answer *a)
 		return apply_right;
 	case THROTTLED:
 		log_failure(x, a, IKE_REASON_V1_XAUTH_THROTTLED);
-		return apply_fail;
+		return ikev1_xauth_fail;
 	case WRONG:
 		break;
 	}
 	log_failure(x, a, IKE_REASON_V1_XAUTH_FAILED);
-	return ++l->attempts < IKEV1_XAUTH_ATTEMPTS ? apply_again : apply_fail;
+	return ++l->attempts < IKEV1_XAUTH_ATTEMPTS ? apply_again : ikev1_xauth_fail;
 }
 
 static enum ike_verdict reply(struct ike_exchange *x)

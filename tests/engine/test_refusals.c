@@ -4,63 +4,11 @@
 // What IKE_AUTH waits for and does not get: addresses and AAA that answer late, never or no, helpers
 // and a data plane that fail; and child SAs that are refused while the IKE SA stands.
 #include "tests/engine/pair.h"
+#include "tests/engine/slow_source.h"
 
 static const struct side defaults;
 
 // ---- an address source that takes its time -----------------------------------------------------
-
-struct slow_source {
-	struct bench_node *node;
-	struct address_source inner; // the pools'
-	struct address_request rq;   // the last one
-	unsigned asked;
-	bool pending;
-};
-
-static enum address_status slow_acquire(
-	void *ctx, const struct address_request *rq, struct lease *out)
-{
-	struct slow_source *s = ctx;
-	s->rq = *rq;
-	s->asked++;
-	s->pending = true;
-	return ADDRESS_PENDING;
-}
-
-static bool slow_renew(void *ctx, const struct lease *l)
-{
-	struct slow_source *s = ctx;
-	return s->inner.renew(s->inner.ctx, l);
-}
-
-static void slow_release(void *ctx, const struct lease *l)
-{
-	struct slow_source *s = ctx;
-	s->inner.release(s->inner.ctx, l);
-}
-
-static void slow_init(struct slow_source *s, struct bench_node *n)
-{
-	memset(s, 0, sizeof(*s));
-	s->node = n;
-	s->inner = n->addresses;
-	n->addresses.ctx = s;
-	n->addresses.acquire = slow_acquire;
-	n->addresses.renew = slow_renew;
-	n->addresses.release = slow_release;
-}
-
-static void slow_answer(struct slow_source *s, enum address_status status)
-{
-	struct lease l = {0};
-	assert_true(s->pending);
-	s->pending = false;
-	// The request's strings belong to the exchange, which may have gone: an anonymous owner has none.
-	s->rq.owner = (struct pool_owner){.anonymous = true};
-	if (status == ADDRESS_OK)
-		status = s->inner.acquire(s->inner.ctx, &s->rq, &l);
-	s->node->addresses.done(s->node->addresses.user, s->rq.token, status, &l);
-}
 
 static void address_comes_late(void **state)
 {

@@ -5,6 +5,7 @@
 #include "tests/cmocka_all.h"
 
 #include "controlplane/ikev1/login.h"
+#include "tests/engine/slow_source.h"
 #include "tests/engine/v1_pair.h"
 
 // ---- AAA -------------------------------------------------------------------------------------------
@@ -148,54 +149,6 @@ static void nobody_logs_in(void **state)
 
 // ---- addresses -------------------------------------------------------------------------------------
 
-struct slow_source {
-	struct address_source inner;
-	struct address_request rq;
-	unsigned asked;
-	bool pending;
-};
-
-static enum address_status slow_acquire(
-	void *ctx, const struct address_request *rq, struct lease *out)
-{
-	struct slow_source *s = ctx;
-	s->rq = *rq;
-	s->asked++;
-	s->pending = true;
-	return ADDRESS_PENDING;
-}
-
-static bool slow_renew(void *ctx, const struct lease *l)
-{
-	struct slow_source *s = ctx;
-	return s->inner.renew(s->inner.ctx, l);
-}
-
-static void slow_release(void *ctx, const struct lease *l)
-{
-	struct slow_source *s = ctx;
-	s->inner.release(s->inner.ctx, l);
-}
-
-static void slow_init(struct slow_source *s, struct bench_node *n)
-{
-	*s = (struct slow_source){.inner = n->addresses};
-	n->addresses.ctx = s;
-	n->addresses.acquire = slow_acquire;
-	n->addresses.renew = slow_renew;
-	n->addresses.release = slow_release;
-}
-
-static void slow_answer(struct slow_source *s, struct bench_node *n)
-{
-	struct lease l = {0};
-	assert_true(s->pending);
-	s->pending = false;
-	s->rq.owner = (struct pool_owner){.anonymous = true};
-	enum address_status st = s->inner.acquire(s->inner.ctx, &s->rq, &l);
-	n->addresses.done(n->addresses.user, s->rq.token, st, &l);
-}
-
 static const enum v1_config directions[] = {V1_PULL, V1_PUSH, V1_BOTH, V1_BOTH_WAIT};
 
 static void slow_addresses(void **state)
@@ -208,7 +161,7 @@ static void slow_addresses(void **state)
 		v1_connect(&v);
 		bench_run(v.b, 700); // the request is repeated meanwhile
 		assert_int_equal(s.asked, 1);
-		slow_answer(&s, v.gw);
+		slow_answer(&s, ADDRESS_OK);
 		assert_true(bench_run_until(v.b, v1_is_up, &v, 5000));
 		assert_int_equal(s.asked, 1);
 		assert_true(v1_traffic(&v));
@@ -227,7 +180,7 @@ static void late_address(void **state)
 		bench_run(v.b, 100);
 		assert_int_equal(ike_delete_session(v.gw->engine, bench_session(v.gw).id), 0);
 		bench_run(v.b, 20);
-		slow_answer(&s, v.gw);
+		slow_answer(&s, ADDRESS_OK);
 		assert_int_equal(pool_in_use(v.gw, 0), 0);
 		bench_run(v.b, 2000);
 		assert_true(v1_are_empty(&v));
@@ -245,7 +198,7 @@ static void address_source_silent(void **state)
 		bench_run(v.b, 8000);
 		bench_expect(v.gw, "ike_address_timeout", 1);
 		assert_true(v1_are_empty(&v));
-		slow_answer(&s, v.gw);
+		slow_answer(&s, ADDRESS_OK);
 		assert_int_equal(pool_in_use(v.gw, 0), 0);
 		v1_free(&v);
 	}
@@ -267,7 +220,7 @@ static void request_while_the_push_waits(void **state)
 	bench_run(v.b, 50);
 	assert_int_equal(s.asked, 2);
 	assert_true(s.rq.token != token);
-	slow_answer(&s, v.gw);
+	slow_answer(&s, ADDRESS_OK);
 	assert_true(bench_run_until(v.b, v1_is_up, &v, 5000));
 	assert_null(v1_nth_cfg(v.w, v.gw, IKEV1_CFG_SET, 0, 1));
 	assert_int_equal(pool_in_use(v.gw, 0), 1);
