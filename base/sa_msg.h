@@ -47,6 +47,14 @@ struct tunnel_spec {
 	enum sa_df df;
 	// Kept by the data plane for its reports, opaque to it.
 	uint64_t session;
+	// Inbound: a packet's source must lead back into this very tunnel by the routes.
+	bool reverse_path;
+	// Outbound packets that find no SA in use are kept, some per tunnel and for a short time, and leave
+	// with the first sa_switch(); SA_EVENT_NO_CHILD tells of them.
+	bool hold;
+	// RFC 9611: every worker has a copy of the tunnel and encrypts with the SAs of its own (an SA is
+	// its SPI's worker's); one that has none gives the packet to the tunnel's worker.
+	bool per_worker;
 };
 
 // One direction of a child SA. Keys are copied and expanded by the sink; the caller wipes its own.
@@ -90,7 +98,8 @@ enum sa_event_type {
 	SA_EVENT_HARD_LIMIT, // the SA has stopped
 	SA_EVENT_PEER_MOVED, // an authenticated packet with the highest sequence number so far came
 	// from .remote; the control plane decides
-	SA_EVENT_NO_CHILD, // a packet for a tunnel without a usable outbound SA (rate-limited)
+	SA_EVENT_NO_CHILD, // a packet for a tunnel without a usable outbound SA (at once, then
+			   // rate-limited)
 };
 
 struct sa_event {

@@ -34,6 +34,7 @@ struct cfg_main {
 	uint32_t half_open_max;    // hard cap
 	uint32_t half_open_timeout_s;
 	uint32_t half_open_max_ikev1; // IKEv1 has no cookie: a cap of its own
+	bool quick_crash_detection;   // RFC 6290
 	char *state_dir;
 	char *run_dir;
 };
@@ -133,11 +134,13 @@ struct cfg_child {
 	uint16_t replay_window;
 	bool esn;
 	enum cfg_df df;
+	bool per_resource; // RFC 9611: one child SA for each worker
 };
 
 struct cfg_lifetime {
 	uint32_t ike_rekey_s, ike_hard_s, child_rekey_s, child_hard_s, reauth_s;
 	uint64_t child_rekey_bytes, child_rekey_packets;
+	uint64_t child_hard_bytes, child_hard_packets; // 0: a quarter above the soft one, if any
 };
 
 struct cfg_connection {
@@ -165,16 +168,21 @@ struct cfg_connection {
 	enum cfg_push push;
 	uint32_t push_delay_ms; // how long a push waits for a request, with both directions
 	bool address_required;
-	// As initiator: ask the peer for addresses. Not an option of the file.
+	// As initiator: ask the peer for addresses (request_addresses).
 	bool request_v4, request_v6;
-	struct ip_addr request_hint;   // this one; family 0: any
-	bool request_push;             // IKEv1: wait for a SET instead of asking
+	struct ip_addr request_hint_v4, request_hint_v6; // this one; family 0: any
+	bool request_push;                               // IKEv1: wait for a SET instead of asking
 	const struct cfg_pool **pools; // in order; borrowed from the same snapshot
 	size_t pool_count;
 	bool responder_only;
 	enum cfg_unique unique;
 	uint32_t max_sessions;
 	enum cfg_initiate initiate;
+	// Any-to-any selectors; routes decide what enters. With leases the assigned address is a route too.
+	bool tunnel_interface;
+	struct ip_prefix *tunnel_routes;
+	size_t tunnel_route_count;
+	bool mobike;
 	struct cfg_lifetime lifetime;
 	struct {
 		uint32_t delay_s, timeout_s;

@@ -98,6 +98,7 @@ struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
 	c->engine = e;
 	c->session = s;
 	c->session_id = s->id;
+	c->worker = s->worker;
 	c->spi_held = true;
 	htab_insert(&e->children_by_spi, &c->by_spi, spi_hash(e, c->spi_in));
 	e->child_count++;
@@ -135,9 +136,11 @@ static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_chi
 	return IKE_REASON_SA_REFUSED;
 }
 
-// One that the peer was to rekey at the soft limit stops a quarter later.
-static uint64_t hard_limit(uint64_t soft)
+// Unless one is given, a quarter behind the soft one.
+static uint64_t hard_limit(uint64_t hard, uint64_t soft)
 {
+	if (hard)
+		return hard;
 	return soft && soft < UINT64_MAX / 2 ? soft + soft / 4 + 1 : 0;
 }
 
@@ -190,9 +193,10 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.integ_key_len = keys->integ_len,
 		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
 		.soft_bytes = life->child_rekey_bytes,
-		.hard_bytes = lesser(hard_limit(life->child_rekey_bytes), c->life_bytes),
+		.hard_bytes = lesser(
+			hard_limit(life->child_hard_bytes, life->child_rekey_bytes), c->life_bytes),
 		.soft_packets = life->child_rekey_packets,
-		.hard_packets = hard_limit(life->child_rekey_packets),
+		.hard_packets = hard_limit(life->child_hard_packets, life->child_rekey_packets),
 		.ts_local_count = c->ts_local_count,
 		.ts_remote_count = allowed->count,
 	};
@@ -326,6 +330,7 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced)
 	uint64_t life_s = lesser(s->conn->lifetime.child_hard_s, c->life_s);
 	if (life_s)
 		wheel_set(&e->wheel, &c->hard, e->now_ns + life_s * NS_PER_S, hard_fire, c);
+	ike_child_soft_start(c);
 	log_notice("%llu: child \"%s\" %08x_%08x %s %s === %s%s", (unsigned long long)s->id,
 		c->conf->name, c->spi_in, c->spi_out, suite_text(&c->suite, suite),
 		selector_text(&c->ts_local[0], local), selector_text(&c->ts_remote[0], remote),
@@ -365,6 +370,7 @@ static void set_rekeyed(struct ike_child *old)
 	if (old->state == IKE_CHILD_DELETING)
 		return;
 	old->state = IKE_CHILD_REKEYED;
+	ike_child_soft_stop(old);
 	if (ikev1_is(old->session->sa))
 		wheel_set(&e->wheel, &old->hard, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S,
 			rekeyed_fire, old);
@@ -452,6 +458,7 @@ void ike_child_drop(struct ike_child *c)
 	if (c->state == IKE_CHILD_GONE)
 		return;
 	wheel_cancel(&e->wheel, &c->hard);
+	ike_child_soft_stop(c);
 	if (c->joined)
 		leave_session(c);
 	if (c->routes_held && ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
@@ -527,6 +534,8 @@ void ike_child_event(struct ike_engine *e, const struct sa_event *ev)
 		on_installed(c);
 	else if (ev->type == SA_EVENT_FIRST_IN && c->state == IKE_CHILD_READY)
 		ike_child_switch(c);
+	else if (ev->type == SA_EVENT_SOFT_LIMIT)
+		ike_child_soft_reached(c);
 	else if (ev->type == SA_EVENT_HARD_LIMIT)
 		hard_fire(&c->hard, c);
 }

@@ -64,6 +64,8 @@ struct ike_params {
 	struct address_source *addresses; // done and user are set by the engine
 	const struct sa_sink *sink;
 	struct ike_aaa aaa;
+	// RFC 6290: survives restarts. Empty: no tokens are made.
+	struct view qcd_secret;
 };
 
 // Load certificates, keys and CAs that the configuration names. Reads files: before the control
@@ -91,11 +93,16 @@ uint64_t ike_next_ns(const struct ike_engine *e);
 void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns);
 bool ike_drained(const struct ike_engine *e);
 
+// Connections with initiate = "start" connect from now on, some at a time; those with "on_demand"
+// wait for a packet. Once, when everything runs.
+void ike_start(struct ike_engine *e);
+
 // Initiator. Starts the connection's IKE SA and its first child towards remote. The session's id,
-// or 0 (no such connection, no memory).
+// or 0 (no such connection, one that only responds, no memory).
 uint64_t ike_initiate(struct ike_engine *e, const char *connection, const struct sa_origin *origin,
 	const struct endpoint *local, const struct endpoint *remote);
-// For an established session; 0, -ENOENT, -EBUSY. child is our inbound SPI.
+// For an established session; 0, -ENOENT, -EBUSY, -EPERM (the connection only responds). child is our
+// inbound SPI.
 MUST_USE int ike_rekey_ike(struct ike_engine *e, uint64_t session);
 MUST_USE int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child);
 MUST_USE int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name);
@@ -104,6 +111,13 @@ MUST_USE int ike_delete_child(struct ike_engine *e, uint64_t session, uint32_t c
 MUST_USE int ike_delete_session(struct ike_engine *e, uint64_t session);
 // DPD now.
 MUST_USE int ike_probe(struct ike_engine *e, uint64_t session);
+// A session whose peer speaks MOBIKE goes on from this address of ours (RFC 4555). 0, -ENOENT,
+// -ENOTSUP (no MOBIKE, or we are not the IKE SA's initiator), -EBUSY, -EPERM.
+MUST_USE int ike_move(struct ike_engine *e, uint64_t session, const struct sa_origin *origin,
+	const struct endpoint *local);
+// Anew from IKE_SA_INIT or phase 1, the old session is replaced without a gap. 0, -ENOENT, -EBUSY,
+// -EPERM, -ENOTSUP (it is the peer's to begin).
+MUST_USE int ike_reauthenticate(struct ike_engine *e, uint64_t session);
 
 // Show. Strings are borrowed until the engine is called again.
 enum ike_session_state {
@@ -123,6 +137,9 @@ struct ike_child_info {
 	uint8_t ts_local_count, ts_remote_count;
 	struct sa_counters in, out;
 	uint64_t installed_ns; // monotonic
+	uint64_t rekey_ns,
+		expires_ns; // monotonic, when we begin to rekey it, when it ends; 0: never
+	uint16_t worker;
 };
 
 #define IKE_CHILDREN_SHOWN 16
@@ -142,7 +159,13 @@ struct ike_session_info {
 	uint8_t inner_count;
 	uint16_t worker;
 	uint64_t established_ns; // monotonic; 0: not yet
-	uint64_t spi_i, spi_r;   // 0 once it has expired
+	bool initiator;          // we began its IKE SA
+	bool responder_only;     // its connection never begins anything
+	bool mobike;
+	// monotonic, 0: never: we rekey (IKEv1: re-authenticate) the IKE SA, somebody has to
+	// re-authenticate it, it ends
+	uint64_t rekey_ns, reauth_ns, expires_ns;
+	uint64_t spi_i, spi_r; // 0 once it has expired
 	struct suite ike;
 	bool legacy;                                           // as in ike_child_info
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too
@@ -154,6 +177,23 @@ struct ike_session_info {
 // O(1) amortised, so that a long list can be read in portions between other work.
 bool ike_session_next(struct ike_engine *e, uint64_t after, struct ike_session_info *out);
 bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info *out);
+
+// Connections of the configuration, as they stand.
+struct ike_connection_info {
+	const char *name;
+	bool ikev1, ikev2;
+	enum cfg_initiate initiate;
+	bool responder_only, tunnel_interface;
+	uint64_t sessions;    // established ones
+	const char *state;    // of initiating: "-", "waiting", "connecting", "up", "retry"; static
+	struct endpoint peer; // address that is tried or in use; family 0: none
+	uint32_t attempts;    // without success since the last one
+	uint64_t next_try_ns; // monotonic; 0: none is due
+	const char *last_error; // text of why the last one failed, or ""
+	uint64_t held;          // times that a packet asked for it (on_demand)
+};
+// The i-th; false past the last.
+bool ike_connection_get(const struct ike_engine *e, size_t i, struct ike_connection_info *out);
 
 enum ike_clear { IKE_CLEAR_ALL, IKE_CLEAR_ID, IKE_CLEAR_USER, IKE_CLEAR_ADDRESS };
 

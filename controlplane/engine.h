@@ -224,6 +224,14 @@ struct ike_sa {
 	// Nonces and IKE_SA_INIT messages as sent, for AUTH; freed when established.
 	struct secret nonce_i, nonce_r, init_i, init_r;
 
+	// RFC 4478: who was authenticated when, over all rekeyings, and until when that holds (0: no limit)
+	uint64_t authenticated_ns, reauth_ns;
+	struct wheel_timer reauth;
+	uint64_t reauth_session;   // as initiator: the session that this one is to follow, or 0
+	struct ike_mobike *mobike; // mobike.c; NULL: the peer has none
+	struct secret qcd_token;   // RFC 6290: the peer's, to be shown when it has crashed
+	struct ike_sa *rival;      // rekey_ike.c: the other one of two simultaneous rekeyings
+
 	// What the peer announced
 	bool peer_fragments, peer_childless, peer_initial_contact, peer_message_id_sync;
 	uint32_t peer_hashes; // RFC 7427, IKE_HASH_BIT()s
@@ -251,6 +259,8 @@ struct ike_sa {
 	struct ike_fragments *fragments; // RFC 7383 reassembly under way
 
 	struct wheel_timer life; // half-open timeout; then the hard lifetime
+	struct wheel_timer soft; // we begin to rekey or, IKEv1, to re-authenticate (lifetime.c)
+	uint8_t soft_tries;
 	struct wheel_timer dpd;
 	struct wheel_timer keepalive; // NAT on our side, RFC 3948 4
 	uint64_t created_ns, established_ns;
@@ -329,7 +339,8 @@ struct ike_engine {
 	struct ike_session **order;
 	size_t order_len, order_cap, order_gone;
 	size_t session_count;
-	TAILQ_HEAD(, ike_sa) ending; // to be deleted, some at a time
+	struct ike_starter *starters; // by index of the connection (starter.c)
+	TAILQ_HEAD(, ike_sa) ending;  // to be deleted, some at a time
 	struct wheel_timer pace;
 	bool ikev1; // some connection speaks it
 	bool shutting_down;

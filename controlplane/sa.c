@@ -4,6 +4,7 @@
 // IKE SAs: birth, state, timers, end.
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/extension.h"
 #include "controlplane/session.h"
 
 #include <assert.h>
@@ -264,6 +265,7 @@ void ike_sa_established(struct ike_sa *sa)
 	wheel_cancel(&e->wheel, &sa->life);
 	if (life_s)
 		wheel_set(&e->wheel, &sa->life, e->now_ns + life_s * NS_PER_S, hard_lifetime, sa);
+	ike_sa_soft_start(sa);
 	if (sa->conn->dpd.delay_s)
 		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
 			dpd_due, sa);
@@ -309,6 +311,7 @@ void ike_sa_free(struct ike_sa *sa)
 	htab_remove(&e->sas_by_spi, &sa->by_spi);
 	wheel_cancel(&e->wheel, &sa->life);
 	ike_sent_free(sa->last_response);
+	ikev2_extensions_release(sa);
 	wipe(sa);
 	if (sa->v1)
 		ikev1_sa_free(sa);
@@ -320,6 +323,8 @@ static void stop(struct ike_sa *sa)
 	struct ike_engine *e = sa->engine;
 	wheel_cancel(&e->wheel, &sa->retransmit);
 	wheel_cancel(&e->wheel, &sa->life);
+	wheel_cancel(&e->wheel, &sa->soft);
+	wheel_cancel(&e->wheel, &sa->reauth);
 	wheel_cancel(&e->wheel, &sa->dpd);
 	wheel_cancel(&e->wheel, &sa->keepalive);
 	if (sa->in_progress && sa->in_progress != e->running)

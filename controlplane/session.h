@@ -15,6 +15,7 @@
 #define IKE_REKEYED_GRACE_S 60 // a rekeyed IKE SA that the peer does not delete
 #define IKE_REKEY_BURST     64 // CREATE_CHILD_SA requests of one session in IKE_REKEY_WINDOW_S
 #define IKE_REKEY_WINDOW_S  10
+#define IKE_SOFT_JITTER     10 // percent of a soft lifetime, drawn anew for each SA
 
 enum ike_child_state {
 	IKE_CHILD_NEW,        // not yet part of its session
@@ -51,6 +52,10 @@ struct ike_child {
 	uint32_t life_s;     // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
 	uint64_t life_bytes; // IKEv1: the same in bytes
 	struct wheel_timer hard; // hard lifetime; of a REKEYED one with IKEv1, the grace
+	struct wheel_timer soft; // we begin to rekey it (lifetime.c)
+	uint8_t soft_tries;
+	uint16_t worker; // its SAs' owner
+	bool resource;   // RFC 9611: of one of the peer's resources
 };
 LIST_HEAD(ike_children, ike_child);
 
@@ -304,6 +309,22 @@ uint16_t ike_children_live(const struct ike_session *s);
 void ike_child_shorten(struct ike_child *c, uint64_t life_s);
 // One whose time is not limited ends so many seconds from now.
 void ike_child_limit(struct ike_child *c, uint32_t life_s);
+// ---- soft lifetimes (lifetime.c) ---------------------------------------------------------------
+
+// May this side begin anything towards the session's peer.
+bool ike_may_begin(const struct ike_session *s);
+// Rekeying by time begins to be awaited; once the SA is established, or joined.
+void ike_sa_soft_start(struct ike_sa *sa);
+void ike_child_soft_start(struct ike_child *c);
+void ike_sa_soft_stop(struct ike_sa *sa);
+void ike_child_soft_stop(struct ike_child *c);
+// Now, by bytes, packets or the sequence number.
+void ike_child_soft_reached(struct ike_child *c);
+// Our attempt has failed. again: for a reason that passes (TEMPORARY_FAILURE, no answer of a helper),
+// it is tried anew soon; else the SA stays until its hard limit.
+void ike_sa_rekey_failed(struct ike_sa *sa, bool again);
+void ike_child_rekey_failed(struct ike_child *c, bool again);
+
 // One more request of the peer for a child SA: too many of late.
 bool ike_child_rate_exceeded(struct ike_session *s);
 struct tunnel_path ike_path(const struct ike_sa *sa);

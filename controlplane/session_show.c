@@ -36,6 +36,11 @@ static enum ike_session_state state_of(const struct ike_session *s)
 	return rekeying(s) ? IKE_SESSION_REKEYING : IKE_SESSION_ESTABLISHED;
 }
 
+static uint64_t due_ns(const struct wheel_timer *t)
+{
+	return t->set ? t->due_ms * NS_PER_MS : 0;
+}
+
 static void show_child(const struct ike_child *c, struct ike_child_info *out)
 {
 	*out = (struct ike_child_info){
@@ -49,6 +54,9 @@ static void show_child(const struct ike_child *c, struct ike_child_info *out)
 		.ts_local_count = c->ts_local_count,
 		.ts_remote_count = c->ts_remote_count,
 		.installed_ns = c->installed_ns,
+		.rekey_ns = due_ns(&c->soft),
+		.expires_ns = due_ns(&c->hard),
+		.worker = c->worker,
 	};
 	ike_child_counters(c, &out->in, &out->out);
 }
@@ -100,6 +108,12 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 		out->inner[out->inner_count++] = s->assigned[i];
 	out->worker = s->worker;
 	out->established_ns = s->established_ns;
+	out->initiator = s->sa->initiator;
+	out->responder_only = s->conn->responder_only;
+	out->mobike = s->sa->mobike;
+	out->rekey_ns = due_ns(&s->sa->soft);
+	out->reauth_ns = s->sa->reauth_ns;
+	out->expires_ns = due_ns(&s->sa->life);
 	if (out->state != IKE_SESSION_EXPIRED) {
 		out->spi_i = s->sa->spi_i;
 		out->spi_r = s->sa->spi_r;
@@ -157,7 +171,7 @@ int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = s ? ike_sa_rekey(s->sa) : -ENOENT;
+	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_rekey(s->sa) : -EPERM;
 	ike_leave(e);
 	return rc;
 }
@@ -172,7 +186,7 @@ int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child)
 {
 	ike_enter(e);
 	struct ike_child *c = find_child(e, session, child);
-	int rc = c ? ike_child_rekey(c) : -ENOENT;
+	int rc = !c ? -ENOENT : ike_may_begin(c->session) ? ike_child_rekey(c) : -EPERM;
 	ike_leave(e);
 	return rc;
 }
@@ -199,7 +213,7 @@ int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
 	const struct cfg_child *conf = s ? child_named(s, child_name) : NULL;
-	int rc = conf ? ike_child_add(s->sa, conf) : -ENOENT;
+	int rc = !conf ? -ENOENT : ike_may_begin(s) ? ike_child_add(s->sa, conf) : -EPERM;
 	ike_leave(e);
 	return rc;
 }

@@ -75,9 +75,9 @@ static enum ike_verdict request_build(struct ike_exchange *x)
 	struct wire_builder *b = &x->out.b;
 	ikev1_open_cfg(b, IKEV1_CFG_REQUEST, (uint16_t)random_u64(x->sa->engine->p.random));
 	if (conn->request_v4)
-		put_wish(b, IKEV1_CFG_IP4_ADDRESS, IP_V4, &conn->request_hint);
+		put_wish(b, IKEV1_CFG_IP4_ADDRESS, IP_V4, &conn->request_hint_v4);
 	if (conn->request_v6)
-		put_wish(b, IKEV1_CFG_IP6_ADDRESS, IP_V6, &conn->request_hint);
+		put_wish(b, IKEV1_CFG_IP6_ADDRESS, IP_V6, &conn->request_hint_v6);
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		ikev1_put_attr(b, others[i], (struct view){NULL, 0});
 	wire_close(b);

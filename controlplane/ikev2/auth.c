@@ -3,6 +3,7 @@
 //
 // IKE_AUTH as responder (RFC 7296 1.2): who the peer is, who we are, its addresses, and the first
 // child SA. Each step below is one wait; the last one does everything that others can see.
+#include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
 
 #include "controlplane/addresses.h"
@@ -118,6 +119,7 @@ static void put_reply(
 		ike_refused(x->sa->engine, x->sa, &x->sa->remote, a->refusal);
 		wire_put_notify(b, a->refusal_notify, (struct view){NULL, 0});
 	}
+	ikev2_auth_put(x);
 }
 
 // ---- admission -------------------------------------------------------------------------------
@@ -169,6 +171,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 		return refuse(x, IKE_REASON_NO_MEMORY);
 	if (a->wants_child && a->refusal == IKE_REASON_NONE)
 		c = make_child(x, s, &plan);
+	ikev2_auth_read(x);
 	put_reply(x, c, &plan);
 	if (x->out.b.w.overflow || ike_effect_add(x, apply_established, NULL, NULL) < 0) {
 		if (c)

@@ -3,6 +3,7 @@
 //
 // IKE_AUTH as initiator (RFC 7296 1.2).
 #include "controlplane/handshake.h"
+#include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
 
 #include <stdlib.h>
@@ -42,15 +43,13 @@ static bool wants_address(const struct cfg_connection *conn)
 static void put_cp(struct wire_builder *b, const struct cfg_connection *conn)
 {
 	static const struct ip_addr any;
-	const struct ip_addr *hint = &conn->request_hint;
+	const struct ip_addr *v4 = &conn->request_hint_v4, *v6 = &conn->request_hint_v6;
 	const struct view nothing = {NULL, 0};
 	wire_open_cp(b, IKEV2_CP_REQUEST);
 	if (conn->request_v4)
-		wire_cp_put_addr(
-			b, IKEV2_CP_INTERNAL_IP4_ADDRESS, hint->family == IP_V4 ? hint : &any);
-	if (conn->request_v6 && hint->family == IP_V6)
-		wire_cp_put_prefix(
-			b, IKEV2_CP_INTERNAL_IP6_ADDRESS, &(struct ip_prefix){*hint, 128});
+		wire_cp_put_addr(b, IKEV2_CP_INTERNAL_IP4_ADDRESS, v4->family ? v4 : &any);
+	if (conn->request_v6 && v6->family)
+		wire_cp_put_prefix(b, IKEV2_CP_INTERNAL_IP6_ADDRESS, &(struct ip_prefix){*v6, 128});
 	else if (conn->request_v6)
 		wire_cp_put(b, IKEV2_CP_INTERNAL_IP6_ADDRESS, nothing);
 	wire_cp_put(b, IKEV2_CP_INTERNAL_IP4_DNS, nothing);
@@ -116,6 +115,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 		set_offer(a, sa);
 		put_child(x, c->spi_in);
 	}
+	ikev2_auth_put(x);
 	ike_next_state(x, IKE_SA_AUTH_SENT);
 	return IKE_DONE;
 }
@@ -228,6 +228,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	enum ike_reason why = sa->first_child ? make_child(x) : IKE_REASON_NONE;
 	if (why != IKE_REASON_NONE)
 		ike_refused(a->engine, sa, &sa->remote, why);
+	ikev2_auth_read(x);
 	ike_sa_established(sa);
 	ike_session_established(s);
 	ike_session_watch(s);

@@ -199,6 +199,8 @@ static enum ike_verdict refused(struct ike_exchange *x)
 		ike_child_drop(old);
 	else
 		ike_create_retry_group(x, conf->esp_proposals, conf->esp_proposal_count);
+	((struct ike_want *)x->task->arg)->refused =
+		!wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	return ike_fail(x, IKE_REASON_REKEY_REFUSED, 0);
 }
 
@@ -235,8 +237,10 @@ static void child_failed(struct ike_sa *sa, struct ike_task *t)
 	const struct ike_want *want = t->arg;
 	struct ike_child *old =
 		want->old_spi ? ike_child_by_spi_in(sa->engine, want->old_spi) : NULL;
-	if (old && !want->again)
-		old->rekeying = false;
+	if (!old || want->again)
+		return;
+	old->rekeying = false;
+	ike_child_rekey_failed(old, !want->refused);
 }
 
 static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *conf)

@@ -4,6 +4,7 @@
 // INFORMATIONAL (RFC 7296 1.4): liveness, DELETE of the IKE SA, and whatever else, which is answered
 // without effect.
 #include "controlplane/exchange.h"
+#include "controlplane/ikev2/extension.h"
 
 #include <errno.h>
 
@@ -34,7 +35,7 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x)
 	}
 	if (x->in.delete_count)
 		return ikev2_children_deleted(x);
-	return IKE_DONE;
+	return ikev2_informational_extensions(x);
 }
 
 enum ike_verdict ikev2_refuse_request(struct ike_exchange *x)

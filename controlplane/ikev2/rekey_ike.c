@@ -5,6 +5,7 @@
 // with its children, leases and queued tasks; the old one waits for its DELETE.
 #include "controlplane/exchange.h"
 #include "controlplane/ikev2/create_child.h"
+#include "controlplane/ikev2/extension.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,6 +37,8 @@ static void inherit(struct ike_sa *sa, const struct ike_sa *old)
 	sa->peer_message_id_sync = old->peer_message_id_sync;
 	sa->peer_hashes = old->peer_hashes;
 	sa->last_heard_ns = old->last_heard_ns;
+	sa->authenticated_ns = old->authenticated_ns;
+	sa->reauth_ns = old->reauth_ns;
 }
 
 static void old_fire(struct wheel_timer *t, void *arg)
@@ -51,6 +54,7 @@ static void succeed(struct ike_sa *old, struct ike_sa *sa)
 	struct ike_engine *e = old->engine;
 	struct ike_session *s = old->session;
 	ike_session_move(s, sa);
+	ikev2_inherit(sa, old);
 	s->rekeying = false;
 	if (!TAILQ_EMPTY(&old->tasks)) {
 		TAILQ_CONCAT(&sa->tasks, &old->tasks, link);
@@ -60,6 +64,8 @@ static void succeed(struct ike_sa *old, struct ike_sa *sa)
 	sa->delete_queued = old->delete_queued;
 	old->delete_queued = false;
 	ike_sa_established(sa);
+	ike_sa_soft_stop(old);
+	wheel_cancel(&e->wheel, &old->reauth);
 	wheel_cancel(&e->wheel, &old->dpd);
 	wheel_cancel(&e->wheel, &old->keepalive);
 	wheel_set(&e->wheel, &old->life, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S, old_fire, old);
@@ -109,6 +115,8 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	wire_build_choice(b, &c->plan.choice, sa->spi_r);
 	wire_put_nonce(b, c->terms.nonce_r);
 	wire_put_ke(b, ike_dh_group(dh), ike_dh_public(dh));
+	ikev2_rekey_read(x, sa);
+	ikev2_rekey_put(x, sa);
 	ike_next_state(x, IKE_SA_REKEYED);
 	return IKE_DONE;
 }
@@ -163,6 +171,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	wire_build_sa(&x->out.b, conn->ike_proposals, conn->ike_proposal_count, &policy, sa->spi_i);
 	wire_put_nonce(&x->out.b, (struct view){c->nonce, sizeof(c->nonce)});
 	wire_put_ke(&x->out.b, c->group, ike_dh_public(c->dh));
+	ikev2_rekey_put(x, sa);
 	return IKE_DONE;
 }
 
@@ -194,6 +203,7 @@ static enum ike_verdict take_over(struct ike_exchange *x)
 	if (!old->session || !set_nonces(sa, c->terms.nonce_i, c->terms.nonce_r) ||
 		ike_sa_keys(sa, c->terms.shared, old) != IKE_CRYPTO_OK)
 		return ike_fail(x, IKE_REASON_CRYPTO, 0);
+	ikev2_rekey_read(x, sa);
 	succeed(old, sa);
 	ike_sa_state_set(old, IKE_SA_REKEYED);
 	(void)ikev2_delete_ike_sa(old); // without memory its time ends it
@@ -210,6 +220,8 @@ static enum ike_verdict rekey_response(struct ike_exchange *x)
 	}
 	if (wire_notify_error(&x->in) || !x->in.sa.p) {
 		ike_create_retry_group(x, conn->ike_proposals, conn->ike_proposal_count);
+		((struct ike_want *)x->task->arg)->refused =
+			!wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 		return ike_fail(x, IKE_REASON_REKEY_REFUSED, 0);
 	}
 	struct wire_sa_policy policy = ike_policy(c->group);
@@ -224,8 +236,10 @@ static enum ike_verdict rekey_response(struct ike_exchange *x)
 static void rekey_failed(struct ike_sa *sa, struct ike_task *t)
 {
 	const struct ike_want *want = t->arg;
-	if (sa->session && !want->again)
-		sa->session->rekeying = false;
+	if (!sa->session || want->again)
+		return;
+	sa->session->rekeying = false;
+	ike_sa_rekey_failed(sa, !want->refused);
 }
 
 int ikev2_rekey_ike(struct ike_sa *sa)

@@ -144,10 +144,10 @@ static void addresses_of_both_families(void **state)
 static void wanted_address_is_granted(void **state)
 {
 	struct pair p = pair_new(&defaults, &defaults);
-	assert_int_equal(ip_parse("10.1.0.5", &p.client->cfg->connections[0].request_hint), 0);
+	assert_int_equal(ip_parse("10.1.0.5", &p.client->cfg->connections[0].request_hint_v4), 0);
 	assert_true(pair_up(&p));
 	struct ike_session_info s = bench_session(p.gw);
-	assert_true(ip_eq(&s.inner[0], &p.client->cfg->connections[0].request_hint));
+	assert_true(ip_eq(&s.inner[0], &p.client->cfg->connections[0].request_hint_v4));
 	pair_down(&p);
 }
 

@@ -92,7 +92,7 @@ static void no_keeps_both(void **state)
 // A second IKE SA of the same client; only the first one says INITIAL_CONTACT.
 static uint64_t reauthenticate(struct trio *t, struct bench_node *n, const char *hint)
 {
-	struct ip_addr *want = &n->cfg->connections[0].request_hint;
+	struct ip_addr *want = &n->cfg->connections[0].request_hint_v4;
 	memset(want, 0, sizeof(*want));
 	if (hint)
 		assert_int_equal(ip_parse(hint, want), 0);
@@ -158,7 +158,7 @@ static void another_place_adopts_only_what_it_asks_for(void **state)
 	assert_int_equal(s.inner_count, 1);
 	assert_false(ip_eq(&s.inner[0], &held));
 	ip_text(&held, text);
-	assert_int_equal(ip_parse(text, &t.a->cfg->connections[0].request_hint), 0);
+	assert_int_equal(ip_parse(text, &t.a->cfg->connections[0].request_hint_v4), 0);
 	other = bench_connect_from(t.a, t.gw, "c", 1501, 500);
 	bench_run(t.b, 300);
 	assert_true(ike_session_get(t.a->engine, other, &s));

@@ -311,10 +311,9 @@ static void responder_lifetime(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *gw, *client;
 		const char *format = "dpd: { delay_s = 0; }; "
-				     "lifetime: { child_hard_s = %u; child_rekey_s = %u; };";
-		assert_true(asprintf(&gw, format, rows[i].gw_s, rows[i].gw_s - 100) > 0);
-		assert_true(
-			asprintf(&client, format, rows[i].client_s, rows[i].client_s - 100) > 0);
+				     "lifetime: { child_hard_s = %u; child_rekey_s = 0; };";
+		assert_true(asprintf(&gw, format, rows[i].gw_s) > 0);
+		assert_true(asprintf(&client, format, rows[i].client_s) > 0);
 		struct v1 v = v1_new(&(struct v1_setup){.gw_more = gw, .client_more = client});
 		free(gw);
 		free(client);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Soft lifetimes: when this side begins to rekey. Both ends of a tunnel often have the same lifetimes;
+// a part of each is drawn by lot, so that they seldom begin at the same moment (RFC 7296 2.8: "the
+// timing of rekeying requests SHOULD be jittered").
+#include "controlplane/exchange.h"
+#include "controlplane/session.h"
+
+#include <errno.h>
+
+#define RETRY_MIN_NS (500 * NS_PER_MS)
+#define RETRY_MAX_NS (60 * NS_PER_S)
+
+bool ike_may_begin(const struct ike_session *s)
+{
+	return !s->conn->responder_only && !s->closing && !s->engine->shutting_down;
+}
+
+// up to a percentage less
+static uint64_t jittered(const struct ike_engine *e, uint64_t ns)
+{
+	uint64_t part = ns / 100 * IKE_SOFT_JITTER;
+	return part ? ns - random_u64(e->p.random) % part : ns;
+}
+
+// Each try waits twice as long as the one before, give or take: two that collided part.
+static uint64_t retry_ns(const struct ike_engine *e, uint8_t tries)
+{
+	uint64_t ns = RETRY_MIN_NS << (tries < 7 ? tries : 7);
+	if (ns > RETRY_MAX_NS)
+		ns = RETRY_MAX_NS;
+	return ns / 2 + random_u64(e->p.random) % ns;
+}
+
+// ---- IKE SAs ---------------------------------------------------------------------------------
+
+static void sa_due(struct wheel_timer *t, void *arg)
+{
+	struct ike_sa *sa = arg;
+	struct ike_session *s = sa->session;
+	if (!s || s->sa != sa || sa->state != IKE_SA_ESTABLISHED || !ike_may_begin(s))
+		return;
+	int rc = ike_sa_rekey(sa);
+	if (rc == -EBUSY || rc == -ENOMEM)
+		ike_sa_rekey_failed(sa, true);
+}
+
+void ike_sa_soft_start(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	uint64_t soft_ns = sa->conn->lifetime.ike_rekey_s * NS_PER_S;
+	sa->soft_tries = 0;
+	if (soft_ns && !sa->conn->responder_only)
+		wheel_set(&e->wheel, &sa->soft, e->now_ns + jittered(e, soft_ns), sa_due, sa);
+}
+
+void ike_sa_soft_stop(struct ike_sa *sa)
+{
+	wheel_cancel(&sa->engine->wheel, &sa->soft);
+}
+
+void ike_sa_rekey_failed(struct ike_sa *sa, bool again)
+{
+	struct ike_engine *e = sa->engine;
+	if (!again || sa->state != IKE_SA_ESTABLISHED || !sa->session)
+		return;
+	wheel_set(&e->wheel, &sa->soft, e->now_ns + retry_ns(e, sa->soft_tries), sa_due, sa);
+	if (sa->soft_tries < UINT8_MAX)
+		sa->soft_tries++;
+}
+
+// ---- child SAs -------------------------------------------------------------------------------
+
+static bool in_use(const struct ike_child *c)
+{
+	return c->joined && c->session &&
+	       (c->state == IKE_CHILD_ACTIVE || c->state == IKE_CHILD_READY ||
+		       c->state == IKE_CHILD_INSTALLING);
+}
+
+static void child_due(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	if (!in_use(c) || !ike_may_begin(c->session))
+		return;
+	int rc = ike_child_rekey(c);
+	if ((rc == -EBUSY && !c->rekeying) || rc == -ENOMEM)
+		ike_child_rekey_failed(c, true);
+}
+
+void ike_child_soft_start(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	const struct cfg_connection *conn = c->session->conn;
+	uint64_t soft_ns = conn->lifetime.child_rekey_s * NS_PER_S;
+	// What the peer has agreed on may end sooner.
+	if (c->life_s && soft_ns > c->life_s * NS_PER_S / 10 * 9)
+		soft_ns = c->life_s * NS_PER_S / 10 * 9;
+	c->soft_tries = 0;
+	if (soft_ns && !conn->responder_only)
+		wheel_set(&e->wheel, &c->soft, e->now_ns + jittered(e, soft_ns), child_due, c);
+}
+
+void ike_child_soft_stop(struct ike_child *c)
+{
+	wheel_cancel(&c->engine->wheel, &c->soft);
+}
+
+void ike_child_soft_reached(struct ike_child *c)
+{
+	if (!in_use(c) || c->rekeying || !ike_may_begin(c->session))
+		return;
+	ike_count(c->engine, IKE_REASON_CHILD_SOFT_LIMIT);
+	child_due(&c->soft, c);
+}
+
+void ike_child_rekey_failed(struct ike_child *c, bool again)
+{
+	struct ike_engine *e = c->engine;
+	if (!again || !in_use(c))
+		return;
+	wheel_set(&e->wheel, &c->soft, e->now_ns + retry_ns(e, c->soft_tries), child_due, c);
+	if (c->soft_tries < UINT8_MAX)
+		c->soft_tries++;
+}
