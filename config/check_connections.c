@@ -227,6 +227,7 @@ static void check_children(struct loader *l, struct cfg_connection *n, const con
 		while (window < c->replay_window)
 			window = (uint16_t)(window * 2);
 		c->replay_window = window;
+		c->tunnel_interface = n->tunnel_interface;
 	}
 }
 

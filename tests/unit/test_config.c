@@ -360,7 +360,7 @@ static void what_is_begun_is_read(void **state)
 	assert_int_equal(n->tunnel_route_count, 2);
 	assert_prefix(&n->tunnel_routes[0], "10.7.0.0/16");
 	assert_prefix(&n->tunnel_routes[1], "2001:db8:7::/48");
-	assert_true(n->children[0].per_resource);
+	assert_true(n->children[0].per_resource && n->children[0].tunnel_interface);
 	assert_false(n->request_v4 || n->request_v6 || n->request_push);
 	n = &c->connections[5];
 	assert_int_equal(n->initiate, CFG_INITIATE_START);
@@ -400,7 +400,8 @@ static void defaults_are_the_tables(void **state)
 	assert_int_equal(n->fragment_size, 1280);
 	assert_int_equal(n->children[0].esp_proposal_count, 3);
 	assert_int_equal(n->children[0].replay_window, 128);
-	assert_true(n->children[0].esn && !n->children[0].per_resource);
+	assert_true(n->children[0].esn);
+	assert_false(n->children[0].per_resource || n->children[0].tunnel_interface);
 	assert_int_equal(n->children[0].pfs, CFG_PFS_OPTIONAL);
 	assert_int_equal(n->children[0].df, CFG_DF_COPY);
 	cfg_free(c);
