@@ -238,14 +238,15 @@ static uint16_t data_room(const struct cfg *c)
 	return (uint16_t)RTE_ALIGN_CEIL(len, 64u);
 }
 
-// Every descriptor and every place in a hand-off ring can hold a packet at once.
+// Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA can
+// hold a packet at once.
 static unsigned rx_buffers(const struct cfg *c)
 {
 	unsigned n = 0, workers = c->main.worker_count;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
 	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
-	n += workers * (2 * MBUF_CACHE + 512);
+	n += workers * (DP_HOLD_WORKER + 2 * MBUF_CACHE + 512);
 	return n;
 }
 
@@ -258,10 +259,11 @@ static unsigned punt_buffers(const struct cfg *c)
 }
 
 // What the control thread sends, and what waits for a neighbour, goes on to inject rings and
-// transmit queues; a PMD may keep it there until others come behind.
+// transmit queues; a PMD may keep it there until others come behind. What goes into a tunnel may wait
+// there for an SA.
 static unsigned sent_buffers(const struct cfg *c)
 {
-	unsigned n = DP_INJECT_RING;
+	unsigned n = DP_INJECT_RING + DP_HOLD_WORKER;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += c->ports[i].tx_descriptors;
 	return c->main.worker_count * n + neigh_limits_default.waiting + CTL_BUFFERS;

@@ -221,12 +221,22 @@ static enum dp_drop check_inner(struct esp_op *op, uint8_t next, uint32_t len, s
 	return merge_ecn(inner, ip, outer_tos(op->m) & ECN_MASK);
 }
 
+// The inner source must lead back into the same tunnel.
+static enum dp_drop check_way_back(
+	const struct dp_worker *w, const struct dp_tunnel *t, const struct ip_info *ip)
+{
+	struct dp_dst_entry e;
+	bool back = dp_dst_lookup(w->dp->dst, ip->family, ip->src, &e) == DP_DST_TUNNEL &&
+		    e.index == t->index && e.generation == t->generation;
+	return back ? DP_DROP_NONE : DP_DROP_reverse_path;
+}
+
 static void count_refusal(struct dp_sa *sa, enum dp_drop why)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	if (why == DP_DROP_esp_auth)
 		count_cold(&c->auth_failed);
-	else if (why == DP_DROP_selector)
+	else if (why == DP_DROP_selector || why == DP_DROP_reverse_path)
 		count_cold(&c->selector_mismatch);
 	else if (why != DP_DROP_esp_dummy && why != DP_DROP_esp_replay &&
 		 why != DP_DROP_esp_stopped)
@@ -263,6 +273,8 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 	why = strip_trailer(op, &next, &len);
 	if (why == DP_DROP_NONE)
 		why = check_inner(op, next, len, &ip);
+	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
+		why = check_way_back(w, t, &ip);
 	if (why != DP_DROP_NONE) {
 		// A limit of packets under one key is about all of them.
 		dp_sa_count(w, sa, 0);

@@ -43,7 +43,7 @@ static void ask_for_child(struct dp_worker *w, struct dp_tunnel *t)
 
 // Newest first whose selectors hold the packet (RFC 4301 4.4.1). Usually the first one; the next
 // one's lines are asked for while this one is looked at.
-static enum dp_drop choose_sa(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
+static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 {
 	bool any = false;
 	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next) {
@@ -57,10 +57,18 @@ static enum dp_drop choose_sa(struct dp_worker *w, struct esp_op *op, struct dp_
 			return DP_DROP_NONE;
 		}
 	}
-	if (any)
-		return DP_DROP_no_selector;
-	ask_for_child(w, t);
-	return DP_DROP_no_child;
+	return any ? DP_DROP_no_selector : DP_DROP_no_child;
+}
+
+static void without_sa(
+	struct dp_worker *w, struct dp_tunnel *t, struct rte_mbuf *m, enum dp_drop why)
+{
+	if (why == DP_DROP_no_child)
+		ask_for_child(w, t);
+	if (why == DP_DROP_no_child && t->flags & DP_TUNNEL_HOLD)
+		dp_hold_packet(w, t, m);
+	else
+		dp_drop(w, m, why);
 }
 
 static uint32_t overhead(const struct dp_tunnel *t, const struct dp_sa *sa)
@@ -149,9 +157,12 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &w->ops[i];
 		struct dp_tunnel *t = tunnels[i];
-		enum dp_drop why = choose_sa(w, op, t);
-		if (why == DP_DROP_NONE)
-			why = wrap(w, op, t);
+		enum dp_drop why = choose_sa(op, t);
+		if (unlikely(why != DP_DROP_NONE)) {
+			without_sa(w, t, op->m, why);
+			continue;
+		}
+		why = wrap(w, op, t);
 		if (why != DP_DROP_NONE) {
 			refuse(w, op->m, why);
 			continue;

@@ -181,6 +181,8 @@ struct dp_sa_cold {
 
 #define DP_OUTER_MAX 56 // IPv6, UDP, marker
 
+enum dp_tunnel_flag { DP_TUNNEL_HOLD = 1, DP_TUNNEL_REVERSE_PATH = 2 };
+
 // Written by its worker alone, by messages. hdr is the outer IP header (with UDP's, and a marker)
 // with lengths, TOS, id and checksum left zero; sum is its partial checksum.
 struct dp_tunnel {
@@ -192,6 +194,8 @@ struct dp_tunnel {
 	uint8_t hdr_len; // bytes of hdr in use
 	uint8_t df;      // enum sa_df
 	uint8_t udp_at;  // the UDP header's offset in hdr; 0: plain ESP
+	uint8_t flags;   // enum dp_tunnel_flag
+	uint8_t held;    // packets in its worker's struct dp_hold
 	uint16_t mtu;    // outer
 	uint16_t port;   // index
 	uint32_t sum;
@@ -200,8 +204,10 @@ struct dp_tunnel {
 	struct endpoint local;
 	uint64_t session;
 	struct dp_pending pending;
-	uint64_t no_child_ns; // last told
+	uint64_t no_child_ns; // last told; 0: not since an SA came into use
 };
+static_assert(offsetof(struct dp_tunnel, hdr) <= 64 && sizeof(struct dp_tunnel) % 64 == 0,
+	"what each packet needs but the header is one cache line");
 
 // ---- Slabs ----
 

@@ -267,6 +267,8 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (t->out)
 		t->out->out.at = &sa->out.next;
 	t->out = sa;
+	t->no_child_ns = 0;
+	dp_hold_release(w, t, sa);
 }
 
 // The control thread has at most DP_RETURN_RING deletes under way, so that there is always room.
@@ -305,6 +307,7 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 	t->generation = msg->generation;
 	t->session = msg->session;
 	t->df = msg->df;
+	t->flags = msg->flags;
 	t->mtu = msg->mtu;
 	t->next_hop = msg->next_hop;
 	t->pending.is_tunnel = true;
@@ -329,6 +332,7 @@ static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
 	struct dp_tunnel *t = dp_tunnel_at(w, msg->tunnel, msg->generation);
 	RTE_VERIFY(t != NULL);
 	unpend(w, &t->pending);
+	dp_hold_drop(w, t);
 	t->generation = 0;
 	dp_set(&w->stats.tunnels, dp_get(&w->stats.tunnels) - 1);
 	give_back(w, &(struct dp_return){.tunnel = msg->tunnel, .generation = msg->generation});

@@ -157,6 +157,12 @@ static bool path_ok(const struct dp *d, const struct tunnel_path *p)
 	return p->port < d->port_count && (f == IP_V4 || f == IP_V6) && p->local.addr.family == f;
 }
 
+static uint8_t tunnel_flags(const struct tunnel_spec *spec)
+{
+	return (uint8_t)((spec->hold ? DP_TUNNEL_HOLD : 0) |
+			 (spec->reverse_path ? DP_TUNNEL_REVERSE_PATH : 0));
+}
+
 static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 {
 	struct dp_sink *s = ctx;
@@ -186,6 +192,7 @@ static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 				       .tunnel = index,
 				       .generation = t->generation,
 				       .df = (uint8_t)spec->df,
+				       .flags = tunnel_flags(spec),
 				       .mtu = t->mtu,
 				       .chunk = *chunk,
 				       .path = spec->path,
