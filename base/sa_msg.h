@@ -49,11 +49,13 @@ struct tunnel_spec {
 	uint64_t session;
 	// Inbound: a packet's source must lead back into this very tunnel by the routes.
 	bool reverse_path;
-	// Outbound packets that find no SA in use are kept, some per tunnel and for a short time, and leave
-	// with the first sa_switch(); SA_EVENT_NO_CHILD tells of them.
+	// Outbound packets that find no SA in use are kept, the first 16 of a tunnel (256 of a worker) for
+	// 10 s, and leave in order with the sa_switch() to the first SA whose selectors hold them;
+	// SA_EVENT_NO_CHILD tells of them.
 	bool hold;
 	// RFC 9611: every worker has a copy of the tunnel and encrypts with the SAs of its own (an SA is
-	// its SPI's worker's); one that has none gives the packet to the tunnel's worker.
+	// its SPI's worker's); one that has none for a packet gives it to the tunnel's worker, which
+	// therefore should always have one.
 	bool per_worker;
 };
 
@@ -126,6 +128,7 @@ struct sa_sink {
 	int (*spi_reserve)(
 		void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi);
 	void (*spi_release)(void *ctx, uint32_t spi);
+	// -ENOSPC: no slot (of per_worker ones there are 4096 in all).
 	int (*tunnel_add)(void *ctx, const struct tunnel_spec *spec, uint32_t *tunnel);
 	// Its SAs are deleted with it, if any are left, and its routes withdrawn.
 	void (*tunnel_del)(void *ctx, uint32_t tunnel);
@@ -135,7 +138,8 @@ struct sa_sink {
 	void (*route_del)(void *ctx, uint32_t tunnel, const struct ip_prefix *dst);
 	void (*tunnel_move)(void *ctx, uint32_t tunnel, const struct tunnel_path *path);
 	void (*tunnel_pmtu)(void *ctx, uint32_t tunnel, uint16_t outer_mtu);
-	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch().
+	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch(). The SPI is one of the
+	// tunnel's worker, or with per_worker of any (-EINVAL).
 	int (*sa_add)(void *ctx, const struct sa_spec *spec);
 	// The child's outbound SA is the tunnel's newest: it is taken first where selectors match.
 	void (*sa_switch)(void *ctx, uint32_t child);

@@ -344,6 +344,13 @@ int dp_memory_check(const struct cfg *c)
 static struct rte_mempool *pool_new(
 	const char *name, unsigned n, unsigned cache, uint16_t room, int socket)
 {
+	static unsigned more;
+	char other[RTE_MEMPOOL_NAMESIZE];
+	// A process has one data plane; tests have two that talk to each other.
+	if (rte_mempool_lookup(name)) {
+		snprintf(other, sizeof(other), "%s_%u", name, ++more);
+		name = other;
+	}
 	struct rte_mempool *p = rte_pktmbuf_pool_create(name, n, cache, meta_room(), room, socket);
 	if (!p)
 		log_error("no memory for %u buffers of %u bytes (%s): raise memory_mb", n, room,

@@ -9,6 +9,24 @@
 
 #define IP4_DF 0x40
 
+// From a worker's copy of a shared tunnel to the tunnel's worker, which has another SA for the packet, or
+// keeps it until there is one.
+static void to_owner(struct dp_worker *w, uint16_t owner, struct rte_mbuf *m)
+{
+	bool client = dp_meta(m)->tunnel != TUNNEL_NONE;
+	dp_handoff(w, owner, m, DP_CARRY_INNER, client ? DP_HANDOFF_CLIENT : DP_HANDOFF_PREFIX);
+}
+
+// The message that makes the copy may still be on its way.
+static void without_tunnel(struct dp_worker *w, struct rte_mbuf *m)
+{
+	uint16_t owner = (uint16_t)dp_tunnel_worker(dp_meta(m)->to);
+	if (owner != w->id)
+		to_owner(w, owner, m);
+	else
+		dp_drop(w, m, DP_DROP_stale_tunnel);
+}
+
 // Stage 1: tunnels that are still there.
 static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 {
@@ -20,7 +38,7 @@ static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 		struct rte_mbuf *m = w->esp_out.m[i];
 		struct dp_tunnel *t = dp_tunnel_at(w, dp_meta(m)->to, dp_meta(m)->generation);
 		if (!t) {
-			dp_drop(w, m, DP_DROP_stale_tunnel);
+			without_tunnel(w, m);
 			continue;
 		}
 		if (t->out) {
@@ -63,6 +81,11 @@ static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 static void without_sa(
 	struct dp_worker *w, struct dp_tunnel *t, struct rte_mbuf *m, enum dp_drop why)
 {
+	uint16_t owner = (uint16_t)dp_tunnel_worker(t->index);
+	if (owner != w->id) {
+		to_owner(w, owner, m);
+		return;
+	}
 	if (why == DP_DROP_no_child)
 		ask_for_child(w, t);
 	if (why == DP_DROP_no_child && t->flags & DP_TUNNEL_HOLD)

@@ -16,10 +16,12 @@
 #define DP_CHUNK       64 // SAs or tunnels allocated at once
 #define DP_CHUNK_SHIFT 6
 #define DP_NODE_BITS   3
-#define DP_NONCE_MIN   8  // bits
-#define DP_HOT_WORDS   4  // replay words in the hot part: windows up to 192
-#define DP_TS_INLINE   2  // selectors a side without an allocation
-#define DP_TUNNEL_SAS  64 // children of one tunnel: 16, each doubled by a rekey, and room
+#define DP_NONCE_MIN   8 // bits
+#define DP_HOT_WORDS   4 // replay words in the hot part: windows up to 192
+#define DP_TS_INLINE   2 // selectors a side without an allocation
+#define DP_TUNNEL_SAS \
+	64 // children of one tunnel at one worker: 16, each doubled by a rekey, and room
+#define DP_SHARED 4096 // tunnels that every worker has a copy of
 
 // ---- Ids ----
 
@@ -28,7 +30,10 @@
 struct dp_layout {
 	uint32_t node;
 	uint8_t worker_bits, slot_bits, nonce_bits;
-	uint32_t slots; // per worker, slot 0 included
+	uint32_t slots; // of SAs per worker, slot 0 included
+	// Of its own tunnels. DP_SHARED slots behind them are the same for all workers, and have a copy
+	// of the tunnel in each.
+	uint32_t tunnels;
 };
 
 // From the number of workers and the sessions of the whole headend. Pure.
@@ -80,6 +85,12 @@ static inline uint32_t dp_tunnel_worker(uint32_t index)
 static inline uint32_t dp_tunnel_slot(uint32_t index)
 {
 	return index & ((1u << DP_TUNNEL_SLOT_BITS) - 1);
+}
+
+// The worker in the index owns it: where there is no other way, packets go there.
+static inline bool dp_tunnel_shared(const struct dp_layout *l, uint32_t index)
+{
+	return dp_tunnel_slot(index) >= l->tunnels;
 }
 
 // ---- Counters: one writer, relaxed readers ----
@@ -183,7 +194,8 @@ struct dp_sa_cold {
 
 enum dp_tunnel_flag { DP_TUNNEL_HOLD = 1, DP_TUNNEL_REVERSE_PATH = 2 };
 
-// Written by its worker alone, by messages. hdr is the outer IP header (with UDP's, and a marker)
+// Written by its worker alone, by messages; a shared one is there once for each worker, under the same
+// index, with that worker's SAs. hdr is the outer IP header (with UDP's, and a marker)
 // with lengths, TOS, id and checksum left zero; sum is its partial checksum.
 struct dp_tunnel {
 	uint32_t generation; // 0: not in use

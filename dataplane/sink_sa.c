@@ -16,7 +16,7 @@
 
 struct child_ctl *sink_child(struct dp_sink *s, uint32_t spi, struct worker_ctl **wc)
 {
-	const struct dp_layout *l = &s->workers[0].w->layout;
+	const struct dp_layout *l = sink_layout(s);
 	uint32_t worker = dp_spi_worker(l, spi);
 	if (worker >= s->dp->worker_count)
 		return NULL;
@@ -50,10 +50,12 @@ static bool steer(struct dp_sink *s, const struct worker_ctl *wc, const struct t
 	return false;
 }
 
-static void set_cause(struct worker_ctl *wc, uint32_t spi, enum dp_handoff cause)
+void sink_set_cause(struct dp_sink *s, uint32_t spi, enum dp_handoff cause)
 {
-	atomic_store_explicit(&wc->w->uplink_cause[dp_spi_slot(&wc->w->layout, spi)],
-		(uint8_t)cause, memory_order_relaxed);
+	const struct dp_layout *l = sink_layout(s);
+	struct dp_worker *w = s->workers[dp_spi_worker(l, spi)].w;
+	atomic_store_explicit(
+		&w->uplink_cause[dp_spi_slot(l, spi)], (uint8_t)cause, memory_order_relaxed);
 }
 
 int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
@@ -73,16 +75,16 @@ int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path,
 	}
 	wc->children[slot] = (struct child_ctl){.spi = *spi, .reserved = true};
 	int predicted = dp_rss_worker_of_spi(s->dp, path, *spi);
-	set_cause(wc, *spi,
+	sink_set_cause(s, *spi,
 		predicted < 0 || predicted == worker ? DP_HANDOFF_MISPREDICTED : DP_HANDOFF_STICKY);
 	return 0;
 }
 
-static void child_free(struct worker_ctl *wc, struct child_ctl *c)
+static void child_free(struct dp_sink *s, struct worker_ctl *wc, struct child_ctl *c)
 {
 	if (c->tunnel) {
 		LIST_REMOVE(c, link);
-		wc->tunnels[dp_tunnel_slot(c->tunnel)].child_count--;
+		--*sink_child_count(s, c->tunnel, wc->w->id);
 	}
 	fifo_put(&wc->free_children, (uint32_t)(c - wc->children));
 	*c = (struct child_ctl){0};
@@ -93,7 +95,7 @@ void sink_spi_release(void *ctx, uint32_t spi)
 	struct worker_ctl *wc;
 	struct child_ctl *c = sink_child(ctx, spi, &wc);
 	if (c && c->reserved && !c->sa[SA_IN] && !c->sa[SA_OUT])
-		child_free(wc, c);
+		child_free(ctx, wc, c);
 }
 
 // ---- Building an SA ----
@@ -250,13 +252,15 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 
 	if (!c || !t || t->deleting)
 		return -ENOENT;
-	if (wc != twc || (c->tunnel && c->tunnel != index) ||
+	// A shared tunnel's SAs are their SPI's worker's.
+	if ((wc != twc && t->copies == 1) || (c->tunnel && c->tunnel != index) ||
 		(spec->dir == SA_IN && spec->spi != spec->child) || spec->spi == 0)
 		return -EINVAL;
 	if (c->sa[spec->dir])
 		return -EEXIST;
 	// Each packet looks through them.
-	if (!c->tunnel && t->child_count == DP_TUNNEL_SAS)
+	uint32_t *children = sink_child_count(s, index, wc->w->id);
+	if (!c->tunnel && *children == DP_TUNNEL_SAS)
 		return -ENOSPC;
 	uint32_t slot = (uint32_t)(c - wc->children);
 	struct dp_sa *sa = place(wc, spec->dir, slot, &chunk);
@@ -275,7 +279,7 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 	}
 	if (!c->tunnel) {
 		LIST_INSERT_HEAD(&t->children, c, link);
-		t->child_count++;
+		++*children;
 	}
 	c->tunnel = index;
 	c->reserved = false;
@@ -297,7 +301,7 @@ void sink_sa_switch(void *ctx, uint32_t child)
 	struct dp_msg msg = {.type = DP_MSG_SA_SWITCH,
 		.sa = c->sa[SA_OUT],
 		.tunnel = c->tunnel,
-		.generation = wc->tunnels[dp_tunnel_slot(c->tunnel)].generation};
+		.generation = sink_tunnel_at(s, c->tunnel)->generation};
 	if (c->may_switch)
 		sink_send_promised(wc, &msg);
 	else
@@ -351,7 +355,7 @@ void sink_sa_returned(struct dp_sink *s, struct worker_ctl *wc, struct dp_sa *sa
 {
 	struct dp_sa_cold *cold = dp_sa_cold(sa);
 	struct child_ctl *c = &wc->children[cold->slot];
-	struct tunnel_ctl *t = &wc->tunnels[dp_tunnel_slot(cold->tunnel_index)];
+	struct tunnel_ctl *t = sink_tunnel_at(s, cold->tunnel_index);
 	struct sa_event ev = {
 		.type = SA_EVENT_RETURNED,
 		.dir = sa->flags & DP_SA_OUT ? SA_OUT : SA_IN,
@@ -364,6 +368,6 @@ void sink_sa_returned(struct dp_sink *s, struct worker_ctl *wc, struct dp_sa *sa
 	c->sa[ev.dir] = NULL;
 	c->deleting[ev.dir] = false;
 	if (!c->sa[SA_IN] && !c->sa[SA_OUT])
-		child_free(wc, c);
+		child_free(s, wc, c);
 	s->dp->seams.sa_event(s->dp->seams.ctx, &ev);
 }

@@ -43,7 +43,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	int rc = w->wake_fd < 0 || !w->uplink_cause ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
-	rc = rc ? rc : dp_slab_init(&w->tunnels, l->slots, sizeof(struct dp_tunnel));
+	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
 	rc = rc ? rc : dp_crypto_init(&w->crypto, d->seams.random);
 	rc = rc ? rc : dp_worker_rings_new(w);
 	if (rc) {
