@@ -74,7 +74,8 @@ struct sa_spec {
 	uint8_t integ_key_len;
 	uint16_t replay_window; // packets, 32 to 4096; 0: off (SA_IN)
 	uint64_t seq; // last sequence number used (SA_OUT) or highest seen (SA_IN); 0: new
-	// Limits over the SA's life, 0: none. A soft one is reported once; at a hard one the SA stops.
+	// Limits over the SA's life, 0: none. A soft one is reported once (also when half of the sequence
+	// numbers are used), before the hard one even where it lies behind it; at a hard one the SA stops.
 	uint64_t soft_bytes, hard_bytes;
 	uint64_t soft_packets, hard_packets;
 	// From our view: an inbound packet's destination matches ts_local, its source ts_remote.
@@ -99,7 +100,7 @@ enum sa_event_type {
 	SA_EVENT_SOFT_LIMIT, // bytes, packets, or the sequence number nears its end
 	SA_EVENT_HARD_LIMIT, // the SA has stopped
 	SA_EVENT_PEER_MOVED, // an authenticated packet with the highest sequence number so far came
-	// from .remote; the control plane decides
+	// from .remote; the control plane decides (said again each second while it lasts)
 	SA_EVENT_NO_CHILD, // a packet for a tunnel without a usable outbound SA (at once, then
 			   // rate-limited)
 };

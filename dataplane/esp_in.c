@@ -155,6 +155,17 @@ static bool outer_source(struct rte_mbuf *m, const struct dp_tunnel *t, struct e
 	return t->udp_at == 0;
 }
 
+// A place is told once more as long as the peer's packets come from there and ours go elsewhere: what the
+// control plane could not use when it was told it may later. A peer that changes with every packet is
+// told as often as it may.
+static bool worth_telling(
+	const struct dp_worker *w, const struct dp_sa_cold *c, const struct endpoint *from)
+{
+	bool told = endpoint_eq(from, &c->moved_to);
+	return c->moved_ns == 0 ||
+	       w->now_ns - c->moved_ns >= (told ? DP_MOVED_NS : DP_MOVED_MIN_NS);
+}
+
 // Only a packet that is authentic and the newest can move the peer (RFC 7296 2.23): an old one
 // that was kept back cannot.
 static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
@@ -164,14 +175,16 @@ static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t
 	if (!outer_source(op->m, t, &from))
 		return;
 	// Plain ESP has no port to compare.
-	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port)) {
-		if (c->moved_to.addr.family)
-			memset(&c->moved_to, 0, sizeof(c->moved_to));
+	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port))
 		return;
-	}
-	if (endpoint_eq(&from, &c->moved_to))
+	if (!worth_telling(w, c, &from))
 		return;
 	c->moved_to = from;
+	c->moved_ns = w->now_ns;
+	// What comes by another worker until the control plane has followed is no error of the NIC's.
+	if (t->udp_at)
+		atomic_store_explicit(
+			&w->uplink_cause[c->slot], DP_HANDOFF_ROAMING, memory_order_relaxed);
 	dp_pend(w, &c->pending, SA_EVENT_PEER_MOVED);
 }
 

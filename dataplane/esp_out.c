@@ -104,23 +104,18 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 	return RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
 }
 
-// The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one.
+// The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
+// near its end is among the limits of packets (sink_sa.c).
 static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 {
-	struct dp_sa_cold *c = dp_sa_cold(sa);
 	uint64_t last = dp_get(&sa->seq);
-	if (last >= c->hard_seq) {
+	if (last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)) {
 		sa->flags |= DP_SA_STOPPED;
-		dp_pend(w, &c->pending, SA_EVENT_HARD_LIMIT);
+		dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_HARD_LIMIT);
 		return DP_DROP_seq_end;
 	}
 	*seq = last + 1;
 	dp_set(&sa->seq, *seq);
-	if (*seq >= c->soft_seq && !(sa->flags & DP_SA_SOFT_TOLD)) {
-		sa->flags |= DP_SA_SOFT_TOLD;
-		dp_pend(w, &c->pending, SA_EVENT_SOFT_LIMIT);
-		dp_sa_limits(sa);
-	}
 	return DP_DROP_NONE;
 }
 

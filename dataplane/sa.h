@@ -181,8 +181,8 @@ struct dp_sa_cold {
 	struct dp_pending pending;
 	dp_counter_t auth_failed, replayed, selector_mismatch, malformed;
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
-	uint64_t soft_seq, hard_seq;
 	struct endpoint moved_to; // last one told
+	uint64_t moved_ns;        // when
 	uint8_t local_count, remote_count;
 	struct dp_ts *ts; // local ones, then remote ones
 	struct dp_ts ts_inline[2 * DP_TS_INLINE];

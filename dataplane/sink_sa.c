@@ -58,6 +58,16 @@ void sink_set_cause(struct dp_sink *s, uint32_t spi, enum dp_handoff cause)
 		&w->uplink_cause[dp_spi_slot(l, spi)], (uint8_t)cause, memory_order_relaxed);
 }
 
+// By the path's prediction; moved: the peer's tunnel began elsewhere, and its worker with it.
+static void predict_cause(
+	struct dp_sink *s, uint32_t spi, const struct tunnel_path *path, bool moved)
+{
+	int predicted = dp_rss_worker_of_spi(s->dp, path, spi);
+	bool right = predicted < 0 || (uint32_t)predicted == dp_spi_worker(sink_layout(s), spi);
+	enum dp_handoff elsewhere = moved ? DP_HANDOFF_ROAMING : DP_HANDOFF_STICKY;
+	sink_set_cause(s, spi, right ? DP_HANDOFF_MISPREDICTED : elsewhere);
+}
+
 int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
 {
 	struct dp_sink *s = ctx;
@@ -74,9 +84,7 @@ int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path,
 		fifo_put(&wc->free_children, slot);
 	}
 	wc->children[slot] = (struct child_ctl){.spi = *spi, .reserved = true};
-	int predicted = dp_rss_worker_of_spi(s->dp, path, *spi);
-	sink_set_cause(s, *spi,
-		predicted < 0 || predicted == worker ? DP_HANDOFF_MISPREDICTED : DP_HANDOFF_STICKY);
+	predict_cause(s, *spi, path, false);
 	return 0;
 }
 
@@ -183,10 +191,7 @@ static int set_window(struct dp_sa *sa, const struct sa_spec *spec, int socket)
 // Everything up to the initial sequence number counts as seen.
 static void set_seq(struct dp_sa *sa, const struct sa_spec *spec)
 {
-	struct dp_sa_cold *c = dp_sa_cold(sa);
 	dp_set(&sa->seq, spec->seq);
-	c->hard_seq = spec->esn ? UINT64_MAX : UINT32_MAX;
-	c->soft_seq = c->hard_seq - (c->hard_seq >> 4);
 	if (spec->dir == SA_IN && spec->seq && sa->window)
 		memset(sa->wide ? sa->wide : sa->replay, 0xff, (sa->word_mask + 1u) * 8);
 	if (spec->dir == SA_IN && spec->seq && sa->window) {
@@ -207,14 +212,39 @@ void sink_sa_wipe(struct dp_sa *sa)
 	secret_wipe((uint8_t *)sa + sizeof(sa->spi), dp_sa_stride() - sizeof(sa->spi));
 }
 
+// A soft limit that lies behind the hard one would never be told: it is told an eighth before.
+static uint64_t soft_before(uint64_t soft, uint64_t hard)
+{
+	return soft && hard && soft >= hard ? RTE_MAX(hard - hard / 8 - 1, 1ull) : soft;
+}
+
+// Packets that may pass until half of the sequence numbers are used: without ESN the other half lasts 14
+// seconds at 148 Mpps (100 Gbit/s of the smallest packets), which is a rekey and its retransmissions.
+// Inbound those that are accepted count, of which there are no more than numbers, so that a peer which
+// lets them run out is overtaken by our rekey unless half of its packets are lost.
+static uint64_t soft_by_seq(const struct sa_spec *spec)
+{
+	uint64_t half = spec->esn ? 1ull << 63 : 1ull << 31;
+	return spec->seq < half ? half - spec->seq : 1;
+}
+
+static void set_limits(struct dp_sa *sa, const struct sa_spec *spec)
+{
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	uint64_t by_seq = soft_by_seq(spec);
+	c->hard_bytes = spec->hard_bytes;
+	c->hard_packets = spec->hard_packets;
+	c->soft_bytes = soft_before(spec->soft_bytes, spec->hard_bytes);
+	c->soft_packets = soft_before(spec->soft_packets, spec->hard_packets);
+	if (!c->soft_packets || by_seq < c->soft_packets)
+		c->soft_packets = by_seq;
+	dp_sa_limits(sa);
+}
+
 static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec, int socket)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	c->child = spec->child;
-	c->soft_bytes = spec->soft_bytes;
-	c->hard_bytes = spec->hard_bytes;
-	c->soft_packets = spec->soft_packets;
-	c->hard_packets = spec->hard_packets;
 	sa->tunnel_slot = dp_tunnel_slot(c->tunnel_index);
 	sa->flags = (uint8_t)((spec->esn ? DP_SA_ESN : 0) | (spec->dir == SA_OUT ? DP_SA_OUT : 0));
 	if (spec->dir == SA_OUT)
@@ -225,7 +255,7 @@ static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec,
 	if (rc)
 		return rc;
 	set_seq(sa, spec);
-	dp_sa_limits(sa);
+	set_limits(sa, spec);
 	return 0;
 }
 
@@ -280,6 +310,8 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 	if (!c->tunnel) {
 		LIST_INSERT_HEAD(&t->children, c, link);
 		++*children;
+		// It may have moved since the SPI was handed out, or before.
+		predict_cause(s, c->spi, &t->path, t->moved);
 	}
 	c->tunnel = index;
 	c->reserved = false;

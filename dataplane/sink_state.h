@@ -32,6 +32,7 @@ struct tunnel_ctl {
 	SLIST_HEAD(, route_ctl) routes;
 	uint32_t index, generation;
 	bool used, deleting;
+	bool moved;      // its path is not the one that it began with
 	uint16_t copies; // workers that have it
 	struct tunnel_path path;
 	uint64_t session;

@@ -145,6 +145,7 @@ int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 	// Never 0, whose low bits with index 0 would be TUNNEL_NONE.
 	t->generation = t->generation == UINT32_MAX ? 1 : t->generation + 1;
 	t->used = true;
+	t->moved = false;
 	t->copies = shared ? s->dp->worker_count : 1;
 	t->path = spec->path;
 	t->session = spec->session;
@@ -209,7 +210,8 @@ static void send_path(struct dp_sink *s, const struct tunnel_ctl *t, enum dp_msg
 				.session = t->session});
 }
 
-// What still comes by the NIC's old choice of queue is handed over as roaming.
+// From now on what comes to another worker does so because the peer moved, be it by its new place or, for
+// a moment, still by the old one. Where the SPI chooses the queue nothing changes.
 void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path)
 {
 	struct dp_sink *s = ctx;
@@ -219,10 +221,12 @@ void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path)
 	struct tunnel_ctl *t = sink_tunnel(s, id, &wc, &index);
 	if (!t || t->deleting || !path_ok(s->dp, path))
 		return;
-	t->path = *path;
 	t->mtu = s->dp->ports[path->port].mtu;
-	LIST_FOREACH (c, &t->children, link)
-		sink_set_cause(s, c->spi, DP_HANDOFF_ROAMING);
+	if (t->path.encap || path->encap)
+		LIST_FOREACH (c, &t->children, link)
+			sink_set_cause(s, c->spi, DP_HANDOFF_ROAMING);
+	t->path = *path;
+	t->moved = true;
 	send_path(s, t, DP_MSG_TUNNEL_MOVE);
 }
 

@@ -19,12 +19,14 @@
 #define DP_PUNT_RING        512
 #define DP_INJECT_RING      512
 #define DP_HANDOFF_RING     1024
-#define DP_HANDOFF_RING_MIN 64       // two bursts
-#define DP_HANDOFF_PLACES   4096     // for one taker
-#define DP_NEIGH_SLOTS      32768    // power of two, twice the neighbours at least
-#define DP_NO_CHILD_NS      NS_PER_S // between two reports of one tunnel
-#define DP_HOLD_TUNNEL      16       // packets of one tunnel that wait for its first SA
-#define DP_HOLD_WORKER      256      // of all tunnels of a worker; each has a buffer (eal.c)
+#define DP_HANDOFF_RING_MIN 64                // two bursts
+#define DP_HANDOFF_PLACES   4096              // for one taker
+#define DP_NEIGH_SLOTS      32768             // power of two, twice the neighbours at least
+#define DP_NO_CHILD_NS      NS_PER_S          // between two reports of one tunnel
+#define DP_MOVED_NS         NS_PER_S          // until the same place of a peer is told once more
+#define DP_MOVED_MIN_NS     (100 * NS_PER_MS) // between two reports of one SA
+#define DP_HOLD_TUNNEL      16                // packets of one tunnel that wait for its first SA
+#define DP_HOLD_WORKER      256 // of all tunnels of a worker; each has a buffer (eal.c)
 #define DP_HOLD_NS          (10 * NS_PER_S)
 #define DP_SLEEP_MIN_NS     20000ull
 #define DP_SLEEP_MAX_NS     NS_PER_MS
@@ -133,8 +135,9 @@ struct dp_worker {
 	struct rte_ring *punt_ring[DP_PUNT_RINGS];
 	struct rte_ring *handoff_in[DP_WORKERS_MAX]; // from worker i; NULL: itself
 
-	// Written by the control thread, a byte a slot, when it hands out an inbound SPI: why ESP
-	// with that SPI would come to another worker (enum dp_handoff). Read by all workers.
+	// Why ESP with an inbound SPI would come to another worker (enum dp_handoff), a byte a slot.
+	// Written by the control thread, as it hands the SPI out and when the tunnel moves, and by the
+	// worker when it sees that the peer has moved. Read by all workers.
 	_Atomic uint8_t *uplink_cause;
 
 	struct dp_stats stats __rte_cache_aligned;
