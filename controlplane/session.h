@@ -60,8 +60,10 @@ struct ike_child {
 	struct selector id_local,
 		id_remote;            // the IDs of its quick mode; what is installed may be less
 	bool initiated;               // we began its quick mode
+	uint64_t lower_nonce;         // the beginning of the lower one of its quick mode
 	uint64_t began_ns, joined_ns; // its quick mode; itself
 	uint64_t own_soft_ns, own_hard_ns; // of a REKEYED one: its timers before, 0: none
+	bool orphaned;                     // its quick mode has gone, not confirmed
 	uint8_t told;                      // DELETEs that have left
 };
 LIST_HEAD(ike_children, ike_child);

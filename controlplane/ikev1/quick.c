@@ -23,6 +23,8 @@ static void quick_free(void *arg)
 	struct ike_child *c = ikev1_quick_child(q);
 	if (c && !c->joined)
 		ike_child_drop(c);
+	else if (c)
+		ikev1_child_orphaned(c);
 	ike_dh_free(q->dh);
 	secret_fini(&q->shared);
 	free(q);
@@ -34,6 +36,7 @@ struct ikev1_quick *ikev1_quick_new(struct ike_exchange *x)
 	if (!q)
 		return NULL;
 	q->engine = x->sa->engine;
+	q->began_ns = q->engine->now_ns;
 	random_fill(q->engine->p.random, q->nonce, sizeof(q->nonce));
 	x->state = q;
 	x->state_free = quick_free;
@@ -74,6 +77,22 @@ void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb)
 		c->life_s = (uint32_t)life_s;
 	if (life_kb && life_kb <= UINT64_MAX / 1024)
 		c->life_bytes = life_kb * 1024;
+}
+
+static uint64_t beginning(struct view nonce) // of 8 bytes at least
+{
+	struct rd r = rd_view(nonce);
+	uint64_t n = 0;
+	return rd_u64(&r, &n) ? n : 0;
+}
+
+void ikev1_quick_mark(const struct ike_exchange *x, struct ike_child *c)
+{
+	const struct ikev1_quick *q = x->state;
+	uint64_t i = beginning(q->terms.nonce_i), r = beginning(q->terms.nonce_r);
+	c->lower_nonce = i < r ? i : r;
+	c->initiated = x->initiator;
+	c->began_ns = q->began_ns;
 }
 
 void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old)
@@ -213,7 +232,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
 	c->id_local = q->terms.ts_r.items[0];
 	c->id_remote = q->terms.ts_i.items[0];
-	c->began_ns = q->engine->now_ns;
+	ikev1_quick_mark(x, c);
 	ikev1_quick_limits(c, q->choice.transform.life_s, q->choice.transform.life_kb);
 	why = ike_child_install(c, &q->terms, false);
 	if (why != IKE_REASON_NONE)

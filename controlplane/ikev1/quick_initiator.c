@@ -245,8 +245,7 @@ static enum ike_verdict install(struct ike_exchange *x)
 	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
 	c->id_local = q->terms.ts_i.items[0];
 	c->id_remote = q->terms.ts_r.items[0];
-	c->initiated = true;
-	c->began_ns = q->began_ns;
+	ikev1_quick_mark(x, c);
 	enum ike_reason why = ike_child_install(c, &q->terms, true);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, 0);

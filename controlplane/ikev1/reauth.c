@@ -132,8 +132,8 @@ struct ike_sa *ikev1_spare_of(const struct ike_sa *sa)
 {
 	struct ike_sa *o = sa->v1->spare ? ike_sa_by_spi(sa->engine, sa->v1->spare) : NULL;
 	// Who logs in has forgotten his old one.
-	bool spare = o && !sa->v1->user_auth && ikev1_is(o) && o->state == IKE_SA_REKEYED && !o->v1->told &&
-		     sa->session && o->v1->retired_from == sa->session->id;
+	bool spare = o && !sa->v1->user_auth && ikev1_is(o) && o->state == IKE_SA_REKEYED &&
+		     !o->v1->told && sa->session && o->v1->retired_from == sa->session->id;
 	return spare ? o : NULL;
 }
 
