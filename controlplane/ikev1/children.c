@@ -58,15 +58,12 @@ struct ike_child *ikev1_child_of_ids(
 
 // ---- who counts --------------------------------------------------------------------------------
 
-// Each side knows when it began its own quick mode, and when the other's was there.
+// The peer's was there while ours was under way, or a moment later.
 static bool collided(const struct ike_child *c, const struct ike_child *r)
 {
-	uint64_t first = c->joined_ns < r->joined_ns ? c->joined_ns : r->joined_ns;
-	uint64_t second = c->joined_ns < r->joined_ns ? r->joined_ns : c->joined_ns;
-	if (c->initiated == r->initiated)
-		return false;
-	return second - first < COLLIDED_NS || (c->initiated && r->joined_ns >= c->began_ns) ||
-	       (r->initiated && c->joined_ns >= r->began_ns);
+	const struct ike_child *ours = c->initiated ? c : r, *theirs = c->initiated ? r : c;
+	return c->initiated != r->initiated && theirs->joined_ns >= ours->began_ns &&
+	       theirs->joined_ns <= ours->joined_ns + COLLIDED_NS;
 }
 
 static void replaced_fire(struct wheel_timer *t, void *arg)
@@ -122,9 +119,20 @@ static void hard_again(struct ike_child *c)
 	c->own_hard_ns = 0;
 }
 
+bool ikev1_child_used(struct ike_child *c)
+{
+	struct sa_counters in, out;
+	ike_child_counters(c, &in, &out);
+	if (c->state == IKE_CHILD_READY && in.packets)
+		ike_child_switch(c);
+	return c->state == IKE_CHILD_ACTIVE;
+}
+
 static void unconfirmed(struct wheel_timer *t, void *arg)
 {
 	struct ike_child *c = arg;
+	if (ikev1_child_used(c))
+		return;
 	ike_refused(
 		c->engine, c->session->sa, &c->session->sa->remote, IKE_REASON_V1_QUICK_TIMEOUT);
 	(void)ike_child_delete(c);
@@ -207,11 +215,12 @@ static void delete_again(struct wheel_timer *t, void *arg)
 
 int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)
 {
-	bool rekeyed = child->state == IKE_CHILD_REKEYED;
+	bool softly = child->state == IKE_CHILD_REKEYED ||
+		      (child->state == IKE_CHILD_READY && child->orphaned);
 	if (child->state == IKE_CHILD_GONE || child->state == IKE_CHILD_DELETING)
 		return -EALREADY;
 	ike_count(sa->engine, IKE_REASON_CHILD_DELETED);
-	if (rekeyed && sa->state == IKE_SA_ESTABLISHED) {
+	if (softly && sa->state == IKE_SA_ESTABLISHED) {
 		child->state = IKE_CHILD_DELETING;
 		delete_again(&child->hard, child);
 		return 0;

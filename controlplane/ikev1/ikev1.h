@@ -259,6 +259,8 @@ int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child);
 
 // c is in use from now on; old: the one that it replaces, or NULL.
 void ikev1_child_switched(struct ike_child *c, struct ike_child *old);
+// Is it in use; whoever has sent on one that waits for quick mode's third message has confirmed it.
+bool ikev1_child_used(struct ike_child *c);
 // The quick mode that makes it has ended before its time: if it is not used either, it goes.
 void ikev1_child_orphaned(struct ike_child *c);
 // c has left its session: if it was in use, the one that it had replaced is again.

@@ -125,7 +125,7 @@ static enum ike_verdict third(struct ike_exchange *x)
 static enum ike_verdict third_missing(struct ike_exchange *x)
 {
 	struct ike_child *c = ikev1_quick_child(x->state);
-	if (!c || c->state != IKE_CHILD_READY)
+	if (!c || c->state != IKE_CHILD_READY || ikev1_child_used(c))
 		return IKE_DONE;
 	struct ike_session *s = c->session;
 	(void)ike_child_delete(c);
