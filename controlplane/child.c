@@ -77,7 +77,7 @@ bool ike_child_rate_exceeded(struct ike_session *s)
 		s->rekey_window_ns = now;
 		s->rekey_count = 0;
 	}
-	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s);
+	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s) - IKE_CHILDREN_MAX;
 }
 
 bool ike_per_resource(const struct cfg_connection *conn)
