@@ -33,6 +33,17 @@ static unsigned any_families(struct loader *l, const config_setting_t *child, co
 	return families;
 }
 
+// Whether one peer alone can be meant.
+static bool one_peer(const struct cfg_connection *n)
+{
+	bool single = n->remote.address_count > 0;
+	for (size_t i = 0; i < n->remote.address_count; i++) {
+		const struct ip_prefix *p = &n->remote.addresses[i];
+		single = single && p->bits == ip_bits(p->addr.family);
+	}
+	return single || (n->remote.id && n->remote.id[0] != '*');
+}
+
 void check_tunnel_interface(
 	struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
 {
@@ -53,6 +64,10 @@ void check_tunnel_interface(
 				"remote_ts: not the families of local_ts, tunnel_interface needs "
 				"the same");
 	}
+	if (n->tunnel_route_count && !one_peer(n))
+		diag_warning(&l->diags, member(member(s, "tunnel_interface"), "routes"),
+			"tunnel_interface.routes: every peer that fits remote.id may take them, "
+			"and the last one has them");
 }
 
 // ---- routes ------------------------------------------------------------------------------------

@@ -194,6 +194,19 @@ static void warnings_do_not_refuse(void **state)
 		{V1(LOCAL, REMOTE, "lifetime = { reauth_s = 3600; };") PORT(""), ANY_NAME
 			"7: lifetime.reauth_s: not used, an IKEv1 peer authenticates anew whenever phase "
 			"1 ends by ike_rekey_s or ike_hard_s\n"},
+		{V1(LOCAL, REMOTE, "mobike = true;") PORT(""),
+			ANY_NAME "7: mobike: not used, ike_versions lists 1 alone\n"},
+		{V1(LOCAL, REMOTE, "mobike = false;") PORT(""), ANY_NAME},
+		{SITE("198.51.100.7", KIDS, "initiate = \"start\";\ndpd = { delay_s = 0; };")
+				PORT("addresses = [ \"192.0.2.1/24\" ];"),
+			ANY_NAME
+			"7: dpd.delay_s: 0 never sees that the peer has gone, and so never connects "
+			"again\n"},
+		{SITE("198.51.100.0/24", ANY_TO_ANY,
+			 "tunnel_interface = { routes = [ \"10.7.0.0/16\" ]; };") PORT(""),
+			ANY_NAME
+			"6: tunnel_interface.routes: every peer that fits remote.id may take them, "
+			"and the last one has them\n"},
 		{V1(LOCAL, REMOTE, "request_push = true; request_addresses = [ \"0.0.0.0\" ];")
 				PORT(""),
 			ANY_NAME
