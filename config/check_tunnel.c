@@ -131,6 +131,32 @@ static void check_pools_free(
 	}
 }
 
+static bool same_net(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	struct ip_range x = ip_prefix_range(a), y = ip_prefix_range(b);
+	return ip_eq(&x.lo, &y.lo) && ip_eq(&x.hi, &y.hi);
+}
+
+// A longer or a shorter prefix is no contradiction; this one would be, and the inside has it.
+static void check_inside(
+	struct loader *l, const config_setting_t *list, const struct placed_route *r)
+{
+	char text[IP_TEXT_MAX];
+	for (size_t i = 0; i < l->cfg->port_count; i++) {
+		const struct cfg_port *p = &l->cfg->ports[i];
+		bool same = false;
+		for (size_t k = 0; p->role == CFG_INSIDE && k < p->address_count; k++)
+			same = same || same_net(&p->addresses[k], r->prefix);
+		for (size_t k = 0; p->role == CFG_INSIDE && k < p->route_count; k++)
+			same = same ||
+			       (r->prefix->bits && same_net(&p->routes[k].prefix, r->prefix));
+		if (same)
+			diag_error(&l->diags, route_place(list, r),
+				"tunnel_interface.routes: %s lies behind port \"%s\" already",
+				ip_prefix_text(r->prefix, text), p->name ? p->name : "");
+	}
+}
+
 void check_tunnel_routes(struct loader *l, const config_setting_t *list)
 {
 	size_t n = 0, total = 0;
@@ -154,6 +180,7 @@ void check_tunnel_routes(struct loader *l, const config_setting_t *list)
 		if (twice)
 			report_twice(l, list, &all[i - 1], &all[i]);
 		check_pools_free(l, list, &all[i]);
+		check_inside(l, list, &all[i]);
 	}
 	free(all);
 }

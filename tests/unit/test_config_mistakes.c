@@ -56,6 +56,11 @@
 #define ANY_TO_ANY_CHILD \
 	"name = \"k\"; local_ts = [ \"0.0.0.0/0\" ]; remote_ts = [ \"0.0.0.0/0\" ];"
 #define ANY_TO_ANY "children = ( { " ANY_TO_ANY_CHILD " } );\n"
+#define INSIDE                                                                                          \
+	"ports = ( { name = \"o\"; role = \"outside\"; device = \"net_tap0\"; },\n"                     \
+	"{ name = \"i\"; role = \"inside\"; device = \"net_tap1\"; addresses = [ \"10.99.0.1/24\" ];\n" \
+	"routes = ( { prefix = \"10.98.0.0/16\"; via = \"10.99.0.254\"; },\n"                           \
+	"{ prefix = \"0.0.0.0/0\"; via = \"10.99.0.254\"; } ); } );\n"
 #define FANNED \
 	"children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\nper_resource = true; } );\n"
 
