@@ -74,8 +74,9 @@ void ikev2_mobike_esp_from(struct ike_session *s, const struct endpoint *from)
 	struct ike_sa *sa = s->sa;
 	struct ike_mobike *m = sa->mobike;
 	const struct endpoint *now = m->esp.addr.family ? &m->esp : &sa->remote;
-	// While a new address is being checked nothing of the kind goes past it.
-	if (m->checking || s->tunnel == TUNNEL_NONE || endpoint_eq(now, from))
+	// ESP does not get past the check of an address.
+	bool unproven = m->checking && ip_eq(&from->addr, &sa->remote.addr);
+	if (unproven || s->tunnel == TUNNEL_NONE || endpoint_eq(now, from))
 		return;
 	struct tunnel_path path = ike_path(sa);
 	path.remote = m->esp = *from;
@@ -265,7 +266,7 @@ static void check_begin(struct ike_sa *sa)
 		sa->mobike->checking = ike_task_add(sa, &t) == 0;
 }
 
-static bool check_under_way(const struct ike_sa *sa)
+bool ikev2_mobike_check_under_way(const struct ike_sa *sa)
 {
 	const struct ike_exchange *x = sa->out_progress;
 	return x && x->task && x->task->build == check_build;
@@ -413,7 +414,7 @@ static void inherit(struct ike_sa *sa, struct ike_sa *old)
 	if (!sa->mobike)
 		return;
 	// What the old one has under way cannot end here: it is done anew.
-	if (check_under_way(old)) {
+	if (ikev2_mobike_check_under_way(old)) {
 		sa->mobike->checking = false;
 		check_begin(sa);
 	}

@@ -28,9 +28,10 @@ struct ike_mobike {
 	struct ip_addr proven; // the peer's address that has been shown to lead to it
 	bool checking;         // our check of another one is queued or under way
 	struct endpoint esp; // where ESP is sent instead of the IKE SA's remote; family 0: nowhere
-	struct ike_datagram seen; // an authentic message came by another path last; family 0: none
-	uint64_t window_ns;       // start of the present window
-	uint32_t moves;           // in it
+	struct ike_datagram
+		seen;       // responder: an authentic message came by another path last; or none
+	uint64_t window_ns; // start of the present window
+	uint32_t moves;     // in it
 
 	// Initiator
 	bool updating;                      // UPDATE_SA_ADDRESSES is queued or under way
@@ -58,6 +59,8 @@ void ikev2_mobike_path_set(struct ike_sa *sa, const struct ike_datagram *path);
 void ikev2_mobike_follow(struct ike_sa *sa);
 bool ikev2_mobike_same_path(const struct ike_datagram *a, const struct ike_datagram *b);
 bool ikev2_mobike_usable(const struct ip_addr *a);
+// An exchange of ours is checking where the peer can be reached.
+bool ikev2_mobike_check_under_way(const struct ike_sa *sa);
 void ikev2_mobike_cookie_put(struct ike_exchange *x, uint8_t cookie[static IKE_MOBIKE_COOKIE_LEN]);
 // The response has it.
 bool ikev2_mobike_cookie_back(

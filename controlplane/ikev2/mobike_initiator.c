@@ -199,6 +199,8 @@ static size_t local_count(const struct ike_sa *sa)
 	return n;
 }
 
+// A response that comes by another path moves the session there (ikev2_mobike_heard()), and what it
+// answers, an update among them, is then told anew.
 // Some of the pairs at a time, each time others.
 static void try_paths(struct ike_sa *sa)
 {
@@ -226,7 +228,8 @@ static void try_paths(struct ike_sa *sa)
 void ikev2_mobike_resend(struct ike_sa *sa)
 {
 	struct ike_mobike *m = sa->mobike;
-	if (m->seen.remote.addr.family)
+	// The answer to a check has to come from there alone.
+	if (!m->initiator && m->seen.remote.addr.family && !ikev2_mobike_check_under_way(sa))
 		ike_sent_send(sa->engine, sa->request, &m->seen);
 	if (m->initiator && !sa->conn->responder_only && sa->request_tries >= IKE_MOBIKE_PATIENCE)
 		try_paths(sa);
