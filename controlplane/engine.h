@@ -398,6 +398,8 @@ int ikev2_rekey_ike(struct ike_sa *sa);
 void ikev2_rival_close(struct ike_sa *sa);
 int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child);
 int ikev2_add_child(struct ike_sa *sa, const struct cfg_child *conf);
+// One more of a child that exists, for this worker (RFC 9611).
+int ikev2_add_resource(struct ike_sa *sa, const struct cfg_child *conf, uint16_t worker);
 // ikev2/delete.c: DELETE of child SAs, both ways
 int ikev2_delete_child(struct ike_sa *sa, struct ike_child *child);
 // The same for one that the peer has made on our request and that we could not make.

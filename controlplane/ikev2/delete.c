@@ -3,6 +3,7 @@
 //
 // DELETE of child SAs, both ways (RFC 7296 1.4.1).
 #include "controlplane/ikev2/create_child.h"
+#include "controlplane/ikev2/resource.h"
 
 #include <errno.h>
 
@@ -65,7 +66,7 @@ static void note_unknown(struct ike_exchange *x)
 enum ike_verdict ikev2_children_deleted(struct ike_exchange *x)
 {
 	struct ike_session *s = x->sa->session;
-	uint32_t answer[4 * IKE_CHILDREN_MAX];
+	uint32_t answer[4 * (IKE_CHILDREN_MAX + IKE_RESOURCES_MAX)];
 	uint16_t n = 0;
 	struct ike_child *c;
 	if (!s)
