@@ -109,12 +109,16 @@ MUST_USE bool ike_exchange_apply(struct ike_exchange *x);
 void ike_effects_drop(struct ike_exchange *x);
 // The message of ours waits for x->out.await_child.
 void ike_exchange_await(struct ike_exchange *x);
+// Our outstanding request, if there is one, to where the peer is now; its tries begin anew.
+void ike_request_again(struct ike_sa *sa);
 // Its task has done what it was for.
 void ike_exchange_task_done(struct ike_exchange *x);
 // Begin the next task if nothing of ours is under way.
 void ike_sa_pump(struct ike_sa *sa);
 void ike_sa_has_work(struct ike_sa *sa);
 void ike_tasks_drop(struct ike_sa *sa);
+// One that is in no queue, without a word to whoever queued it.
+void ike_task_free(struct ike_task *t);
 // SA_EVENT_INSTALLED of a child.
 void ike_child_installed(struct ike_engine *e, uint32_t child);
 
@@ -137,6 +141,8 @@ void ike_sa_spi_known(struct ike_sa *sa);
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
 // IKEv1: over for good, without keys; its memory stays for the session, and the NAT keepalive.
 void ike_sa_expired(struct ike_sa *sa);
+// NAT keepalives by what is known of NATs now: begun, or ended.
+void ike_sa_keepalive(struct ike_sa *sa);
 // Its timers but the hard lifetime's stop, and go on: until life_ns, 0: without limit.
 void ike_sa_rest(struct ike_sa *sa);
 void ike_sa_resume(struct ike_sa *sa, uint64_t life_ns);
@@ -164,6 +170,8 @@ bool ike_cookie_needed(struct ike_engine *e, uint16_t slot);
 enum ike_reason ike_half_open_room(const struct ike_engine *e, uint16_t slot);
 // The same for IKEv1, whose half-open ones have budgets of their own: it has no cookie.
 enum ike_reason ike_half_open_room_ikev1(const struct ike_engine *e, uint16_t slot);
+// Has this source, or one that shares its budget, begun IKEv1's phase 1 and not ended it.
+bool ike_half_open_ikev1(const struct ike_engine *e, const struct ip_addr *source);
 void ike_cookie_make(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,
 	struct view nonce, uint8_t out[static IKE_COOKIE_LEN]);
 MUST_USE bool ike_cookie_check(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,

@@ -276,6 +276,10 @@ int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child);
 // Phase 1 once more, begun by us; the session goes on with the new ISAKMP SA. 0, -EBUSY (under way, or
 // the session ends), -ENOTCONN, -ENOTSUP (it is the peer's to begin), -EPERM, -ENOMEM.
 int ikev1_reauthenticate(struct ike_sa *sa);
+// The peer is at it: phase 1 has begun anew and will take the session over. strongSwan's child SAs belong
+// to the new ISAKMP SA from its first message on: what is made on the old one is lost. tries: that this
+// was said before; it is not said for ever.
+bool ikev1_peer_begins(const struct ike_sa *sa, uint8_t tries);
 // It will not be established: the session that it was for goes on as it is.
 void ikev1_reauth_over(struct ike_sa *sa);
 // The owner's session that an authenticated ISAKMP SA is to go on with, or NULL.

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define REKEY_TRIES 3
+#define REKEY_TRIES 9
 
 enum step { BEGIN, GENERATED };
 
@@ -159,6 +159,13 @@ static enum ike_verdict nothing_to_do(struct ike_exchange *x)
 	return IKE_DONE;
 }
 
+static enum ike_verdict later(struct ike_exchange *x)
+{
+	old_child(x)->rekeying = false;
+	ike_child_rekey_failed(old_child(x), true);
+	return IKE_DONE;
+}
+
 static enum ike_verdict first(struct ike_exchange *x)
 {
 	if (superfluous(x))
@@ -196,6 +203,8 @@ static enum ike_verdict build(struct ike_exchange *x)
 		return generated(x);
 	if (superfluous(x))
 		return nothing_to_do(x);
+	if (old_child(x) && ikev1_peer_begins(x->sa, old_child(x)->soft_tries))
+		return later(x);
 	struct ikev1_quick *q = ikev1_quick_new(x);
 	if (!q)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);

@@ -19,6 +19,7 @@ LOG_SUBSYSTEM("ike");
 #define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
 #define RETIRED_S      3        // until its DELETE, where that is ours to send
 #define DELETE_AGAIN_S 1
+#define WAITS          6 // for a phase 1 of the peer's, half a minute in all
 
 // ---- whose session -----------------------------------------------------------------------------
 
@@ -35,10 +36,14 @@ static bool collided(const struct ike_sa *fresh, const struct ike_sa *present)
 	       fresh->created_ns <= present->established_ns + COLLIDED_NS;
 }
 
-// Who says INITIAL_CONTACT has forgotten the session, unless he began before it was there.
+// Who says INITIAL_CONTACT has forgotten the session; unless he began before it was there, or it is our
+// quick mode that has met his re-authentication: strongSwan drops the old ISAKMP SA for it, says so, and
+// goes on with the child SAs.
 static bool forgotten(const struct ike_sa *fresh, const struct ike_sa *present)
 {
-	return fresh->v1->initial_contact && !collided(fresh, present);
+	const struct ike_exchange *ours = present->out_progress;
+	bool crossed = ours && ours->type == IKEV1_EXCHANGE_QUICK;
+	return fresh->v1->initial_contact && !crossed && !collided(fresh, present);
 }
 
 static bool may_follow(const struct ike_sa *sa, const struct ike_session *o)
@@ -168,14 +173,24 @@ static bool wins(const struct ike_sa *fresh, const struct ike_sa *present)
 					      : fresh->spi_r > present->spi_r;
 }
 
-// Those that came to their time while there was no ISAKMP SA.
-static void wake_children(struct ike_session *s)
+// One that we made on the old ISAKMP SA while the peer was at the new one: it may go with the old one,
+// without a word.
+static bool doubtful(const struct ike_child *c, const struct ike_sa *sa)
 {
+	return !sa->initiator && !sa->v1->peer_settles && c->initiated &&
+	       c->joined_ns + COLLIDED_NS >= sa->created_ns;
+}
+
+// Those that came to their time while there was no ISAKMP SA, too.
+static void wake_children(struct ike_sa *sa)
+{
+	struct ike_session *s = sa->session;
 	struct ike_child *c;
 	if (!s->conn->lifetime.child_rekey_s || s->conn->responder_only)
 		return;
 	LIST_FOREACH (c, &s->children, link)
-		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying && !c->soft.set)
+		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying &&
+			(!c->soft.set || doubtful(c, sa)))
 			ike_child_rekey_failed(c, true);
 }
 
@@ -187,7 +202,7 @@ static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
 	ike_sa_established(sa);
 	retire(old, sa, both ? old->initiator : sa->initiator);
 	ike_session_moved(s);
-	wake_children(s);
+	wake_children(sa);
 }
 
 static void stand_back(struct ike_sa *sa, struct ike_session *s)
@@ -254,12 +269,17 @@ static struct ike_sa *begin(const struct ike_sa *old)
 	return NULL;
 }
 
+bool ikev1_peer_begins(const struct ike_sa *sa, uint8_t tries)
+{
+	return tries < WAITS && ike_half_open_ikev1(sa->engine, &sa->remote.addr);
+}
+
 int ikev1_reauthenticate(struct ike_sa *sa)
 {
 	struct ike_session *s = sa->session;
 	if (!s || s->sa != sa || (sa->state != IKE_SA_ESTABLISHED && sa->state != IKE_SA_EXPIRED))
 		return -ENOTCONN;
-	if (s->closing || s->rekeying)
+	if (s->closing || s->rekeying || ikev1_peer_begins(sa, sa->soft_tries))
 		return -EBUSY;
 	if (!ike_may_begin(s))
 		return -EPERM;
