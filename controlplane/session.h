@@ -260,7 +260,8 @@ struct ike_child_terms {
 	struct wire_proposals sa;
 	struct wire_ts ts_i, ts_r;
 	struct view nonce_i, nonce_r;
-	struct view shared; // PFS; else empty
+	struct view shared;      // PFS; else empty
+	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 
 // From x->in. IKE_REASON_NONE or IKE_REASON_MALFORMED.

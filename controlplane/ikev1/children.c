@@ -18,10 +18,9 @@
 
 #include <errno.h>
 
-#define COLLIDED_NS    (2 * NS_PER_S) // between two that may have been begun at the same time
-#define REDUNDANT_S    5              // until its initiator deletes it
-#define PATIENCE       2              // times IKE_REKEYED_GRACE_S: who is not to delete
-#define ORPHANED_S     10 // without its quick mode: until it is given up if nobody uses it
+#define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
+#define REDUNDANT_S    5        // until its initiator deletes it
+#define ORPHANED_S     10       // without its quick mode: until it is given up if nobody uses it
 #define DELETE_AGAIN_S 1
 #define DELETES        2
 #define LINGER_S       3 // an inbound SA behind its first DELETE
@@ -76,11 +75,11 @@ static uint64_t due_ns(const struct wheel_timer *t)
 	return t->set ? t->due_ms * NS_PER_MS : 0;
 }
 
-// Behind another one, deleted by us in so many seconds, unless its hard lifetime is over before.
-static void demote(struct ike_child *c, uint64_t after_s)
+// Behind another one, deleted by us after that, unless its hard lifetime is over before.
+static void demote(struct ike_child *c, uint64_t after_ns)
 {
 	struct ike_engine *e = c->engine;
-	uint64_t due = e->now_ns + after_s * NS_PER_S;
+	uint64_t due = e->now_ns + after_ns;
 	if (c->state != IKE_CHILD_ACTIVE)
 		return;
 	c->state = IKE_CHILD_REKEYED;
@@ -92,15 +91,22 @@ static void demote(struct ike_child *c, uint64_t after_s)
 	wheel_set(&e->wheel, &c->hard, due, replaced_fire, c);
 }
 
+// Of who is not to delete: never at the same moment as a peer that is not either.
+static uint64_t patience_ns(const struct ike_engine *e)
+{
+	uint64_t grace_ns = IKE_REKEYED_GRACE_S * NS_PER_S;
+	return 2 * grace_ns + random_u64(e->p.random) % grace_ns;
+}
+
 static void replace(struct ike_child *c, struct ike_child *old)
 {
-	demote(old, (c->initiated ? 1 : PATIENCE) * IKE_REKEYED_GRACE_S);
+	demote(old, c->initiated ? IKE_REKEYED_GRACE_S * NS_PER_S : patience_ns(c->engine));
 }
 
 static void redundant(struct ike_child *c)
 {
 	ike_count(c->engine, IKE_REASON_V1_REDUNDANT_CHILD);
-	demote(c, c->initiated ? REDUNDANT_S : PATIENCE * IKE_REKEYED_GRACE_S);
+	demote(c, c->initiated ? REDUNDANT_S * NS_PER_S : patience_ns(c->engine));
 }
 
 static void hard_fire(struct wheel_timer *t, void *arg)

@@ -289,6 +289,8 @@ struct ike_sa *ikev1_take_over(struct ike_sa *sa, struct ike_session *s);
 // The peer speaks on a retired ISAKMP SA, or has deleted the one that was to replace it: it is in use
 // again. False: it is not one, or its session has gone.
 bool ikev1_revive(struct ike_sa *sa);
+// Of an ISAKMP SA; of a retired one that which it had, whose quick modes still end on it. Or NULL.
+struct ike_session *ikev1_session_of(const struct ike_sa *sa);
 struct ike_sa *ikev1_spare_of(const struct ike_sa *sa); // or NULL
 
 // ---- informational.c, dpd.c -------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ struct ikev1_quick *ikev1_quick_new(struct ike_exchange *x)
 	if (!q)
 		return NULL;
 	q->engine = x->sa->engine;
+	q->terms.by = x->sa;
 	q->began_ns = q->engine->now_ns;
 	random_fill(q->engine->p.random, q->nonce, sizeof(q->nonce));
 	x->state = q;
@@ -213,11 +214,9 @@ static struct ike_child *replaced_by(struct ike_session *s, const struct ike_chi
 static enum ike_verdict finish(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	enum ike_reason why;
-	if (!s && ikev1_revive(x->sa))
-		s = x->sa->session;
-	if (!s || s->closing || x->sa->state != IKE_SA_ESTABLISHED)
+	if (!s || s->closing)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	struct ike_child *old = replaced_by(s, &q->plan);
 	if ((!old && ike_children_live(s) >= IKE_CHILDREN_MAX) ||
@@ -282,7 +281,7 @@ static bool rekeys(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
 	const struct ike_child *old = ikev1_child_of_ids(
-		x->sa->session, &q->terms.ts_r.items[0], &q->terms.ts_i.items[0]);
+		ikev1_session_of(x->sa), &q->terms.ts_r.items[0], &q->terms.ts_i.items[0]);
 	if (!old || !choose(x, old->conf, &q->plan) || (uint32_t)q->plan.choice.spi == 0)
 		return false;
 	ikev1_plan_again(&q->plan, old);
@@ -292,7 +291,7 @@ static bool rekeys(struct ike_exchange *x)
 static enum ike_reason plan(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	uint16_t ikev2_notify;
 	struct ike_child_ask ask = {
 		.cfg = q->engine->p.cfg,
@@ -308,7 +307,7 @@ static enum ike_reason plan(struct ike_exchange *x)
 static enum ike_verdict decide(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	if (!s || s->closing)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (s->conn->address_required && s->conn->pool_count && !s->lease_count)
@@ -335,8 +334,8 @@ static const struct ip_addr *claimed(const struct ike_exchange *x)
 static enum ike_verdict reclaim(struct ike_exchange *x)
 {
 	const struct ip_addr *addr = claimed(x);
-	struct ike_session *s = x->sa->session;
-	if (!s || s->closing || !addr || !ikev1_reclaimable(s, addr))
+	struct ike_session *s = ikev1_session_of(x->sa);
+	if (!s || s->closing || s != x->sa->session || !addr || !ikev1_reclaimable(s, addr))
 		return decide(x);
 	enum ike_verdict v = ikev1_reclaim(x, addr, RECLAIMED);
 	if (v == IKE_DONE)
@@ -346,8 +345,8 @@ static enum ike_verdict reclaim(struct ike_exchange *x)
 
 static enum ike_verdict after_reclaim(struct ike_exchange *x)
 {
-	struct ike_session *s = x->sa->session;
-	if (s && !s->closing)
+	struct ike_session *s = ikev1_session_of(x->sa);
+	if (s && !s->closing && s == x->sa->session)
 		(void)ikev1_reclaimed(x, claimed(x));
 	return decide(x);
 }
@@ -389,9 +388,9 @@ static enum ike_verdict read_first(struct ike_exchange *x)
 
 static enum ike_verdict begin(struct ike_exchange *x)
 {
-	struct ike_session *s = x->sa->session;
-	if (!s && ikev1_revive(x->sa))
-		s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
+	if (!x->sa->v1->peer_settles)
+		(void)ikev1_revive(x->sa);
 	if (!s || s->closing || x->sa->v1->deleted)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (ike_child_rate_exceeded(s))

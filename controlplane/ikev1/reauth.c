@@ -16,8 +16,8 @@
 
 LOG_SUBSYSTEM("ike");
 
-#define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
-#define RETIRED_S      3        // until its DELETE, where that is ours to send
+#define COLLIDED_NS    (100 * NS_PER_MS) // between two that may have been begun at the same time
+#define RETIRED_S      3                 // until its DELETE, where that is ours to send
 #define DELETE_AGAIN_S 1
 #define WAITS          6 // for a phase 1 of the peer's, half a minute in all
 
@@ -109,6 +109,21 @@ static void retired_over(struct wheel_timer *t, void *arg)
 	wheel_set(&e->wheel, &sa->life, e->now_ns + DELETE_AGAIN_S * NS_PER_S, retired_over, sa);
 }
 
+// What we began on it and is not there yet is begun anew; a quick mode that the peer has heard of ends.
+static bool ends_with(const struct ike_sa *old)
+{
+	const struct ike_exchange *x = old->out_progress;
+	return x && x != old->engine->running && (x->type != IKEV1_EXCHANGE_QUICK || !x->v1.began);
+}
+
+// Should both sides wait for each other's DELETE, because they saw things in another order, one of them
+// is the first to send one, and the other one's ISAKMP SA is in use again.
+static uint64_t patience_ns(const struct ike_engine *e)
+{
+	uint64_t ns = IKE_REAUTH_GRACE_S * NS_PER_S;
+	return ns + random_u64(e->p.random) % ns;
+}
+
 // It stays a while for the peer's own DELETE, or until ours.
 static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 {
@@ -118,9 +133,6 @@ static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 		return;
 	}
 	ikev1_config_free(old);
-	ike_tasks_drop(old);
-	if (old->out_progress && old->out_progress != e->running)
-		ike_exchange_end(old->out_progress);
 	ike_sa_rest(old);
 	wheel_cancel(&e->wheel, &old->v1->dpd.again);
 	old->v1->dpd.waiting = false;
@@ -129,8 +141,19 @@ static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 	old->v1->told = false;
 	heir->v1->spare = ike_sa_our_spi(old);
 	ike_sa_state_set(old, IKE_SA_REKEYED);
-	uint32_t after_s = ours ? RETIRED_S : IKE_REAUTH_GRACE_S;
-	wheel_set(&e->wheel, &old->life, e->now_ns + after_s * NS_PER_S, retired_over, old);
+	ike_tasks_drop(old);
+	if (ends_with(old))
+		ike_exchange_end(old->out_progress);
+	uint64_t after_ns = ours ? RETIRED_S * NS_PER_S : patience_ns(e);
+	wheel_set(&e->wheel, &old->life, e->now_ns + after_ns, retired_over, old);
+}
+
+struct ike_session *ikev1_session_of(const struct ike_sa *sa)
+{
+	if (sa->session || !sa->v1->retired_from)
+		return sa->session;
+	struct ike_session *s = ike_session_by_id(sa->engine, sa->v1->retired_from);
+	return s && ikev1_is(s->sa) ? s : NULL;
 }
 
 struct ike_sa *ikev1_spare_of(const struct ike_sa *sa)
