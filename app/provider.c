@@ -108,33 +108,14 @@ static size_t clear(void *ctx, struct ike_clearing *c)
 	return ike_clear(d->engine, c);
 }
 
-#define PORT 500 // IKE
-
-// The first outside port with an address of the peer's family.
-static bool local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_origin *origin,
-	struct endpoint *local)
-{
-	for (size_t i = 0; i < cfg->port_count; i++) {
-		const struct cfg_port *p = &cfg->ports[i];
-		for (size_t k = 0; p->role == CFG_OUTSIDE && k < p->address_count; k++) {
-			if (p->addresses[k].addr.family != peer->family)
-				continue;
-			*origin = (struct sa_origin){.port = (uint16_t)i};
-			*local = (struct endpoint){p->addresses[k].addr, PORT};
-			return true;
-		}
-	}
-	return false;
-}
-
 static uint64_t initiate(
 	void *ctx, const char *connection, const struct ip_addr *peer, const char **why)
 {
 	struct daemon *d = ctx;
 	struct sa_origin origin;
-	struct endpoint local, remote = {*peer, PORT};
+	struct endpoint local, remote = {*peer, IKE_UDP_PORT};
 	*why = "no outside port has an address of that family";
-	if (!local_for(d->cfg, peer, &origin, &local))
+	if (!ike_local_for(d->cfg, peer, &origin, &local))
 		return 0;
 	*why = "no such connection, or it is one that only responds";
 	return ike_initiate(d->engine, connection, &origin, &local, &remote);

@@ -100,7 +100,9 @@ struct ike_session {
 	struct ike_children children;
 	uint16_t child_count;
 	LIST_HEAD(, ike_route) routes;
-	uint16_t route_count;
+	uint32_t route_count;
+	bool tunnel_routed; // has the routes of its tunnel interface
+	bool tunnel_waited; // its tunnel has waited for it (starter.c), and had routes of its own
 	uint64_t established_ns;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
 	uint64_t rekey_window_ns;                              // start of the present window
@@ -216,6 +218,9 @@ struct ike_session *ike_session_holder(
 // that one has it. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
+// The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
+// not, and then it has none of them.
+MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);
 
 // ---- children (child.c, child_negotiate.c) -----------------------------------------------------
 
