@@ -29,6 +29,7 @@ struct collide_world {
 	bool ikev1;
 	bool leases;    // the first pool of a gives c its address
 	bool one_sided; // only c can re-authenticate
+	bool lively; // nobody has to begin anything: short lifetimes on both sides do, for minutes
 	struct cfg *cfg[2];
 	struct ike_credentials *credentials[2];
 };

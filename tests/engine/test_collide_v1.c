@@ -20,12 +20,15 @@
 #define PSK_C PSK("gw.example", "192.0.2.1")
 
 // Two gateways, each of which may begin everything.
-static struct collide_world site = {.name = "site",
-	.ikev1 = true,
-	.text = {PSK_A "connections = ( { name = \"c\"; " SIDE("gw.example", "client@example")
-			 CHILD("10.99.0.0/24", " remote_ts = [ \"10.7.0.0/16\" ];") " } );\n",
-		PSK_C "connections = ( { name = \"c\"; " SIDE("client@example", "gw.example")
-			CHILD("10.7.0.0/16", " remote_ts = [ \"10.99.0.0/24\" ];") " } );\n"}};
+#define SITE_A                                                                        \
+	PSK_A "connections = ( { name = \"c\"; " SIDE("gw.example", "client@example") \
+		CHILD("10.99.0.0/24", " remote_ts = [ \"10.7.0.0/16\" ];") " } );\n"
+#define SITE_C                                                                        \
+	PSK_C "connections = ( { name = \"c\"; " SIDE("client@example", "gw.example") \
+		CHILD("10.7.0.0/16", " remote_ts = [ \"10.99.0.0/24\" ];") " } );\n"
+static struct collide_world site = {.name = "site", .ikev1 = true, .text = {SITE_A, SITE_C}};
+static struct collide_world lively = {
+	.name = "lively", .lively = true, .ikev1 = true, .text = {SITE_A, SITE_C}};
 
 // A gateway and its client, which asks for an address.
 static struct collide_world lease = {.name = "lease",
@@ -42,6 +45,6 @@ static struct collide_world lease = {.name = "lease",
 
 int main(void)
 {
-	struct collide_world *worlds[] = {&site, &lease};
-	return collide_main("collide_v1", worlds, 2, 20);
+	struct collide_world *worlds[] = {&site, &lease, &lively};
+	return collide_main("collide_v1", worlds, 3, 40);
 }

@@ -16,11 +16,14 @@
 	" esp_proposals = [ \"aes128gcm16\" ]; } );"
 
 // Two gateways, each of which may begin everything.
-static struct collide_world site = {.name = "site",
-	.text = {PSK "connections = ( { name = \"c\"; " SIDE("gw.example", "client@example")
-			 CHILD("10.99.0.0/24", " remote_ts = [ \"10.7.0.0/16\" ];") " } );\n",
-		PSK "connections = ( { name = \"c\"; " SIDE("client@example", "gw.example")
-			CHILD("10.7.0.0/16", " remote_ts = [ \"10.99.0.0/24\" ];") " } );\n"}};
+#define SITE_A                                                                      \
+	PSK "connections = ( { name = \"c\"; " SIDE("gw.example", "client@example") \
+		CHILD("10.99.0.0/24", " remote_ts = [ \"10.7.0.0/16\" ];") " } );\n"
+#define SITE_C                                                                      \
+	PSK "connections = ( { name = \"c\"; " SIDE("client@example", "gw.example") \
+		CHILD("10.7.0.0/16", " remote_ts = [ \"10.99.0.0/24\" ];") " } );\n"
+static struct collide_world site = {.name = "site", .text = {SITE_A, SITE_C}};
+static struct collide_world lively = {.name = "lively", .lively = true, .text = {SITE_A, SITE_C}};
 
 // A gateway and its client, which alone can authenticate anew.
 static struct collide_world lease = {.name = "lease",
@@ -36,6 +39,6 @@ static struct collide_world lease = {.name = "lease",
 
 int main(void)
 {
-	struct collide_world *worlds[] = {&site, &lease};
-	return collide_main("collide_v2", worlds, 2, 30);
+	struct collide_world *worlds[] = {&site, &lease, &lively};
+	return collide_main("collide_v2", worlds, 3, 60);
 }
