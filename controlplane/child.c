@@ -389,6 +389,7 @@ void ike_child_switch(struct ike_child *c)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
 	sink->sa_switch(sink->ctx, c->spi_in);
+	ike_routes_due(c->session);
 	if (c->replaced)
 		set_rekeyed(c->replaced);
 	c->replaced = NULL;

@@ -207,8 +207,8 @@ static enum ike_reason make_child(struct ike_exchange *x)
 	why = ike_child_install(c, &a->terms, true);
 	if (why != IKE_REASON_NONE)
 		return why;
+	c->switch_at_install = true;
 	ike_child_join(c, NULL);
-	ike_child_switch(c);
 	return IKE_REASON_NONE;
 }
 
