@@ -258,6 +258,13 @@ static bool carries(const struct ike_session *s, const struct ip_prefix *dst)
 	return dst->bits == ip_bits(dst->addr.family) && leads_to(s, &dst->addr);
 }
 
+// One that waits for the route, or would have had it.
+static bool may_inherit(const struct ike_session *s, const struct ip_prefix *dst)
+{
+	const struct ike_route *r = route_find(s, dst);
+	return r ? r->pending : carries(s, dst);
+}
+
 // The owner's youngest other session that has traffic for a route as well.
 static struct ike_session *route_heir(struct ike_session *s, const struct ip_prefix *dst)
 {
@@ -266,27 +273,45 @@ static struct ike_session *route_heir(struct ike_session *s, const struct ip_pre
 	if (s->anonymous)
 		return NULL;
 	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o != s && o->tunnel != TUNNEL_NONE && carries(o, dst) && !route_find(o, dst) &&
+		if (o != s && o->tunnel != TUNNEL_NONE && may_inherit(o, dst) &&
 			(!heir || o->id > heir->id))
 			heir = o;
 	return heir;
+}
+
+// What waited for a sign of the peer waits no longer.
+static void switch_all(struct ike_session *s)
+{
+	struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link) {
+		if (c->state == IKE_CHILD_READY && !c->replaced)
+			ike_child_switch(c);
+		else if (c->state == IKE_CHILD_INSTALLING && !c->replaced)
+			c->switch_at_install = true;
+	}
 }
 
 // An older session from which it was taken has it back: the younger one may have failed.
 static void route_end(struct ike_session *s, struct ike_route *r)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_session *heir = route_heir(s, &r->dst);
-	sink->route_del(sink->ctx, s->tunnel, &r->dst);
+	struct ike_session *heir = r->pending ? NULL : route_heir(s, &r->dst);
+	struct ike_route *waits = heir ? route_find(heir, &r->dst) : NULL;
+	if (!r->pending)
+		sink->route_del(sink->ctx, s->tunnel, &r->dst);
 	LIST_REMOVE(r, link);
 	s->route_count--;
 	if (!heir || sink->route_add(sink->ctx, heir->tunnel, &r->dst) < 0) {
 		free(r);
-		return;
+	} else if (waits) {
+		free(r);
+		waits->pending = false;
+		switch_all(heir);
+	} else {
+		r->users = 1;
+		LIST_INSERT_HEAD(&heir->routes, r, link);
+		heir->route_count++;
 	}
-	r->users = 1;
-	LIST_INSERT_HEAD(&heir->routes, r, link);
-	heir->route_count++;
 }
 
 // Its children go one by one, so that each SA comes back with its counters; the tunnel follows.
@@ -309,6 +334,7 @@ static void session_free(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
+	wheel_cancel(&e->wheel, &s->resources_due);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
 	if (s->in_owner_table)
@@ -431,6 +457,12 @@ static void route_forget(struct ike_session *s, struct ike_route *r)
 	free(r);
 }
 
+static bool has_route(const struct ike_session *s, const struct ip_prefix *dst)
+{
+	const struct ike_route *r = route_find(s, dst);
+	return r && !r->pending;
+}
+
 // Which older session of the same owner has it: a peer that came back, or one that
 // re-authenticates, goes on with its younger session.
 static struct ike_session *route_holder(struct ike_session *s, const struct ip_prefix *dst)
@@ -440,7 +472,7 @@ static struct ike_session *route_holder(struct ike_session *s, const struct ip_p
 	if (s->anonymous)
 		return NULL;
 	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o->id < s->id && route_find(o, dst))
+		if (o->id < s->id && has_route(o, dst))
 			return o;
 	return NULL;
 }
@@ -465,8 +497,9 @@ static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *
 	struct ike_route *r = calloc(1, sizeof(*r));
 	if (!r)
 		return IKE_REASON_NO_MEMORY;
-	struct ike_session *from = route_holder(s, dst);
-	int rc = from ? route_take(s, from, dst) : sink->route_add(sink->ctx, s->tunnel, dst);
+	// The peer may not know this session yet: the older one has it until it shows that it does.
+	r->pending = route_holder(s, dst) != NULL;
+	int rc = r->pending ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
 	if (rc < 0) {
 		free(r);
 		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
@@ -476,6 +509,25 @@ static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *
 	LIST_INSERT_HEAD(&s->routes, r, link);
 	s->route_count++;
 	return IKE_REASON_NONE;
+}
+
+bool ike_routes_pending(const struct ike_session *s)
+{
+	const struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link)
+		if (r->pending)
+			return true;
+	return false;
+}
+
+void ike_routes_due(struct ike_session *s)
+{
+	struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link) {
+		struct ike_session *from = r->pending ? route_holder(s, &r->dst) : NULL;
+		if (from && route_take(s, from, &r->dst) == 0)
+			r->pending = false;
+	}
 }
 
 enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)

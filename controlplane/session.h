@@ -71,6 +71,8 @@ struct ike_route {
 	LIST_ENTRY(ike_route) link;
 	struct ip_prefix dst;
 	uint32_t users; // leases and children
+	// An older session of the same owner has it in the data plane: its peer may not use this one yet.
+	bool pending;
 };
 
 // What became of a lease.
@@ -117,6 +119,8 @@ struct ike_session {
 	bool closing;                                          // its DELETE is queued or under way
 	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
+	bool resources; // RFC 9611: the peer takes child SAs for single workers
+	struct wheel_timer resources_due;
 	struct wheel_timer end; // childless, or re-authenticated elsewhere
 };
 
@@ -228,6 +232,10 @@ struct ike_session *ike_session_holder(
 // that one has it. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
+// Whether an older session still has some of its routes. They come with the first child SA that is
+// switched to, or when the older one goes.
+bool ike_routes_pending(const struct ike_session *s);
+void ike_routes_due(struct ike_session *s);
 // The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
 // not, and then it has none of them.
 MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);
@@ -301,6 +309,12 @@ void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_te
 
 // A child with an inbound SPI of the session's worker. NULL and *why.
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
+// The same with an SPI of this worker.
+struct ike_child *ike_child_new_on(struct ike_session *s, uint16_t worker, enum ike_reason *why);
+// Is one of the connection's children one for each worker.
+bool ike_per_resource(const struct cfg_connection *conn);
+// How many child SAs a session may have, those being replaced not counted.
+uint16_t ike_children_max(const struct ike_session *s);
 // Sets what was agreed on.
 void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint32_t spi_out);
 // Keys, both SAs, routes. i_am_initiator: of the exchange that made it. On failure the caller drops
