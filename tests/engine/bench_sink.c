@@ -47,6 +47,16 @@ static uint16_t worker_of(void *ctx, const struct ip_addr *inner)
 	return (uint16_t)(sum % BENCH_WORKERS);
 }
 
+// Of this worker; by number, so that runs repeat, but as if by chance: no two nodes have the same.
+static uint32_t spi_make(struct bench_sink *s, uint16_t worker)
+{
+	uint64_t z = ++s->next_spi + ((uint64_t)s->node->addr.bytes[0] << 32);
+	z = (z ^ z >> 31) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	uint32_t spi = 0x10000000u | ((uint32_t)(z >> 33) & 0x0fffffffu);
+	return spi - spi % BENCH_WORKERS + worker;
+}
+
 static int spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
 {
 	struct bench_sink *s = ctx;
@@ -55,7 +65,9 @@ static int spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *pat
 		return -ENOSPC;
 	struct bench_spi *p = calloc(1, sizeof(*p));
 	assert_non_null(p);
-	p->spi = 0x10000000u + ++s->next_spi * BENCH_WORKERS + worker;
+	do
+		p->spi = spi_make(s, worker);
+	while (spi_find(s, p->spi));
 	p->worker = worker;
 	LIST_INSERT_HEAD(&s->spis, p, link);
 	*spi = p->spi;

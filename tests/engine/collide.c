@@ -44,7 +44,8 @@ static bool pair_has(const enum collide_action action[2], enum collide_action wh
 
 // RFC 7296 2.25.2: the DELETE of an IKE SA wins over everything on it. 2.25.1: a child SA that the
 // peer deletes is not rekeyed: "reply as usual" to the DELETE, TEMPORARY_FAILURE or CHILD_SA_NOT_FOUND
-// to the rekeying; the IKE SA stays. Re-authentication makes an IKE SA and a child SA of its own, which
+// to the rekeying, after which who wanted it rekeyed may "create a new Child SA from scratch"; the
+// IKE SA stays. Re-authentication makes an IKE SA and a child SA of its own, which
 // may be there before the DELETE of the old ones or after it. By chance: where one side begins later
 // its DELETE may mean what was there before or what came after.
 static unsigned left_of_ikev2(const enum collide_action action[2], bool by_chance)
@@ -61,7 +62,7 @@ static unsigned left_of_ikev2(const enum collide_action action[2], bool by_chanc
 }
 
 // A DELETE is said once, never answered, and does not stop a quick mode, which names no old child SA;
-// nor a phase 1 that is under way.
+// nor a phase 1 that is under way. A session without a child SA ends after a while.
 static unsigned left_of_ikev1(const enum collide_action action[2], bool faults)
 {
 	bool ike = pair_has(action, COLLIDE_IKE_DELETE);
@@ -72,7 +73,7 @@ static unsigned left_of_ikev1(const enum collide_action action[2], bool faults)
 	if (!pair_has(action, COLLIDE_CHILD_DELETE))
 		return LEFT_ONE;
 	made |= pair_has(action, COLLIDE_CHILD_REKEY);
-	return LEFT_BARE | half | (made ? LEFT_ONE : 0);
+	return LEFT_NONE | LEFT_BARE | half | (made ? LEFT_ONE : 0);
 }
 
 static unsigned left_after(const struct collide_run *r)
