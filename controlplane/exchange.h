@@ -115,6 +115,8 @@ void ike_exchange_task_done(struct ike_exchange *x);
 void ike_sa_pump(struct ike_sa *sa);
 void ike_sa_has_work(struct ike_sa *sa);
 void ike_tasks_drop(struct ike_sa *sa);
+// One that is in no queue, without a word to whoever queued it.
+void ike_task_free(struct ike_task *t);
 // SA_EVENT_INSTALLED of a child.
 void ike_child_installed(struct ike_engine *e, uint32_t child);
 

@@ -128,6 +128,10 @@
 	X(CHILD_UNKNOWN, "ike_child_unknown", "child SA to be rekeyed does not exist")             \
 	X(CHILD_LIMIT, "ike_child_limit", "too many child SAs in one session")                     \
 	X(REKEY_COLLISION, "ike_rekey_collision", "collides with an exchange of ours")             \
+	X(REKEY_SIMULTANEOUS, "ike_rekey_simultaneous", "both sides rekey the same SA")            \
+	X(REKEY_REDUNDANT, "ike_rekey_redundant", "new SA that a simultaneous rekeying left over") \
+	X(REKEY_LATER, "ike_rekey_later", "peer cannot do CREATE_CHILD_SA now")                    \
+	X(REKEY_OVERTAKEN, "ike_rekey_overtaken", "own CREATE_CHILD_SA is no longer wanted")       \
 	X(REKEY_RATE, "ike_rekey_rate", "too many rekeyings in a short time")                      \
 	X(REKEY_REFUSED, "ike_rekey_refused", "peer refused CREATE_CHILD_SA")                      \
 	X(CHILD_REFUSED, "ike_child_refused", "peer refused the child SA of IKE_AUTH")             \

@@ -402,6 +402,8 @@ void ike_sa_close(struct ike_sa *sa, enum ike_reason why)
 	char text[IKE_SA_TEXT_MAX];
 	if (sa->state == IKE_SA_DEAD)
 		return;
+	if (sa->rival)
+		ikev2_rival_close(sa);
 	bool was_up = sa->state >= IKE_SA_ESTABLISHED;
 	ike_sa_state_set(sa, IKE_SA_DEAD);
 	if (was_up)
