@@ -57,8 +57,7 @@ static unsigned left_of_ikev2(const enum collide_action action[2], bool by_chanc
 		return LEFT_ONE;
 	if (reauth)
 		return by_chance ? LEFT_ONE | LEFT_BARE : LEFT_ONE;
-	return by_chance && pair_has(action, COLLIDE_CHILD_REKEY) ? LEFT_ONE | LEFT_BARE
-								  : LEFT_BARE;
+	return pair_has(action, COLLIDE_CHILD_REKEY) ? LEFT_ONE | LEFT_BARE : LEFT_BARE;
 }
 
 // A DELETE is said once, never answered, and does not stop a quick mode, which names no old child SA;
