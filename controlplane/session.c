@@ -5,6 +5,7 @@
 #include "controlplane/session.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/succession.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -144,6 +145,8 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 	s->id = ++e->next_session;
 	s->conn = conn;
 	s->sa = sa;
+	s->initiator = sa->initiator;
+	s->begun_ns = sa->created_ns;
 	s->tunnel = TUNNEL_NONE;
 	s->anonymous = true;
 	LIST_INIT(&s->children);
@@ -184,6 +187,8 @@ void ike_session_established(struct ike_session *s)
 	struct ike_engine *e = s->engine;
 	char peer[EP_TEXT_MAX], addr[IP_TEXT_MAX], user[256];
 	s->established_ns = e->now_ns;
+	s->spi_i = s->sa->spi_i;
+	s->spi_r = s->sa->spi_r;
 	if (e->p.aaa.account && !s->accounted) {
 		e->p.aaa.account(e->p.aaa.ctx, s->id, true);
 		s->accounted = true;
@@ -196,66 +201,18 @@ void ike_session_established(struct ike_session *s)
 		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
 }
 
-// ---- the end of routes -------------------------------------------------------------------------
-
-static struct ike_route *route_find(const struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link)
-		if (r->dst.bits == dst->bits && ip_eq(&r->dst.addr, &dst->addr))
-			return r;
-	return NULL;
-}
-
-static bool leads_to(const struct ike_session *s, const struct ip_addr *lease)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (s->lease_use[i].routed && ip_eq(&s->leases[i].addr, lease))
-			return true;
-	return false;
-}
-
-// The owner's youngest other session that holds the address of a route as well: its lease is shared.
-static struct ike_session *route_heir(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL, *heir = NULL;
-	if (s->anonymous || dst->bits != ip_bits(dst->addr.family))
-		return NULL;
-	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o != s && o->tunnel != TUNNEL_NONE && leads_to(o, &dst->addr) &&
-			!route_find(o, dst) && (!heir || o->id > heir->id))
-			heir = o;
-	return heir;
-}
-
-// An older session from which it was taken has it back: the younger one may have failed.
-static void route_end(struct ike_session *s, struct ike_route *r)
-{
-	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_session *heir = route_heir(s, &r->dst);
-	sink->route_del(sink->ctx, s->tunnel, &r->dst);
-	LIST_REMOVE(r, link);
-	s->route_count--;
-	if (!heir || sink->route_add(sink->ctx, heir->tunnel, &r->dst) < 0) {
-		free(r);
-		return;
-	}
-	r->users = 1;
-	LIST_INSERT_HEAD(&heir->routes, r, link);
-	heir->route_count++;
-}
-
 // Its children go one by one, so that each SA comes back with its counters; the tunnel follows.
 static void release_traffic(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	struct ike_child *c;
-	struct ike_route *r;
-	while ((c = LIST_FIRST(&s->children)))
+	ike_routes_leave(s);
+	while ((c = LIST_FIRST(&s->children))) {
+		if (s->successor) // what it counts until it comes back
+			c->session_id = s->successor;
 		ike_child_drop(c);
-	while ((r = LIST_FIRST(&s->routes)))
-		route_end(s, r);
+	}
+	ike_routes_end(s);
 	if (s->tunnel != TUNNEL_NONE)
 		e->p.sink->tunnel_del(e->p.sink->ctx, s->tunnel);
 	s->tunnel = TUNNEL_NONE;
@@ -265,6 +222,7 @@ static void session_free(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
+	wheel_cancel(&e->wheel, &s->again);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
 	if (s->in_owner_table)
@@ -282,7 +240,9 @@ static void session_free(struct ike_session *s)
 void ike_session_close(struct ike_session *s, enum ike_reason why)
 {
 	struct ike_engine *e = s->engine;
+	ike_session_lost(s);
 	release_traffic(s);
+	ike_session_bequeath(s);
 	if (s->accounted)
 		e->p.aaa.account(e->p.aaa.ctx, s->id, false);
 	if (s->established_ns)
@@ -343,14 +303,20 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 static void end_now(struct ike_session *s)
 {
 	s->closing = true;
+	ike_routes_leave(s);
 	(void)ike_sa_delete(s->sa); // -EALREADY: it is under way
 }
 
 static void end_fire(struct wheel_timer *t, void *arg)
 {
 	struct ike_session *s = arg;
+	struct ike_engine *e = s->engine;
+	if (ike_session_superseded_early(s)) {
+		wheel_set(&e->wheel, &s->end, e->now_ns + NS_PER_S, end_fire, s);
+		return;
+	}
 	if (s->child_count == 0 && !s->closing)
-		ike_refused(s->engine, s->sa, &s->sa->remote, IKE_REASON_CHILDLESS);
+		ike_refused(e, s->sa, &s->sa->remote, IKE_REASON_CHILDLESS);
 	end_now(s);
 }
 
@@ -374,75 +340,6 @@ void ike_session_watch(struct ike_session *s)
 		wheel_cancel(&e->wheel, &s->end);
 	else
 		wheel_set(&e->wheel, &s->end, e->now_ns + IKE_CHILDLESS_S * NS_PER_S, end_fire, s);
-}
-
-// ---- routes ----------------------------------------------------------------------------------
-
-static void route_forget(struct ike_session *s, struct ike_route *r)
-{
-	LIST_REMOVE(r, link);
-	s->route_count--;
-	free(r);
-}
-
-// Which older session of the same owner has it: a peer that came back, or one that
-// re-authenticates, goes on with its younger session.
-static struct ike_session *route_holder(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL;
-	if (s->anonymous)
-		return NULL;
-	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o->id < s->id && route_find(o, dst))
-			return o;
-	return NULL;
-}
-
-// It goes from the older tunnel to the younger one at once. Without success the older one has it
-// back.
-static int route_take(struct ike_session *s, struct ike_session *from, const struct ip_prefix *dst)
-{
-	const struct sa_sink *sink = s->engine->p.sink;
-	sink->route_del(sink->ctx, from->tunnel, dst);
-	int rc = sink->route_add(sink->ctx, s->tunnel, dst);
-	if (rc < 0 && sink->route_add(sink->ctx, from->tunnel, dst) == 0)
-		return rc;
-	route_forget(from, route_find(from, dst));
-	return rc;
-}
-
-enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)
-{
-	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_route *r = route_find(s, dst);
-	if (r) {
-		r->users++;
-		return IKE_REASON_NONE;
-	}
-	if (s->route_count >= IKE_ROUTES_MAX)
-		return IKE_REASON_ROUTE_LIMIT;
-	r = calloc(1, sizeof(*r));
-	if (!r)
-		return IKE_REASON_NO_MEMORY;
-	struct ike_session *from = route_holder(s, dst);
-	int rc = from ? route_take(s, from, dst) : sink->route_add(sink->ctx, s->tunnel, dst);
-	if (rc < 0) {
-		free(r);
-		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
-	}
-	r->dst = *dst;
-	r->users = 1;
-	LIST_INSERT_HEAD(&s->routes, r, link);
-	s->route_count++;
-	return IKE_REASON_NONE;
-}
-
-void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_route *r = route_find(s, dst);
-	if (r && --r->users == 0)
-		route_end(s, r);
 }
 
 // ---- leases ----------------------------------------------------------------------------------

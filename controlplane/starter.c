@@ -41,6 +41,7 @@ struct ike_session *ike_begin(struct ike_engine *e, const struct ike_begin *b)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
 		return NULL;
 	}
+	s->follows = b->follows;
 	return s;
 }
 

@@ -237,7 +237,11 @@ static void child_failed(struct ike_sa *sa, struct ike_task *t)
 	const struct ike_want *want = t->arg;
 	struct ike_child *old =
 		want->old_spi ? ike_child_by_spi_in(sa->engine, want->old_spi) : NULL;
-	if (!old || want->again)
+	if (want->again)
+		return;
+	if (!want->old_spi && sa->session)
+		ike_session_child_failed(sa->session, want->conf, !want->refused);
+	if (!old)
 		return;
 	old->rekeying = false;
 	ike_child_rekey_failed(old, !want->refused);

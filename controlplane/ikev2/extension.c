@@ -2,8 +2,13 @@
 // Copyright (c) 2026 The sallyport authors
 #include "controlplane/ikev2/extension.h"
 
+#include "controlplane/ikev2/qcd.h"
+#include "controlplane/ikev2/reauth.h"
+
 // One line each.
 static const struct ikev2_extension *const extensions[] = {
+	&ikev2_reauth,
+	&ikev2_qcd,
 	NULL,
 };
 

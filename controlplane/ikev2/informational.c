@@ -4,7 +4,7 @@
 // INFORMATIONAL (RFC 7296 1.4): liveness, DELETE of the IKE SA, and whatever else, which is answered
 // without effect.
 #include "controlplane/exchange.h"
-#include "controlplane/ikev2/extension.h"
+#include "controlplane/ikev2/qcd.h"
 
 #include <errno.h>
 
@@ -23,6 +23,9 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x)
 		x->out.close_sa = true;
 		x->out.close_reason = IKE_REASON_DELETED_BY_PEER;
 		ike_count(x->sa->engine, IKE_REASON_DELETED_BY_PEER);
+		// The peer closes its side with our answer: by then nothing is sent that way.
+		if (x->sa->session)
+			ike_routes_leave(x->sa->session);
 		return IKE_DONE;
 	}
 	if (wire_notify_find(&x->in, IKEV2_NOTIFY_AUTHENTICATION_FAILED)) {
@@ -85,6 +88,7 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 static enum ike_verdict probe_build(struct ike_exchange *x)
 {
 	ike_count(x->sa->engine, IKE_REASON_PROBE_SENT);
+	ikev2_qcd_widen(x);
 	return IKE_DONE; // an empty request asks for an empty response
 }
 
