@@ -197,7 +197,8 @@ static bool verifies(const struct ike_sa *sa, const struct ike_message *m, unsig
 bool ikev2_qcd_shown(struct ike_sa *sa, const struct ike_header *h, const struct ike_message *m)
 {
 	unsigned seen = 0;
-	if (!ike_header_response(h) || m->count[IKEV2_PAYLOAD_SK] || m->count[IKEV2_PAYLOAD_SKF])
+	if (!enabled(sa->engine) || !ike_header_response(h) || m->count[IKEV2_PAYLOAD_SK] ||
+		m->count[IKEV2_PAYLOAD_SKF])
 		return false;
 	bool good = verifies(sa, m, &seen);
 	if (!seen)
