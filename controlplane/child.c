@@ -3,6 +3,8 @@
 //
 // Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/resource.h"
+#include "controlplane/starter.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -75,12 +77,30 @@ bool ike_child_rate_exceeded(struct ike_session *s)
 		s->rekey_window_ns = now;
 		s->rekey_count = 0;
 	}
-	return ++s->rekey_count > IKE_REKEY_BURST;
+	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s);
+}
+
+bool ike_per_resource(const struct cfg_connection *conn)
+{
+	for (size_t i = 0; i < conn->child_count; i++)
+		if (conn->children[i].per_resource)
+			return true;
+	return false;
+}
+
+uint16_t ike_children_max(const struct ike_session *s)
+{
+	return ike_per_resource(s->conn) ? IKE_CHILDREN_MAX + IKE_RESOURCES_MAX : IKE_CHILDREN_MAX;
 }
 
 // ---- making ----------------------------------------------------------------------------------
 
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
+{
+	return ike_child_new_on(s, s->worker, why);
+}
+
+struct ike_child *ike_child_new_on(struct ike_session *s, uint16_t worker, enum ike_reason *why)
 {
 	struct ike_engine *e = s->engine;
 	const struct sa_sink *sink = e->p.sink;
@@ -90,7 +110,7 @@ struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
 		*why = IKE_REASON_NO_MEMORY;
 		return NULL;
 	}
-	if (sink->spi_reserve(sink->ctx, s->worker, &path, &c->spi_in) < 0) {
+	if (sink->spi_reserve(sink->ctx, worker, &path, &c->spi_in) < 0) {
 		*why = IKE_REASON_SPI_EXHAUSTED;
 		free(c);
 		return NULL;
@@ -98,7 +118,7 @@ struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
 	c->engine = e;
 	c->session = s;
 	c->session_id = s->id;
-	c->worker = s->worker;
+	c->worker = worker;
 	c->spi_held = true;
 	htab_insert(&e->children_by_spi, &c->by_spi, spi_hash(e, c->spi_in));
 	e->child_count++;
@@ -120,7 +140,7 @@ void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint3
 static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_child *conf)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	if (s->tunnel != TUNNEL_NONE)
+	if (s->tunnel != TUNNEL_NONE || ike_starter_tunnel_take(s))
 		return IKE_REASON_NONE;
 	struct tunnel_spec spec = {
 		.worker = s->worker,
@@ -128,7 +148,10 @@ static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_chi
 		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
 		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
 						 : SA_DF_COPY,
-		.session = s->id,
+		.session = ike_tunnel_owner(s),
+		.reverse_path = s->conn->tunnel_interface,
+		.hold = s->conn->initiate != CFG_INITIATE_NONE,
+		.per_worker = ike_per_resource(s->conn),
 	};
 	if (sink->tunnel_add(sink->ctx, &spec, &s->tunnel) == 0)
 		return IKE_REASON_NONE;
@@ -159,7 +182,9 @@ static bool allowed_remote(const struct ike_child *c, struct wire_ts *out)
 	out->count = 0;
 	for (uint8_t i = 0; i < c->ts_remote_count; i++) {
 		struct wire_ts left = {.items = {c->ts_remote[i]}, .count = 1};
-		if (!is_leased(c->session, &c->ts_remote[i].range) &&
+		// A tunnel interface has the reverse path instead.
+		if (!c->session->conn->tunnel_interface &&
+			!is_leased(c->session, &c->ts_remote[i].range) &&
 			!ike_selectors_without_pools(
 				c->engine->p.cfg, &c->ts_remote[i], 1, left.items, &left.count))
 			return false;
@@ -284,6 +309,10 @@ static enum ike_reason add_routes(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
 	enum ike_reason why;
+	if (s->conn->tunnel_interface) {
+		why = ike_tunnel_routes(s);
+		return why == IKE_REASON_NONE ? ike_lease_routes(s) : why;
+	}
 	if (s->lease_count)
 		return ike_lease_routes(s);
 	struct ip_prefix own[IKE_ROUTES_MAX];
@@ -443,6 +472,7 @@ static void leave_session(struct ike_child *c)
 		else
 			o->switch_at_install = true;
 	}
+	ike_resources_watch(s);
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);
 	count_traffic(c, s, SA_OUT, &out);
@@ -519,7 +549,8 @@ static void on_first_in(struct ike_child *c)
 static void on_moved(struct ike_engine *e, const struct sa_event *ev)
 {
 	char from[EP_TEXT_MAX], to[EP_TEXT_MAX];
-	struct ike_session *s = ike_session_by_id(e, ev->session);
+	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
+	struct ike_session *s = c ? c->session : NULL;
 	if (!s || !s->sa->nat_remote || endpoint_eq(&s->sa->remote, &ev->remote))
 		return;
 	log_notice("%llu: peer moved from %s to %s", (unsigned long long)s->id,
@@ -533,6 +564,10 @@ void ike_child_event(struct ike_engine *e, const struct sa_event *ev)
 {
 	if (ev->type == SA_EVENT_PEER_MOVED) {
 		on_moved(e, ev);
+		return;
+	}
+	if (ev->type == SA_EVENT_NO_CHILD) {
+		ike_starter_wanted(e, ev);
 		return;
 	}
 	struct ike_child *c = ike_child_by_spi_in(e, ev->child);

@@ -14,7 +14,7 @@ static struct ike_route *find(const struct ike_session *s, const struct ip_prefi
 {
 	struct ike_route *r;
 	LIST_FOREACH (r, &s->routes, link)
-		if (r->dst.bits == dst->bits && ip_eq(&r->dst.addr, &dst->addr))
+		if (ip_prefix_eq(&r->dst, dst))
 			return r;
 	return NULL;
 }
@@ -44,7 +44,7 @@ static struct ike_session *holder(struct ike_session *s, const struct ip_prefix 
 	struct ike_session *o = NULL;
 	while ((o = kin(s, o))) {
 		const struct ike_route *r = find(o, dst);
-		if (r && !r->waiting)
+		if (r && !r->pending)
 			return o;
 	}
 	return NULL;
@@ -56,7 +56,7 @@ static struct ike_session *heir(struct ike_session *s, const struct ip_prefix *d
 	struct ike_session *o = NULL, *best = NULL;
 	while ((o = kin(s, o))) {
 		const struct ike_route *r = find(o, dst);
-		if (!r || !r->waiting)
+		if (!r || !r->pending)
 			continue;
 		if (!best || (best->closing && !o->closing) ||
 			(best->closing == o->closing && o->id > best->id))
@@ -71,11 +71,11 @@ static void hand_over(struct ike_session *from, struct ike_session *to, const st
 	const struct sa_sink *sink = to->engine->p.sink;
 	struct ike_route *mine = find(to, dst), *theirs = find(from, dst);
 	sink->route_del(sink->ctx, from->tunnel, dst);
-	theirs->waiting = true;
+	theirs->pending = true;
 	if (sink->route_add(sink->ctx, to->tunnel, dst) == 0)
-		mine->waiting = false;
+		mine->pending = false;
 	else if (sink->route_add(sink->ctx, from->tunnel, dst) == 0)
-		theirs->waiting = false;
+		theirs->pending = false;
 }
 
 // One that nobody has.
@@ -83,7 +83,7 @@ static void claim(struct ike_session *s, struct ike_route *r)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
 	if (sink->route_add(sink->ctx, s->tunnel, &r->dst) == 0)
-		r->waiting = false;
+		r->pending = false;
 }
 
 // Where the peer began and speaks from where the older session is, it goes on with the older child
@@ -99,10 +99,10 @@ void ike_routes_take(struct ike_session *s, bool heard)
 	if (s->successor)
 		return;
 	LIST_FOREACH (r, &s->routes, link) {
-		struct ike_session *from = r->waiting ? holder(s, &r->dst) : NULL;
+		struct ike_session *from = r->pending ? holder(s, &r->dst) : NULL;
 		if (from && (heard || may_take(s, from)))
 			hand_over(from, s, &r->dst);
-		else if (r->waiting && !from)
+		else if (r->pending && !from)
 			claim(s, r);
 	}
 }
@@ -111,7 +111,7 @@ void ike_routes_leave(struct ike_session *s)
 {
 	struct ike_route *r;
 	LIST_FOREACH (r, &s->routes, link) {
-		struct ike_session *to = r->waiting ? NULL : heir(s, &r->dst);
+		struct ike_session *to = r->pending ? NULL : heir(s, &r->dst);
 		if (to)
 			hand_over(s, to, &r->dst);
 	}
@@ -120,10 +120,10 @@ void ike_routes_leave(struct ike_session *s)
 static void route_end(struct ike_session *s, struct ike_route *r)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_session *to = r->waiting ? NULL : heir(s, &r->dst);
+	struct ike_session *to = r->pending ? NULL : heir(s, &r->dst);
 	if (to)
 		hand_over(s, to, &r->dst);
-	if (!r->waiting)
+	if (!r->pending)
 		sink->route_del(sink->ctx, s->tunnel, &r->dst);
 	LIST_REMOVE(r, link);
 	s->route_count--;
@@ -137,21 +137,24 @@ void ike_routes_end(struct ike_session *s)
 		route_end(s, r);
 }
 
-enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)
+bool ike_routes_pending(const struct ike_session *s)
+{
+	const struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link)
+		if (r->pending)
+			return true;
+	return false;
+}
+
+// One that the session does not have yet.
+static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *dst)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_route *r = find(s, dst);
-	if (r) {
-		r->users++;
-		return IKE_REASON_NONE;
-	}
-	if (s->route_count >= IKE_ROUTES_MAX)
-		return IKE_REASON_ROUTE_LIMIT;
-	r = calloc(1, sizeof(*r));
+	struct ike_route *r = calloc(1, sizeof(*r));
 	if (!r)
 		return IKE_REASON_NO_MEMORY;
-	r->waiting = holder(s, dst) != NULL;
-	int rc = r->waiting ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
+	r->pending = holder(s, dst) != NULL;
+	int rc = r->pending ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
 	if (rc < 0) {
 		free(r);
 		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
@@ -163,9 +166,42 @@ enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst
 	return IKE_REASON_NONE;
 }
 
+enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_route *r = find(s, dst);
+	if (r) {
+		r->users++;
+		return IKE_REASON_NONE;
+	}
+	if (s->route_count >= IKE_ROUTES_MAX + s->conn->tunnel_route_count)
+		return IKE_REASON_ROUTE_LIMIT;
+	return route_new(s, dst);
+}
+
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
 {
 	struct ike_route *r = find(s, dst);
 	if (r && --r->users == 0)
 		route_end(s, r);
+}
+
+static void tunnel_routes_end(struct ike_session *s, size_t n)
+{
+	while (n-- > 0)
+		ike_route_put(s, &s->conn->tunnel_routes[n]);
+}
+
+enum ike_reason ike_tunnel_routes(struct ike_session *s)
+{
+	if (s->tunnel_routed)
+		return IKE_REASON_NONE;
+	for (size_t i = 0; i < s->conn->tunnel_route_count; i++) {
+		enum ike_reason why = route_new(s, &s->conn->tunnel_routes[i]);
+		if (why != IKE_REASON_NONE) {
+			tunnel_routes_end(s, i);
+			return why;
+		}
+	}
+	s->tunnel_routed = true;
+	return IKE_REASON_NONE;
 }

@@ -5,6 +5,7 @@
 #include "controlplane/session.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/starter.h"
 #include "controlplane/succession.h"
 
 #include <errno.h>
@@ -189,6 +190,7 @@ void ike_session_established(struct ike_session *s)
 	s->established_ns = e->now_ns;
 	s->spi_i = s->sa->spi_i;
 	s->spi_r = s->sa->spi_r;
+	ike_starter_up(s);
 	if (e->p.aaa.account && !s->accounted) {
 		e->p.aaa.account(e->p.aaa.ctx, s->id, true);
 		s->accounted = true;
@@ -206,6 +208,7 @@ static void release_traffic(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	struct ike_child *c;
+	bool kept = ike_starter_tunnel_give(s);
 	ike_routes_leave(s);
 	while ((c = LIST_FIRST(&s->children))) {
 		if (s->successor) // what it counts until it comes back
@@ -213,7 +216,7 @@ static void release_traffic(struct ike_session *s)
 		ike_child_drop(c);
 	}
 	ike_routes_end(s);
-	if (s->tunnel != TUNNEL_NONE)
+	if (s->tunnel != TUNNEL_NONE && !kept)
 		e->p.sink->tunnel_del(e->p.sink->ctx, s->tunnel);
 	s->tunnel = TUNNEL_NONE;
 }
@@ -223,6 +226,7 @@ static void session_free(struct ike_session *s)
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
 	wheel_cancel(&e->wheel, &s->again);
+	wheel_cancel(&e->wheel, &s->resources_due);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
 	if (s->in_owner_table)
@@ -241,8 +245,10 @@ void ike_session_close(struct ike_session *s, enum ike_reason why)
 {
 	struct ike_engine *e = s->engine;
 	ike_session_lost(s);
+	ike_starter_down(s, why);
 	release_traffic(s);
 	ike_session_bequeath(s);
+	ike_starter_wait(s);
 	if (s->accounted)
 		e->p.aaa.account(e->p.aaa.ctx, s->id, false);
 	if (s->established_ns)

@@ -64,7 +64,7 @@ struct ike_route {
 	LIST_ENTRY(ike_route) link;
 	struct ip_prefix dst;
 	uint32_t users; // leases and children
-	bool waiting;   // another session of the owner has it at present
+	bool pending;   // another session of the owner has it in the data plane at present
 };
 
 // What became of a lease.
@@ -101,7 +101,9 @@ struct ike_session {
 	struct ike_children children;
 	uint16_t child_count;
 	LIST_HEAD(, ike_route) routes;
-	uint16_t route_count;
+	uint32_t route_count;
+	bool tunnel_routed; // has the routes of its tunnel interface
+	bool tunnel_waited; // its tunnel has waited for it (starter.c), and had routes of its own
 	uint64_t established_ns;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
 	uint64_t rekey_window_ns;                              // start of the present window
@@ -109,6 +111,8 @@ struct ike_session {
 	bool closing;                                          // its DELETE is queued or under way
 	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
+	bool resources; // RFC 9611: the peer takes child SAs for single workers
+	struct wheel_timer resources_due;
 	struct wheel_timer end; // childless, or re-authenticated elsewhere
 	// Its first IKE SA: which tells it from others, also once it was rekeyed
 	bool initiator; // we began
@@ -242,6 +246,12 @@ void ike_routes_leave(struct ike_session *s);
 // The same, and the others are given up.
 void ike_routes_end(struct ike_session *s);
 
+// Whether another session has some of its routes.
+bool ike_routes_pending(const struct ike_session *s);
+// The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
+// not, and then it has none of them.
+MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);
+
 // ---- the children of what we begin (children.c) ------------------------------------------------
 
 // All of the connection's that it has not got; those that fail for a reason that passes are tried
@@ -324,6 +334,12 @@ void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_te
 
 // A child with an inbound SPI of the session's worker. NULL and *why.
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
+// The same with an SPI of this worker.
+struct ike_child *ike_child_new_on(struct ike_session *s, uint16_t worker, enum ike_reason *why);
+// Is one of the connection's children one for each worker.
+bool ike_per_resource(const struct cfg_connection *conn);
+// How many child SAs a session may have, those being replaced not counted.
+uint16_t ike_children_max(const struct ike_session *s);
 // Sets what was agreed on.
 void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint32_t spi_out);
 // Keys, both SAs, routes. i_am_initiator: of the exchange that made it. On failure the caller drops

@@ -5,6 +5,7 @@
 #include "controlplane/handshake.h"
 #include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
+#include "controlplane/ikev2/resource.h"
 #include "controlplane/succession.h"
 
 #include <stdlib.h>
@@ -109,6 +110,8 @@ static void put_child(struct ike_exchange *x, uint32_t spi)
 	wire_build_sa(b, conf->esp_proposals, conf->esp_proposal_count, &policy, spi);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSI, a->offered_local.items, a->offered_local.count);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSR, a->offered_remote.items, a->offered_remote.count);
+	if (conf->per_resource)
+		ike_resource_put(b);
 }
 
 static enum ike_verdict put_request(struct ike_exchange *x)
@@ -152,7 +155,6 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	x->state = a;
 	x->state_free = auth_free;
 	a->proof.conn = sa->conn;
-	sa->session->worker = (uint16_t)(sa->spi_i % a->engine->p.sink->workers);
 	if (childless(sa))
 		sa->first_child = NULL;
 	// A pattern names nobody in particular: then IDr is left to the responder.
@@ -232,8 +234,10 @@ static enum ike_reason make_child(struct ike_exchange *x)
 	why = ike_child_install(c, &a->terms, true);
 	if (why != IKE_REASON_NONE)
 		return why;
+	c->switch_at_install = true;
 	ike_child_join(c, NULL);
-	ike_child_switch(c);
+	if (c->conf->per_resource && ike_resource_named(&x->in))
+		ike_resources_agreed(x->sa->session, true);
 	return IKE_REASON_NONE;
 }
 
