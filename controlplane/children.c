@@ -2,11 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The child SAs of a session that we began: one for each child of its connection.
-#include "controlplane/exchange.h"
 #include "controlplane/session.h"
-
-#define AGAIN_MIN_NS (NS_PER_S)
-#define AGAIN_TRIES  6 // the last one after more than a minute
 
 static size_t conf_index(const struct ike_session *s, const struct cfg_child *conf)
 {
@@ -28,23 +24,19 @@ static size_t confs(const struct ike_session *s)
 	return s->conn->child_count < IKE_CHILDREN_MAX ? s->conn->child_count : IKE_CHILDREN_MAX;
 }
 
-static void begin(struct ike_session *s, uint32_t which)
+void ike_session_begin_children(struct ike_session *s)
 {
+	uint32_t done = s->making | s->refused;
 	if (!s->initiator || !ike_may_begin(s))
 		return;
 	for (size_t i = 0; i < confs(s); i++) {
 		const struct cfg_child *conf = &s->conn->children[i];
-		if (!(which & 1u << i) || has_child(s, conf))
+		if (done & 1u << i || has_child(s, conf))
 			continue;
 		ike_session_child_asked(s, conf);
 		if (ike_child_add(s->sa, conf) < 0)
-			ike_session_child_failed(s, conf, true);
+			ike_session_child_refused(s, conf);
 	}
-}
-
-void ike_session_begin_children(struct ike_session *s)
-{
-	begin(s, ~(s->making | s->refused));
 }
 
 void ike_session_child_asked(struct ike_session *s, const struct cfg_child *conf)
@@ -54,29 +46,13 @@ void ike_session_child_asked(struct ike_session *s, const struct cfg_child *conf
 		s->making |= 1u << i;
 }
 
-static void again(struct wheel_timer *t, void *arg)
+void ike_session_child_refused(struct ike_session *s, const struct cfg_child *conf)
 {
-	struct ike_session *s = arg;
-	uint32_t which = s->remake;
-	s->remake = 0;
-	begin(s, which);
-}
-
-void ike_session_child_failed(struct ike_session *s, const struct cfg_child *conf, bool passes)
-{
-	struct ike_engine *e = s->engine;
 	size_t i = conf_index(s, conf);
-	if (i >= confs(s) || !(s->making & 1u << i))
+	if (i >= confs(s))
 		return;
 	s->making &= ~(1u << i);
-	if (!passes || s->making_tries >= AGAIN_TRIES) {
-		s->refused |= 1u << i;
-		return;
-	}
-	s->remake |= 1u << i;
-	if (!s->again.set)
-		wheel_set(&e->wheel, &s->again, e->now_ns + (AGAIN_MIN_NS << s->making_tries++),
-			again, s);
+	s->refused |= 1u << i;
 }
 
 bool ike_session_making_children(const struct ike_session *s)

@@ -8,6 +8,8 @@
 
 #include "controlplane/exchange.h"
 
+#define CHILDREN_S 60 // that an old session waits for the child SAs of the new one
+
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s)
 {
 	old->successor = s->id;
@@ -39,7 +41,8 @@ void ike_session_follow(struct ike_session *s)
 bool ike_session_superseded_early(struct ike_session *s)
 {
 	struct ike_session *n = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
-	return n && !s->duplicate && s->initiator && ike_session_making_children(n);
+	return n && !s->duplicate && s->initiator && ike_session_making_children(n) &&
+	       s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S;
 }
 
 // ---- duplicates --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 //
 // IKE_AUTH as initiator (RFC 7296 1.2).
 #include "controlplane/handshake.h"
+#include "controlplane/ikev2/create_child.h"
 #include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
 #include "controlplane/ikev2/resource.h"
@@ -258,8 +259,10 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	enum ike_reason why = sa->first_child ? make_child(x) : IKE_REASON_NONE;
 	if (why != IKE_REASON_NONE) {
 		ike_refused(a->engine, sa, &sa->remote, why);
-		ike_session_child_failed(s, sa->first_child,
-			wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE));
+		if (wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE))
+			ike_child_anew(s, sa->first_child, false);
+		else
+			ike_session_child_refused(s, sa->first_child);
 	}
 	ikev2_auth_read(x);
 	ike_sa_established(sa);

@@ -124,7 +124,8 @@ static void release(struct ike_sa *sa)
 	secret_fini(&sa->qcd_token);
 }
 
-void ikev2_qcd_widen(struct ike_exchange *x)
+// An empty request would be smaller than the answer that shows the token.
+static void probe_put(struct ike_exchange *x)
 {
 	static const char name[] = "sallyport";
 	// RFC 7296 3.12: "A Vendor ID payload may be sent as part of any message."
@@ -220,4 +221,5 @@ const struct ikev2_extension ikev2_qcd = {
 	.inherit = inherit,
 	.informational = informational,
 	.release = release,
+	.probe_put = probe_put,
 };

@@ -17,5 +17,3 @@ void ikev2_qcd_show(struct ike_engine *e, const struct ike_datagram *d, const st
 // A message without protection for this IKE SA: if it holds the peer's token, the IKE SA ends without a
 // word. False: it holds no token.
 bool ikev2_qcd_shown(struct ike_sa *sa, const struct ike_header *h, const struct ike_message *m);
-// An empty request would be smaller than the answer that shows the token.
-void ikev2_qcd_widen(struct ike_exchange *x);

@@ -106,8 +106,8 @@ static void peer_that_does_not_come(void **state)
 			struct bench_node *n = rekeys == 1 ? p.gw : p.client;
 			conn(p.client)->responder_only = false;
 			assert_int_equal(ike_rekey_ike(n->engine, bench_session(n).id), 0);
-			conn(p.client)->responder_only = true;
 			bench_run(p.b, 1000);
+			conn(p.client)->responder_only = true;
 			bench_expect(p.gw, "ike_ike_rekeyed", 1);
 		}
 		assert_true(bench_session(p.gw).reauth_ns > p.b->now_ns);
