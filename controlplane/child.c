@@ -3,6 +3,7 @@
 //
 // Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/mobike.h"
 #include "controlplane/ikev2/resource.h"
 #include "controlplane/starter.h"
 
@@ -78,7 +79,7 @@ bool ike_child_rate_exceeded(struct ike_session *s)
 		s->rekey_window_ns = now;
 		s->rekey_count = 0;
 	}
-	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s);
+	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s) - IKE_CHILDREN_MAX;
 }
 
 bool ike_per_resource(const struct cfg_connection *conn)
@@ -611,7 +612,15 @@ static void on_moved(struct ike_engine *e, const struct sa_event *ev)
 	char from[EP_TEXT_MAX], to[EP_TEXT_MAX];
 	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
 	struct ike_session *s = c ? c->session : NULL;
-	if (!s || !s->sa->nat_remote || endpoint_eq(&s->sa->remote, &ev->remote))
+	// One that was replaced carries nothing new: who kept its last packets back must not move the
+	// peer with them.
+	if (!s || !s->sa->nat_remote || c->state > IKE_CHILD_ACTIVE)
+		return;
+	if (s->sa->mobike) {
+		ikev2_mobike_esp_from(s, &ev->remote);
+		return;
+	}
+	if (endpoint_eq(&s->sa->remote, &ev->remote))
 		return;
 	log_notice("%llu: peer moved from %s to %s", (unsigned long long)s->id,
 		endpoint_text(&s->sa->remote, from), endpoint_text(&ev->remote, to));

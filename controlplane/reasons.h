@@ -146,6 +146,17 @@
 	X(MAX_QUEUE, "ike_max_queue", "no more child SAs for single workers (RFC 9611)")           \
 	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
 	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
+	X(MOBIKE_UPDATE, "ike_mobike_update", "peer moved to another address by MOBIKE")           \
+	X(MOBIKE_UPDATE_SENT, "ike_mobike_update_sent", "peer told of a change of addresses")      \
+	X(MOBIKE_CHECK, "ike_mobike_check", "new address of a peer checked")                       \
+	X(MOBIKE_COOKIE, "ike_mobike_cookie", "COOKIE2 came back changed, or not at all")          \
+	X(MOBIKE_NAT, "ike_mobike_nat", "NAT on the way of a peer that allows none")               \
+	X(MOBIKE_UNACCEPTABLE, "ike_mobike_unacceptable", "address that a peer may not move to")   \
+	X(MOBIKE_RATE, "ike_mobike_rate", "peer moves too often")                                  \
+	X(MOBIKE_ADDRESS, "ike_mobike_address",                                                    \
+		"additional address of a peer unusable, or one too many")                          \
+	X(MOBIKE_REFUSED, "ike_mobike_refused", "peer refused our new address")                    \
+	X(MOBIKE_PATHS, "ike_mobike_paths", "own request without an answer tried on other paths")  \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
 	X(LEASE_LOST, "ike_lease_lost", "lease ended before it was in use")                        \
 	/* IKEv1 */                                                                                \

@@ -92,11 +92,13 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 static enum ike_verdict probe_build(struct ike_exchange *x)
 {
 	ike_count(x->sa->engine, IKE_REASON_PROBE_SENT);
-	return IKE_DONE; // an empty request asks for an empty response
+	ikev2_probe_put(x); // an empty request asks for an empty response
+	return IKE_DONE;
 }
 
 static enum ike_verdict probe_response(struct ike_exchange *x)
 {
+	ikev2_probe_read(x);
 	return IKE_DONE;
 }
 
