@@ -103,12 +103,15 @@ static bool take_place(const struct ike_sa *old, struct ike_sa *sa)
 {
 	if (endpoint_eq(&old->remote, &sa->remote) && endpoint_eq(&old->local, &sa->local))
 		return false;
-	if (old->last_heard_ns <= sa->last_heard_ns)
+	// Only a NAT's new mapping is learned by any message.
+	if (sa->nat_remote && old->last_heard_ns <= sa->last_heard_ns)
 		return true;
 	sa->local = old->local;
 	sa->remote = old->remote;
 	sa->origin = old->origin;
 	sa->floated = old->floated;
+	sa->nat_local = old->nat_local;
+	sa->nat_remote = old->nat_remote;
 	return false;
 }
 
