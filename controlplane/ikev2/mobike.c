@@ -409,10 +409,11 @@ static void inherit(struct ike_sa *sa, struct ike_sa *old)
 	sa->floated = old->floated;
 	sa->nat_local = old->nat_local;
 	sa->nat_remote = old->nat_remote;
+	if (!old->mobike)
+		return;
+	free(sa->mobike);
 	sa->mobike = old->mobike;
 	old->mobike = NULL;
-	if (!sa->mobike)
-		return;
 	// What the old one has under way cannot end here: it is done anew.
 	if (ikev2_mobike_check_under_way(old)) {
 		sa->mobike->checking = false;
