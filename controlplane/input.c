@@ -4,6 +4,7 @@
 // A datagram's way in: header, IKE SA, window, protection, parse, rules, state table, handler.
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/mobike.h"
 
 #include <stdlib.h>
 
@@ -259,14 +260,15 @@ static void init_response(
 
 // The last response once more, to whoever repeats its request. A copy of a request can come from
 // anybody who saw it, with any source address: where that is not the peer's, nothing larger than
-// the copy leaves.
+// the copy leaves, or not often.
 static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
 {
 	struct ike_engine *e = sa->engine;
 	size_t len = 0;
 	for (uint16_t i = 0; i < sa->last_response->count; i++)
 		len += sa->last_response->datagrams[i].len;
-	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote)) {
+	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote) &&
+		!ikev2_mobike_answers_elsewhere(sa)) {
 		ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
 		return;
 	}

@@ -246,6 +246,64 @@ static void moves_while_rekeying(void **state)
 	}
 }
 
+static enum bench_fate drop_large_response(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct ike_header h = bench_header(p);
+	bool it = h.exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA && ike_header_response(&h);
+	return it && is_at(&p->to, CLIENT_1) ? BENCH_DROP : BENCH_PASS;
+}
+
+// RFC 4555 3.5: what was not answered is sent again from the new address, and is answered there.
+static void repeats_from_the_new_address(void **state)
+{
+	struct bench_pair p = mobike_up();
+	bench_filter_add(p.b, drop_large_response, NULL);
+	assert_int_equal(ike_rekey_ike(p.client->engine, bench_session(p.client).id), 0);
+	bench_run(p.b, 100);
+	bench_expect(p.gw, "ike_ike_rekeyed", 1);
+	// As if the response were larger than its request.
+	struct ike_sa *old = p.gw_sa;
+	struct view whole = old->last_response->datagrams[0];
+	uint8_t *data;
+	struct ike_sent *s = ike_sent_new(2, 2 * whole.len, &data);
+	assert_non_null(s);
+	for (int i = 0; i < 2; i++) {
+		memcpy(data + i * whole.len, whole.p, whole.len);
+		s->datagrams[i] = (struct view){data + i * whole.len, whole.len};
+	}
+	ike_sent_free(old->last_response);
+	old->last_response = s;
+	assert_int_equal(move_node(p.client, CLIENT_2), 0);
+	bench_run(p.b, 100);
+	bench_expect(p.client, "ike_ike_rekeyed", 1);
+	bench_expect(p.gw, "ike_repeated_elsewhere", 0);
+	bench_run(p.b, 1000);
+	expect_path(p.gw, GW_1, CLIENT_2);
+	expect_one_session(&p);
+	bench_free(p.b);
+}
+
+// From one family to the other.
+static void moves_to_ipv6(void **state)
+{
+	struct bench_pair p = mobike_pair();
+	bench_address_add(p.gw, "2001:db8::1");
+	bench_address_add(p.client, "2001:db8:5::5");
+	bench_pair_up(&p);
+	assert_int_equal(move_node(p.client, "2001:db8:5::5"), 0);
+	expect_path(p.client, CLIENT_1, GW_1); // the peer's other address has to answer first
+	bench_run(p.b, 100);
+	expect_path(p.client, "2001:db8:5::5", "2001:db8::1");
+	expect_path(p.gw, "2001:db8::1", "2001:db8:5::5");
+	assert_int_equal(path_of(p.gw)->encap, SA_ENCAP_NONE);
+	expect_one_session(&p);
+	assert_int_equal(move_node(p.client, CLIENT_2), 0);
+	bench_run(p.b, 100);
+	expect_path(p.gw, GW_1, CLIENT_2);
+	expect_one_session(&p);
+	bench_free(p.b);
+}
+
 static void refused_address(void **state)
 {
 	struct bench_pair p = mobike_up();
@@ -395,6 +453,8 @@ static void esp_shows_the_mapping(void **state)
 	esp_event(&p, child, &other);
 	assert_true(endpoint_eq(&path_of(p.gw)->remote, &other));
 	assert_true(endpoint_eq(&p.gw_sa->remote, &old));
+	struct ike_session_info shown = bench_session(p.gw);
+	assert_true(endpoint_eq(&shown.remote, &other));
 	esp_event(&p, child, &other);
 	assert_int_equal(p.gw->sink.moves, before + 1);
 	esp_event(&p, child, &old); // and back
@@ -452,6 +512,8 @@ int main(void)
 		cmocka_unit_test(rekeying_keeps_it),
 		cmocka_unit_test(rekeying_meanwhile),
 		cmocka_unit_test(moves_while_rekeying),
+		cmocka_unit_test(repeats_from_the_new_address),
+		cmocka_unit_test(moves_to_ipv6),
 		cmocka_unit_test(refused_address),
 		cmocka_unit_test(orders_that_cannot_be),
 		cmocka_unit_test(own_address_fails),
