@@ -4,7 +4,6 @@
 // A datagram's way in: header, IKE SA, window, protection, parse, rules, state table, handler.
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
-#include "controlplane/ikev2/mobike.h"
 
 #include <stdlib.h>
 
@@ -267,10 +266,12 @@ static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
 	size_t len = 0;
 	for (uint16_t i = 0; i < sa->last_response->count; i++)
 		len += sa->last_response->datagrams[i].len;
-	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote) &&
-		!ikev2_mobike_answers_elsewhere(sa)) {
-		ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
-		return;
+	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote)) {
+		if (sa->elsewhere_left == 0) {
+			ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
+			return;
+		}
+		sa->elsewhere_left--;
 	}
 	ike_count(e, IKE_REASON_REPEATED_REQUEST);
 	ike_sent_send(e, sa->last_response, d);

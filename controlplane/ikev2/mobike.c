@@ -308,11 +308,14 @@ bool ikev2_mobike_no_nat(const struct ike_exchange *x, const struct cfg_connecti
 	return view_eq(n->data, wr_done(&w));
 }
 
-// A rekeyed IKE SA has no state of MOBIKE any more, and may still have to answer the rekeying.
-bool ikev2_mobike_answers_elsewhere(struct ike_sa *sa)
+// A rekeyed IKE SA has no state of MOBIKE any more, and may still have to answer the rekeying. Nobody moves
+// before the end of IKE_AUTH.
+uint8_t ikev2_mobike_answers(const struct ike_exchange *x)
 {
+	const struct ike_sa *sa = x->sa;
 	bool moves = sa->mobike || (sa->state == IKE_SA_REKEYED && sa->conn->mobike);
-	return moves && sa->answers_elsewhere++ < IKE_MOBIKE_ANSWERS;
+	bool later = x->type != IKEV2_EXCHANGE_IKE_SA_INIT && x->type != IKEV2_EXCHANGE_IKE_AUTH;
+	return moves && later ? IKE_MOBIKE_ANSWERS : 0;
 }
 
 // More changes than anybody's roaming makes.

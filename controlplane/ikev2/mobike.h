@@ -48,9 +48,9 @@ extern const struct ikev2_extension ikev2_mobike_extension;
 
 // False: the peer allows no NAT on the way of its request (NO_NATS_ALLOWED), and there is one.
 bool ikev2_mobike_no_nat(const struct ike_exchange *x, const struct cfg_connection *conn);
-// The last response once more to another address than the peer's, although it is larger than the repeated
-// request: one that moves repeats what was not answered from its new address (RFC 4555 3.5).
-bool ikev2_mobike_answers_elsewhere(struct ike_sa *sa);
+// How often the response may go to another address than the peer's, although it is larger than the request
+// that is repeated from there: one that moves repeats what was not answered (RFC 4555 3.5).
+uint8_t ikev2_mobike_answers(const struct ike_exchange *x);
 // An authentic, new message came.
 void ikev2_mobike_heard(struct ike_sa *sa, const struct ike_datagram *d);
 // The request under way was just sent once more; now by other paths.
