@@ -89,9 +89,11 @@ static void unproven_address_gets_no_traffic(void **state)
 	struct sa_event ev = {.type = SA_EVENT_PEER_MOVED,
 		.child = bench_session(p.gw).children[0].spi_in,
 		.remote = p.gw_sa->remote};
-	bench_sink_event(&p.gw->sink, &ev);
-	bench_run(p.b, 10);
-	expect_path(p.gw, GW_1, CLIENT_1);
+	for (int i = 0; i < 2; i++, ev.remote.port++) {
+		bench_sink_event(&p.gw->sink, &ev);
+		bench_run(p.b, 10);
+		expect_path(p.gw, GW_1, CLIENT_1);
+	}
 	bench_filters_clear(p.b);
 	bench_run(p.b, 6000);
 	expect_path(p.gw, GW_1, CLIENT_2);
@@ -170,6 +172,25 @@ static enum bench_fate drop_to(struct bench *b, struct bench_packet *p, void *ar
 {
 	const struct ip_addr *dead = arg;
 	return ip_eq(&p->to.addr, dead) || ip_eq(&p->from.addr, dead) ? BENCH_DROP : BENCH_PASS;
+}
+
+// A check that has gone to two addresses proves neither of them (RFC 4555 3.7).
+static void check_of_two_addresses(void **state)
+{
+	struct bench_pair p = mobike_up();
+	struct ip_addr dead = bench_at(CLIENT_2, 0).addr;
+	bench_filter_add(p.b, drop_check, p.gw);
+	assert_int_equal(move_node(p.client, CLIENT_2), 0);
+	bench_run(p.b, 20);
+	bench_filters_clear(p.b);
+	bench_filter_add(p.b, drop_to, &dead);
+	bench_expect(p.gw, "ike_mobike_check", 1);
+	assert_int_equal(move_node(p.client, CLIENT_3), 0);
+	bench_run(p.b, 200);
+	bench_expect(p.gw, "ike_mobike_check", 2);
+	expect_path(p.gw, GW_1, CLIENT_3);
+	expect_one_session(&p);
+	bench_free(p.b);
 }
 
 // What we have asked and was not answered goes to the new address at once.
@@ -378,6 +399,37 @@ static void peers_address_fails(void **state)
 	bench_free(p.b);
 }
 
+static enum bench_fate drop_all_but(struct bench *b, struct bench_packet *p, void *arg)
+{
+	const char *const *pair = arg;
+	bool there = is_at(&p->from, pair[0]) && is_at(&p->to, pair[1]);
+	bool back = is_at(&p->from, pair[1]) && is_at(&p->to, pair[0]);
+	return there || back ? BENCH_PASS : BENCH_DROP;
+}
+
+// Of many pairs the only one that works is found, whichever it is.
+static void one_of_many_paths(void **state)
+{
+	static const char *const gws[] = {GW_1, GW_2, "192.0.2.98", "192.0.2.97"};
+	static const char *const clients[] = {CLIENT_1, CLIENT_2, CLIENT_3, "203.0.113.7"};
+	for (int i = 1; i < 16; i += 2) {
+		const char *pair[] = {clients[i % 4], gws[i / 4]};
+		struct bench_pair p = bench_pair_new(BENCH_GATEWAY, BENCH_CLIENT);
+		for (int k = 1; k < 4; k++) {
+			bench_address_add(p.gw, gws[k]);
+			bench_address_add(p.client, clients[k]);
+		}
+		bench_pair_up(&p);
+		bench_filter_add(p.b, drop_all_but, pair);
+		assert_int_equal(ike_probe(p.client->engine, bench_session(p.client).id), 0);
+		bench_run(p.b, 40000);
+		expect_path(p.client, pair[0], pair[1]);
+		expect_path(p.gw, pair[1], pair[0]);
+		expect_one_session(&p);
+		bench_free(p.b);
+	}
+}
+
 // Nothing works: the session ends as without MOBIKE, and no sooner.
 static void all_paths_fail(void **state)
 {
@@ -508,6 +560,7 @@ int main(void)
 		cmocka_unit_test(nat_appears_and_goes),
 		cmocka_unit_test(every_message_lost_once),
 		cmocka_unit_test(moves_again_meanwhile),
+		cmocka_unit_test(check_of_two_addresses),
 		cmocka_unit_test(request_follows_the_peer),
 		cmocka_unit_test(rekeying_keeps_it),
 		cmocka_unit_test(rekeying_meanwhile),
@@ -518,6 +571,7 @@ int main(void)
 		cmocka_unit_test(orders_that_cannot_be),
 		cmocka_unit_test(own_address_fails),
 		cmocka_unit_test(peers_address_fails),
+		cmocka_unit_test(one_of_many_paths),
 		cmocka_unit_test(all_paths_fail),
 		cmocka_unit_test(mapping_changes),
 		cmocka_unit_test(esp_shows_the_mapping),
