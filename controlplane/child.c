@@ -13,6 +13,7 @@
 LOG_SUBSYSTEM("child");
 
 #define EXPIRED_END_S 1
+#define LINGERING_MAX 24 // of one session
 
 _Static_assert(TUNNEL_NONE == 0, "a zeroed child has no tunnel");
 
@@ -78,7 +79,7 @@ bool ike_child_rate_exceeded(struct ike_session *s)
 		s->rekey_window_ns = now;
 		s->rekey_count = 0;
 	}
-	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s);
+	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s) - IKE_CHILDREN_MAX;
 }
 
 bool ike_per_resource(const struct cfg_connection *conn)
@@ -218,7 +219,7 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.encr_key_len = keys->encr_len,
 		.integ_key_len = keys->integ_len,
 		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
-		.soft_bytes = life->child_rekey_bytes,
+		.soft_bytes = lesser(life->child_rekey_bytes, c->life_bytes / 10 * 9),
 		.hard_bytes = lesser(
 			hard_limit(life->child_hard_bytes, life->child_rekey_bytes), c->life_bytes),
 		.soft_packets = life->child_rekey_packets,
@@ -306,6 +307,15 @@ static enum ike_reason add_sas(
 	return why;
 }
 
+// One that was made before the lease came has destinations of its own, and so have those that rekey it.
+static bool all_leased(const struct ike_child *c)
+{
+	for (uint8_t i = 0; i < c->ts_remote_count; i++)
+		if (!is_leased(c->session, &c->ts_remote[i].range))
+			return false;
+	return c->ts_remote_count > 0;
+}
+
 static enum ike_reason add_routes(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
@@ -314,8 +324,9 @@ static enum ike_reason add_routes(struct ike_child *c)
 		why = ike_tunnel_routes(s);
 		return why == IKE_REASON_NONE ? ike_lease_routes(s) : why;
 	}
-	if (s->lease_count)
-		return ike_lease_routes(s);
+	why = s->lease_count ? ike_lease_routes(s) : IKE_REASON_NONE;
+	if (why != IKE_REASON_NONE || all_leased(c))
+		return why;
 	struct ip_prefix own[IKE_ROUTES_MAX];
 	uint8_t n = 0;
 	if (!ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
@@ -351,6 +362,7 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced)
 {
 	struct ike_session *s = c->session;
 	struct ike_engine *e = c->engine;
+	c->joined_ns = e->now_ns;
 	char suite[SUITE_TEXT_MAX], local[SELECTOR_TEXT_MAX], remote[SELECTOR_TEXT_MAX];
 	LIST_INSERT_HEAD(&s->children, c, link);
 	s->child_count++;
@@ -375,6 +387,8 @@ void ike_child_shorten(struct ike_child *c, uint64_t life_s)
 		(c->life_s && c->life_s <= life_s))
 		return;
 	c->life_s = (uint32_t)life_s;
+	if (!c->rekeying && c->soft.set)
+		ike_child_soft_start(c);
 	if (lesser(c->session->conn->lifetime.child_hard_s, life_s) == life_s)
 		wheel_set(&e->wheel, &c->hard,
 			e->now_ns + (life_s > now_s ? life_s - now_s : 0) * NS_PER_S, hard_fire, c);
@@ -392,30 +406,51 @@ static void rekeyed_fire(struct wheel_timer *t, void *arg)
 	(void)ike_child_delete(arg);
 }
 
-// IKEv2's initiator of the rekeying deletes the old one (RFC 7296 2.8); of IKEv1's peers some do, some
-// leave it to its lifetime.
+// RFC 7296 2.8: the initiator of the rekeying deletes the old one, but not every peer does.
 static void set_rekeyed(struct ike_child *old)
 {
 	struct ike_engine *e = old->engine;
-	if (old->state == IKE_CHILD_DELETING)
+	old->superseded = true;
+	if (old->state == IKE_CHILD_DELETING || old->state == IKE_CHILD_REKEYED)
 		return;
 	old->state = IKE_CHILD_REKEYED;
 	ike_child_soft_stop(old);
-	if (ikev1_is(old->session->sa))
-		wheel_set(&e->wheel, &old->hard, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S,
-			rekeyed_fire, old);
+	wheel_set(&e->wheel, &old->hard, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S, rekeyed_fire,
+		old);
+}
+
+void ike_child_redundant(struct ike_child *c)
+{
+	c->replaced = NULL;
+	set_rekeyed(c);
+}
+
+bool ike_child_has_successor(const struct ike_child *c)
+{
+	const struct ike_child *o;
+	LIST_FOREACH (o, &c->session->children, link)
+		if (o->replaced == c)
+			return true;
+	return false;
 }
 
 void ike_child_switch(struct ike_child *c)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
+	struct ike_child *old = c->replaced;
 	sink->sa_switch(sink->ctx, c->spi_in);
 	ike_routes_due(c->session);
-	if (c->replaced)
-		set_rekeyed(c->replaced);
 	c->replaced = NULL;
 	if (c->state != IKE_CHILD_DELETING)
 		c->state = IKE_CHILD_ACTIVE;
+	if (ikev1_is(c->session->sa)) {
+		ikev1_child_switched(c, old);
+		return;
+	}
+	if (old)
+		set_rekeyed(old);
+	if (old && c->ours)
+		(void)ike_child_delete(old); // without memory its grace ends it
 }
 
 // ---- ending ----------------------------------------------------------------------------------
@@ -447,7 +482,8 @@ static void child_free(struct ike_child *c)
 {
 	struct ike_engine *e = c->engine;
 	htab_remove(&e->children_by_spi, &c->by_spi);
-	e->child_count--;
+	if (!c->lingering)
+		e->child_count--;
 	free(c);
 }
 
@@ -463,6 +499,7 @@ static void leave_session(struct ike_child *c)
 		if (o->replaced != c)
 			continue;
 		o->replaced = NULL; // nothing is left to be marked or timed
+		c->superseded = !ikev1_is(s->sa);
 		// IKEv1's third message, or ESP, says that the peer has it; a copy of an old first one
 		// is never followed by it.
 		if (ikev1_is(s->sa))
@@ -476,14 +513,51 @@ static void leave_session(struct ike_child *c)
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);
 	count_traffic(c, s, SA_OUT, &out);
+	if (ikev1_is(s->sa))
+		ikev1_child_left(s, c);
 	// Without an ISAKMP SA nobody can make another one. Not at once: others are at work on it.
 	if (s->child_count == 0 && s->sa->state == IKE_SA_EXPIRED && !s->closing)
 		ike_session_end(s, EXPIRED_END_S);
 }
 
-void ike_child_drop(struct ike_child *c)
+static void linger_end(struct ike_child *c)
+{
+	struct ike_session *s = ike_session_by_id(c->engine, c->session_id);
+	const struct sa_sink *sink = c->engine->p.sink;
+	wheel_cancel(&c->engine->wheel, &c->hard);
+	LIST_REMOVE(c, link);
+	if (s)
+		s->lingering_count--;
+	sink->sa_del(sink->ctx, c->spi_in, SA_IN);
+}
+
+static void linger_fire(struct wheel_timer *t, void *arg)
+{
+	linger_end(arg);
+}
+
+void ike_children_linger_end(struct ike_session *s)
+{
+	struct ike_child *c;
+	while ((c = LIST_FIRST(&s->lingering)))
+		linger_end(c);
+}
+
+// No longer one of the session's, nor counted.
+static void linger(struct ike_child *c, struct ike_session *s)
 {
 	struct ike_engine *e = c->engine;
+	LIST_INSERT_HEAD(&s->lingering, c, link);
+	s->lingering_count++;
+	e->child_count--;
+	c->lingering = true;
+	wheel_set(&e->wheel, &c->hard, e->now_ns + IKE_LINGER_S * NS_PER_S, linger_fire, c);
+}
+
+static void child_end(struct ike_child *c, bool may_linger)
+{
+	struct ike_engine *e = c->engine;
+	struct ike_session *s = c->session;
 	const struct sa_sink *sink = e->p.sink;
 	struct ip_prefix own[IKE_ROUTES_MAX];
 	uint8_t n;
@@ -506,9 +580,24 @@ void ike_child_drop(struct ike_child *c)
 	}
 	uint32_t spi = c->spi_in;
 	uint8_t installed = c->installed;
+	if (may_linger && c->superseded && installed & 1u << SA_IN &&
+		s->lingering_count < LINGERING_MAX) {
+		linger(c, s);
+		installed &= (uint8_t) ~(1u << SA_IN);
+	}
 	for (enum sa_dir dir = SA_IN; dir <= SA_OUT; dir++)
 		if (installed & 1u << dir)
 			sink->sa_del(sink->ctx, spi, dir);
+}
+
+void ike_child_drop(struct ike_child *c)
+{
+	child_end(c, false);
+}
+
+void ike_child_retire(struct ike_child *c)
+{
+	child_end(c, true);
 }
 
 // ---- events ----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ void ike_effects_drop(struct ike_exchange *x)
 	x->out.effect_count = 0;
 }
 
-static void task_free(struct ike_task *t)
+void ike_task_free(struct ike_task *t)
 {
 	if (t->arg_free)
 		t->arg_free(t->arg);
@@ -50,7 +50,7 @@ static void task_failed(struct ike_sa *sa, struct ike_task *t)
 {
 	if (t->failed)
 		t->failed(sa, t);
-	task_free(t);
+	ike_task_free(t);
 }
 
 // What the last wait brought and the handler has not taken.
@@ -470,7 +470,7 @@ bool ike_exchange_apply(struct ike_exchange *x)
 void ike_exchange_task_done(struct ike_exchange *x)
 {
 	if (x->task)
-		task_free(x->task);
+		ike_task_free(x->task);
 	x->task = NULL;
 }
 

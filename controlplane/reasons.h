@@ -128,6 +128,10 @@
 	X(CHILD_UNKNOWN, "ike_child_unknown", "child SA to be rekeyed does not exist")             \
 	X(CHILD_LIMIT, "ike_child_limit", "too many child SAs in one session")                     \
 	X(REKEY_COLLISION, "ike_rekey_collision", "collides with an exchange of ours")             \
+	X(REKEY_SIMULTANEOUS, "ike_rekey_simultaneous", "both sides rekey the same SA")            \
+	X(REKEY_REDUNDANT, "ike_rekey_redundant", "new SA that a simultaneous rekeying left over") \
+	X(REKEY_LATER, "ike_rekey_later", "peer cannot do CREATE_CHILD_SA now")                    \
+	X(REKEY_OVERTAKEN, "ike_rekey_overtaken", "own CREATE_CHILD_SA is no longer wanted")       \
 	X(REKEY_RATE, "ike_rekey_rate", "too many rekeyings in a short time")                      \
 	X(REKEY_REFUSED, "ike_rekey_refused", "peer refused CREATE_CHILD_SA")                      \
 	X(CHILD_REFUSED, "ike_child_refused", "peer refused the child SA of IKE_AUTH")             \
@@ -210,6 +214,11 @@
 	X(V1_DPD_ANSWERED, "ikev1_dpd_answered", "R-U-THERE answered")                             \
 	X(V1_DPD_BAD, "ikev1_dpd_bad", "DPD message with a wrong sequence number or cookies")      \
 	X(V1_REAUTHENTICATED, "ikev1_reauthenticated", "new ISAKMP SA took over the session")      \
+	X(V1_REDUNDANT, "ikev1_redundant", "ISAKMP SA that both sides began at the same time")     \
+	X(V1_REDUNDANT_CHILD, "ikev1_redundant_child",                                             \
+		"child SA that both sides began at the same time")                                 \
+	X(V1_REVIVED, "ikev1_revived", "older ISAKMP SA in use again")                             \
+	X(V1_IDLE, "ikev1_idle", "nothing heard of the peer since its ISAKMP SA was over")         \
 	X(V1_EXPIRED, "ikev1_expired", "ISAKMP SA over, its child SAs live on")                    \
 	X(IGNORED_NOTIFY, "ike_ignored_notify", "unprotected error notify ignored")
 

@@ -113,6 +113,28 @@ struct ike_session *ike_session_of_owner(
 	return NULL;
 }
 
+static uint64_t site_hash(const struct ike_engine *e, const struct endpoint *remote, struct view id)
+{
+	uint64_t parts[2] = {
+		siphash(e->hash_key, remote->addr.bytes, ip_len(remote->addr.family)) & ~1ull,
+		siphash(e->hash_key, id.p, id.len)};
+	return siphash(e->hash_key, parts, sizeof(parts));
+}
+
+struct ike_session *ike_session_of_site(struct ike_engine *e, const struct endpoint *remote,
+	struct view id, struct ike_session *after)
+{
+	struct htab_node *n = after ? htab_next(&after->by_owner)
+				    : htab_first(&e->sessions_by_owner, site_hash(e, remote, id));
+	for (; n; n = htab_next(n)) {
+		struct ike_session *s = container_of(n, struct ike_session, by_owner);
+		if (s->anonymous && ip_eq(&s->sa->remote.addr, &remote->addr) &&
+			view_eq(secret_view(&s->identity), id))
+			return s;
+	}
+	return NULL;
+}
+
 bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr)
 {
 	for (uint8_t i = 0; i < s->lease_count; i++)
@@ -148,6 +170,7 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 	s->tunnel = TUNNEL_NONE;
 	s->anonymous = true;
 	LIST_INIT(&s->children);
+	LIST_INIT(&s->lingering);
 	LIST_INIT(&s->routes);
 	htab_insert(&e->sessions_by_id, &s->by_id, id_hash(e, s->id));
 	e->session_count++;
@@ -173,10 +196,9 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 		return -ENOMEM;
 	s->proven = peer->proven;
 	s->anonymous = ike_peer_anonymous(peer);
-	if (!s->anonymous) {
-		htab_insert(&e->sessions_by_owner, &s->by_owner, owner_hash(e, peer));
-		s->in_owner_table = true;
-	}
+	htab_insert(&e->sessions_by_owner, &s->by_owner,
+		s->anonymous ? site_hash(e, &s->sa->remote, peer->id) : owner_hash(e, peer));
+	s->in_owner_table = true;
 	return 0;
 }
 
@@ -302,6 +324,7 @@ static void release_traffic(struct ike_session *s)
 	bool kept = ike_starter_tunnel_give(s);
 	while ((c = LIST_FIRST(&s->children)))
 		ike_child_drop(c);
+	ike_children_linger_end(s);
 	while ((r = LIST_FIRST(&s->routes)))
 		route_end(s, r);
 	if (s->tunnel != TUNNEL_NONE && !kept)
@@ -313,6 +336,7 @@ static void session_free(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
+	wheel_cancel(&e->wheel, &s->anew);
 	wheel_cancel(&e->wheel, &s->resources_due);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
@@ -366,8 +390,9 @@ void ike_sessions_fini(struct ike_engine *e)
 		if (c->spi_held)
 			e->p.sink->spi_release(e->p.sink->ctx, c->spi_in);
 		htab_remove(&e->children_by_spi, n);
+		if (!c->lingering)
+			e->child_count--;
 		free(c);
-		e->child_count--;
 	}
 }
 
