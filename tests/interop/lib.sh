@@ -58,7 +58,7 @@ lab_end() {
 		echo "not ok - $LAB: ended early with status $rc"
 	fi
 	if [ $rc -ne 0 ]; then lab_logs; fi
-	rm -rf "$LAB_DIR"
+	[ -n "${LAB_KEEP-}" ] || rm -rf "$LAB_DIR"
 	exit $rc
 }
 
