@@ -32,8 +32,8 @@ void cli_complete(char *const *words, size_t count, const char *prefix,
 // Send the request, wait for its reply (a new reference); NULL after a message on errors.
 json_t *cli_ask(const char *socket_path, const json_t *request, FILE *errors);
 
-// Print a reply as tables for people.
-void cli_print(const json_t *reply, FILE *out);
+// Print a reply as tables for people; detail: row by row with all that it holds.
+void cli_print(const json_t *reply, bool detail, FILE *out);
 
 // Run one command line's words and print the reply; json: print the object itself.
 enum cli_status cli_run(const char *socket_path, char *const *words, size_t count, bool json);

@@ -9,10 +9,11 @@
 #include <string.h>
 
 #define CELL_MAX    160
-#define COLUMNS_MAX 17
+#define COLUMNS_MAX 20
 
-// SUITE: algorithms, marked where the row says that they are weak.
-enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG, SUITE };
+// SUITE: algorithms, marked where the row says that they are weak. ROLE: of a session; one of a
+// connection that only responds says so.
+enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG, SUITE, ROLE };
 
 struct column {
 	const char *heading;
@@ -26,22 +27,30 @@ struct table {
 };
 
 static const struct table tables[] = {
-	{"sessions",
-		{{"ID", "id", NUMBER}, {"CONNECTION", "connection", TEXT}, {"STATE", "state", TEXT},
-			{"V", "ike_version", NUMBER}, {"REMOTE ID", "remote_id", TEXT},
-			{"USER", "user", TEXT}, {"GROUP", "group", TEXT},
-			{"REMOTE", "remote_addr", TEXT}, {"PORT", "remote_port", NUMBER},
-			{"NAT", "nat", FLAG}, {"INNER", "inner_addrs", LIST},
-			{"CONFIG", "mode_config", TEXT}, {"W", "worker", NUMBER},
-			{"AGE", "established_s", SECONDS}, {"IN", "bytes_in", SIZE},
-			{"OUT", "bytes_out", SIZE}, {"IKE", "ike", SUITE}}},
+	{"sessions", {{"ID", "id", NUMBER}, {"CONNECTION", "connection", TEXT},
+			     {"STATE", "state", TEXT}, {"V", "ike_version", NUMBER},
+			     {"ROLE", "role", ROLE}, {"REMOTE ID", "remote_id", TEXT},
+			     {"USER", "user", TEXT}, {"GROUP", "group", TEXT},
+			     {"REMOTE", "remote_addr", TEXT}, {"PORT", "remote_port", NUMBER},
+			     {"NAT", "nat", FLAG}, {"INNER", "inner_addrs", LIST},
+			     {"CONFIG", "mode_config", TEXT}, {"W", "worker", NUMBER},
+			     {"AGE", "established_s", SECONDS}, {"REKEY", "rekey_in_s", SECONDS},
+			     {"EXPIRES", "expires_in_s", SECONDS}, {"IN", "bytes_in", SIZE},
+			     {"OUT", "bytes_out", SIZE}, {"IKE", "ike", SUITE}}},
 	{"sas", {{"SESSION", "session", NUMBER}, {"CHILD", "name", TEXT},
 			{"REMOTE", "remote_addr", TEXT}, {"SPI IN", "spi_in", TEXT},
 			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", SUITE},
 			{"W", "worker", NUMBER}, {"AGE", "installed_s", SECONDS},
+			{"REKEY", "rekey_in_s", SECONDS}, {"EXPIRES", "expires_in_s", SECONDS},
 			{"PKTS IN", "packets_in", NUMBER}, {"PKTS OUT", "packets_out", NUMBER},
 			{"REPLAYED", "replayed", NUMBER}, {"BAD ICV", "auth_failed", NUMBER},
 			{"LOCAL", "ts_local", LIST}, {"REMOTE TS", "ts_remote", LIST}}},
+	{"connections",
+		{{"CONNECTION", "name", TEXT}, {"V", "ike_versions", LIST}, {"ROLE", "role", TEXT},
+			{"STATE", "state", TEXT}, {"PEER", "peer_addr", TEXT},
+			{"SESSIONS", "sessions", NUMBER}, {"ASKED", "held", NUMBER},
+			{"ATTEMPTS", "attempts", NUMBER}, {"NEXT TRY", "next_try_in_s", SECONDS},
+			{"LAST ERROR", "last_error", TEXT}}},
 	{"pools", {{"POOL", "name", TEXT}, {"SIZE", "size", NUMBER}, {"FREE", "free", NUMBER},
 			  {"IN USE", "in_use", NUMBER}, {"LINGERING", "lingering", NUMBER},
 			  {"HIGH WATER", "high_water", NUMBER}, {"REFUSED", "exhausted", NUMBER}}},
@@ -99,8 +108,10 @@ static void put_list(char cell[CELL_MAX], const json_t *list)
 	json_t *item;
 	json_array_foreach(list, i, item)
 	{
-		int w = snprintf(
-			text + n, sizeof(text) - n, "%s%s", n ? "," : "", json_string_value(item));
+		char number[24];
+		const char *s = json_string_value(item);
+		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(item));
+		int w = snprintf(text + n, sizeof(text) - n, "%s%s", n ? "," : "", s ? s : number);
 		if (w < 0 || (size_t)w >= sizeof(text) - n)
 			break;
 		n += (size_t)w;
@@ -128,7 +139,16 @@ static void put_cell(char cell[CELL_MAX], const json_t *row, const struct column
 		put_size(cell, n);
 		break;
 	case SECONDS:
-		put_seconds(cell, n);
+		if (json_is_integer(value))
+			put_seconds(cell, n);
+		else
+			put_text(cell, "-"); // never
+		break;
+	case ROLE:
+		put_text(cell, json_is_true(json_object_get(row, "responder_only"))
+				       ? "responder-only"
+			       : s && *s ? s
+					 : "-");
 		break;
 	case LIST:
 		put_list(cell, value);
@@ -201,33 +221,72 @@ static void print_counters(const json_t *counters, FILE *out)
 	fprintf(out, "(%zu more are zero)\n", zero);
 }
 
-static void print_object(const json_t *object, FILE *out)
+static bool of_objects(const json_t *value)
+{
+	return json_is_object(json_array_get(value, 0));
+}
+
+static void print_value(const char *name, const json_t *value, const char *indent, FILE *out)
+{
+	char cell[CELL_MAX] = "-";
+	char *text = NULL;
+	if (json_is_string(value))
+		put_text(cell, json_string_value(value));
+	else if (json_is_array(value))
+		put_list(cell, value);
+	else if (!json_is_null(value) && (text = json_dumps(value, JSON_ENCODE_ANY)))
+		put_text(cell, text);
+	fprintf(out, "%s%-16s %s\n", indent, name, cell);
+	free(text);
+}
+
+// The rows of objects within the object are indented below it.
+static void print_object(const json_t *object, const char *indent, FILE *out)
 {
 	const char *name;
-	json_t *value;
+	json_t *value, *row;
+	size_t i;
 	json_object_foreach((json_t *)(uintptr_t)object, name, value)
 	{
-		char *text = json_dumps(value, JSON_ENCODE_ANY);
-		if (json_is_string(value))
-			fprintf(out, "%-16s %s\n", name, json_string_value(value));
-		else
-			fprintf(out, "%-16s %s\n", name, text ? text : "");
-		free(text);
+		if (!of_objects(value)) {
+			print_value(name, value, indent, out);
+			continue;
+		}
+		json_array_foreach(value, i, row)
+		{
+			fprintf(out, "%s%s %zu\n", indent, name, i + 1);
+			print_object(row, "    ", out);
+		}
 	}
 }
 
-void cli_print(const json_t *reply, FILE *out)
+static void print_details(const json_t *rows, FILE *out)
+{
+	size_t i;
+	json_t *row;
+	json_array_foreach(rows, i, row)
+	{
+		if (i)
+			fputc('\n', out);
+		print_object(row, "", out);
+	}
+}
+
+void cli_print(const json_t *reply, bool detail, FILE *out)
 {
 	const json_t *value;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		if ((value = json_object_get(reply, tables[i].key))) {
-			print_table(&tables[i], value, out);
+			if (detail)
+				print_details(value, out);
+			else
+				print_table(&tables[i], value, out);
 			return;
 		}
 	if ((value = json_object_get(reply, "counters")))
 		print_counters(value, out);
 	else if ((value = json_object_get(reply, "status")))
-		print_object(value, out);
+		print_object(value, "", out);
 	else
-		print_object(reply, out);
+		print_object(reply, "", out);
 }

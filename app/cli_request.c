@@ -6,30 +6,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-// PEER: a connection and an address.
-enum argument { ARG_NONE, ARG_NUMBER, ARG_TEXT, ARG_PEER };
+#define ARGUMENTS_MAX 2
 
-// The whole grammar. An empty third word: the argument follows the second.
+enum kind { NUMBER, TEXT, SPI };
+
+// A word behind the command, and its key in the request.
+struct argument {
+	const char *name; // NULL: none
+	const char *key;
+	enum kind kind;
+};
+
+// The whole grammar. An empty third word: the arguments follow the second.
 static const struct command {
 	const char *words[3];
-	enum argument argument;
-	const char *argument_name;
-	const char *by; // of clear
+	struct argument arguments[ARGUMENTS_MAX];
+	size_t optional; // of the arguments, the last ones
+	const char *by;  // of clear
+	bool detail;
 	const char *help;
 } commands[] = {
-	{{"show", "sessions"}, ARG_NONE, "", NULL, "who is connected, and the inner addresses"},
-	{{"show", "sa"}, ARG_NONE, "", NULL, "child SAs with their counters"},
-	{{"show", "pools"}, ARG_NONE, "", NULL, "address pools and how full they are"},
-	{{"show", "ports"}, ARG_NONE, "", NULL, "network ports and their counters"},
-	{{"show", "counters"}, ARG_NONE, "", NULL, "every counter of both planes by name"},
-	{{"show", "workers"}, ARG_NONE, "", NULL, "workers, their packets and hand-offs"},
-	{{"show", "status"}, ARG_NONE, "", NULL, "the headend at a glance"},
-	{{"clear", "session", "user"}, ARG_TEXT, "NAME", "user", "end a user's sessions"},
-	{{"clear", "session", "address"}, ARG_TEXT, "ADDRESS", "address",
-		"end the sessions with this inner or outer address"},
-	{{"clear", "session", "all"}, ARG_NONE, "", "all", "end every session"},
-	{{"clear", "session"}, ARG_NUMBER, "ID", "id", "end one session"},
-	{{"initiate"}, ARG_PEER, "CONNECTION ADDRESS", NULL, "start a connection to this peer"},
+	{{"show", "sessions"}, .help = "who is connected, and the inner addresses"},
+	{{"show", "sessions", "detail"}, .detail = true, .help = "all that is known of each"},
+	{{"show", "sa"}, .help = "child SAs with their counters"},
+	{{"show", "connections"},
+		.help = "the configured connections, and what those do that begin"},
+	{{"show", "pools"}, .help = "address pools and how full they are"},
+	{{"show", "ports"}, .help = "network ports and their counters"},
+	{{"show", "counters"}, .help = "every counter of both planes by name"},
+	{{"show", "workers"}, .help = "workers, their packets and hand-offs"},
+	{{"show", "status"}, .help = "the headend at a glance"},
+	{{"clear", "session", "user"}, {{"NAME", "value", TEXT}}, .by = "user",
+		.help = "end a user's sessions"},
+	{{"clear", "session", "address"}, {{"ADDRESS", "value", TEXT}}, .by = "address",
+		.help = "end the sessions with this inner or outer address"},
+	{{"clear", "session", "all"}, .by = "all", .help = "end every session"},
+	{{"clear", "session"}, {{"ID", "value", NUMBER}}, .by = "id", .help = "end one session"},
+	{{"initiate"}, {{"CONNECTION", "connection", TEXT}, {"ADDRESS", "address", TEXT}},
+		.optional = 1, .help = "connect, to this peer or the connection's own"},
+	{{"rekey"}, {{"SESSION", "session", NUMBER}, {"SPI", "spi", SPI}}, .optional = 1,
+		.help = "rekey a child SA by its inbound SPI, or the IKE SA"},
+	{{"reauthenticate"}, {{"SESSION", "session", NUMBER}},
+		.help = "make a session anew, the old one ends without a gap"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -42,30 +60,37 @@ static size_t word_count(const struct command *c)
 	return n;
 }
 
+static size_t argument_count(const struct command *c)
+{
+	size_t n = 0;
+	while (n < ARGUMENTS_MAX && c->arguments[n].name)
+		n++;
+	return n;
+}
+
 void cli_help(FILE *out)
 {
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *c = &commands[i];
+		size_t arguments = argument_count(c), words = word_count(c);
 		char text[64];
-		snprintf(text, sizeof(text), "%s%s%s%s%s%s%s", c->words[0], c->words[1] ? " " : "",
-			c->words[1] ? c->words[1] : "", c->words[2] ? " " : "",
-			c->words[2] ? c->words[2] : "", c->argument == ARG_NONE ? "" : " ",
-			c->argument_name);
+		size_t n = 0;
+		for (size_t k = 0; k < words; k++)
+			n += (size_t)snprintf(
+				text + n, sizeof(text) - n, "%s%s", k ? " " : "", c->words[k]);
+		for (size_t k = 0; k < arguments; k++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+				k + c->optional < arguments ? " %s" : " [%s]",
+				c->arguments[k].name);
 		fprintf(out, "  %-32s %s\n", text, c->help);
 	}
 }
 
-static size_t argument_count(const struct command *c)
-{
-	static const size_t counts[] = {
-		[ARG_NONE] = 0, [ARG_NUMBER] = 1, [ARG_TEXT] = 1, [ARG_PEER] = 2};
-	return counts[c->argument];
-}
-
+// Whether the words are this command's, and those behind it as many as it takes.
 static bool matches(const struct command *c, char *const *words, size_t count)
 {
-	size_t n = word_count(c);
-	if (count != n + argument_count(c))
+	size_t n = word_count(c), most = n + argument_count(c);
+	if (count > most || count + c->optional < most)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(words[i], c->words[i]) != 0)
@@ -73,38 +98,56 @@ static bool matches(const struct command *c, char *const *words, size_t count)
 	return true;
 }
 
-static json_t *argument_value(const struct command *c, const char *word)
+static json_t *spi_value(const char *word)
+{
+	const char *digits = strncmp(word, "0x", 2) == 0 ? word + 2 : word;
+	size_t len = strspn(digits, "0123456789abcdefABCDEF");
+	return !len || len > 8 || digits[len] ? NULL : json_sprintf("0x%s", digits);
+}
+
+static json_t *argument_value(enum kind kind, const char *word)
 {
 	char *end;
-	if (c->argument == ARG_TEXT)
+	if (kind == TEXT)
 		return json_string(word);
+	if (kind == SPI)
+		return spi_value(word);
 	errno = 0;
 	long long v = strtoll(word, &end, 10);
 	return *end || errno || v <= 0 ? NULL : json_integer(v);
+}
+
+static json_t *build(const struct command *c, char *const *arguments, size_t count, FILE *errors)
+{
+	json_t *j = json_pack("{ss}", "command", c->words[0]);
+	if (c->words[1])
+		json_object_set_new(j, "what", json_string(c->words[1]));
+	if (c->by)
+		json_object_set_new(j, "by", json_string(c->by));
+	if (c->detail)
+		json_object_set_new(j, "detail", json_true());
+	for (size_t i = 0; i < count; i++) {
+		json_t *value = argument_value(c->arguments[i].kind, arguments[i]);
+		if (value) {
+			json_object_set_new(j, c->arguments[i].key, value);
+			continue;
+		}
+		fprintf(errors, "sallyport: \"%s\" is not %s\n", arguments[i],
+			c->arguments[i].kind == NUMBER ? "a session id"
+						       : "an SPI in hexadecimal digits");
+		json_decref(j);
+		return NULL;
+	}
+	return j;
 }
 
 json_t *cli_request(char *const *words, size_t count, FILE *errors)
 {
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *c = &commands[i];
-		if (!matches(c, words, count))
-			continue;
-		if (c->argument == ARG_PEER)
-			return json_pack("{ss ss ss}", "command", c->words[0], "connection",
-				words[count - 2], "address", words[count - 1]);
-		json_t *j = json_pack("{ss ss}", "command", c->words[0], "what", c->words[1]);
-		if (c->by)
-			json_object_set_new(j, "by", json_string(c->by));
-		if (c->argument == ARG_NONE)
-			return j;
-		json_t *value = argument_value(c, words[count - 1]);
-		if (value) {
-			json_object_set_new(j, "value", value);
-			return j;
-		}
-		json_decref(j);
-		fprintf(errors, "sallyport: \"%s\" is not a session id\n", words[count - 1]);
-		return NULL;
+		size_t n = word_count(c);
+		if (matches(c, words, count))
+			return build(c, words + n, count - n, errors);
 	}
 	fprintf(errors, "sallyport: no such command; these are known:\n");
 	cli_help(errors);

@@ -197,6 +197,12 @@ static int start_mgmt(struct daemon *d)
 	return mgmt_new(d->cfg->main.run_dir, &provider, d->mgmt_fd, &d->mgmt);
 }
 
+static int start_connections(struct daemon *d)
+{
+	ike_start(d->engine);
+	return 0;
+}
+
 static void stop_mgmt(struct daemon *d)
 {
 	mgmt_free(d->mgmt);
@@ -218,6 +224,7 @@ static const struct stage {
 	{"crypto helpers", start_helpers, stop_helpers},
 	{"IKE engine", start_engine, stop_engine},
 	{"management socket", start_mgmt, stop_mgmt},
+	{"connections", start_connections, NULL},
 };
 
 #define STAGES (sizeof(stages) / sizeof(stages[0]))

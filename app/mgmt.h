@@ -5,12 +5,17 @@
 // That thread owns sockets, parsing and formatting. What it must know of the headend it asks of the
 // control thread in bounded portions, so that a long list or a slow client never holds up IKE.
 //
-// Requests:  {"command":"show","what":"sessions|sa|pools|ports|counters|workers|status"}
+// Requests:  {"command":"show",
+//              "what":"sessions|sa|connections|pools|ports|counters|workers|status"}
 //            {"command":"clear","what":"session","by":"id|user|address|all","value":...}
-//            {"command":"initiate","connection":"...","address":"..."}
-// Replies:   {"sessions":[...]}, {"sas":[...]}, {"pools":[...]}, {"ports":[...]},
-//            {"workers":[...]}, {"counters":{...}}, {"status":{...}}, {"cleared":n},
-//            {"initiated":session}, {"error":"..."}
+//            {"command":"initiate","connection":"...","address":"..."}, the address may be left out
+//            {"command":"rekey","session":n,"spi":"0x..."}, without an SPI the IKE SA
+//            {"command":"reauthenticate","session":n}
+// Replies:   {"sessions":[...]}, {"sas":[...]}, {"connections":[...]}, {"pools":[...]},
+//            {"ports":[...]}, {"workers":[...]}, {"counters":{...}}, {"status":{...}},
+//            {"cleared":n}, {"initiated":session}, {"rekeying":session},
+//            {"reauthenticating":session}, {"error":"..."}
+// What a request begins goes on after its reply.
 #pragma once
 
 #include "controlplane/controlplane.h"
@@ -36,16 +41,21 @@ struct mgmt_status {
 struct mgmt_provider {
 	void *ctx;
 	bool (*session_next)(void *ctx, uint64_t after, struct ike_session_info *out);
+	bool (*connection)(void *ctx, size_t i, struct ike_connection_info *out);
 	bool (*pool)(void *ctx, size_t i, struct pool_stats *out);
 	bool (*port)(void *ctx, size_t i, struct dp_port_info *out);
 	bool (*worker)(void *ctx, size_t i, struct dp_worker_info *out);
 	bool (*counter)(void *ctx, size_t i, const char **name, uint64_t *value);
 	void (*status)(void *ctx, struct mgmt_status *out);
 	size_t (*clear)(void *ctx, struct ike_clearing *c); // as ike_clear()
-	// The session's id, or 0 after a sentence in *why.
+	// The session's id, or 0 after a static sentence in *why. peer NULL: the connection's own
+	// addresses in turn.
 	uint64_t (*initiate)(
 		void *ctx, const char *connection, const struct ip_addr *peer, const char **why);
-	const char *const *handoff_names; // DP_HANDOFF_CAUSES of them
+	// child: our inbound SPI, or 0: the IKE SA. 0, -ENOENT, -EBUSY, -EPERM, -ENOTSUP, -ENOMEM.
+	int (*rekey)(void *ctx, uint64_t session, uint32_t child);
+	int (*reauthenticate)(void *ctx, uint64_t session); // or NULL: not available
+	const char *const *handoff_names;                   // DP_HANDOFF_CAUSES of them
 	const struct clock_source *clock;
 };
 

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 #include "app/mgmt_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,9 +120,21 @@ static void answer_sessions(struct mgmt_call *c, const struct mgmt_provider *p)
 	}
 }
 
+static bool answer_connection(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	struct mgmt_connection_row *row = &c->rows.connections[c->count];
+	if (!p->connection(p->ctx, c->cursor, &row->info))
+		return false;
+	const char *error = row->info.last_error;
+	snprintf(row->last_error, sizeof(row->last_error), "%s", error ? error : "");
+	return true;
+}
+
 static bool answer_row(struct mgmt_call *c, const struct mgmt_provider *p)
 {
 	switch (c->what) {
+	case MGMT_CONNECTIONS:
+		return answer_connection(c, p);
 	case MGMT_POOLS:
 		return p->pool(p->ctx, c->cursor, &c->rows.pools[c->count]);
 	case MGMT_PORTS:
@@ -157,6 +170,33 @@ static void answer_clear(struct mgmt_call *c, const struct mgmt_provider *p)
 	c->end = clearing.done;
 }
 
+static void answer_initiate(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	const char *why = "not started";
+	c->id = p->initiate(p->ctx, c->connection, c->address.family ? &c->address : NULL, &why);
+	c->why = c->id ? NULL : why;
+}
+
+static const char *refusal(const struct mgmt_call *c, int rc)
+{
+	switch (rc) {
+	case 0:
+		return NULL;
+	case -ENOENT:
+		return c->spi ? "no such session, or it has no child SA with this SPI"
+			      : "no such session, or it is not established";
+	case -EPERM:
+		return "the connection only responds";
+	case -EBUSY:
+		return "the session is busy with another exchange, try again";
+	case -ENOTSUP:
+		return "this is for the peer to begin";
+	case -ENOMEM:
+		return "no memory";
+	}
+	return "refused";
+}
+
 void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 {
 	c->count = 0;
@@ -176,7 +216,16 @@ void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 		answer_clear(c, p);
 		return;
 	case MGMT_INITIATE:
-		c->id = p->initiate(p->ctx, c->connection, &c->address, &c->why);
+		answer_initiate(c, p);
+		c->end = true;
+		return;
+	case MGMT_REKEY:
+		c->why = refusal(c, p->rekey(p->ctx, c->id, c->spi));
+		c->end = true;
+		return;
+	case MGMT_REAUTHENTICATE:
+		c->why = p->reauthenticate ? refusal(c, p->reauthenticate(p->ctx, c->id))
+					   : "not available";
 		c->end = true;
 		return;
 	default:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// Between the management thread (mgmt.c), the control thread's side (mgmt_call.c) and the JSON
-// (mgmt_json.c). A call belongs to one thread at a time: who took it from a queue owns it.
+// Between the management thread (mgmt.c), the control thread's side (mgmt_call.c) and the JSON of
+// requests (mgmt_parse.c) and replies (mgmt_json.c). A call belongs to one thread at a time: who took it from a queue owns it.
 #pragma once
 
 #include "app/mgmt.h"
@@ -15,14 +15,21 @@
 enum mgmt_what {
 	MGMT_SESSIONS,
 	MGMT_SAS,
+	MGMT_CONNECTIONS,
 	MGMT_POOLS,
 	MGMT_PORTS,
 	MGMT_COUNTERS,
 	MGMT_WORKERS,
-	MGMT_STATUS,
+	MGMT_STATUS, // the last that is shown
 	MGMT_CLEAR,
 	MGMT_INITIATE,
-	MGMT_WHATS,
+	MGMT_REKEY,
+	MGMT_REAUTHENTICATE,
+};
+
+struct mgmt_connection_row {
+	struct ike_connection_info info;
+	char last_error[128]; // what info points to, for the management thread
 };
 
 struct mgmt_counter_row {
@@ -37,9 +44,13 @@ struct mgmt_call {
 	enum mgmt_what what;
 	uint64_t cursor; // sessions: the id after which to go on; rows: the index to go on from
 
-	// MGMT_INITIATE: towards address; id is the session's then
+	const char *why; // static: it was refused
+
+	// MGMT_INITIATE: towards address (family 0: any); id is the session's then
 	char connection[64];
-	const char *why; // there is none
+
+	// MGMT_REKEY, MGMT_REAUTHENTICATE: of session id
+	uint32_t spi; // ours, inbound; 0: the IKE SA
 
 	// MGMT_CLEAR
 	enum ike_clear by;
@@ -55,6 +66,7 @@ struct mgmt_call {
 	size_t count; // rows
 	union {
 		struct ike_session_info *sessions[SESSIONS_PER_PORTION];
+		struct mgmt_connection_row connections[ROWS_PER_PORTION];
 		struct pool_stats pools[ROWS_PER_PORTION];
 		struct dp_port_info ports[ROWS_PER_PORTION];
 		struct dp_worker_info workers[ROWS_PER_PORTION];

@@ -10,6 +10,12 @@ static bool session_next(void *ctx, uint64_t after, struct ike_session_info *out
 	return ike_session_next(d->engine, after, out);
 }
 
+static bool connection(void *ctx, size_t i, struct ike_connection_info *out)
+{
+	struct daemon *d = ctx;
+	return ike_connection_get(d->engine, i, out);
+}
+
 static bool pool(void *ctx, size_t i, struct pool_stats *out)
 {
 	struct daemon *d = ctx;
@@ -108,36 +114,47 @@ static size_t clear(void *ctx, struct ike_clearing *c)
 	return ike_clear(d->engine, c);
 }
 
-#define PORT 500 // IKE
-
-// The first outside port with an address of the peer's family.
-static bool local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_origin *origin,
-	struct endpoint *local)
+static const struct cfg_connection *find_connection(const struct cfg *cfg, const char *name)
 {
-	for (size_t i = 0; i < cfg->port_count; i++) {
-		const struct cfg_port *p = &cfg->ports[i];
-		for (size_t k = 0; p->role == CFG_OUTSIDE && k < p->address_count; k++) {
-			if (p->addresses[k].addr.family != peer->family)
-				continue;
-			*origin = (struct sa_origin){.port = (uint16_t)i};
-			*local = (struct endpoint){p->addresses[k].addr, PORT};
-			return true;
-		}
-	}
-	return false;
+	for (size_t i = 0; i < cfg->connection_count; i++)
+		if (strcmp(cfg->connections[i].name, name) == 0)
+			return &cfg->connections[i];
+	return NULL;
 }
 
-static uint64_t initiate(
-	void *ctx, const char *connection, const struct ip_addr *peer, const char **why)
+static uint64_t initiate_to(
+	struct daemon *d, const char *name, const struct ip_addr *peer, const char **why)
+{
+	struct sa_origin origin;
+	struct endpoint local, remote = {*peer, IKE_UDP_PORT};
+	const struct cfg_connection *conn = find_connection(d->cfg, name);
+	*why = "no such connection";
+	if (!conn)
+		return 0;
+	*why = "the connection only responds";
+	if (conn->responder_only)
+		return 0;
+	*why = "the connection asks its peers for a user, and who logs in is never called";
+	if (conn->remote.user_auth != CFG_USER_NONE)
+		return 0;
+	*why = "no outside port has an address of that family";
+	if (!ike_local_for(d->cfg, peer, &origin, &local))
+		return 0;
+	*why = d->stopping ? "the headend stops" : "no memory";
+	return ike_initiate(d->engine, name, &origin, &local, &remote);
+}
+
+static uint64_t initiate(void *ctx, const char *name, const struct ip_addr *peer, const char **why)
 {
 	struct daemon *d = ctx;
-	struct sa_origin origin;
-	struct endpoint local, remote = {*peer, PORT};
-	*why = "no outside port has an address of that family";
-	if (!local_for(d->cfg, peer, &origin, &local))
-		return 0;
-	*why = "no such connection, or it is one that only responds";
-	return ike_initiate(d->engine, connection, &origin, &local, &remote);
+	return peer ? initiate_to(d, name, peer, why) : ike_connect(d->engine, name, why);
+}
+
+static int rekey(void *ctx, uint64_t session, uint32_t child)
+{
+	struct daemon *d = ctx;
+	return child ? ike_rekey_child(d->engine, session, child)
+		     : ike_rekey_ike(d->engine, session);
 }
 
 struct mgmt_provider daemon_provider(struct daemon *d)
@@ -145,6 +162,7 @@ struct mgmt_provider daemon_provider(struct daemon *d)
 	return (struct mgmt_provider){
 		.ctx = d,
 		.session_next = session_next,
+		.connection = connection,
 		.pool = pool,
 		.port = port,
 		.worker = worker,
@@ -152,6 +170,7 @@ struct mgmt_provider daemon_provider(struct daemon *d)
 		.status = status,
 		.clear = clear,
 		.initiate = initiate,
+		.rekey = rekey,
 		.handoff_names = dp_handoff_name,
 		.clock = &clock_system,
 	};

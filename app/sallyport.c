@@ -37,6 +37,7 @@ enum cli_status cli_run(const char *socket_path, char *const *words, size_t coun
 	if (!request)
 		return CLI_USAGE;
 	json_t *reply = cli_ask(socket_path, request, stderr);
+	bool detail = json_is_true(json_object_get(request, "detail"));
 	json_decref(request);
 	if (!reply)
 		return CLI_UNREACHABLE;
@@ -47,7 +48,7 @@ enum cli_status cli_run(const char *socket_path, char *const *words, size_t coun
 	} else if (error) {
 		fprintf(stderr, "sallyport: %s\n", error);
 	} else {
-		cli_print(reply, stdout);
+		cli_print(reply, detail, stdout);
 	}
 	fflush(stdout);
 	json_decref(reply);

@@ -214,6 +214,11 @@ const char *selector_text(const struct selector *s, char buf[static SELECTOR_TEX
 	return buf;
 }
 
+bool ip_prefix_eq(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	return a->bits == b->bits && ip_eq(&a->addr, &b->addr);
+}
+
 bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a)
 {
 	if (p->addr.family != a->family)

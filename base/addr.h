@@ -93,6 +93,7 @@ const char *endpoint_text(const struct endpoint *e, char buf[static EP_TEXT_MAX]
 // "prefix" where the range is one, else "lo-hi"; "[proto/port]" follows where it is not any.
 const char *selector_text(const struct selector *s, char buf[static SELECTOR_TEXT_MAX]);
 
+bool ip_prefix_eq(const struct ip_prefix *a, const struct ip_prefix *b);
 bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a);
 struct ip_range ip_prefix_range(const struct ip_prefix *p);
 bool ip_range_contains(const struct ip_range *r, const struct ip_addr *a);

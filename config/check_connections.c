@@ -16,8 +16,7 @@ static const char *child_name(const void *children, size_t i)
 	return ((const struct cfg_child *)children)[i].name;
 }
 
-// What a string option says, or NULL.
-static const char *text_of(const config_setting_t *s)
+const char *text_of(const config_setting_t *s)
 {
 	return s && config_setting_type(s) == CONFIG_TYPE_STRING ? config_setting_get_string(s)
 								 : NULL;
@@ -134,22 +133,6 @@ static void check_user_auth(
 			"auth: \"none\" needs a user_auth that proves who the peer is");
 }
 
-static void check_initiate(
-	struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
-{
-	static const char *const names[] = {[CFG_INITIATE_NONE] = "none",
-		[CFG_INITIATE_START] = "start",
-		[CFG_INITIATE_ON_DEMAND] = "on_demand"};
-	if (n->initiate == CFG_INITIATE_NONE)
-		return;
-	if (n->responder_only)
-		diag_error(&l->diags, place(s, "initiate"),
-			"initiate: \"%s\" contradicts responder_only", names[n->initiate]);
-	else
-		diag_error(&l->diags, place(s, "initiate"), "not supported yet: initiate \"%s\"",
-			names[n->initiate]);
-}
-
 // "*" is any, "*suffix" any that ends so.
 static bool id_may_match(const char *pattern, const char *id)
 {
@@ -213,43 +196,21 @@ static void check_auth(struct loader *l, const struct cfg_connection *n, const c
 	check_local_cert(l, n, local);
 }
 
-// The gateway starts no rekeying: what asks for it in so many words gets told.
-static void check_rekey(struct loader *l, const struct cfg_connection *n,
-	const config_setting_t *lifetime, const char *soft, uint32_t *rekey_s, uint32_t hard_s)
+// RFC 9611 spreads a tunnel between two gateways; a client's one address has no use for it.
+static void check_per_resource(struct loader *l, const struct cfg_connection *n,
+	const struct cfg_child *c, const config_setting_t *s)
 {
-	const config_setting_t *at = member(lifetime, soft);
-	if (!at) {
-		// A default gives way to a hard limit that is set below it.
-		if (*rekey_s >= hard_s)
-			*rekey_s = hard_s - hard_s / 10 - (hard_s < 10);
+	bool client = n->mode_config_respond || n->mode_config_initiate || n->pool_count ||
+		      n->request_v4 || n->request_v6 || n->request_push;
+	if (!c->per_resource)
 		return;
-	}
-	if (*rekey_s >= hard_s)
-		diag_error(&l->diags, at, "lifetime.%s: %u is not below the hard limit %u", soft,
-			*rekey_s, hard_s);
-	else if (*rekey_s && !n->responder_only)
-		diag_warning(&l->diags, at,
-			"lifetime.%s: gateway-started rekeying is not built yet; the hard limit ends "
-			"the SA",
-			soft);
-}
-
-static void check_lifetimes(struct loader *l, struct cfg_connection *n, const config_setting_t *s)
-{
-	const config_setting_t *lifetime = member(s, "lifetime"), *dpd = member(s, "dpd");
-	struct cfg_lifetime *t = &n->lifetime;
-	if (t->ike_hard_s)
-		check_rekey(l, n, lifetime, "ike_rekey_s", &t->ike_rekey_s, t->ike_hard_s);
-	if (t->child_hard_s)
-		check_rekey(l, n, lifetime, "child_rekey_s", &t->child_rekey_s, t->child_hard_s);
-	if (n->dpd.delay_s && n->dpd.timeout_s && n->dpd.timeout_s < n->dpd.delay_s) {
-		if (member(dpd, "timeout_s"))
-			diag_error(&l->diags, member(dpd, "timeout_s"),
-				"dpd.timeout_s: %u is below dpd.delay_s %u", n->dpd.timeout_s,
-				n->dpd.delay_s);
-		else
-			n->dpd.timeout_s = n->dpd.delay_s;
-	}
+	if (!n->ikev2)
+		diag_error(&l->diags, place(s, "per_resource"),
+			"per_resource: is IKEv2's, ike_versions lists 1 alone");
+	else if (client)
+		diag_error(&l->diags, place(s, "per_resource"),
+			"per_resource: is for two sites, this connection has inner addresses to "
+			"give or ask for");
 }
 
 static void check_children(struct loader *l, struct cfg_connection *n, const config_setting_t *s)
@@ -260,11 +221,13 @@ static void check_children(struct loader *l, struct cfg_connection *n, const con
 	for (size_t i = 0; i < n->child_count; i++) {
 		struct cfg_child *c = &n->children[i];
 		uint16_t window = 32;
+		check_per_resource(l, n, c, element(list, i));
 		check_legacy(l, s, member(element(list, i), "esp_proposals"), "esp_proposals",
 			c->esp_proposals, c->esp_proposal_count);
 		while (window < c->replay_window)
 			window = (uint16_t)(window * 2);
 		c->replay_window = window;
+		c->tunnel_interface = n->tunnel_interface;
 	}
 }
 
@@ -285,9 +248,11 @@ void check_connections(struct loader *l, const config_setting_t *root)
 			n->ike_proposal_count);
 		check_user_auth(l, n, s);
 		check_initiate(l, n, s);
+		check_tunnel_interface(l, n, s);
 		check_auth(l, n, s);
 		check_ikev1(l, n, s);
 		check_lifetimes(l, n, s);
 		check_children(l, n, s);
 	}
+	check_tunnel_routes(l, list);
 }

@@ -134,7 +134,8 @@ struct cfg_child {
 	uint16_t replay_window;
 	bool esn;
 	enum cfg_df df;
-	bool per_resource; // RFC 9611: one child SA for each worker
+	bool per_resource;     // RFC 9611: one child SA for each worker
+	bool tunnel_interface; // its connection's
 };
 
 struct cfg_lifetime {

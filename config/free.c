@@ -67,6 +67,7 @@ static void free_connection(struct cfg_connection *n)
 	free(n->remote.id);
 	free(n->remote.addresses);
 	free(n->pools);
+	free(n->tunnel_routes);
 	free(n->split_include);
 	free(n->banner);
 	free_strings(&n->split_dns);

@@ -216,25 +216,6 @@ static void read_list(
 	}
 }
 
-// Whether an option that nothing is built for is set to more than nothing or its default.
-static bool asks_for_later(const struct option *o, const config_setting_t *s)
-{
-	switch (config_setting_type(s)) {
-	case CONFIG_TYPE_BOOL:
-		return o->kind == OPT_BOOL && config_setting_get_bool(s);
-	case CONFIG_TYPE_INT:
-	case CONFIG_TYPE_INT64:
-		return o->kind != OPT_BOOL && config_setting_get_int64(s) != 0;
-	case CONFIG_TYPE_STRING:
-		return config_setting_get_string(s)[0] != '\0';
-	case CONFIG_TYPE_ARRAY:
-	case CONFIG_TYPE_LIST:
-		return config_setting_length(s) > 0;
-	default:
-		return true;
-	}
-}
-
 static void read_option(
 	struct loader *l, const struct option *o, const config_setting_t *s, void *object)
 {
@@ -251,10 +232,8 @@ static void read_option(
 		read_item(l, o, s, NULL,
 			o->offset == OPT_NOWHERE ? NULL : (uint8_t *)object + o->offset);
 	bool right = l->diags.errors == errors;
-	if (o->kind == OPT_MAC && right)
+	if ((o->kind == OPT_MAC || o->kind == OPT_GROUP) && o->count_offset && right)
 		*((bool *)object + o->count_offset) = true;
-	if (o->later == LATER_ALL && right && asks_for_later(o, s))
-		diag_error(&l->diags, s, "not supported yet: %s", opt_label(o));
 }
 
 static void left_out(struct loader *l, const struct option *o, const char *group,

@@ -39,9 +39,21 @@ void check_credentials(struct loader *l, const config_setting_t *root);
 void check_connections(struct loader *l, const config_setting_t *root);
 // Of one connection: what only IKEv1 has, and what it has not.
 void check_ikev1(struct loader *l, const struct cfg_connection *n, const config_setting_t *s);
+// What it begins, and asks for as initiator; fills in the latter.
+void check_initiate(struct loader *l, struct cfg_connection *n, const config_setting_t *s);
+// Its selectors, where routes decide instead.
+void check_tunnel_interface(
+	struct loader *l, const struct cfg_connection *n, const config_setting_t *s);
+// How long its keys live; settles defaults.
+void check_lifetimes(struct loader *l, struct cfg_connection *n, const config_setting_t *s);
+// The routes of all connections in this list.
+void check_tunnel_routes(struct loader *l, const config_setting_t *list);
 
 // Whether an entry of credentials.psk can belong to a peer of the connection.
 bool psk_may_match(const struct cfg_psk *p, const struct cfg_connection *n);
+
+// What a string option says, or NULL.
+const char *text_of(const config_setting_t *s);
 
 // Member or element, NULL if s is NULL, of another type, or too short.
 config_setting_t *member(const config_setting_t *s, const char *name);

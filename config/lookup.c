@@ -211,8 +211,6 @@ static void print_row(FILE *out, const struct option *o)
 		fprintf(out, ".\nDefault: %s", o->def);
 	fputs(".\n", out);
 	print_help(out, o->help);
-	if (o->later == LATER_ALL)
-		fputs("Not supported yet.\n", out);
 }
 
 void cfg_print_reference(FILE *out)

@@ -44,7 +44,7 @@ static const struct opt_word push_words[] = {{"after_status", CFG_PUSH_AFTER_STA
 static const struct opt_word unique_words[] = {{"replace", CFG_UNIQUE_REPLACE, false},
 	{"keep", CFG_UNIQUE_KEEP, false}, {"no", CFG_UNIQUE_NO, false}, {NULL, 0, false}};
 static const struct opt_word initiate_words[] = {{"none", CFG_INITIATE_NONE, false},
-	{"start", CFG_INITIATE_START, true}, {"on_demand", CFG_INITIATE_ON_DEMAND, true},
+	{"start", CFG_INITIATE_START, false}, {"on_demand", CFG_INITIATE_ON_DEMAND, false},
 	{NULL, 0, false}};
 static const struct opt_word pfs_words[] = {{"optional", CFG_PFS_OPTIONAL, false},
 	{"required", CFG_PFS_REQUIRED, false}, {"no", CFG_PFS_NO, false}, {NULL, 0, false}};
@@ -87,8 +87,12 @@ const struct option opt_table[] = {
 		AT(cfg, main.half_open_max_ikev1), .def = "512",
 		.help = "Half-open IKEv1 SAs above which new ones are dropped; IKEv1 has no cookie that "
 			"proves an address first."},
+	{"main.quick_crash_detection", OPT_BOOL, AT(cfg, main.quick_crash_detection), .def = "true",
+		.help = "Give IKEv2 peers a token by which they believe a restarted gateway that it "
+			"has forgotten them (RFC 6290), and believe theirs."},
 	{"main.state_dir", OPT_PATH, AT(cfg, main.state_dir), .def = "/var/lib/sallyport",
-		.help = "Directory of what must survive a restart."},
+		.help = "Directory of what must survive a restart: qcd.secret, from which the tokens "
+			"of quick_crash_detection are made."},
 	{"main.run_dir", OPT_PATH, AT(cfg, main.run_dir), .def = "/run/sallyport",
 		.help = "Directory of the management socket, control.sock."},
 
@@ -241,44 +245,75 @@ const struct option opt_table[] = {
 		.def = "false", .help = "Refuse a peer that takes no inner address."},
 	{"connections[].pools", NAME, .array = true, .max_items = 64, .offset = OPT_NOWHERE,
 		.help = "Pools that the inner address is drawn from, in order; one address per family."},
+	{"connections[].request_addresses", OPT_ADDR, .array = true, .max_items = 2,
+		.offset = OPT_NOWHERE,
+		.help = "As initiator, ask the peer for an inner address: one entry a family, "
+			"\"0.0.0.0\" or \"::\" for any address, another for the one that is "
+			"wished for."},
+	{"connections[].request_push", OPT_BOOL, AT(cfg_connection, request_push), .def = "false",
+		.help = "As initiator of IKEv1, wait for the inner address that the peer pushes "
+			"instead of asking for one."},
 	{"connections[].responder_only", OPT_BOOL, AT(cfg_connection, responder_only),
 		.def = "false",
-		.help = "Answer everything, start nothing: no IKE SA, no rekeying."},
+		.help = "Answer every negotiation, begin none: no IKE SA, no child SA, no rekeying, no "
+			"re-authentication. Dead peer detection and deletes still go out."},
 	{"connections[].unique", OPT_ENUM, .words = unique_words, AT(cfg_connection, unique),
 		.def = "replace",
 		.help = "What a second session of the same user and identity does to the first: replace "
 			"it, keep it and be refused, or stand beside it."},
 	{"connections[].max_sessions", OPT_U32, .max = 1048576, AT(cfg_connection, max_sessions),
 		.def = "0", .help = "Sessions per user; 0 sets no limit."},
-	{"connections[].initiate", OPT_ENUM, .later = LATER_CHECK, .words = initiate_words,
-		AT(cfg_connection, initiate), .def = "none",
-		.help = "Whether the gateway connects by itself: at start, or when traffic asks for it."},
-	{"connections[].tunnel_interface", OPT_GROUP, .later = LATER_ALL,
-		.help = "Routes instead of selectors decide what enters the tunnel."},
-	{"connections[].tunnel_interface.routes", OPT_PREFIX, .array = true, .max_items = 4096,
-		.offset = OPT_NOWHERE, .help = "Networks behind the peer."},
+	{"connections[].initiate", OPT_ENUM, .words = initiate_words, AT(cfg_connection, initiate),
+		.def = "none",
+		.help = "Whether the gateway connects by itself: at start, and again whenever the "
+			"session has ended, or when the first packet for the peer comes, which waits. "
+			"The addresses of remote.addresses are tried in turn."},
+	{"connections[].tunnel_interface", OPT_GROUP,
+		.count_offset = offsetof(struct cfg_connection, tunnel_interface),
+		.help = "Routes instead of selectors decide what enters the tunnel, and what may come "
+			"out of it; the children's selectors are any to any."},
+	{"connections[].tunnel_interface.routes", OPT_PREFIX,
+		ARRAY(cfg_connection, tunnel_routes, tunnel_route_count), .max_items = 4096,
+		.help = "Networks behind the peer. The inner address that a client was given is one "
+			"without being named."},
+	{"connections[].mobike", OPT_BOOL, AT(cfg_connection, mobike), .def = "true",
+		.help = "Let an IKEv2 peer change its address within a session (RFC 4555)."},
 	{"connections[].lifetime", OPT_GROUP, .help = "How long keys live."},
 	{"connections[].lifetime.ike_rekey_s", OPT_U32, .max = 31536000,
 		AT(cfg_connection, lifetime.ike_rekey_s), .def = "14400",
-		.help = "Seconds until the gateway rekeys an IKE SA; 0 is never."},
+		.help = "Seconds until the gateway rekeys an IKE SA (IKEv1: makes it anew), less a part "
+			"that is drawn by lot; 0 is never."},
 	{"connections[].lifetime.ike_hard_s", OPT_U32, .min = 1, .max = 31536000,
 		AT(cfg_connection, lifetime.ike_hard_s), .def = "86400",
 		.help = "Seconds until an IKE SA that was not rekeyed is deleted."},
 	{"connections[].lifetime.child_rekey_s", OPT_U32, .max = 31536000,
 		AT(cfg_connection, lifetime.child_rekey_s), .def = "3600",
-		.help = "Seconds until the gateway rekeys a child SA; 0 is never."},
+		.help = "Seconds until the gateway rekeys a child SA, less a part that is drawn by lot; "
+			"0 is never."},
 	{"connections[].lifetime.child_hard_s", OPT_U32, .min = 1, .max = 31536000,
 		AT(cfg_connection, lifetime.child_hard_s), .def = "86400",
 		.help = "Seconds until a child SA that was not rekeyed is deleted."},
-	{"connections[].lifetime.child_rekey_bytes", OPT_U64, .later = LATER_ALL, .max = BYTES_MAX,
+	{"connections[].lifetime.child_rekey_bytes", OPT_U64, .max = BYTES_MAX,
 		AT(cfg_connection, lifetime.child_rekey_bytes), .def = "0",
-		.help = "Bytes after which the gateway rekeys a child SA; 0 is never."},
-	{"connections[].lifetime.child_rekey_packets", OPT_U64, .later = LATER_ALL,
-		.max = BYTES_MAX, AT(cfg_connection, lifetime.child_rekey_packets), .def = "0",
-		.help = "Packets after which the gateway rekeys a child SA; 0 is never."},
-	{"connections[].lifetime.reauth_s", OPT_U32, .later = LATER_ALL, .max = 31536000,
+		.help = "Bytes, in either direction, after which the gateway rekeys a child SA; 0 is "
+			"never."},
+	{"connections[].lifetime.child_hard_bytes", OPT_U64, .max = BYTES_MAX,
+		AT(cfg_connection, lifetime.child_hard_bytes), .def = "0",
+		.help = "Bytes after which a child SA that was not rekeyed is deleted; 0 is a quarter "
+			"above child_rekey_bytes, or never where that is 0."},
+	{"connections[].lifetime.child_rekey_packets", OPT_U64, .max = BYTES_MAX,
+		AT(cfg_connection, lifetime.child_rekey_packets), .def = "0",
+		.help = "Packets, in either direction, after which the gateway rekeys a child SA; 0 is "
+			"never but before its sequence numbers end."},
+	{"connections[].lifetime.child_hard_packets", OPT_U64, .max = BYTES_MAX,
+		AT(cfg_connection, lifetime.child_hard_packets), .def = "0",
+		.help = "Packets after which a child SA that was not rekeyed is deleted; 0 is a quarter "
+			"above child_rekey_packets, or never where that is 0."},
+	{"connections[].lifetime.reauth_s", OPT_U32, .max = 31536000,
 		AT(cfg_connection, lifetime.reauth_s), .def = "0",
-		.help = "Seconds until the peer must authenticate anew; 0 is never."},
+		.help = "Seconds until an IKEv2 peer must have authenticated anew; a peer that "
+			"connected is told (RFC 4478), one that the gateway connected to is connected "
+			"to again. 0 is never."},
 	{"connections[].dpd", OPT_GROUP, .help = "Dead peer detection."},
 	{"connections[].dpd.delay_s", OPT_U32, .max = 86400, AT(cfg_connection, dpd.delay_s),
 		.def = "30",
@@ -338,5 +373,9 @@ const struct option opt_table[] = {
 		.help = "Prefer extended sequence numbers; a peer without them is accepted."},
 	{"connections[].children[].df", OPT_ENUM, .words = df_words, AT(cfg_child, df),
 		.def = "copy", .help = "The outer IPv4 header's DF bit."},
+	{"connections[].children[].per_resource", OPT_BOOL, AT(cfg_child, per_resource),
+		.def = "false",
+		.help = "One child SA for each worker (RFC 9611), so that one peer's traffic uses all "
+			"of them; site to site with a peer that speaks it."},
 };
 const size_t opt_count = sizeof(opt_table) / sizeof(opt_table[0]);

@@ -38,7 +38,6 @@ struct opt_word {
 
 enum opt_later {
 	LATER_NO,
-	LATER_ALL,   // anything but the default (or nothing) asks for what is not built
 	LATER_CHECK, // words' later marks are reported by the check of the whole connection
 };
 
@@ -57,7 +56,7 @@ struct option {
 	uint16_t fixed; // the array lies in the object, with a uint16_t count
 	const struct opt_word *words;
 	size_t offset;       // of the value or the array's pointer in the object
-	size_t count_offset; // size_t; OPT_MAC: the bool that says it is set
+	size_t count_offset; // size_t; OPT_MAC, OPT_GROUP: the bool that says it is set, 0: none
 	size_t size;         // OPT_LIST: bytes of one object
 	const char *def;     // as in the file, array items separated by spaces; NULL: none
 	const char *help;

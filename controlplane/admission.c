@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "controlplane/admission.h"
 
+#include "controlplane/starter.h"
+
 // Sessions of the owner that stay beside the new one.
 static uint32_t sessions_beside(const struct ike_admission *a)
 {
@@ -38,7 +40,7 @@ struct ike_session *ike_session_admit(const struct ike_admission *a, uint16_t wo
 		ike_session_close(s, IKE_REASON_NO_MEMORY);
 		return NULL;
 	}
-	s->worker = worker;
+	s->worker = ike_starter_worker(a->sa->engine, a->conn, worker);
 	return s;
 }
 

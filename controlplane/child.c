@@ -3,6 +3,7 @@
 //
 // Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/starter.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -120,7 +121,7 @@ void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint3
 static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_child *conf)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	if (s->tunnel != TUNNEL_NONE)
+	if (s->tunnel != TUNNEL_NONE || ike_starter_tunnel_take(s))
 		return IKE_REASON_NONE;
 	struct tunnel_spec spec = {
 		.worker = s->worker,
@@ -128,7 +129,9 @@ static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_chi
 		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
 		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
 						 : SA_DF_COPY,
-		.session = s->id,
+		.session = ike_tunnel_owner(s),
+		.reverse_path = s->conn->tunnel_interface,
+		.hold = s->conn->initiate != CFG_INITIATE_NONE,
 	};
 	if (sink->tunnel_add(sink->ctx, &spec, &s->tunnel) == 0)
 		return IKE_REASON_NONE;
@@ -159,7 +162,9 @@ static bool allowed_remote(const struct ike_child *c, struct wire_ts *out)
 	out->count = 0;
 	for (uint8_t i = 0; i < c->ts_remote_count; i++) {
 		struct wire_ts left = {.items = {c->ts_remote[i]}, .count = 1};
-		if (!is_leased(c->session, &c->ts_remote[i].range) &&
+		// A tunnel interface has the reverse path instead.
+		if (!c->session->conn->tunnel_interface &&
+			!is_leased(c->session, &c->ts_remote[i].range) &&
 			!ike_selectors_without_pools(
 				c->engine->p.cfg, &c->ts_remote[i], 1, left.items, &left.count))
 			return false;
@@ -284,6 +289,10 @@ static enum ike_reason add_routes(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
 	enum ike_reason why;
+	if (s->conn->tunnel_interface) {
+		why = ike_tunnel_routes(s);
+		return why == IKE_REASON_NONE ? ike_lease_routes(s) : why;
+	}
 	if (s->lease_count)
 		return ike_lease_routes(s);
 	struct ip_prefix own[IKE_ROUTES_MAX];
@@ -380,6 +389,7 @@ void ike_child_switch(struct ike_child *c)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
 	sink->sa_switch(sink->ctx, c->spi_in);
+	ike_routes_due(c->session);
 	if (c->replaced)
 		set_rekeyed(c->replaced);
 	c->replaced = NULL;
@@ -507,7 +517,8 @@ static void on_installed(struct ike_child *c)
 static void on_moved(struct ike_engine *e, const struct sa_event *ev)
 {
 	char from[EP_TEXT_MAX], to[EP_TEXT_MAX];
-	struct ike_session *s = ike_session_by_id(e, ev->session);
+	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
+	struct ike_session *s = c ? c->session : NULL;
 	if (!s || !s->sa->nat_remote || endpoint_eq(&s->sa->remote, &ev->remote))
 		return;
 	log_notice("%llu: peer moved from %s to %s", (unsigned long long)s->id,
@@ -521,6 +532,10 @@ void ike_child_event(struct ike_engine *e, const struct sa_event *ev)
 {
 	if (ev->type == SA_EVENT_PEER_MOVED) {
 		on_moved(e, ev);
+		return;
+	}
+	if (ev->type == SA_EVENT_NO_CHILD) {
+		ike_starter_wanted(e, ev);
 		return;
 	}
 	struct ike_child *c = ike_child_by_spi_in(e, ev->child);

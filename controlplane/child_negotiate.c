@@ -153,7 +153,7 @@ static void remote_policy(
 	const struct cfg_child *conf, const struct ike_peer_side *peer, struct wire_ts *out)
 {
 	memset(out, 0, sizeof(*out));
-	for (uint8_t i = 0; i < peer->lease_count; i++)
+	for (uint8_t i = 0; !conf->tunnel_interface && i < peer->lease_count; i++)
 		out->items[out->count++] = selector_of_addr(&peer->leases[i].addr);
 	if (out->count)
 		return;
@@ -185,8 +185,9 @@ static enum ike_reason narrow(const struct ike_child_ask *ask, const struct cfg_
 		return IKE_REASON_TS;
 	struct selector allowed[SA_SELECTORS_MAX];
 	uint8_t n;
-	if (!ask->peer.lease_count && !ike_selectors_without_pools(ask->cfg, plan->ts_remote,
-					      plan->ts_remote_count, allowed, &n))
+	if (!ask->peer.lease_count && !conf->tunnel_interface &&
+		!ike_selectors_without_pools(
+			ask->cfg, plan->ts_remote, plan->ts_remote_count, allowed, &n))
 		return IKE_REASON_TS_POOL;
 	return IKE_REASON_NONE;
 }

@@ -93,6 +93,13 @@ uint64_t ike_next_ns(const struct ike_engine *e);
 void ike_shutdown(struct ike_engine *e, uint64_t deadline_ns);
 bool ike_drained(const struct ike_engine *e);
 
+#define IKE_UDP_PORT 500
+
+// The address of ours from which a peer is called: one of an outside port whose network the peer is in,
+// else the first of its family. False: there is none.
+bool ike_local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_origin *origin,
+	struct endpoint *local);
+
 // Connections with initiate = "start" connect from now on, some at a time; those with "on_demand"
 // wait for a packet. Once, when everything runs.
 void ike_start(struct ike_engine *e);
@@ -101,6 +108,9 @@ void ike_start(struct ike_engine *e);
 // or 0 (no such connection, one that only responds, no memory).
 uint64_t ike_initiate(struct ike_engine *e, const char *connection, const struct sa_origin *origin,
 	const struct endpoint *local, const struct endpoint *remote);
+// The same, towards the connection's own addresses, which it goes on trying in turn where initiate says
+// so. The session's id; 0 and *why, static text.
+uint64_t ike_connect(struct ike_engine *e, const char *connection, const char **why);
 // For an established session; 0, -ENOENT, -EBUSY, -EPERM (the connection only responds). child is our
 // inbound SPI.
 MUST_USE int ike_rekey_ike(struct ike_engine *e, uint64_t session);

@@ -8,6 +8,7 @@
 #include "controlplane/ikev1/ikev1.h"
 #include "controlplane/index.h"
 #include "controlplane/session.h"
+#include "controlplane/starter.h"
 #include "controlplane/throttle.h"
 #include "controlplane/users.h"
 
@@ -47,6 +48,7 @@ static void engine_release(struct ike_engine *e)
 		secret_wipe(e->plain, IKE_FRAGMENT_BYTES_MAX);
 	if (e->scratch)
 		secret_wipe(e->scratch, IKE_OUT_MAX);
+	free(e->starters);
 	free(e->plain);
 	free(e->scratch);
 	free(e);
@@ -74,7 +76,7 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	e->cookies = ike_cookies_new(e);
 	e->throttle = ike_throttle_new(&e->wheel, e->hash_key);
 	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies || !e->throttle ||
-		ike_index_new(p->cfg, &e->index) < 0 ||
+		ike_index_new(p->cfg, &e->index) < 0 || ike_starters_new(e) < 0 ||
 		ike_users_new(p->cfg, p->random, &e->users) < 0) {
 		engine_release(e);
 		return -ENOMEM;
@@ -123,6 +125,7 @@ void ike_engine_free(struct ike_engine *e)
 	ike_sessions_fini(e);
 	while ((sa = LIST_FIRST(&e->all_sas)))
 		ike_sa_close(sa, IKE_REASON_CLOSED);
+	ike_starters_free(e);
 	ike_leave(e);
 	while ((sa = LIST_FIRST(&e->kept)))
 		kept_over(NULL, sa);

@@ -342,7 +342,8 @@ struct ike_engine {
 	struct ike_starter *starters; // by index of the connection (starter.c)
 	TAILQ_HEAD(, ike_sa) ending;  // to be deleted, some at a time
 	struct wheel_timer pace;
-	bool ikev1; // some connection speaks it
+	bool ikev1;   // some connection speaks it
+	bool started; // ike_start()
 	bool shutting_down;
 	uint64_t shutdown_deadline_ns;
 };

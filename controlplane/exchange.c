@@ -329,6 +329,15 @@ void ike_child_installed(struct ike_engine *e, uint32_t child)
 
 // ---- initiator: request, retransmission, response ----
 
+static unsigned request_tries(const struct ike_sa *sa)
+{
+	if (sa->init_refused)
+		return IKE_REFUSED_TRIES;
+	bool others = sa->state == IKE_SA_INIT_SENT && sa->conn->initiate != CFG_INITIATE_NONE &&
+		      sa->conn->remote.address_count > 1;
+	return others ? IKE_SEVERAL_TRIES : IKE_RETRANSMIT_TRIES;
+}
+
 static void retransmit_due(struct wheel_timer *t, void *arg)
 {
 	struct ike_sa *sa = arg;
@@ -336,7 +345,7 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 	struct ike_datagram to = ike_sa_path(sa);
 	// A probe goes on until the connection's DPD timeout, others until the tries are used up.
 	bool probe = sa->give_up_ns != UINT64_MAX;
-	unsigned tries = sa->init_refused ? IKE_REFUSED_TRIES : IKE_RETRANSMIT_TRIES;
+	unsigned tries = request_tries(sa);
 	if (probe ? e->now_ns >= sa->give_up_ns : sa->request_tries >= tries) {
 		if (!sa->init_refused)
 			ike_refused(e, sa, &sa->remote, IKE_REASON_PEER_DEAD);

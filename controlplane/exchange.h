@@ -10,6 +10,7 @@
 #define IKE_RETRANSMIT_BASE_NS (500 * NS_PER_MS)
 #define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
 #define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
+#define IKE_SEVERAL_TRIES      4              // of IKE_SA_INIT where another address is next: 7.5 s
 #define IKE_REFUSED_TRIES      3              // of IKE_SA_INIT if it was refused: 3.5 s
 #define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
 #define IKE_PROBE_PAUSE_NS     (5 * NS_PER_S) // between two tries of it at most

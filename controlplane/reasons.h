@@ -137,6 +137,8 @@
 	X(CHILD_HARD_LIMIT, "ike_child_hard_limit", "child SA ended at its hard limit")            \
 	X(CHILD_DELETED, "ike_child_deleted", "child SA deleted")                                  \
 	X(CHILD_SOFT_LIMIT, "ike_child_soft_limit", "child SA reached its bytes or packets")       \
+	X(STARTED, "ike_started", "connecting by ourselves")                                       \
+	X(NO_PATH, "ike_no_path", "no address to connect to, or none to connect from")             \
 	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
 	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \

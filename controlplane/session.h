@@ -64,6 +64,8 @@ struct ike_route {
 	LIST_ENTRY(ike_route) link;
 	struct ip_prefix dst;
 	uint32_t users; // leases and children
+	// An older session of the same owner has it in the data plane: its peer may not use this one yet.
+	bool pending;
 };
 
 // What became of a lease.
@@ -100,7 +102,9 @@ struct ike_session {
 	struct ike_children children;
 	uint16_t child_count;
 	LIST_HEAD(, ike_route) routes;
-	uint16_t route_count;
+	uint32_t route_count;
+	bool tunnel_routed; // has the routes of its tunnel interface
+	bool tunnel_waited; // its tunnel has waited for it (starter.c), and had routes of its own
 	uint64_t established_ns;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
 	uint64_t rekey_window_ns;                              // start of the present window
@@ -216,6 +220,13 @@ struct ike_session *ike_session_holder(
 // that one has it. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
+// Whether an older session still has some of its routes. They come with the first child SA that is
+// switched to, or when the older one goes.
+bool ike_routes_pending(const struct ike_session *s);
+void ike_routes_due(struct ike_session *s);
+// The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
+// not, and then it has none of them.
+MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);
 
 // ---- children (child.c, child_negotiate.c) -----------------------------------------------------
 

@@ -19,19 +19,25 @@ struct ike_begin {
 // Its session, connecting; NULL: no memory.
 struct ike_session *ike_begin(struct ike_engine *e, const struct ike_begin *b);
 
-// The first outside port with an address of the peer's family; false: there is none.
-bool ike_local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_origin *origin,
-	struct endpoint *local);
-
 // The connections' states, one each; 0 or -ENOMEM.
 MUST_USE int ike_starters_new(struct ike_engine *e);
 void ike_starters_free(struct ike_engine *e);
 // A session of a connection is established, or has ended (why), or was never established.
 void ike_starter_up(struct ike_session *s);
 void ike_starter_down(struct ike_session *s, enum ike_reason why);
-// SA_EVENT_NO_CHILD of a tunnel that waits for a session. False: it is none of ours.
-bool ike_starter_wanted(struct ike_engine *e, const struct sa_event *ev);
-// The tunnel that waits for this session, with its routes, becomes the session's; TUNNEL_NONE: there is
-// none. And back, when the session ends: the tunnel is kept, without child SAs. False: it goes.
-uint32_t ike_starter_tunnel_take(struct ike_session *s);
+// SA_EVENT_NO_CHILD of a tunnel that of such a connection: there is traffic for it.
+void ike_starter_wanted(struct ike_engine *e, const struct sa_event *ev);
+// The worker of the connection's waiting tunnel, which its next session should have too; else other.
+uint16_t ike_starter_worker(
+	const struct ike_engine *e, const struct cfg_connection *conn, uint16_t other);
+// The tunnel that waits for this session, with its routes, becomes the session's: true. False: there is
+// none.
+bool ike_starter_tunnel_take(struct ike_session *s);
+// And back, when the session ends: the tunnel is kept, without child SAs, with the routes that it has
+// for traffic. False: it goes.
 bool ike_starter_tunnel_give(struct ike_session *s);
+// The session has gone: its connection's tunnel waits, if none does.
+void ike_starter_wait(const struct ike_session *s);
+// What a tunnel of this connection is known by in SA_EVENT_NO_CHILD: the session, unless the tunnel
+// outlives it.
+uint64_t ike_tunnel_owner(const struct ike_session *s);

@@ -130,7 +130,6 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	x->state = a;
 	x->state_free = auth_free;
 	a->proof.conn = sa->conn;
-	sa->session->worker = (uint16_t)(sa->spi_i % a->engine->p.sink->workers);
 	// A pattern names nobody in particular: then IDr is left to the responder.
 	const char *id = sa->conn->remote.id;
 	if (id && !strchr(id, '*') && ike_id_from_text(id, &a->proof.peer) < 0)
@@ -208,8 +207,8 @@ static enum ike_reason make_child(struct ike_exchange *x)
 	why = ike_child_install(c, &a->terms, true);
 	if (why != IKE_REASON_NONE)
 		return why;
+	c->switch_at_install = true;
 	ike_child_join(c, NULL);
-	ike_child_switch(c);
 	return IKE_REASON_NONE;
 }
 

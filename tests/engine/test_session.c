@@ -273,6 +273,7 @@ static void peer_moves_behind_its_nat(void **state)
 	assert_true(pair_up(&p));
 	struct ike_session_info s = bench_session(p.gw);
 	struct sa_event ev = {.type = SA_EVENT_PEER_MOVED,
+		.child = s.children[0].spi_in,
 		.session = s.id,
 		.tunnel = LIST_FIRST(&p.gw->sink.tunnels)->id,
 		.remote = s.remote};
@@ -294,7 +295,8 @@ static void peer_without_nat_does_not_move(void **state)
 	struct pair p = pair_new(&defaults, &defaults);
 	assert_true(pair_up(&p));
 	struct ike_session_info s = bench_session(p.gw);
-	struct sa_event ev = {.type = SA_EVENT_PEER_MOVED, .session = s.id, .remote = s.remote};
+	struct sa_event ev = {
+		.type = SA_EVENT_PEER_MOVED, .child = s.children[0].spi_in, .remote = s.remote};
 	ev.remote.port++;
 	bench_sink_event(&p.gw->sink, &ev);
 	bench_run(p.b, 5);

@@ -522,6 +522,7 @@ static void expired_behind_nat(void **state)
 	struct v1 v;
 	struct v1_ready r = expired(&v, &(struct v1_setup){0});
 	struct sa_event moved = {.type = SA_EVENT_PEER_MOVED,
+		.child = LIST_FIRST(&r.gw_session->children)->spi_in,
 		.session = r.gw_session->id,
 		.remote = bench_at("203.0.113.9", 33333)};
 	r.gw->nat_remote = true;

@@ -50,6 +50,15 @@ static void test_requests(void **state)
 		{"initiate branch 198.51.100.7",
 			"{\"command\":\"initiate\",\"connection\":\"branch\","
 			"\"address\":\"198.51.100.7\"}"},
+		{"initiate branch", "{\"command\":\"initiate\",\"connection\":\"branch\"}"},
+		{"rekey 5", "{\"command\":\"rekey\",\"session\":5}"},
+		{"rekey 5 0a0b0C0d",
+			"{\"command\":\"rekey\",\"session\":5,\"spi\":\"0x0a0b0C0d\"}"},
+		{"rekey 5 0x1", "{\"command\":\"rekey\",\"session\":5,\"spi\":\"0x1\"}"},
+		{"reauthenticate 12", "{\"command\":\"reauthenticate\",\"session\":12}"},
+		{"show connections", "{\"command\":\"show\",\"what\":\"connections\"}"},
+		{"show sessions detail",
+			"{\"command\":\"show\",\"what\":\"sessions\",\"detail\":true}"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *got = request_of(cases[i].line);
@@ -63,7 +72,8 @@ static void test_wrong_commands(void **state)
 	static const char *const lines[] = {"show", "show everything", "show sessions now",
 		"clear session", "clear session -4", "clear session 0", "clear session 5x",
 		"clear session 99999999999999999999", "clear session user", "initiate",
-		"initiate branch", "reboot"};
+		"initiate a b c", "rekey", "rekey x", "rekey 5 0x", "rekey 5 123456789",
+		"rekey 5 0x1 2", "rekey 5 spi", "reauthenticate", "reauthenticate 0", "reboot"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		char *got = request_of(lines[i]);
 		assert_non_null(strstr(got, "sallyport: "));
@@ -89,9 +99,11 @@ static void test_completion(void **state)
 		size_t done;
 		const char *words[2], *prefix, *want;
 	} cases[] = {
-		{0, {NULL}, "", "show clear initiate "},
+		{0, {NULL}, "", "show clear initiate rekey reauthenticate "},
 		{0, {NULL}, "s", "show "},
+		{0, {NULL}, "re", "rekey reauthenticate "},
 		{1, {"show"}, "s", "sessions sa status "},
+		{2, {"show", "sessions"}, "", "detail "},
 		{1, {"clear"}, "", "session "},
 		{2, {"clear", "session"}, "", "user address all "},
 		{1, {"initiate"}, "", ""},
@@ -106,17 +118,22 @@ static void test_completion(void **state)
 	}
 }
 
-static char *printed(const char *reply)
+static char *printed_as(const char *reply, bool detail)
 {
 	char *text = NULL;
 	size_t len;
 	json_t *j = json_loads(reply, 0, NULL);
 	assert_non_null(j);
 	FILE *out = open_memstream(&text, &len);
-	cli_print(j, out);
+	cli_print(j, detail, out);
 	fclose(out);
 	json_decref(j);
 	return text;
+}
+
+static char *printed(const char *reply)
+{
+	return printed_as(reply, false);
 }
 
 static void test_tables_are_aligned(void **state)
@@ -159,6 +176,53 @@ static void test_legacy_suites_are_marked(void **state)
 	free(got);
 	got = printed("{\"sas\":[{\"session\":1,\"esp\":\"des-md5\",\"legacy\":true}]}");
 	assert_non_null(strstr(got, "  des-md5 (legacy)  "));
+	free(got);
+}
+
+static void test_connections_and_their_tries(void **state)
+{
+	char *got =
+		printed("{\"connections\":[{\"name\":\"branch\",\"ike_versions\":[1,2],"
+			"\"role\":\"start\",\"state\":\"retry\",\"peer_addr\":\"192.0.2.7\","
+			"\"sessions\":0,\"held\":2,\"attempts\":3,\"next_try_in_s\":8,"
+			"\"last_error\":\"no answer\"},{\"name\":\"c\",\"ike_versions\":[2],"
+			"\"role\":\"responder-only\",\"state\":\"-\",\"next_try_in_s\":null}]}");
+	assert_string_equal(got,
+		"CONNECTION  V    ROLE            STATE  PEER       SESSIONS  ASKED  ATTEMPTS  "
+		"NEXT TRY  LAST ERROR\n"
+		"branch      1,2  start           retry  192.0.2.7         0      2         3     "
+		"0m08s  no answer\n"
+		"c           2    responder-only  -      -                 0      0         0        "
+		" -  -\n");
+	free(got);
+}
+
+static void test_roles_and_lifetimes(void **state)
+{
+	static const char reply[] =
+		"{\"sessions\":[{\"id\":1,\"role\":\"responder\",\"responder_only\":true,"
+		"\"rekey_in_s\":null,\"expires_in_s\":61,\"inner_addrs\":[],"
+		"\"child_sas\":[{\"spi_in\":\"0x00000001\",\"ts_local\":[\"a\",\"b\"]}]},"
+		"{\"id\":2,\"role\":\"initiator\",\"remote_id\":\"\\u001b[2J\"}]}";
+	char *got = printed(reply);
+	assert_non_null(strstr(got, "responder-only"));
+	assert_non_null(strstr(got, "initiator"));
+	assert_non_null(strstr(got, "     -    1m01s"));
+	free(got);
+	got = printed_as(reply, true);
+	assert_string_equal(got, "id               1\n"
+				 "role             responder\n"
+				 "responder_only   true\n"
+				 "rekey_in_s       -\n"
+				 "expires_in_s     61\n"
+				 "inner_addrs      \n"
+				 "child_sas 1\n"
+				 "    spi_in           0x00000001\n"
+				 "    ts_local         a,b\n"
+				 "\n"
+				 "id               2\n"
+				 "role             initiator\n"
+				 "remote_id        ?[2J\n");
 	free(got);
 }
 
@@ -229,6 +293,8 @@ int main(void)
 		cmocka_unit_test(test_tables_are_aligned),
 		cmocka_unit_test(test_peers_cannot_move_the_cursor),
 		cmocka_unit_test(test_legacy_suites_are_marked),
+		cmocka_unit_test(test_connections_and_their_tries),
+		cmocka_unit_test(test_roles_and_lifetimes),
 		cmocka_unit_test(test_counters_leave_out_zeros),
 		cmocka_unit_test(test_ask),
 	};

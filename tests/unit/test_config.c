@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char everything[] =
 	"main: {\n"
@@ -15,7 +13,7 @@ static const char everything[] =
 	"  idle = \"sleep\"; hugepages = \"off\"; memory_mb = 1024; node_id = 5;\n"
 	"  state_dir = \"/srv/state\"; run_dir = \"/srv/run\"; max_sessions = 100000;\n"
 	"  cookie_threshold = 7; half_open_max = 8; half_open_timeout_s = 9;\n"
-	"  half_open_max_ikev1 = 10;\n"
+	"  half_open_max_ikev1 = 10; quick_crash_detection = false;\n"
 	"};\n"
 	"ports = (\n"
 	"  { name = \"outside\"; role = \"outside\"; device = \"net_tap0,iface=sp-outside\";\n"
@@ -52,8 +50,9 @@ static const char everything[] =
 	"    mode_config = [ \"respond\" ]; address_required = true; pools = [ \"ire6\", \"ire\" ];\n"
 	"    responder_only = true; unique = \"keep\"; max_sessions = 3; initiate = \"none\";\n"
 	"    lifetime = { ike_rekey_s = 1000; ike_hard_s = 2000; child_rekey_s = 300;\n"
-	"                 child_hard_s = 400; child_rekey_bytes = 0L; child_rekey_packets = 0L;\n"
-	"                 reauth_s = 0; };\n"
+	"                 child_hard_s = 400; child_rekey_bytes = 8000000000L;\n"
+	"                 child_rekey_packets = 5; child_hard_packets = 6; reauth_s = 900; };\n"
+	"    mobike = false;\n"
 	"    dpd = { delay_s = 11; timeout_s = 22; }; childless = true; fragment_size = 0;\n"
 	"    split_include = [ ]; banner = \"\"; save_password = false;\n"
 	"    children = (\n"
@@ -81,7 +80,21 @@ static const char everything[] =
 	"  { name = \"uplink\"; ike_versions = [ 1 ];\n"
 	"    local = { id = \"branch\"; auth = \"none\"; user = \"branch\"; password = \"let me in\"; };\n"
 	"    remote = { id = \"gw.example\"; auth = \"cert\"; };\n"
-	"    children = ( { name = \"a\"; local_ts = [ \"10.0.0.0/8\" ]; } ); }\n"
+	"    request_push = true; request_addresses = [ \"10.1.0.9\" ];\n"
+	"    children = ( { name = \"a\"; local_ts = [ \"10.0.0.0/8\" ]; } ); },\n"
+	"  { name = \"branch\"; initiate = \"on_demand\";\n"
+	"    local = { id = \"gw.example\"; auth = \"cert\"; };\n"
+	"    remote = { id = \"branch.example\"; auth = \"cert\";\n"
+	"      addresses = [ \"198.51.100.7\", \"2001:db8:7::7/128\" ]; };\n"
+	"    tunnel_interface = { routes = [ \"10.7.0.0/16\", \"2001:db8:7::/48\" ]; };\n"
+	"    children = ( { name = \"any\"; local_ts = [ \"0.0.0.0/0\", \"::/0\" ];\n"
+	"      remote_ts = [ \"::/0\", \"0.0.0.0/0\" ]; per_resource = true; } ); },\n"
+	"  { name = \"roamer\"; initiate = \"start\"; request_addresses = [ \"::\", \"0.0.0.0\" ];\n"
+	"    local = { id = \"gw.example\"; auth = \"cert\"; };\n"
+	"    remote = { id = \"hub.example\"; auth = \"cert\"; addresses = [ \"198.51.100.9\" ]; };\n"
+	"    tunnel_interface = { };\n"
+	"    children = ( { name = \"any\"; local_ts = [ \"0.0.0.0/0\" ];\n"
+	"      remote_ts = [ \"0.0.0.0/0\" ]; } ); }\n"
 	");\n";
 
 static struct cfg *load(const char *text)
@@ -128,6 +141,7 @@ static void main_is_read(void **state)
 	assert_int_equal(m->half_open_max, 8);
 	assert_int_equal(m->half_open_timeout_s, 9);
 	assert_int_equal(m->half_open_max_ikev1, 10);
+	assert_false(m->quick_crash_detection);
 	assert_string_equal(m->state_dir, "/srv/state");
 	assert_string_equal(m->run_dir, "/srv/run");
 	cfg_free(c);
@@ -228,7 +242,7 @@ static void credentials_are_read(void **state)
 static void connections_are_read(void **state)
 {
 	struct cfg *c = load(everything);
-	assert_int_equal(c->connection_count, 4);
+	assert_int_equal(c->connection_count, 6);
 	const struct cfg_connection *n = &c->connections[0];
 	assert_string_equal(n->name, "clients");
 	assert_false(n->ikev1);
@@ -258,6 +272,12 @@ static void connections_are_read(void **state)
 	assert_int_equal(n->lifetime.ike_hard_s, 2000);
 	assert_int_equal(n->lifetime.child_rekey_s, 300);
 	assert_int_equal(n->lifetime.child_hard_s, 400);
+	assert_int_equal(n->lifetime.reauth_s, 900);
+	assert_true(n->lifetime.child_rekey_bytes == 8000000000);
+	assert_int_equal(n->lifetime.child_hard_bytes, 0);
+	assert_int_equal(n->lifetime.child_rekey_packets, 5);
+	assert_int_equal(n->lifetime.child_hard_packets, 6);
+	assert_false(n->mobike || n->tunnel_interface);
 	assert_int_equal(n->dpd.delay_s, 11);
 	assert_int_equal(n->dpd.timeout_s, 22);
 	assert_true(n->childless);
@@ -327,6 +347,31 @@ static void ikev1_is_read(void **state)
 	cfg_free(c);
 }
 
+static void what_is_begun_is_read(void **state)
+{
+	struct cfg *c = load(everything);
+	const struct cfg_connection *n = &c->connections[3];
+	assert_true(n->request_push && n->request_v4 && !n->request_v6);
+	assert_addr(&n->request_hint_v4, "10.1.0.9");
+	n = &c->connections[4];
+	assert_int_equal(n->initiate, CFG_INITIATE_ON_DEMAND);
+	assert_int_equal(n->remote.address_count, 2);
+	assert_true(n->tunnel_interface);
+	assert_int_equal(n->tunnel_route_count, 2);
+	assert_prefix(&n->tunnel_routes[0], "10.7.0.0/16");
+	assert_prefix(&n->tunnel_routes[1], "2001:db8:7::/48");
+	assert_true(n->children[0].per_resource && n->children[0].tunnel_interface);
+	assert_false(n->request_v4 || n->request_v6 || n->request_push);
+	n = &c->connections[5];
+	assert_int_equal(n->initiate, CFG_INITIATE_START);
+	assert_true(n->tunnel_interface);
+	assert_int_equal(n->tunnel_route_count, 0);
+	assert_true(n->request_v4 && n->request_v6);
+	assert_int_equal(n->request_hint_v4.family, 0);
+	assert_int_equal(n->request_hint_v6.family, 0);
+	cfg_free(c);
+}
+
 static void defaults_are_the_tables(void **state)
 {
 	struct cfg *c = load(everything);
@@ -345,12 +390,18 @@ static void defaults_are_the_tables(void **state)
 	assert_int_equal(n->lifetime.ike_hard_s, 86400);
 	assert_int_equal(n->lifetime.child_rekey_s, 3600);
 	assert_int_equal(n->lifetime.child_hard_s, 86400);
+	assert_int_equal(n->lifetime.reauth_s, 0);
+	assert_true(n->lifetime.child_rekey_bytes == 0 && n->lifetime.child_rekey_packets == 0);
+	assert_true(n->lifetime.child_hard_bytes == 0 && n->lifetime.child_hard_packets == 0);
+	assert_int_equal(n->initiate, CFG_INITIATE_NONE);
+	assert_true(n->mobike && !n->tunnel_interface && !n->request_v4 && !n->request_v6);
 	assert_int_equal(n->dpd.delay_s, 30);
 	assert_int_equal(n->dpd.timeout_s, 150);
 	assert_int_equal(n->fragment_size, 1280);
 	assert_int_equal(n->children[0].esp_proposal_count, 3);
 	assert_int_equal(n->children[0].replay_window, 128);
 	assert_true(n->children[0].esn);
+	assert_false(n->children[0].per_resource || n->children[0].tunnel_interface);
 	assert_int_equal(n->children[0].pfs, CFG_PFS_OPTIONAL);
 	assert_int_equal(n->children[0].df, CFG_DF_COPY);
 	cfg_free(c);
@@ -365,6 +416,7 @@ static void defaults_are_the_tables(void **state)
 	assert_int_equal(c->main.cookie_threshold, 100);
 	assert_int_equal(c->main.half_open_timeout_s, 30);
 	assert_int_equal(c->main.half_open_max_ikev1, 512);
+	assert_true(c->main.quick_crash_detection);
 	assert_string_equal(c->main.state_dir, "/var/lib/sallyport");
 	assert_string_equal(c->main.run_dir, "/run/sallyport");
 	cfg_free(c);
@@ -416,169 +468,6 @@ static void selectors_are_parsed(void **state)
 	}
 }
 
-// ---- files
-
-struct scratch {
-	char dir[64];
-	char path[128];
-};
-
-static void write_file(struct scratch *s, const char *name, const char *text, mode_t mode)
-{
-	snprintf(s->path, sizeof(s->path), "%s/%s", s->dir, name);
-	FILE *f = fopen(s->path, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(s->path, mode), 0);
-}
-
-static int make_scratch(void **state)
-{
-	static struct scratch s;
-	snprintf(s.dir, sizeof(s.dir), "/tmp/sallyport-config-XXXXXX");
-	*state = &s;
-	return mkdtemp(s.dir) ? 0 : -1;
-}
-
-static int remove_scratch(void **state)
-{
-	static const char *const names[] = {"main.conf", "part.conf", "s", "cert.pem"};
-	struct scratch *s = *state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(s->path, sizeof(s->path), "%s/%s", s->dir, names[i]);
-		unlink(s->path);
-	}
-	return rmdir(s->dir);
-}
-
-static char *messages(const char *path, int *rc, struct cfg **c)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	*rc = cfg_load(path, out, c);
-	fclose(out);
-	return text;
-}
-
-static void an_included_file_is_named(void **state)
-{
-	struct scratch *s = *state;
-	struct cfg *c;
-	char want[512];
-	int rc;
-	write_file(s, "part.conf", "\n\nmain: { idle = \"pol\"; };\n", 0600);
-	write_file(s, "main.conf", "# the main file\n@include \"part.conf\"\nprots = 1;\n", 0600);
-	char *got = messages(s->path, &rc, &c);
-	snprintf(want, sizeof(want),
-		"%s/main.conf:1: warning: no ports: nothing can be received\n"
-		"%s/main.conf:1: warning: no connections: every peer is refused\n"
-		"%s/main.conf:3: error: unknown option \"prots\", did you mean \"ports\"?\n"
-		"%s/part.conf:3: error: main.idle: \"pol\" is not one of \"poll\", \"sleep\"\n",
-		s->dir, s->dir, s->dir, s->dir);
-	assert_string_equal(got, want);
-	assert_int_equal(rc, -EINVAL);
-	free(got);
-}
-
-static void secret_files_and_relative_paths(void **state)
-{
-	struct scratch *s = *state;
-	struct cfg *c;
-	char want[512];
-	int rc;
-	write_file(s, "s", "a secret that stands in a file\n", 0604);
-	write_file(s, "cert.pem", "", 0644);
-	write_file(s, "main.conf",
-		"ports = ( { name = \"o\"; role = \"outside\"; device = \"net_tap0\"; } ); connections = ( );\n"
-		"credentials: { certificates = ( { cert = \"cert.pem\"; key = \"cert.pem\"; } );\n"
-		"psk = ( { id = \"a\"; secret_file = \"s\"; } ); };\n",
-		0600);
-	char *got = messages(s->path, &rc, &c);
-	snprintf(want, sizeof(want),
-		"%s:2: warning: key: \"%s/cert.pem\" is open to all users\n"
-		"%s:3: warning: secret_file: \"%s/s\" is open to all users\n",
-		s->path, s->dir, s->path, s->dir);
-	assert_string_equal(got, want);
-	assert_int_equal(rc, 0);
-	assert_int_equal(c->psks[0].secret.len, 30);
-	assert_memory_equal(c->psks[0].secret.bytes, "a secret that stands in a file", 30);
-	snprintf(want, sizeof(want), "%s/cert.pem", s->dir);
-	assert_string_equal(c->certificates[0].cert, want);
-	cfg_free(c);
-	free(got);
-}
-
-static void unreadable_files_are_errors(void **state)
-{
-	struct scratch *s = *state;
-	struct cfg *c;
-	char want[256];
-	int rc;
-	char *got = messages("/nonexistent/x.conf", &rc, &c);
-	assert_string_equal(
-		got, "/nonexistent/x.conf:1: error: cannot read: No such file or directory\n");
-	assert_int_equal(rc, -EINVAL);
-	free(got);
-	got = messages(s->dir, &rc, &c);
-	snprintf(want, sizeof(want), "%s:1: error: cannot read: Is a directory\n", s->dir);
-	assert_string_equal(got, want);
-	assert_int_equal(rc, -EINVAL);
-	free(got);
-}
-
-// libconfig's scanner would end the process.
-static void an_included_directory_is_an_error(void **state)
-{
-	struct scratch *s = *state;
-	struct cfg *c;
-	char want[1024];
-	int rc;
-	write_file(s, "part.conf", "\n  @include \".\"\n", 0600);
-	write_file(s, "main.conf",
-		"\n@include \"part.conf\"\n@include \"..\"\n@include \"main.conf\"\n", 0600);
-	char *got = messages(s->path, &rc, &c);
-	snprintf(want, sizeof(want),
-		"%s:2: error: @include: \"%s/part.conf\" is a directory, or includes one\n"
-		"%s:3: error: @include: \"%s/..\" is a directory, or includes one\n"
-		"%s:4: error: @include: \"%s/main.conf\" is a directory, or includes one\n",
-		s->path, s->dir, s->path, s->dir, s->path, s->dir);
-	assert_string_equal(got, want);
-	assert_int_equal(rc, -EINVAL);
-	free(got);
-}
-
-static void a_large_file_is_read_whole(void **state)
-{
-	struct scratch *s = *state;
-	enum { N = 3000 };
-	char *text = malloc(N * 80), *p = text;
-	struct cfg *c;
-	int rc;
-	p += sprintf(p, "credentials: { users = (\n");
-	for (int i = 0; i < N; i++)
-		p += sprintf(
-			p, "{ name = \"user%d\"; password = \"x\"; }%s\n", i, i < N - 1 ? "," : "");
-	strcpy(p, "); };\n");
-	write_file(s, "main.conf", text, 0600);
-	free(messages(s->path, &rc, &c));
-	assert_int_equal(rc, 0);
-	assert_int_equal(c->user_count, N);
-	cfg_free(c);
-	free(text);
-}
-
-static void text_alone_touches_no_file(void **state)
-{
-	struct cfg *c;
-	assert_int_equal(cfg_load_text_alone("t", "@include \"/etc/passwd\"\n", NULL, &c), -EINVAL);
-	assert_int_equal(
-		cfg_load_text_alone("t", "credentials: { ca = [ \"/nonexistent\" ]; };", NULL, &c),
-		0);
-	cfg_free(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,20 +478,10 @@ int main(void)
 		cmocka_unit_test(connections_are_read),
 		cmocka_unit_test(children_are_read),
 		cmocka_unit_test(ikev1_is_read),
+		cmocka_unit_test(what_is_begun_is_read),
 		cmocka_unit_test(defaults_are_the_tables),
 		cmocka_unit_test(a_default_soft_limit_gives_way),
 		cmocka_unit_test(selectors_are_parsed),
-		cmocka_unit_test_setup_teardown(
-			an_included_file_is_named, make_scratch, remove_scratch),
-		cmocka_unit_test_setup_teardown(
-			secret_files_and_relative_paths, make_scratch, remove_scratch),
-		cmocka_unit_test_setup_teardown(
-			unreadable_files_are_errors, make_scratch, remove_scratch),
-		cmocka_unit_test_setup_teardown(
-			an_included_directory_is_an_error, make_scratch, remove_scratch),
-		cmocka_unit_test_setup_teardown(
-			a_large_file_is_read_whole, make_scratch, remove_scratch),
-		cmocka_unit_test(text_alone_touches_no_file),
 	};
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -48,6 +48,17 @@
 	KEYS "connections = ( { name = \"c\"; ike_versions = [ 1 ];\n" LOCAL REMOTE \
 	     "children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\n" body "\n} ); } );\n"
 
+// A peer with an address: remote on line 4, children on line 5, body on 6.
+#define SITE(address, children, body)                                                        \
+	PSK "connections = ( { name = \"c\";\n" LOCAL                                        \
+	    "remote = { auth = \"psk\"; addresses = [ \"" address "\" ]; };\n" children body \
+	    "\n} );\n"
+#define ANY_TO_ANY_CHILD \
+	"name = \"k\"; local_ts = [ \"0.0.0.0/0\" ]; remote_ts = [ \"0.0.0.0/0\" ];"
+#define ANY_TO_ANY "children = ( { " ANY_TO_ANY_CHILD " } );\n"
+#define FANNED \
+	"children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\nper_resource = true; } );\n"
+
 struct mistake {
 	const char *text;
 	const char *errors; // "line: message", one a line
@@ -167,14 +178,31 @@ static void warnings_do_not_refuse(void **state)
 		{PORT("") "credentials: { psk = (\n{ id = \"*\"; secret = \"long enough to be good\"; }"
 			  " ); };\nconnections = ( );\n",
 			"5: psk: \"*\" lets whoever knows the secret in under any name\n"},
-		{CONNECTION("lifetime = { ike_rekey_s = 600;\nchild_rekey_s = 300; };") PORT(""),
-			"1: psk: \"*\" lets whoever knows the secret in under any name\n"
-			"6: lifetime.ike_rekey_s: gateway-started rekeying is not built yet; "
-			"the hard limit ends the SA\n"
-			"7: lifetime.child_rekey_s: gateway-started rekeying is not built yet; "
-			"the hard limit ends the SA\n"},
-		{CONNECTION("responder_only = true; lifetime = { ike_rekey_s = 600; };") PORT(""),
-			"1: psk: \"*\" lets whoever knows the secret in under any name\n"},
+		{CONNECTION("lifetime = { ike_rekey_s = 600; child_rekey_s = 300;\n"
+			    "child_rekey_bytes = 9L; child_hard_packets = 8; };") PORT(""),
+			ANY_NAME},
+		{CONNECTION("lifetime = { ike_rekey_s = 600; reauth_s = 500; };") PORT(""),
+			ANY_NAME "6: lifetime.ike_rekey_s: not reached, reauth_s is 500\n"},
+		{CONNECTION(
+			 "responder_only = true;\nlifetime = { ike_rekey_s = 600; reauth_s = 500; };")
+				PORT(""),
+			ANY_NAME},
+		{CONNECTION("lifetime = { ike_rekey_s = 0; ike_hard_s = 500;\nreauth_s = 500; };")
+				PORT(""),
+			ANY_NAME
+			"7: lifetime.reauth_s: not reached unless the peer rekeys, ike_hard_s is 500\n"},
+		{V1(LOCAL, REMOTE, "lifetime = { reauth_s = 3600; };") PORT(""), ANY_NAME
+			"7: lifetime.reauth_s: not used, an IKEv1 peer authenticates anew whenever phase "
+			"1 ends by ike_rekey_s or ike_hard_s\n"},
+		{V1(LOCAL, REMOTE, "request_push = true; request_addresses = [ \"0.0.0.0\" ];")
+				PORT(""),
+			ANY_NAME
+			"7: request_addresses: not used, request_push waits without asking\n"},
+		{PORT("addresses = [ \"192.0.2.1/24\" ];") SITE("198.51.100.7\", \"198.51.100.8",
+			 ANY_TO_ANY,
+			 "initiate = \"on_demand\"; tunnel_interface = { routes = [ \"::/0\" ]; };\n"
+			 "request_addresses = [ \"0.0.0.0\", \"2001:db8::9\" ];"),
+			"4: psk: \"*\" lets whoever knows the secret in under any name\n"},
 		{MAIN("workers = [ 1, 0 ]; cookie_threshold = 9; half_open_max = 8;")
 				PORT("") "connections = ( );",
 			"2: main.workers: lcore 0 polls without a pause, and is control_core\n"

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "app/mgmt_internal.h"
+
+#include <jansson.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// What can be shown, as the request says it.
+static const char *const words[] = {
+	[MGMT_SESSIONS] = "sessions",
+	[MGMT_SAS] = "sa",
+	[MGMT_CONNECTIONS] = "connections",
+	[MGMT_POOLS] = "pools",
+	[MGMT_PORTS] = "ports",
+	[MGMT_COUNTERS] = "counters",
+	[MGMT_WORKERS] = "workers",
+	[MGMT_STATUS] = "status",
+};
+
+static int refuse(char *why, size_t cap, const char *text)
+{
+	snprintf(why, cap, "%s", text);
+	return -EINVAL;
+}
+
+static int parse_show(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const char *what = json_string_value(json_object_get(j, "what"));
+	for (size_t i = 0; what && i <= MGMT_STATUS; i++)
+		if (strcmp(what, words[i]) == 0) {
+			c->what = (enum mgmt_what)i;
+			return 0;
+		}
+	return refuse(why, cap,
+		"show what? sessions, sa, connections, pools, ports, counters, workers, status");
+}
+
+static int parse_id(const json_t *value, struct mgmt_call *c, char *why, size_t cap)
+{
+	if (!json_is_integer(value) || json_integer_value(value) <= 0)
+		return refuse(why, cap, "a session id is a positive number");
+	c->id = (uint64_t)json_integer_value(value);
+	return 0;
+}
+
+static int parse_clear(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const char *what = json_string_value(json_object_get(j, "what"));
+	const char *by = json_string_value(json_object_get(j, "by"));
+	const json_t *value = json_object_get(j, "value");
+	const char *text = json_string_value(value);
+	if (!what || strcmp(what, "session") != 0 || !by)
+		return refuse(why, cap, "clear what? session by id, user, address or all");
+	c->what = MGMT_CLEAR;
+	if (strcmp(by, "all") == 0) {
+		c->by = IKE_CLEAR_ALL;
+	} else if (strcmp(by, "id") == 0) {
+		c->by = IKE_CLEAR_ID;
+		return parse_id(value, c, why, cap);
+	} else if (strcmp(by, "user") == 0) {
+		if (!text || !*text || strlen(text) >= sizeof(c->user))
+			return refuse(why, cap, "a user is a name");
+		c->by = IKE_CLEAR_USER;
+		memcpy(c->user, text, strlen(text) + 1);
+	} else if (strcmp(by, "address") == 0) {
+		if (!text || ip_parse(text, &c->address))
+			return refuse(why, cap, "not an IP address");
+		c->by = IKE_CLEAR_ADDRESS;
+	} else {
+		return refuse(why, cap, "clear what? session by id, user, address or all");
+	}
+	return 0;
+}
+
+static int parse_initiate(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const char *connection = json_string_value(json_object_get(j, "connection"));
+	const json_t *peer = json_object_get(j, "address");
+	if (!connection || !*connection || strlen(connection) >= sizeof(c->connection))
+		return refuse(why, cap, "initiate which connection?");
+	if (peer && (!json_is_string(peer) || ip_parse(json_string_value(peer), &c->address)))
+		return refuse(why, cap, "not an IP address");
+	memcpy(c->connection, connection, strlen(connection) + 1);
+	c->what = MGMT_INITIATE;
+	return 0;
+}
+
+// "0x" and up to eight digits, as it is shown.
+static bool parse_spi(const char *text, uint32_t *out)
+{
+	const char *digits = text + 2;
+	if (strncmp(text, "0x", 2) != 0 || !*digits || strlen(digits) > 8 ||
+		digits[strspn(digits, "0123456789abcdefABCDEF")])
+		return false;
+	*out = (uint32_t)strtoul(digits, NULL, 16);
+	return *out != 0;
+}
+
+static int parse_rekey(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const json_t *spi = json_object_get(j, "spi");
+	c->what = MGMT_REKEY;
+	if (spi && (!json_is_string(spi) || !parse_spi(json_string_value(spi), &c->spi)))
+		return refuse(why, cap, "an SPI is \"0x\" and hexadecimal digits");
+	return parse_id(json_object_get(j, "session"), c, why, cap);
+}
+
+static int parse_reauthenticate(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	c->what = MGMT_REAUTHENTICATE;
+	return parse_id(json_object_get(j, "session"), c, why, cap);
+}
+
+static const struct {
+	const char *command;
+	int (*parse)(const json_t *j, struct mgmt_call *c, char *why, size_t cap);
+} parsers[] = {
+	{"show", parse_show},
+	{"clear", parse_clear},
+	{"initiate", parse_initiate},
+	{"rekey", parse_rekey},
+	{"reauthenticate", parse_reauthenticate},
+};
+
+static int parse_command(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const char *command = json_string_value(json_object_get(j, "command"));
+	if (!j)
+		return refuse(why, cap, "the request is not JSON");
+	for (size_t i = 0; command && i < sizeof(parsers) / sizeof(parsers[0]); i++)
+		if (strcmp(command, parsers[i].command) == 0)
+			return parsers[i].parse(j, c, why, cap);
+	return refuse(why, cap,
+		"unknown command: show, clear, initiate, rekey and reauthenticate are known");
+}
+
+int mgmt_parse(const char *bytes, size_t len, struct mgmt_call *c, char *why, size_t cap)
+{
+	json_error_t error;
+	json_t *j = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
+	*c = (struct mgmt_call){0};
+	int rc = parse_command(j, c, why, cap);
+	json_decref(j);
+	return rc;
+}

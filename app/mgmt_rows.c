@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "app/mgmt_rows.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+#define NAME_TEXT_MAX 512
+
+json_t *mgmt_number(uint64_t v)
+{
+	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
+}
+
+json_t *mgmt_name(const char *s)
+{
+	char safe[NAME_TEXT_MAX];
+	if (!s)
+		s = "";
+	json_t *j = json_string(s);
+	return j ? j : json_string(log_printable(s, strlen(s), safe, sizeof(safe)));
+}
+
+static json_t *spi(uint32_t v)
+{
+	return json_sprintf("0x%08x", v);
+}
+
+static json_t *address(const struct ip_addr *a)
+{
+	char text[IP_TEXT_MAX];
+	return json_string(a->family ? ip_text(a, text) : "");
+}
+
+static json_t *seconds(uint64_t now_ns, uint64_t since_ns)
+{
+	return mgmt_number(since_ns && now_ns > since_ns ? (now_ns - since_ns) / NS_PER_S : 0);
+}
+
+// Until then, null where it never comes.
+static json_t *seconds_until(uint64_t now_ns, uint64_t due_ns)
+{
+	if (!due_ns)
+		return json_null();
+	return mgmt_number(due_ns > now_ns ? (due_ns - now_ns) / NS_PER_S : 0);
+}
+
+static json_t *selectors(const struct selector *ts, size_t count)
+{
+	char text[SELECTOR_TEXT_MAX];
+	json_t *a = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(a, json_string(selector_text(&ts[i], text)));
+	return a;
+}
+
+static json_t *suite_name(const struct suite *s)
+{
+	char text[SUITE_TEXT_MAX];
+	return json_string(suite_text(s, text));
+}
+
+static const char *state_name(enum ike_session_state s)
+{
+	switch (s) {
+	case IKE_SESSION_CONNECTING:
+		return "connecting";
+	case IKE_SESSION_ESTABLISHED:
+		return "established";
+	case IKE_SESSION_REKEYING:
+		return "rekeying";
+	case IKE_SESSION_EXPIRED:
+		return "expired";
+	case IKE_SESSION_DELETING:
+		return "deleting";
+	}
+	return "";
+}
+
+static json_t *session_children(const struct ike_session_info *s)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < s->child_count; i++) {
+		const struct ike_child_info *c = &s->children[i];
+		json_array_append_new(
+			a, json_pack("{so so so so sb so so}", "name", mgmt_name(c->name), "spi_in",
+				   spi(c->spi_in), "spi_out", spi(c->spi_out), "esp",
+				   suite_name(&c->esp), "legacy", c->legacy, "ts_local",
+				   selectors(c->ts_local, c->ts_local_count), "ts_remote",
+				   selectors(c->ts_remote, c->ts_remote_count)));
+	}
+	return a;
+}
+
+json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
+{
+	json_t *inner = json_array();
+	for (size_t i = 0; i < s->inner_count; i++)
+		json_array_append_new(inner, address(&s->inner[i]));
+	json_t *j = json_pack("{so so si ss so so so so so si sb so si so}", "id",
+		mgmt_number(s->id), "connection", mgmt_name(s->connection), "ike_version",
+		s->ike_version, "state", state_name(s->state), "remote_id", mgmt_name(s->remote_id),
+		"user", mgmt_name(s->user), "group", mgmt_name(s->group), "mode_config",
+		mgmt_name(s->mode_config), "remote_addr", address(&s->remote.addr), "remote_port",
+		s->remote.port, "nat", s->nat, "inner_addrs", inner, "worker", s->worker,
+		"established_s", seconds(now_ns, s->established_ns));
+	json_object_set_new(j, "bytes_in", mgmt_number(s->bytes_in));
+	json_object_set_new(j, "bytes_out", mgmt_number(s->bytes_out));
+	json_object_set_new(j, "packets_in", mgmt_number(s->packets_in));
+	json_object_set_new(j, "packets_out", mgmt_number(s->packets_out));
+	json_object_set_new(j, "ike", suite_name(&s->ike));
+	json_object_set_new(j, "legacy", json_boolean(s->legacy));
+	json_object_set_new(j, "role", json_string(s->initiator ? "initiator" : "responder"));
+	json_object_set_new(j, "responder_only", json_boolean(s->responder_only));
+	json_object_set_new(j, "mobike", json_boolean(s->mobike));
+	json_object_set_new(j, "rekey_in_s", seconds_until(now_ns, s->rekey_ns));
+	json_object_set_new(j, "reauth_in_s", seconds_until(now_ns, s->reauth_ns));
+	json_object_set_new(j, "expires_in_s", seconds_until(now_ns, s->expires_ns));
+	json_object_set_new(j, "child_sas", session_children(s));
+	return j;
+}
+
+json_t *mgmt_sa(const struct ike_session_info *s, const struct ike_child_info *c, uint64_t now_ns)
+{
+	json_t *j =
+		json_pack("{so so so so so so so so si so si so}", "session", mgmt_number(s->id),
+			"name", mgmt_name(c->name), "remote_id", mgmt_name(s->remote_id), "user",
+			mgmt_name(s->user), "spi_in", spi(c->spi_in), "spi_out", spi(c->spi_out),
+			"esp", suite_name(&c->esp), "remote_addr", address(&s->remote.addr),
+			"remote_port", s->remote.port, "local_addr", address(&s->local.addr),
+			"worker", c->worker, "installed_s", seconds(now_ns, c->installed_ns));
+	json_object_set_new(j, "legacy", json_boolean(c->legacy));
+	json_object_set_new(j, "rekey_in_s", seconds_until(now_ns, c->rekey_ns));
+	json_object_set_new(j, "expires_in_s", seconds_until(now_ns, c->expires_ns));
+	json_object_set_new(j, "esn", json_boolean(c->esp.esn));
+	json_object_set_new(j, "bytes_in", mgmt_number(c->in.bytes));
+	json_object_set_new(j, "bytes_out", mgmt_number(c->out.bytes));
+	json_object_set_new(j, "packets_in", mgmt_number(c->in.packets));
+	json_object_set_new(j, "packets_out", mgmt_number(c->out.packets));
+	json_object_set_new(j, "seq_in", mgmt_number(c->in.seq));
+	json_object_set_new(j, "seq_out", mgmt_number(c->out.seq));
+	json_object_set_new(j, "auth_failed", mgmt_number(c->in.auth_failed));
+	json_object_set_new(j, "replayed", mgmt_number(c->in.replayed));
+	json_object_set_new(j, "selector_mismatch", mgmt_number(c->in.selector_mismatch));
+	json_object_set_new(j, "malformed", mgmt_number(c->in.malformed));
+	json_object_set_new(j, "ts_local", selectors(c->ts_local, c->ts_local_count));
+	json_object_set_new(j, "ts_remote", selectors(c->ts_remote, c->ts_remote_count));
+	return j;
+}
+
+// What the connection begins by itself.
+static const char *role_name(const struct ike_connection_info *c)
+{
+	if (c->responder_only)
+		return "responder-only";
+	switch (c->initiate) {
+	case CFG_INITIATE_START:
+		return "start";
+	case CFG_INITIATE_ON_DEMAND:
+		return "on-demand";
+	default:
+		return "responds";
+	}
+}
+
+json_t *mgmt_connection(const struct mgmt_connection_row *r, uint64_t now_ns)
+{
+	const struct ike_connection_info *c = &r->info;
+	json_t *versions = json_array();
+	if (c->ikev1)
+		json_array_append_new(versions, json_integer(1));
+	if (c->ikev2)
+		json_array_append_new(versions, json_integer(2));
+	return json_pack("{so so ss sb so so si so so so so so}", "name", mgmt_name(c->name),
+		"ike_versions", versions, "role", role_name(c), "tunnel_interface",
+		c->tunnel_interface, "state", mgmt_name(c->state), "peer_addr",
+		address(&c->peer.addr), "peer_port", c->peer.port, "sessions",
+		mgmt_number(c->sessions), "attempts", mgmt_number(c->attempts), "next_try_in_s",
+		seconds_until(now_ns, c->next_try_ns), "last_error", mgmt_name(r->last_error),
+		"held", mgmt_number(c->held));
+}
+
+json_t *mgmt_pool(const struct pool_stats *p)
+{
+	return json_pack("{so so so so so so so so so so so so}", "name", mgmt_name(p->name),
+		"size", mgmt_number(p->size), "free", mgmt_number(p->free), "in_use",
+		mgmt_number(p->in_use), "lingering", mgmt_number(p->lingering), "reserved",
+		mgmt_number(p->reserved), "high_water", mgmt_number(p->high_water), "allocated",
+		mgmt_number(p->allocated), "released", mgmt_number(p->released), "exhausted",
+		mgmt_number(p->exhausted), "borrowed", mgmt_number(p->borrowed), "adopted",
+		mgmt_number(p->adopted));
+}
+
+json_t *mgmt_port(const struct dp_port_info *p)
+{
+	json_t *j = json_pack("{so so sb si so si si si}", "name", mgmt_name(p->name), "driver",
+		mgmt_name(p->driver), "link", p->link, "speed_mbps", (int)p->speed_mbps, "mac",
+		json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", p->mac[0], p->mac[1], p->mac[2],
+			p->mac[3], p->mac[4], p->mac[5]),
+		"mtu", p->mtu, "socket", p->socket, "queues", p->queues);
+	json_object_set_new(j, "rx_packets", mgmt_number(p->rx_packets));
+	json_object_set_new(j, "tx_packets", mgmt_number(p->tx_packets));
+	json_object_set_new(j, "rx_bytes", mgmt_number(p->rx_bytes));
+	json_object_set_new(j, "tx_bytes", mgmt_number(p->tx_bytes));
+	json_object_set_new(j, "missed", mgmt_number(p->missed));
+	json_object_set_new(j, "errors", mgmt_number(p->errors));
+	json_object_set_new(j, "no_mbuf", mgmt_number(p->no_mbuf));
+	return j;
+}
+
+json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_names)
+{
+	json_t *handoff = json_object();
+	for (size_t i = 0; i < DP_HANDOFF_CAUSES; i++)
+		json_object_set_new(handoff, handoff_names[i], mgmt_number(w->handoff_out[i]));
+	json_t *j = json_pack("{si si si so so so}", "id", w->id, "lcore", w->lcore, "socket",
+		w->socket, "polls", mgmt_number(w->polls), "idle_polls", mgmt_number(w->idle_polls),
+		"sleeps", mgmt_number(w->sleeps));
+	json_object_set_new(j, "rx_packets", mgmt_number(w->rx_packets));
+	json_object_set_new(j, "tx_packets", mgmt_number(w->tx_packets));
+	json_object_set_new(j, "drops", mgmt_number(w->drops));
+	json_object_set_new(j, "punts", mgmt_number(w->punts));
+	json_object_set_new(j, "esp_in_packets", mgmt_number(w->esp_in_packets));
+	json_object_set_new(j, "esp_out_packets", mgmt_number(w->esp_out_packets));
+	json_object_set_new(j, "handoff_in", mgmt_number(w->handoff_in));
+	json_object_set_new(j, "handoff_out", handoff);
+	json_object_set_new(j, "tunnels", mgmt_number(w->tunnels));
+	json_object_set_new(j, "sas", mgmt_number(w->sas));
+	return j;
+}
+
+json_t *mgmt_status(const struct mgmt_status *s, uint64_t now_ns)
+{
+	return json_pack("{ss so si si so so so so sb so sb sb}", "version", SALLYPORT_VERSION,
+		"uptime_s", seconds(now_ns, s->started_ns), "workers", s->workers, "node_id",
+		(int)s->node_id, "sessions", mgmt_number(s->ike.sessions), "children",
+		mgmt_number(s->ike.children), "half_open", mgmt_number(s->ike.half_open), "ike_sas",
+		mgmt_number(s->ike.ike_sas), "cookies", s->ike.cookies, "jobs_pending",
+		mgmt_number(s->ike.jobs_pending), "congested", s->congested, "stopping",
+		s->stopping);
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Connections that connect by themselves, when started or when a packet asks for it, and their tunnels
+// that wait.
+#include "tests/engine/pair.h"
+
+#include "controlplane/starter.h"
+
+#define PEER_ADDR  "198.51.100.2"
+#define OTHER_ADDR "198.51.100.9"
+
+#define SITE_A                                                                                 \
+	"{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; remote_ts = [ \"10.7.0.0/16\" ]; " \
+	"esp_proposals = [ \"aes128gcm16\" ]; }"
+#define SITE_B                                                                                 \
+	"{ name = \"lan\"; local_ts = [ \"10.7.0.0/16\" ]; remote_ts = [ \"10.99.0.0/24\" ]; " \
+	"esp_proposals = [ \"aes128gcm16\" ]; }"
+
+// a initiates; b only waits.
+struct sites {
+	struct bench *b;
+	struct bench_node *a, *z;
+};
+
+static struct sites sites_new(enum cfg_initiate initiate, const char *addresses, const char *more)
+{
+	struct sites t = {.b = bench_new()};
+	char *remote, *options;
+	assert_true(
+		asprintf(&remote, "id = \"client@example\"; auth = \"psk\"; addresses = [ %s ];",
+			addresses) > 0);
+	assert_true(asprintf(&options, "dpd = { delay_s = 5; timeout_s = 20; }; %s", more) > 0);
+	struct side a = {.remote = remote, .pools = "", .more = options, .children = SITE_A};
+	struct side z = {.pools = "", .more = "", .children = SITE_B};
+	t.a = side_add(t.b, "a", GW_ADDR, &a, true);
+	t.z = side_add(t.b, "z", PEER_ADDR, &z, false);
+	t.a->cfg->connections[0].initiate = initiate;
+	free(remote);
+	free(options);
+	ike_start(t.a->engine);
+	return t;
+}
+
+static struct ike_connection_info info_of(struct bench_node *n)
+{
+	struct ike_connection_info info;
+	assert_true(ike_connection_get(n->engine, 0, &info));
+	assert_false(ike_connection_get(n->engine, 1, &info) && info.name == NULL);
+	assert_true(ike_connection_get(n->engine, 0, &info));
+	return info;
+}
+
+static bool traffic(struct sites *t)
+{
+	return bench_traffic(t->a, t->z, "10.99.0.7", "10.7.1.1") &&
+	       bench_traffic(t->z, t->a, "10.7.1.1", "10.99.0.7");
+}
+
+// The only tunnel of a.
+static struct bench_tunnel *tunnel_of(struct bench_node *n)
+{
+	assert_int_equal(n->sink.tunnel_count, 1);
+	return LIST_FIRST(&n->sink.tunnels);
+}
+
+static void packet_for(struct bench_node *n)
+{
+	struct bench_tunnel *t = tunnel_of(n);
+	struct sa_event ev = {
+		.type = SA_EVENT_NO_CHILD, .tunnel = t->id, .session = t->spec.session};
+	bench_sink_event(&n->sink, &ev);
+	bench_settle(n->bench);
+}
+
+static void sites_free(struct sites *t)
+{
+	bench_free(t->b);
+}
+
+// ---- start -------------------------------------------------------------------------------------
+
+static void starts_by_itself(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	struct bench_tunnel *waits = tunnel_of(t.a);
+	assert_true(waits->spec.hold);
+	assert_int_equal(waits->route_count, 1);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	assert_true(traffic(&t));
+	assert_ptr_equal(tunnel_of(t.a), waits); // the same, moved to the peer
+	assert_int_equal(waits->moves, 1);
+	struct ike_connection_info info = info_of(t.a);
+	assert_string_equal(info.state, "up");
+	assert_int_equal(info.sessions, 1);
+	bench_expect(t.a, "ike_started", 1);
+	sites_free(&t);
+}
+
+static void peer_deletes_and_it_comes_again(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	struct bench_tunnel *tunnel = tunnel_of(t.a);
+	assert_int_equal(ike_delete_session(t.z->engine, bench_session(t.z).id), 0);
+	bench_run(t.b, 100);
+	assert_string_equal(info_of(t.a).state, "retry");
+	// What the peer's network is for never leaves in clear meanwhile.
+	assert_ptr_equal(tunnel_of(t.a), tunnel);
+	assert_int_equal(tunnel->route_count, 1);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 3000));
+	bench_run(t.b, 50);
+	assert_true(traffic(&t));
+	sites_free(&t);
+}
+
+static void dead_peer_is_called_again(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_kill(t.z);
+	bench_run(t.b, 40 * 1000);
+	bench_expect(t.a, "ike_peer_dead", 1);
+	assert_int_equal(info_of(t.a).sessions, 0);
+	bench_start(t.z);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 130 * 1000));
+	bench_run(t.b, 50);
+	assert_true(traffic(&t));
+	sites_free(&t);
+}
+
+static void pauses_grow(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" OTHER_ADDR "\"", "");
+	uint64_t last_ns = 0, longest_ns = 0;
+	for (unsigned i = 0; i < 3600; i++) {
+		bench_run(t.b, 1000);
+		struct ike_connection_info info = info_of(t.a);
+		assert_int_equal(info.sessions, 0);
+		if (info.next_try_ns && info.next_try_ns != last_ns) {
+			last_ns = info.next_try_ns;
+			if (last_ns - t.b->now_ns > longest_ns)
+				longest_ns = last_ns - t.b->now_ns;
+		}
+	}
+	struct ike_connection_info info = info_of(t.a);
+	// Each try lasts 63 s, and the pauses up to a minute.
+	assert_in_range(info.attempts, 25, 45);
+	assert_in_range(longest_ns / NS_PER_S, 40, 60);
+	assert_string_equal(info.last_error, ike_reason_text(IKE_REASON_PEER_DEAD));
+	sites_free(&t);
+}
+
+static void addresses_in_turn(void **state)
+{
+	struct sites t = sites_new(
+		CFG_INITIATE_START, "\"" OTHER_ADDR "\", \"198.51.100.8\", \"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 30 * 1000));
+	assert_int_equal(bench_counter(t.a, "ike_started"), 3);
+	bench_run(t.b, 50);
+	// The one that has answered is called first the next time.
+	assert_int_equal(ike_delete_session(t.z->engine, bench_session(t.z).id), 0);
+	bench_run(t.b, 100);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 3000));
+	assert_int_equal(bench_counter(t.a, "ike_started"), 4);
+	sites_free(&t);
+}
+
+static void peer_came_first(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_ON_DEMAND, "\"" PEER_ADDR "\"", "");
+	struct bench_tunnel *waits = tunnel_of(t.a);
+	assert_true(bench_connect(t.z, t.a, "c") > 0);
+	assert_true(bench_run_until(t.b, bench_established, t.z, 2000));
+	bench_run(t.b, 50);
+	assert_true(traffic(&t));
+	assert_ptr_equal(tunnel_of(t.a), waits);
+	assert_string_equal(info_of(t.a).state, "up");
+	packet_for(t.a);
+	bench_run(t.b, 1000);
+	bench_expect(t.a, "ike_started", 0);
+	sites_free(&t);
+}
+
+// ---- on demand ---------------------------------------------------------------------------------
+
+static void packet_starts_it(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_ON_DEMAND, "\"" PEER_ADDR "\"", "");
+	struct bench_tunnel *waits = tunnel_of(t.a);
+	bench_run(t.b, 60 * 1000);
+	assert_string_equal(info_of(t.a).state, "waiting");
+	bench_expect(t.a, "ike_started", 0);
+	packet_for(t.a);
+	assert_string_equal(info_of(t.a).state, "connecting");
+	packet_for(t.a); // one is enough
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	bench_expect(t.a, "ike_started", 1);
+	assert_true(traffic(&t));
+	assert_ptr_equal(tunnel_of(t.a), waits);
+	assert_int_equal(info_of(t.a).held, 2);
+	// It ends, and waits for the next packet.
+	assert_int_equal(ike_delete_session(t.z->engine, bench_session(t.z).id), 0);
+	bench_run(t.b, 60 * 1000);
+	assert_string_equal(info_of(t.a).state, "waiting");
+	bench_expect(t.a, "ike_started", 1);
+	assert_ptr_equal(tunnel_of(t.a), waits);
+	packet_for(t.a);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	assert_true(traffic(&t));
+	sites_free(&t);
+}
+
+static void failed_demand_waits_for_the_next_packet(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_ON_DEMAND, "\"" OTHER_ADDR "\"", "");
+	packet_for(t.a);
+	bench_run(t.b, 200 * 1000);
+	assert_int_equal(bench_counter(t.a, "ike_started"), 1);
+	assert_string_equal(info_of(t.a).state, "waiting");
+	packet_for(t.a);
+	assert_int_equal(bench_counter(t.a, "ike_started"), 2);
+	sites_free(&t);
+}
+
+static void child_that_the_peer_deleted(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	struct ike_session_info s = bench_session(t.z);
+	assert_int_equal(ike_delete_child(t.z->engine, s.id, s.children[0].spi_in), 0);
+	bench_run(t.b, 100);
+	assert_int_equal(bench_session(t.a).child_count, 0);
+	packet_for(t.a);
+	bench_run(t.b, 100);
+	assert_int_equal(bench_session(t.a).child_count, 1);
+	assert_true(traffic(&t));
+	sites_free(&t);
+}
+
+static void never_where_it_only_responds(void **state)
+{
+	struct sites t =
+		sites_new(CFG_INITIATE_NONE, "\"" PEER_ADDR "\"", "responder_only = true;");
+	const char *why;
+	bench_run(t.b, 1000);
+	assert_int_equal(t.a->sink.tunnel_count, 0);
+	assert_int_equal(ike_connect(t.a->engine, "c", &why), 0);
+	assert_string_equal(why, "the connection only responds");
+	assert_int_equal(t.a->sent, 0);
+	sites_free(&t);
+}
+
+static void connect_by_hand(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_NONE, "\"" PEER_ADDR "\"", "");
+	const char *why;
+	assert_int_equal(ike_connect(t.a->engine, "x", &why), 0);
+	assert_string_equal(why, "no such connection");
+	assert_true(ike_connect(t.a->engine, "c", &why) > 0);
+	assert_int_equal(ike_connect(t.a->engine, "c", &why), 0);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	assert_true(traffic(&t));
+	assert_int_equal(info_of(t.a).sessions, 1);
+	sites_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(starts_by_itself),
+		cmocka_unit_test(peer_deletes_and_it_comes_again),
+		cmocka_unit_test(dead_peer_is_called_again),
+		cmocka_unit_test(pauses_grow),
+		cmocka_unit_test(addresses_in_turn),
+		cmocka_unit_test(peer_came_first),
+		cmocka_unit_test(packet_starts_it),
+		cmocka_unit_test(failed_demand_waits_for_the_next_packet),
+		cmocka_unit_test(child_that_the_peer_deleted),
+		cmocka_unit_test(never_where_it_only_responds),
+		cmocka_unit_test(connect_by_hand),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
