@@ -49,11 +49,13 @@ struct tunnel_spec {
 	uint64_t session;
 	// Inbound: a packet's source must lead back into this very tunnel by the routes.
 	bool reverse_path;
-	// Outbound packets that find no SA in use are kept, some per tunnel and for a short time, and leave
-	// with the first sa_switch(); SA_EVENT_NO_CHILD tells of them.
+	// Outbound packets that find no SA in use are kept, the first 16 of a tunnel (256 of a worker) for
+	// 10 s, and leave in order with the sa_switch() to the first SA whose selectors hold them;
+	// SA_EVENT_NO_CHILD tells of them.
 	bool hold;
 	// RFC 9611: every worker has a copy of the tunnel and encrypts with the SAs of its own (an SA is
-	// its SPI's worker's); one that has none gives the packet to the tunnel's worker.
+	// its SPI's worker's); one that has none for a packet gives it to the tunnel's worker, which
+	// therefore should always have one.
 	bool per_worker;
 };
 
@@ -72,7 +74,8 @@ struct sa_spec {
 	uint8_t integ_key_len;
 	uint16_t replay_window; // packets, 32 to 4096; 0: off (SA_IN)
 	uint64_t seq; // last sequence number used (SA_OUT) or highest seen (SA_IN); 0: new
-	// Limits over the SA's life, 0: none. A soft one is reported once; at a hard one the SA stops.
+	// Limits over the SA's life, 0: none. A soft one is reported once (also when half of the sequence
+	// numbers are used), before the hard one even where it lies behind it; at a hard one the SA stops.
 	uint64_t soft_bytes, hard_bytes;
 	uint64_t soft_packets, hard_packets;
 	// From our view: an inbound packet's destination matches ts_local, its source ts_remote.
@@ -97,7 +100,7 @@ enum sa_event_type {
 	SA_EVENT_SOFT_LIMIT, // bytes, packets, or the sequence number nears its end
 	SA_EVENT_HARD_LIMIT, // the SA has stopped
 	SA_EVENT_PEER_MOVED, // an authenticated packet with the highest sequence number so far came
-	// from .remote; the control plane decides
+	// from .remote; the control plane decides (said again each second while it lasts)
 	SA_EVENT_NO_CHILD, // a packet for a tunnel without a usable outbound SA (at once, then
 			   // rate-limited)
 };
@@ -126,6 +129,7 @@ struct sa_sink {
 	int (*spi_reserve)(
 		void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi);
 	void (*spi_release)(void *ctx, uint32_t spi);
+	// -ENOSPC: no slot (of per_worker ones there are 4096 in all).
 	int (*tunnel_add)(void *ctx, const struct tunnel_spec *spec, uint32_t *tunnel);
 	// Its SAs are deleted with it, if any are left, and its routes withdrawn.
 	void (*tunnel_del)(void *ctx, uint32_t tunnel);
@@ -135,7 +139,8 @@ struct sa_sink {
 	void (*route_del)(void *ctx, uint32_t tunnel, const struct ip_prefix *dst);
 	void (*tunnel_move)(void *ctx, uint32_t tunnel, const struct tunnel_path *path);
 	void (*tunnel_pmtu)(void *ctx, uint32_t tunnel, uint16_t outer_mtu);
-	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch().
+	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch(). The SPI is one of the
+	// tunnel's worker, or with per_worker of any (-EINVAL).
 	int (*sa_add)(void *ctx, const struct sa_spec *spec);
 	// The child's outbound SA is the tunnel's newest: it is taken first where selectors match.
 	void (*sa_switch)(void *ctx, uint32_t child);

@@ -3,6 +3,7 @@
 //
 // Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/resource.h"
 #include "controlplane/starter.h"
 
 #include <errno.h>
@@ -76,12 +77,30 @@ bool ike_child_rate_exceeded(struct ike_session *s)
 		s->rekey_window_ns = now;
 		s->rekey_count = 0;
 	}
-	return ++s->rekey_count > IKE_REKEY_BURST;
+	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s);
+}
+
+bool ike_per_resource(const struct cfg_connection *conn)
+{
+	for (size_t i = 0; i < conn->child_count; i++)
+		if (conn->children[i].per_resource)
+			return true;
+	return false;
+}
+
+uint16_t ike_children_max(const struct ike_session *s)
+{
+	return ike_per_resource(s->conn) ? IKE_CHILDREN_MAX + IKE_RESOURCES_MAX : IKE_CHILDREN_MAX;
 }
 
 // ---- making ----------------------------------------------------------------------------------
 
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
+{
+	return ike_child_new_on(s, s->worker, why);
+}
+
+struct ike_child *ike_child_new_on(struct ike_session *s, uint16_t worker, enum ike_reason *why)
 {
 	struct ike_engine *e = s->engine;
 	const struct sa_sink *sink = e->p.sink;
@@ -91,7 +110,7 @@ struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
 		*why = IKE_REASON_NO_MEMORY;
 		return NULL;
 	}
-	if (sink->spi_reserve(sink->ctx, s->worker, &path, &c->spi_in) < 0) {
+	if (sink->spi_reserve(sink->ctx, worker, &path, &c->spi_in) < 0) {
 		*why = IKE_REASON_SPI_EXHAUSTED;
 		free(c);
 		return NULL;
@@ -99,7 +118,7 @@ struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why)
 	c->engine = e;
 	c->session = s;
 	c->session_id = s->id;
-	c->worker = s->worker;
+	c->worker = worker;
 	c->spi_held = true;
 	htab_insert(&e->children_by_spi, &c->by_spi, spi_hash(e, c->spi_in));
 	e->child_count++;
@@ -132,6 +151,7 @@ static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_chi
 		.session = ike_tunnel_owner(s),
 		.reverse_path = s->conn->tunnel_interface,
 		.hold = s->conn->initiate != CFG_INITIATE_NONE,
+		.per_worker = ike_per_resource(s->conn),
 	};
 	if (sink->tunnel_add(sink->ctx, &spec, &s->tunnel) == 0)
 		return IKE_REASON_NONE;
@@ -451,6 +471,7 @@ static void leave_session(struct ike_child *c)
 		else
 			o->switch_at_install = true;
 	}
+	ike_resources_watch(s);
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);
 	count_traffic(c, s, SA_OUT, &out);

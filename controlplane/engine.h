@@ -393,6 +393,8 @@ enum ike_verdict ikev2_create_child_request(struct ike_exchange *x); // new, rek
 int ikev2_rekey_ike(struct ike_sa *sa);
 int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child);
 int ikev2_add_child(struct ike_sa *sa, const struct cfg_child *conf);
+// One more of a child that exists, for this worker (RFC 9611).
+int ikev2_add_resource(struct ike_sa *sa, const struct cfg_child *conf, uint16_t worker);
 // ikev2/delete.c: DELETE of child SAs, both ways
 int ikev2_delete_child(struct ike_sa *sa, struct ike_child *child);
 // The DELETE payloads of a request that name child SAs: deletes them, appends the answer's payload.

@@ -139,6 +139,7 @@
 	X(CHILD_SOFT_LIMIT, "ike_child_soft_limit", "child SA reached its bytes or packets")       \
 	X(STARTED, "ike_started", "connecting by ourselves")                                       \
 	X(NO_PATH, "ike_no_path", "no address to connect to, or none to connect from")             \
+	X(MAX_QUEUE, "ike_max_queue", "no more child SAs for single workers (RFC 9611)")           \
 	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
 	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \

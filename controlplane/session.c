@@ -313,6 +313,7 @@ static void session_free(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
+	wheel_cancel(&e->wheel, &s->resources_due);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
 	if (s->in_owner_table)

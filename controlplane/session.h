@@ -112,6 +112,8 @@ struct ike_session {
 	bool closing;                                          // its DELETE is queued or under way
 	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
+	bool resources; // RFC 9611: the peer takes child SAs for single workers
+	struct wheel_timer resources_due;
 	struct wheel_timer end; // childless, or re-authenticated elsewhere
 };
 
@@ -297,6 +299,12 @@ void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_te
 
 // A child with an inbound SPI of the session's worker. NULL and *why.
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
+// The same with an SPI of this worker.
+struct ike_child *ike_child_new_on(struct ike_session *s, uint16_t worker, enum ike_reason *why);
+// Is one of the connection's children one for each worker.
+bool ike_per_resource(const struct cfg_connection *conn);
+// How many child SAs a session may have, those being replaced not counted.
+uint16_t ike_children_max(const struct ike_session *s);
 // Sets what was agreed on.
 void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint32_t spi_out);
 // Keys, both SAs, routes. i_am_initiator: of the exchange that made it. On failure the caller drops

@@ -238,6 +238,7 @@ static void wait_tunnel(struct ike_starter *st)
 		.session = STARTER_OWNER | (uint64_t)(st - e->starters),
 		.reverse_path = st->conn->tunnel_interface,
 		.hold = true,
+		.per_worker = ike_per_resource(st->conn),
 	};
 	if (sink->tunnel_add(sink->ctx, &spec, &st->tunnel) < 0) {
 		st->tunnel = TUNNEL_NONE;

@@ -33,6 +33,9 @@
 	X(selector, "decrypted packet outside its SA's selectors (also a false inner source)")    \
 	X(no_child, "destination belongs to a tunnel without a usable outbound SA")               \
 	X(no_selector, "no child SA of the tunnel has selectors for the packet")                  \
+	X(hold_full, "no room for another packet that waits for its tunnel's SA")                 \
+	X(hold_timeout, "packet waited in vain for its tunnel's SA")                              \
+	X(reverse_path, "decrypted packet whose source is not routed into its tunnel")            \
 	X(no_tunnel, "destination belongs to a pool but to no client")                            \
 	X(stale_tunnel, "tunnel has gone while the packet was on its way")                        \
 	X(seq_end, "outbound sequence numbers are used up")                                       \

@@ -238,14 +238,15 @@ static uint16_t data_room(const struct cfg *c)
 	return (uint16_t)RTE_ALIGN_CEIL(len, 64u);
 }
 
-// Every descriptor and every place in a hand-off ring can hold a packet at once.
+// Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA can
+// hold a packet at once.
 static unsigned rx_buffers(const struct cfg *c)
 {
 	unsigned n = 0, workers = c->main.worker_count;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
 	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
-	n += workers * (2 * MBUF_CACHE + 512);
+	n += workers * (DP_HOLD_WORKER + 2 * MBUF_CACHE + 512);
 	return n;
 }
 
@@ -258,10 +259,11 @@ static unsigned punt_buffers(const struct cfg *c)
 }
 
 // What the control thread sends, and what waits for a neighbour, goes on to inject rings and
-// transmit queues; a PMD may keep it there until others come behind.
+// transmit queues; a PMD may keep it there until others come behind. What goes into a tunnel may wait
+// there for an SA.
 static unsigned sent_buffers(const struct cfg *c)
 {
-	unsigned n = DP_INJECT_RING;
+	unsigned n = DP_INJECT_RING + DP_HOLD_WORKER;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += c->ports[i].tx_descriptors;
 	return c->main.worker_count * n + neigh_limits_default.waiting + CTL_BUFFERS;
@@ -342,6 +344,13 @@ int dp_memory_check(const struct cfg *c)
 static struct rte_mempool *pool_new(
 	const char *name, unsigned n, unsigned cache, uint16_t room, int socket)
 {
+	static unsigned more;
+	char other[RTE_MEMPOOL_NAMESIZE];
+	// A process has one data plane; tests have two that talk to each other.
+	if (rte_mempool_lookup(name)) {
+		snprintf(other, sizeof(other), "%s_%u", name, ++more);
+		name = other;
+	}
 	struct rte_mempool *p = rte_pktmbuf_pool_create(name, n, cache, meta_room(), room, socket);
 	if (!p)
 		log_error("no memory for %u buffers of %u bytes (%s): raise memory_mb", n, room,

@@ -155,6 +155,17 @@ static bool outer_source(struct rte_mbuf *m, const struct dp_tunnel *t, struct e
 	return t->udp_at == 0;
 }
 
+// A place is told once more as long as the peer's packets come from there and ours go elsewhere: what the
+// control plane could not use when it was told it may later. A peer that changes with every packet is
+// told as often as it may.
+static bool worth_telling(
+	const struct dp_worker *w, const struct dp_sa_cold *c, const struct endpoint *from)
+{
+	bool told = endpoint_eq(from, &c->moved_to);
+	return c->moved_ns == 0 ||
+	       w->now_ns - c->moved_ns >= (told ? DP_MOVED_NS : DP_MOVED_MIN_NS);
+}
+
 // Only a packet that is authentic and the newest can move the peer (RFC 7296 2.23): an old one
 // that was kept back cannot.
 static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
@@ -164,14 +175,16 @@ static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t
 	if (!outer_source(op->m, t, &from))
 		return;
 	// Plain ESP has no port to compare.
-	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port)) {
-		if (c->moved_to.addr.family)
-			memset(&c->moved_to, 0, sizeof(c->moved_to));
+	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port))
 		return;
-	}
-	if (endpoint_eq(&from, &c->moved_to))
+	if (!worth_telling(w, c, &from))
 		return;
 	c->moved_to = from;
+	c->moved_ns = w->now_ns;
+	// What comes by another worker until the control plane has followed is no error of the NIC's.
+	if (t->udp_at)
+		atomic_store_explicit(
+			&w->uplink_cause[c->slot], DP_HANDOFF_ROAMING, memory_order_relaxed);
 	dp_pend(w, &c->pending, SA_EVENT_PEER_MOVED);
 }
 
@@ -221,12 +234,22 @@ static enum dp_drop check_inner(struct esp_op *op, uint8_t next, uint32_t len, s
 	return merge_ecn(inner, ip, outer_tos(op->m) & ECN_MASK);
 }
 
+// The inner source must lead back into the same tunnel.
+static enum dp_drop check_way_back(
+	const struct dp_worker *w, const struct dp_tunnel *t, const struct ip_info *ip)
+{
+	struct dp_dst_entry e;
+	bool back = dp_dst_lookup(w->dp->dst, ip->family, ip->src, &e) == DP_DST_TUNNEL &&
+		    e.index == t->index && e.generation == t->generation;
+	return back ? DP_DROP_NONE : DP_DROP_reverse_path;
+}
+
 static void count_refusal(struct dp_sa *sa, enum dp_drop why)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	if (why == DP_DROP_esp_auth)
 		count_cold(&c->auth_failed);
-	else if (why == DP_DROP_selector)
+	else if (why == DP_DROP_selector || why == DP_DROP_reverse_path)
 		count_cold(&c->selector_mismatch);
 	else if (why != DP_DROP_esp_dummy && why != DP_DROP_esp_replay &&
 		 why != DP_DROP_esp_stopped)
@@ -263,6 +286,8 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 	why = strip_trailer(op, &next, &len);
 	if (why == DP_DROP_NONE)
 		why = check_inner(op, next, len, &ip);
+	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
+		why = check_way_back(w, t, &ip);
 	if (why != DP_DROP_NONE) {
 		// A limit of packets under one key is about all of them.
 		dp_sa_count(w, sa, 0);

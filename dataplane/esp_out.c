@@ -9,6 +9,24 @@
 
 #define IP4_DF 0x40
 
+// From a worker's copy of a shared tunnel to the tunnel's worker, which has another SA for the packet, or
+// keeps it until there is one.
+static void to_owner(struct dp_worker *w, uint16_t owner, struct rte_mbuf *m)
+{
+	bool client = dp_meta(m)->tunnel != TUNNEL_NONE;
+	dp_handoff(w, owner, m, DP_CARRY_INNER, client ? DP_HANDOFF_CLIENT : DP_HANDOFF_PREFIX);
+}
+
+// The message that makes the copy may still be on its way.
+static void without_tunnel(struct dp_worker *w, struct rte_mbuf *m)
+{
+	uint16_t owner = (uint16_t)dp_tunnel_worker(dp_meta(m)->to);
+	if (owner != w->id)
+		to_owner(w, owner, m);
+	else
+		dp_drop(w, m, DP_DROP_stale_tunnel);
+}
+
 // Stage 1: tunnels that are still there.
 static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 {
@@ -20,7 +38,7 @@ static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 		struct rte_mbuf *m = w->esp_out.m[i];
 		struct dp_tunnel *t = dp_tunnel_at(w, dp_meta(m)->to, dp_meta(m)->generation);
 		if (!t) {
-			dp_drop(w, m, DP_DROP_stale_tunnel);
+			without_tunnel(w, m);
 			continue;
 		}
 		if (t->out) {
@@ -43,7 +61,7 @@ static void ask_for_child(struct dp_worker *w, struct dp_tunnel *t)
 
 // Newest first whose selectors hold the packet (RFC 4301 4.4.1). Usually the first one; the next
 // one's lines are asked for while this one is looked at.
-static enum dp_drop choose_sa(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
+static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 {
 	bool any = false;
 	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next) {
@@ -57,10 +75,23 @@ static enum dp_drop choose_sa(struct dp_worker *w, struct esp_op *op, struct dp_
 			return DP_DROP_NONE;
 		}
 	}
-	if (any)
-		return DP_DROP_no_selector;
-	ask_for_child(w, t);
-	return DP_DROP_no_child;
+	return any ? DP_DROP_no_selector : DP_DROP_no_child;
+}
+
+static void without_sa(
+	struct dp_worker *w, struct dp_tunnel *t, struct rte_mbuf *m, enum dp_drop why)
+{
+	uint16_t owner = (uint16_t)dp_tunnel_worker(t->index);
+	if (owner != w->id) {
+		to_owner(w, owner, m);
+		return;
+	}
+	if (why == DP_DROP_no_child)
+		ask_for_child(w, t);
+	if (why == DP_DROP_no_child && t->flags & DP_TUNNEL_HOLD)
+		dp_hold_packet(w, t, m);
+	else
+		dp_drop(w, m, why);
 }
 
 static uint32_t overhead(const struct dp_tunnel *t, const struct dp_sa *sa)
@@ -73,23 +104,18 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 	return RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
 }
 
-// The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one.
+// The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
+// near its end is among the limits of packets (sink_sa.c).
 static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 {
-	struct dp_sa_cold *c = dp_sa_cold(sa);
 	uint64_t last = dp_get(&sa->seq);
-	if (last >= c->hard_seq) {
+	if (last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)) {
 		sa->flags |= DP_SA_STOPPED;
-		dp_pend(w, &c->pending, SA_EVENT_HARD_LIMIT);
+		dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_HARD_LIMIT);
 		return DP_DROP_seq_end;
 	}
 	*seq = last + 1;
 	dp_set(&sa->seq, *seq);
-	if (*seq >= c->soft_seq && !(sa->flags & DP_SA_SOFT_TOLD)) {
-		sa->flags |= DP_SA_SOFT_TOLD;
-		dp_pend(w, &c->pending, SA_EVENT_SOFT_LIMIT);
-		dp_sa_limits(sa);
-	}
 	return DP_DROP_NONE;
 }
 
@@ -149,9 +175,12 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &w->ops[i];
 		struct dp_tunnel *t = tunnels[i];
-		enum dp_drop why = choose_sa(w, op, t);
-		if (why == DP_DROP_NONE)
-			why = wrap(w, op, t);
+		enum dp_drop why = choose_sa(op, t);
+		if (unlikely(why != DP_DROP_NONE)) {
+			without_sa(w, t, op->m, why);
+			continue;
+		}
+		why = wrap(w, op, t);
 		if (why != DP_DROP_NONE) {
 			refuse(w, op->m, why);
 			continue;

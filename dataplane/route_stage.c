@@ -44,7 +44,7 @@ static void into_tunnel(
 		return;
 	meta->to = e->index;
 	meta->generation = e->generation;
-	if (owner == w->id) {
+	if (owner == w->id || dp_tunnel_shared(&w->layout, e->index)) {
 		dp_batch_add(&w->esp_out, m);
 		return;
 	}

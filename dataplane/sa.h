@@ -16,10 +16,12 @@
 #define DP_CHUNK       64 // SAs or tunnels allocated at once
 #define DP_CHUNK_SHIFT 6
 #define DP_NODE_BITS   3
-#define DP_NONCE_MIN   8  // bits
-#define DP_HOT_WORDS   4  // replay words in the hot part: windows up to 192
-#define DP_TS_INLINE   2  // selectors a side without an allocation
-#define DP_TUNNEL_SAS  64 // children of one tunnel: 16, each doubled by a rekey, and room
+#define DP_NONCE_MIN   8 // bits
+#define DP_HOT_WORDS   4 // replay words in the hot part: windows up to 192
+#define DP_TS_INLINE   2 // selectors a side without an allocation
+#define DP_TUNNEL_SAS \
+	64 // children of one tunnel at one worker: 16, each doubled by a rekey, and room
+#define DP_SHARED 4096 // tunnels that every worker has a copy of
 
 // ---- Ids ----
 
@@ -28,7 +30,10 @@
 struct dp_layout {
 	uint32_t node;
 	uint8_t worker_bits, slot_bits, nonce_bits;
-	uint32_t slots; // per worker, slot 0 included
+	uint32_t slots; // of SAs per worker, slot 0 included
+	// Of its own tunnels. DP_SHARED slots behind them are the same for all workers, and have a copy
+	// of the tunnel in each.
+	uint32_t tunnels;
 };
 
 // From the number of workers and the sessions of the whole headend. Pure.
@@ -80,6 +85,12 @@ static inline uint32_t dp_tunnel_worker(uint32_t index)
 static inline uint32_t dp_tunnel_slot(uint32_t index)
 {
 	return index & ((1u << DP_TUNNEL_SLOT_BITS) - 1);
+}
+
+// The worker in the index owns it: where there is no other way, packets go there.
+static inline bool dp_tunnel_shared(const struct dp_layout *l, uint32_t index)
+{
+	return dp_tunnel_slot(index) >= l->tunnels;
 }
 
 // ---- Counters: one writer, relaxed readers ----
@@ -170,8 +181,8 @@ struct dp_sa_cold {
 	struct dp_pending pending;
 	dp_counter_t auth_failed, replayed, selector_mismatch, malformed;
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
-	uint64_t soft_seq, hard_seq;
 	struct endpoint moved_to; // last one told
+	uint64_t moved_ns;        // when
 	uint8_t local_count, remote_count;
 	struct dp_ts *ts; // local ones, then remote ones
 	struct dp_ts ts_inline[2 * DP_TS_INLINE];
@@ -181,7 +192,10 @@ struct dp_sa_cold {
 
 #define DP_OUTER_MAX 56 // IPv6, UDP, marker
 
-// Written by its worker alone, by messages. hdr is the outer IP header (with UDP's, and a marker)
+enum dp_tunnel_flag { DP_TUNNEL_HOLD = 1, DP_TUNNEL_REVERSE_PATH = 2 };
+
+// Written by its worker alone, by messages; a shared one is there once for each worker, under the same
+// index, with that worker's SAs. hdr is the outer IP header (with UDP's, and a marker)
 // with lengths, TOS, id and checksum left zero; sum is its partial checksum.
 struct dp_tunnel {
 	uint32_t generation; // 0: not in use
@@ -192,6 +206,8 @@ struct dp_tunnel {
 	uint8_t hdr_len; // bytes of hdr in use
 	uint8_t df;      // enum sa_df
 	uint8_t udp_at;  // the UDP header's offset in hdr; 0: plain ESP
+	uint8_t flags;   // enum dp_tunnel_flag
+	uint8_t held;    // packets in its worker's struct dp_hold
 	uint16_t mtu;    // outer
 	uint16_t port;   // index
 	uint32_t sum;
@@ -200,8 +216,10 @@ struct dp_tunnel {
 	struct endpoint local;
 	uint64_t session;
 	struct dp_pending pending;
-	uint64_t no_child_ns; // last told
+	uint64_t no_child_ns; // last told; 0: not since an SA came into use
 };
+static_assert(offsetof(struct dp_tunnel, hdr) <= 64 && sizeof(struct dp_tunnel) % 64 == 0,
+	"what each packet needs but the header is one cache line");
 
 // ---- Slabs ----
 

@@ -37,6 +37,7 @@ struct dp_layout dp_layout_make(uint32_t node, uint32_t workers, uint32_t max_se
 		l.slot_bits++;
 	l.nonce_bits = room - l.slot_bits;
 	l.slots = 1u << l.slot_bits;
+	l.tunnels = RTE_MIN(l.slots, (1u << DP_TUNNEL_SLOT_BITS) - DP_SHARED);
 	return l;
 }
 
@@ -267,6 +268,8 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (t->out)
 		t->out->out.at = &sa->out.next;
 	t->out = sa;
+	t->no_child_ns = 0;
+	dp_hold_release(w, t, sa);
 }
 
 // The control thread has at most DP_RETURN_RING deletes under way, so that there is always room.
@@ -294,6 +297,13 @@ static void sa_del(struct dp_worker *w, const struct dp_msg *msg)
 
 // ---- Messages about tunnels ----
 
+// Each once, whatever copies there are.
+static void count_tunnel(struct dp_worker *w, const struct dp_tunnel *t, int n)
+{
+	if (dp_tunnel_worker(t->index) == w->id)
+		dp_add(&w->stats.tunnels, (uint64_t)n);
+}
+
 static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 {
 	uint32_t slot = dp_tunnel_slot(msg->tunnel);
@@ -305,11 +315,12 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 	t->generation = msg->generation;
 	t->session = msg->session;
 	t->df = msg->df;
+	t->flags = msg->flags;
 	t->mtu = msg->mtu;
 	t->next_hop = msg->next_hop;
 	t->pending.is_tunnel = true;
 	dp_tunnel_set_path(t, &msg->path);
-	dp_add(&w->stats.tunnels, 1);
+	count_tunnel(w, t, 1);
 }
 
 static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
@@ -329,8 +340,9 @@ static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
 	struct dp_tunnel *t = dp_tunnel_at(w, msg->tunnel, msg->generation);
 	RTE_VERIFY(t != NULL);
 	unpend(w, &t->pending);
+	dp_hold_drop(w, t);
+	count_tunnel(w, t, -1);
 	t->generation = 0;
-	dp_set(&w->stats.tunnels, dp_get(&w->stats.tunnels) - 1);
 	give_back(w, &(struct dp_return){.tunnel = msg->tunnel, .generation = msg->generation});
 }
 

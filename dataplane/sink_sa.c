@@ -16,7 +16,7 @@
 
 struct child_ctl *sink_child(struct dp_sink *s, uint32_t spi, struct worker_ctl **wc)
 {
-	const struct dp_layout *l = &s->workers[0].w->layout;
+	const struct dp_layout *l = sink_layout(s);
 	uint32_t worker = dp_spi_worker(l, spi);
 	if (worker >= s->dp->worker_count)
 		return NULL;
@@ -50,10 +50,22 @@ static bool steer(struct dp_sink *s, const struct worker_ctl *wc, const struct t
 	return false;
 }
 
-static void set_cause(struct worker_ctl *wc, uint32_t spi, enum dp_handoff cause)
+void sink_set_cause(struct dp_sink *s, uint32_t spi, enum dp_handoff cause)
 {
-	atomic_store_explicit(&wc->w->uplink_cause[dp_spi_slot(&wc->w->layout, spi)],
-		(uint8_t)cause, memory_order_relaxed);
+	const struct dp_layout *l = sink_layout(s);
+	struct dp_worker *w = s->workers[dp_spi_worker(l, spi)].w;
+	atomic_store_explicit(
+		&w->uplink_cause[dp_spi_slot(l, spi)], (uint8_t)cause, memory_order_relaxed);
+}
+
+// By the path's prediction; moved: the peer's tunnel began elsewhere, and its worker with it.
+static void predict_cause(
+	struct dp_sink *s, uint32_t spi, const struct tunnel_path *path, bool moved)
+{
+	int predicted = dp_rss_worker_of_spi(s->dp, path, spi);
+	bool right = predicted < 0 || (uint32_t)predicted == dp_spi_worker(sink_layout(s), spi);
+	enum dp_handoff elsewhere = moved ? DP_HANDOFF_ROAMING : DP_HANDOFF_STICKY;
+	sink_set_cause(s, spi, right ? DP_HANDOFF_MISPREDICTED : elsewhere);
 }
 
 int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
@@ -72,17 +84,15 @@ int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path,
 		fifo_put(&wc->free_children, slot);
 	}
 	wc->children[slot] = (struct child_ctl){.spi = *spi, .reserved = true};
-	int predicted = dp_rss_worker_of_spi(s->dp, path, *spi);
-	set_cause(wc, *spi,
-		predicted < 0 || predicted == worker ? DP_HANDOFF_MISPREDICTED : DP_HANDOFF_STICKY);
+	predict_cause(s, *spi, path, false);
 	return 0;
 }
 
-static void child_free(struct worker_ctl *wc, struct child_ctl *c)
+static void child_free(struct dp_sink *s, struct worker_ctl *wc, struct child_ctl *c)
 {
 	if (c->tunnel) {
 		LIST_REMOVE(c, link);
-		wc->tunnels[dp_tunnel_slot(c->tunnel)].child_count--;
+		--*sink_child_count(s, c->tunnel, wc->w->id);
 	}
 	fifo_put(&wc->free_children, (uint32_t)(c - wc->children));
 	*c = (struct child_ctl){0};
@@ -93,7 +103,7 @@ void sink_spi_release(void *ctx, uint32_t spi)
 	struct worker_ctl *wc;
 	struct child_ctl *c = sink_child(ctx, spi, &wc);
 	if (c && c->reserved && !c->sa[SA_IN] && !c->sa[SA_OUT])
-		child_free(wc, c);
+		child_free(ctx, wc, c);
 }
 
 // ---- Building an SA ----
@@ -181,10 +191,7 @@ static int set_window(struct dp_sa *sa, const struct sa_spec *spec, int socket)
 // Everything up to the initial sequence number counts as seen.
 static void set_seq(struct dp_sa *sa, const struct sa_spec *spec)
 {
-	struct dp_sa_cold *c = dp_sa_cold(sa);
 	dp_set(&sa->seq, spec->seq);
-	c->hard_seq = spec->esn ? UINT64_MAX : UINT32_MAX;
-	c->soft_seq = c->hard_seq - (c->hard_seq >> 4);
 	if (spec->dir == SA_IN && spec->seq && sa->window)
 		memset(sa->wide ? sa->wide : sa->replay, 0xff, (sa->word_mask + 1u) * 8);
 	if (spec->dir == SA_IN && spec->seq && sa->window) {
@@ -205,14 +212,39 @@ void sink_sa_wipe(struct dp_sa *sa)
 	secret_wipe((uint8_t *)sa + sizeof(sa->spi), dp_sa_stride() - sizeof(sa->spi));
 }
 
+// A soft limit that lies behind the hard one would never be told: it is told an eighth before.
+static uint64_t soft_before(uint64_t soft, uint64_t hard)
+{
+	return soft && hard && soft >= hard ? RTE_MAX(hard - hard / 8 - 1, 1ull) : soft;
+}
+
+// Packets that may pass until half of the sequence numbers are used: without ESN the other half lasts 14
+// seconds at 148 Mpps (100 Gbit/s of the smallest packets), which is a rekey and its retransmissions.
+// Inbound those that are accepted count, of which there are no more than numbers, so that a peer which
+// lets them run out is overtaken by our rekey unless half of its packets are lost.
+static uint64_t soft_by_seq(const struct sa_spec *spec)
+{
+	uint64_t half = spec->esn ? 1ull << 63 : 1ull << 31;
+	return spec->seq < half ? half - spec->seq : 1;
+}
+
+static void set_limits(struct dp_sa *sa, const struct sa_spec *spec)
+{
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	uint64_t by_seq = soft_by_seq(spec);
+	c->hard_bytes = spec->hard_bytes;
+	c->hard_packets = spec->hard_packets;
+	c->soft_bytes = soft_before(spec->soft_bytes, spec->hard_bytes);
+	c->soft_packets = soft_before(spec->soft_packets, spec->hard_packets);
+	if (!c->soft_packets || by_seq < c->soft_packets)
+		c->soft_packets = by_seq;
+	dp_sa_limits(sa);
+}
+
 static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec, int socket)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	c->child = spec->child;
-	c->soft_bytes = spec->soft_bytes;
-	c->hard_bytes = spec->hard_bytes;
-	c->soft_packets = spec->soft_packets;
-	c->hard_packets = spec->hard_packets;
 	sa->tunnel_slot = dp_tunnel_slot(c->tunnel_index);
 	sa->flags = (uint8_t)((spec->esn ? DP_SA_ESN : 0) | (spec->dir == SA_OUT ? DP_SA_OUT : 0));
 	if (spec->dir == SA_OUT)
@@ -223,7 +255,7 @@ static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec,
 	if (rc)
 		return rc;
 	set_seq(sa, spec);
-	dp_sa_limits(sa);
+	set_limits(sa, spec);
 	return 0;
 }
 
@@ -250,13 +282,15 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 
 	if (!c || !t || t->deleting)
 		return -ENOENT;
-	if (wc != twc || (c->tunnel && c->tunnel != index) ||
+	// A shared tunnel's SAs are their SPI's worker's.
+	if ((wc != twc && t->copies == 1) || (c->tunnel && c->tunnel != index) ||
 		(spec->dir == SA_IN && spec->spi != spec->child) || spec->spi == 0)
 		return -EINVAL;
 	if (c->sa[spec->dir])
 		return -EEXIST;
 	// Each packet looks through them.
-	if (!c->tunnel && t->child_count == DP_TUNNEL_SAS)
+	uint32_t *children = sink_child_count(s, index, wc->w->id);
+	if (!c->tunnel && *children == DP_TUNNEL_SAS)
 		return -ENOSPC;
 	uint32_t slot = (uint32_t)(c - wc->children);
 	struct dp_sa *sa = place(wc, spec->dir, slot, &chunk);
@@ -275,7 +309,9 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 	}
 	if (!c->tunnel) {
 		LIST_INSERT_HEAD(&t->children, c, link);
-		t->child_count++;
+		++*children;
+		// It may have moved since the SPI was handed out, or before.
+		predict_cause(s, c->spi, &t->path, t->moved);
 	}
 	c->tunnel = index;
 	c->reserved = false;
@@ -297,7 +333,7 @@ void sink_sa_switch(void *ctx, uint32_t child)
 	struct dp_msg msg = {.type = DP_MSG_SA_SWITCH,
 		.sa = c->sa[SA_OUT],
 		.tunnel = c->tunnel,
-		.generation = wc->tunnels[dp_tunnel_slot(c->tunnel)].generation};
+		.generation = sink_tunnel_at(s, c->tunnel)->generation};
 	if (c->may_switch)
 		sink_send_promised(wc, &msg);
 	else
@@ -351,7 +387,7 @@ void sink_sa_returned(struct dp_sink *s, struct worker_ctl *wc, struct dp_sa *sa
 {
 	struct dp_sa_cold *cold = dp_sa_cold(sa);
 	struct child_ctl *c = &wc->children[cold->slot];
-	struct tunnel_ctl *t = &wc->tunnels[dp_tunnel_slot(cold->tunnel_index)];
+	struct tunnel_ctl *t = sink_tunnel_at(s, cold->tunnel_index);
 	struct sa_event ev = {
 		.type = SA_EVENT_RETURNED,
 		.dir = sa->flags & DP_SA_OUT ? SA_OUT : SA_IN,
@@ -364,6 +400,6 @@ void sink_sa_returned(struct dp_sink *s, struct worker_ctl *wc, struct dp_sa *sa
 	c->sa[ev.dir] = NULL;
 	c->deleting[ev.dir] = false;
 	if (!c->sa[SA_IN] && !c->sa[SA_OUT])
-		child_free(wc, c);
+		child_free(s, wc, c);
 	s->dp->seams.sa_event(s->dp->seams.ctx, &ev);
 }

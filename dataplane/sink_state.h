@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// What the SA sink's two files share.
+// What the SA sink's files share.
 #pragma once
 
 #include "dataplane/sink.h"
@@ -28,13 +28,21 @@ struct route_ctl {
 
 struct tunnel_ctl {
 	LIST_HEAD(, child_ctl) children;
-	uint32_t child_count;
+	uint32_t child_count; // of a shared one: shared_ctl's
 	SLIST_HEAD(, route_ctl) routes;
-	uint32_t generation;
+	uint32_t index, generation;
 	bool used, deleting;
+	bool moved;      // its path is not the one that it began with
+	uint16_t copies; // workers that have it
 	struct tunnel_path path;
 	uint64_t session;
 	uint16_t mtu;
+};
+
+// A tunnel that each worker has a copy of.
+struct shared_ctl {
+	struct tunnel_ctl tunnel;
+	uint32_t child_count[DP_WORKERS_MAX];
 };
 
 struct queued_msg {
@@ -69,6 +77,8 @@ struct dp_sink {
 	struct dp_crypto crypto; // key expansion
 	void *(*alloc)(size_t);  // malloc; a seam for tests
 	struct worker_ctl workers[DP_WORKERS_MAX];
+	struct shared_ctl *shared; // DP_SHARED of them
+	struct slot_fifo free_shared;
 };
 
 // Promise room for n messages to a worker, each of which is then sent by sink_send_promised(), or
@@ -79,8 +89,21 @@ void sink_send_promised(struct worker_ctl *wc, const struct dp_msg *msg);
 
 // NULL: not there.
 struct child_ctl *sink_child(struct dp_sink *s, uint32_t spi, struct worker_ctl **wc);
+// In use or not.
+struct tunnel_ctl *sink_tunnel_at(struct dp_sink *s, uint32_t index);
+// How many children it has on this worker.
+uint32_t *sink_child_count(struct dp_sink *s, uint32_t index, uint16_t worker);
 struct tunnel_ctl *sink_tunnel(
 	struct dp_sink *s, uint32_t id, struct worker_ctl **wc, uint32_t *index);
+// The functions of sa_sink that concern tunnels and routes (sink_tunnel.c).
+int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id);
+void sink_tunnel_del(void *ctx, uint32_t id);
+void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path);
+void sink_tunnel_pmtu(void *ctx, uint32_t id, uint16_t outer_mtu);
+int sink_route_add(void *ctx, uint32_t id, const struct ip_prefix *dst);
+void sink_route_del(void *ctx, uint32_t id, const struct ip_prefix *dst);
+// A worker has given its copy of a deleted tunnel back.
+void sink_tunnel_returned(struct dp_sink *s, const struct dp_return *r);
 // The functions of sa_sink that concern one SA (sink_sa.c).
 int sink_sa_add(void *ctx, const struct sa_spec *spec);
 void sink_sa_switch(void *ctx, uint32_t child);
@@ -88,10 +111,18 @@ void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir);
 bool sink_sa_stats(void *ctx, uint32_t child, enum sa_dir dir, struct sa_counters *out);
 int sink_spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi);
 void sink_spi_release(void *ctx, uint32_t spi);
+// Why ESP with this SPI would come to another worker, from now on.
+void sink_set_cause(struct dp_sink *s, uint32_t spi, enum dp_handoff cause);
 // A deleted SA is back: report, wipe, free its slot.
 void sink_sa_returned(struct dp_sink *s, struct worker_ctl *wc, struct dp_sa *sa);
 // Free what an SA has allocated beside its slot, and wipe it.
 void sink_sa_wipe(struct dp_sa *sa);
+
+// The same for all workers.
+static inline const struct dp_layout *sink_layout(const struct dp_sink *s)
+{
+	return &s->workers[0].w->layout;
+}
 
 static inline bool fifo_get(struct slot_fifo *f, uint32_t *slot)
 {

@@ -34,6 +34,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->socket = socket;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	TAILQ_INIT(&w->pending);
+	dp_hold_init(&w->hold);
 	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
 		w->watch[i].left = DP_RSS_WATCH;
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
@@ -42,7 +43,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	int rc = w->wake_fd < 0 || !w->uplink_cause ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
-	rc = rc ? rc : dp_slab_init(&w->tunnels, l->slots, sizeof(struct dp_tunnel));
+	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
 	rc = rc ? rc : dp_crypto_init(&w->crypto, d->seams.random);
 	rc = rc ? rc : dp_worker_rings_new(w);
 	if (rc) {
@@ -67,6 +68,7 @@ void dp_worker_free(struct dp_worker *w)
 		batch_free(&w->tx[i]);
 	for (unsigned i = 0; i < DP_WORKERS_MAX; i++)
 		batch_free(&w->handoff[i]);
+	dp_hold_free(&w->hold);
 	dp_worker_rings_free(w);
 	dp_crypto_fini(&w->crypto);
 	dp_slab_fini(&w->in);
@@ -120,6 +122,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 		if (w->id < w->dp->ports[i].rx_queues)
 			n += rx(w, &w->dp->ports[i]);
 	n += dp_handoff_poll(w);
+	n += dp_hold_expire(w);
 	dp_handoff_flush(w);
 	dp_tx_flush(w);
 	dp_pend_flush(w);

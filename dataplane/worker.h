@@ -19,10 +19,15 @@
 #define DP_PUNT_RING        512
 #define DP_INJECT_RING      512
 #define DP_HANDOFF_RING     1024
-#define DP_HANDOFF_RING_MIN 64       // two bursts
-#define DP_HANDOFF_PLACES   4096     // for one taker
-#define DP_NEIGH_SLOTS      32768    // power of two, twice the neighbours at least
-#define DP_NO_CHILD_NS      NS_PER_S // between two reports of one tunnel
+#define DP_HANDOFF_RING_MIN 64                // two bursts
+#define DP_HANDOFF_PLACES   4096              // for one taker
+#define DP_NEIGH_SLOTS      32768             // power of two, twice the neighbours at least
+#define DP_NO_CHILD_NS      NS_PER_S          // between two reports of one tunnel
+#define DP_MOVED_NS         NS_PER_S          // until the same place of a peer is told once more
+#define DP_MOVED_MIN_NS     (100 * NS_PER_MS) // between two reports of one SA
+#define DP_HOLD_TUNNEL      16                // packets of one tunnel that wait for its first SA
+#define DP_HOLD_WORKER      256 // of all tunnels of a worker; each has a buffer (eal.c)
+#define DP_HOLD_NS          (10 * NS_PER_S)
 #define DP_SLEEP_MIN_NS     20000ull
 #define DP_SLEEP_MAX_NS     NS_PER_MS
 #define DP_SLEEP_BLIND_NS   100000ull // where a queue cannot wake its worker
@@ -45,6 +50,7 @@ struct dp_msg {
 	uint8_t type; // enum dp_msg_type
 	uint8_t df;
 	uint16_t mtu;
+	uint8_t flags;   // enum dp_tunnel_flag
 	uint32_t tunnel; // index
 	uint32_t generation;
 	uint32_t spi; // SA_ADD of SA_IN
@@ -71,6 +77,19 @@ struct dp_return {
 struct dp_batch {
 	struct rte_mbuf *m[2 * DP_BURST];
 	unsigned n;
+};
+
+// Packets that wait for their tunnel's first SA.
+struct dp_held {
+	TAILQ_ENTRY(dp_held) link;
+	struct dp_tunnel *tunnel;
+	struct rte_mbuf *m;
+	uint64_t until_ns;
+};
+
+struct dp_hold {
+	TAILQ_HEAD(, dp_held) by_age, unused;
+	struct dp_held items[DP_HOLD_WORKER];
 };
 
 struct dp_stats {
@@ -108,6 +127,7 @@ struct dp_worker {
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	struct dp_rss_watch watch[DP_PORTS_MAX];
+	struct dp_hold hold;
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 
@@ -115,8 +135,9 @@ struct dp_worker {
 	struct rte_ring *punt_ring[DP_PUNT_RINGS];
 	struct rte_ring *handoff_in[DP_WORKERS_MAX]; // from worker i; NULL: itself
 
-	// Written by the control thread, a byte a slot, when it hands out an inbound SPI: why ESP
-	// with that SPI would come to another worker (enum dp_handoff). Read by all workers.
+	// Why ESP with an inbound SPI would come to another worker (enum dp_handoff), a byte a slot.
+	// Written by the control thread, as it hands the SPI out and when the tunnel moves, and by the
+	// worker when it sees that the peer has moved. Read by all workers.
 	_Atomic uint8_t *uplink_cause;
 
 	struct dp_stats stats __rte_cache_aligned;
@@ -204,6 +225,20 @@ void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class);
 
 // Compare the queue of received frames with the predictor's (rss.c), while watch[port].left.
 void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n);
+
+// ---- Packets that wait (hold.c) ----
+
+void dp_hold_init(struct dp_hold *h);
+void dp_hold_free(struct dp_hold *h);
+// Keep a packet for the tunnel (DP_TUNNEL_HOLD), behind those that came before; or drop it by name.
+// Takes the mbuf.
+void dp_hold_packet(struct dp_worker *w, struct dp_tunnel *t, struct rte_mbuf *m);
+// The SA has come into use: what it selects leaves by dp_esp_out(), in order. w->esp_out is empty.
+void dp_hold_release(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa);
+// The tunnel goes.
+void dp_hold_drop(struct dp_worker *w, struct dp_tunnel *t);
+// Drop the oldest one if its time is over; returns how many that were.
+unsigned dp_hold_expire(struct dp_worker *w);
 
 // ---- Hand-off ----
 

@@ -5,6 +5,7 @@
 // child SA. Each step below is one wait; the last one does everything that others can see.
 #include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
+#include "controlplane/ikev2/resource.h"
 
 #include "controlplane/addresses.h"
 #include "controlplane/admission.h"
@@ -115,6 +116,10 @@ static void put_reply(
 		wire_build_choice(b, &plan->choice, c->spi_in);
 		wire_put_ts(b, IKEV2_PAYLOAD_TSI, c->ts_remote, c->ts_remote_count);
 		wire_put_ts(b, IKEV2_PAYLOAD_TSR, c->ts_local, c->ts_local_count);
+		if (c->conf->per_resource && ike_resource_named(&x->in)) {
+			ike_resource_put(b);
+			ike_resources_agreed(s, true);
+		}
 	} else if (a->refusal != IKE_REASON_NONE) {
 		ike_refused(x->sa->engine, x->sa, &x->sa->remote, a->refusal);
 		wire_put_notify(b, a->refusal_notify, (struct view){NULL, 0});

@@ -5,6 +5,7 @@
 #include "controlplane/handshake.h"
 #include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
+#include "controlplane/ikev2/resource.h"
 
 #include <stdlib.h>
 
@@ -87,6 +88,8 @@ static void put_child(struct ike_exchange *x, uint32_t spi)
 	wire_build_sa(b, conf->esp_proposals, conf->esp_proposal_count, &policy, spi);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSI, a->offered_local.items, a->offered_local.count);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSR, a->offered_remote.items, a->offered_remote.count);
+	if (conf->per_resource)
+		ike_resource_put(b);
 }
 
 static enum ike_verdict put_request(struct ike_exchange *x)
@@ -209,6 +212,8 @@ static enum ike_reason make_child(struct ike_exchange *x)
 		return why;
 	c->switch_at_install = true;
 	ike_child_join(c, NULL);
+	if (c->conf->per_resource && ike_resource_named(&x->in))
+		ike_resources_agreed(x->sa->session, true);
 	return IKE_REASON_NONE;
 }
 

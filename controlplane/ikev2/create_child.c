@@ -3,6 +3,7 @@
 //
 // CREATE_CHILD_SA as responder (RFC 7296 1.3, 2.8, 2.25): new child SAs and their rekeying.
 #include "controlplane/ikev2/create_child.h"
+#include "controlplane/ikev2/resource.h"
 
 #include <stdlib.h>
 
@@ -96,6 +97,10 @@ static void put_reply(
 	}
 	wire_put_ts(b, IKEV2_PAYLOAD_TSI, child->ts_remote, child->ts_remote_count);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSR, child->ts_local, child->ts_local_count);
+	if (child->conf->per_resource && ike_resource_named(&x->in)) {
+		ike_resource_put(b);
+		ike_resources_agreed(x->sa->session, true);
+	}
 }
 
 // The peer names the inbound SPI that it has no longer.
@@ -105,6 +110,18 @@ static enum ike_verdict not_found(struct ike_exchange *x, uint32_t spi)
 	wire_put_notify_esp(
 		&x->out.b, IKEV2_NOTIFY_CHILD_SA_NOT_FOUND, spi, (struct view){NULL, 0});
 	return IKE_DONE;
+}
+
+// RFC 9611: one that the peer wants for a resource of its own is one of ours too.
+static uint16_t worker_of(const struct ike_exchange *x, const struct ike_child *old)
+{
+	const struct ike_create *c = x->state;
+	const struct ike_session *s = x->sa->session;
+	if (old)
+		return old->worker;
+	if (c->plan.conf->per_resource && ike_resource_named(&x->in))
+		return ike_resource_worker(s, c->plan.conf);
+	return s->worker;
 }
 
 static enum ike_verdict finish(struct ike_exchange *x)
@@ -123,7 +140,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 			return ike_fail(
 				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	}
-	struct ike_child *child = ike_child_new(s, &why);
+	struct ike_child *child = ike_child_new_on(s, worker_of(x, old), &why);
 	if (!child)
 		return ike_fail(x, why, notify_of(why));
 	ike_child_set(child, &c->plan, (uint32_t)c->plan.choice.spi);
@@ -175,6 +192,8 @@ static enum ike_verdict decide(struct ike_exchange *x, const struct ike_child *o
 	enum ike_reason why = ike_child_decide(&ask, &c->terms, &c->plan, &notify);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, notify);
+	if (!old && ike_resource_named(&x->in) && !ike_resource_room(s, c->plan.conf))
+		return ike_fail(x, IKE_REASON_MAX_QUEUE, IKEV2_NOTIFY_TS_MAX_QUEUE);
 	if (old && (!covers(c->plan.ts_local, c->plan.ts_local_count, old->ts_local,
 			    old->ts_local_count) ||
 			   !covers(c->plan.ts_remote, c->plan.ts_remote_count, old->ts_remote,
@@ -210,8 +229,8 @@ static enum ike_verdict create_child(struct ike_exchange *x)
 			return ike_fail(
 				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	}
-	if ((!old && ike_children_live(s) >= IKE_CHILDREN_MAX) ||
-		s->child_count >= 2 * IKE_CHILDREN_MAX)
+	if ((!old && ike_children_live(s) >= ike_children_max(s)) ||
+		s->child_count >= 2 * ike_children_max(s))
 		return ike_fail(x, IKE_REASON_CHILD_LIMIT, IKEV2_NOTIFY_NO_ADDITIONAL_SAS);
 	struct ike_create *c = ike_create_new(x);
 	if (!c)

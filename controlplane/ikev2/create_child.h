@@ -53,8 +53,10 @@ struct ike_want {
 	const struct cfg_child *conf;
 	uint16_t group; // that the peer asked for; 0: our first
 	uint8_t tries;
-	bool again;   // another task goes on with it
-	bool refused; // by the peer, for good
+	bool again;    // another task goes on with it
+	bool refused;  // by the peer, for good
+	bool resource; // RFC 9611: of this worker
+	uint16_t worker;
 };
 
 // If the response names another group that we allow, the task is queued again with it.

@@ -3,6 +3,7 @@
 //
 // CREATE_CHILD_SA as initiator: new child SAs and their rekeying.
 #include "controlplane/ikev2/create_child.h"
+#include "controlplane/ikev2/resource.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -115,6 +116,15 @@ static struct wire_sa_policy offer_policy(const struct ike_create *c, const stru
 	return p;
 }
 
+// A child SA's successor has the same worker.
+static uint16_t worker_of(
+	const struct ike_session *s, const struct ike_want *want, const struct ike_child *old)
+{
+	if (old)
+		return old->worker;
+	return want->resource ? want->worker : s->worker;
+}
+
 static enum ike_verdict put_request(struct ike_exchange *x)
 {
 	struct ike_create *c = x->state;
@@ -126,7 +136,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	enum ike_reason why = IKE_REASON_CHILD_UNKNOWN;
 	struct ike_child *child = NULL;
 	if (s && !s->closing && (old || !want->old_spi))
-		child = ike_child_new(s, &why);
+		child = ike_child_new_on(s, worker_of(s, want, old), &why);
 	if (!child)
 		return ike_fail(x, why, 0);
 	c->spi_in = child->spi_in;
@@ -140,6 +150,8 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 		wire_put_ke(b, c->group, ike_dh_public(c->dh));
 	wire_put_ts(b, IKEV2_PAYLOAD_TSI, c->offered_local.items, c->offered_local.count);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSR, c->offered_remote.items, c->offered_remote.count);
+	if (conf->per_resource)
+		ike_resource_put(b);
 	return IKE_DONE;
 }
 
@@ -181,6 +193,8 @@ static enum ike_verdict install(struct ike_exchange *x)
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, 0);
 	ike_child_join(child, old);
+	if (conf_of(x)->per_resource && !old && ike_resource_named(&x->in))
+		ike_resources_agreed(x->sa->session, true);
 	ike_session_watch(x->sa->session);
 	ike_child_switch(child);
 	if (old) {
@@ -199,6 +213,8 @@ static enum ike_verdict refused(struct ike_exchange *x)
 		ike_child_drop(old);
 	else
 		ike_create_retry_group(x, conf->esp_proposals, conf->esp_proposal_count);
+	if (wire_notify_find(&x->in, IKEV2_NOTIFY_TS_MAX_QUEUE) && x->sa->session)
+		ike_resources_agreed(x->sa->session, false);
 	((struct ike_want *)x->task->arg)->refused =
 		!wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	return ike_fail(x, IKE_REASON_REKEY_REFUSED, 0);
@@ -243,11 +259,11 @@ static void child_failed(struct ike_sa *sa, struct ike_task *t)
 	ike_child_rekey_failed(old, !want->refused);
 }
 
-static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *conf)
+static int queue(struct ike_sa *sa, const struct ike_want *what)
 {
-	struct ike_want *want = calloc(1, sizeof(*want));
+	struct ike_want *want = malloc(sizeof(*want));
 	struct ike_task t = {
-		.name = old_spi ? "rekey of a child SA" : "new child SA",
+		.name = what->old_spi ? "rekey of a child SA" : "new child SA",
 		.type = IKEV2_EXCHANGE_CREATE_CHILD_SA,
 		.build = child_build,
 		.response = child_response,
@@ -257,8 +273,7 @@ static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *co
 	};
 	if (!want)
 		return -ENOMEM;
-	want->old_spi = old_spi;
-	want->conf = conf;
+	*want = *what;
 	return ike_task_add(sa, &t);
 }
 
@@ -268,15 +283,25 @@ int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child)
 		(child->state != IKE_CHILD_ACTIVE && child->state != IKE_CHILD_READY))
 		return -EBUSY;
 	child->rekeying = true;
-	int rc = queue(sa, child->spi_in, child->conf);
+	int rc = queue(sa, &(struct ike_want){.old_spi = child->spi_in, .conf = child->conf});
 	if (rc < 0)
 		child->rekeying = false;
 	return rc;
 }
 
-int ikev2_add_child(struct ike_sa *sa, const struct cfg_child *conf)
+static int add(struct ike_sa *sa, const struct ike_want *what)
 {
 	if (sa->state != IKE_SA_ESTABLISHED || !sa->session || sa->session->closing)
 		return -EBUSY;
-	return queue(sa, 0, conf);
+	return queue(sa, what);
+}
+
+int ikev2_add_child(struct ike_sa *sa, const struct cfg_child *conf)
+{
+	return add(sa, &(struct ike_want){.conf = conf});
+}
+
+int ikev2_add_resource(struct ike_sa *sa, const struct cfg_child *conf, uint16_t worker)
+{
+	return add(sa, &(struct ike_want){.conf = conf, .resource = true, .worker = worker});
 }

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // DELETE of child SAs, both ways (RFC 7296 1.4.1).
-#include "controlplane/session.h"
+#include "controlplane/ikev2/resource.h"
 
 #include <errno.h>
 
@@ -42,7 +42,7 @@ static bool named(const struct ike_message *m, uint32_t spi_out)
 enum ike_verdict ikev2_children_deleted(struct ike_exchange *x)
 {
 	struct ike_session *s = x->sa->session;
-	uint32_t answer[4 * IKE_CHILDREN_MAX];
+	uint32_t answer[4 * (IKE_CHILDREN_MAX + IKE_RESOURCES_MAX)];
 	uint16_t n = 0;
 	struct ike_child *c;
 	if (!s)

@@ -159,6 +159,8 @@
 	X(44, CHILD_SA_NOT_FOUND)                     \
 	X(45, INVALID_GROUP_ID)                       \
 	X(46, AUTHORIZATION_FAILED)                   \
+	X(47, STATE_NOT_FOUND)                        \
+	X(48, TS_MAX_QUEUE)                           \
 	X(12345, MS_STATUS)                           \
 	X(16384, INITIAL_CONTACT)                     \
 	X(16385, SET_WINDOW_SIZE)                     \

@@ -226,15 +226,20 @@ struct tunnel_path fx_path_marked(const char *peer, uint16_t peer_port)
 	return path;
 }
 
-uint32_t fx_tunnel_on(unsigned worker, const char *inner, const struct tunnel_path *path)
+uint32_t fx_tunnel_of(const struct tunnel_spec *spec, const char *inner)
 {
 	const struct sa_sink *s = &fx.dp->sa_sink;
-	struct tunnel_spec spec = {.worker = (uint16_t)worker, .path = *path, .session = 77};
 	struct ip_prefix dst = fx_prefix(inner);
 	uint32_t t;
-	assert_int_equal(s->tunnel_add(s->ctx, &spec, &t), 0);
+	assert_int_equal(s->tunnel_add(s->ctx, spec, &t), 0);
 	assert_int_equal(s->route_add(s->ctx, t, &dst), 0);
 	return t;
+}
+
+uint32_t fx_tunnel_on(unsigned worker, const char *inner, const struct tunnel_path *path)
+{
+	struct tunnel_spec spec = {.worker = (uint16_t)worker, .path = *path, .session = 77};
+	return fx_tunnel_of(&spec, inner);
 }
 
 uint32_t fx_tunnel(unsigned worker, const char *inner, const char *peer, uint16_t peer_port)

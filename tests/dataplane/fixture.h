@@ -52,6 +52,7 @@ struct ip_prefix fx_prefix(const char *text);
 // A tunnel of that worker for the inner address, with encapsulation if a port is given.
 uint32_t fx_tunnel(unsigned worker, const char *inner, const char *peer, uint16_t peer_port);
 uint32_t fx_tunnel_on(unsigned worker, const char *inner, const struct tunnel_path *path);
+uint32_t fx_tunnel_of(const struct tunnel_spec *spec, const char *inner);
 struct tunnel_path fx_path(const char *peer, uint16_t peer_port);
 // Port 500, ESP behind a marker.
 struct tunnel_path fx_path_marked(const char *peer, uint16_t peer_port);

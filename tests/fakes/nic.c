@@ -128,6 +128,11 @@ void nic_free(struct nic *n)
 	free(n);
 }
 
+unsigned nic_in_use(const struct nic *n)
+{
+	return rte_mempool_in_use_count(n->pool);
+}
+
 const char *nic_device(const struct nic *n)
 {
 	return n->device;

@@ -43,6 +43,8 @@ void nic_instrument(struct nic *n);
 int nic_input(struct nic *n, const void *frame, size_t len);
 // The next frame that was sent, or NULL; *queue (may be NULL) tells by which. The caller frees it.
 struct rte_mbuf *nic_output(struct nic *n, unsigned *queue);
+// Its mbufs that are anywhere but in its pool.
+unsigned nic_in_use(const struct nic *n);
 
 // Toeplitz, bit by bit, as the specification has it: the fake's own, so that it is an oracle for
 // the predictor. key: len + 4 bytes at least.
