@@ -236,7 +236,7 @@ static void print_value(const char *name, const json_t *value, const char *inden
 		put_list(cell, value);
 	else if (!json_is_null(value) && (text = json_dumps(value, JSON_ENCODE_ANY)))
 		put_text(cell, text);
-	fprintf(out, "%s%-16s %s\n", indent, name, cell);
+	fprintf(out, "%s%-16s %s\n", indent, name, *cell ? cell : "-");
 	free(text);
 }
 

@@ -208,6 +208,9 @@ void check_ikev1(struct loader *l, const struct cfg_connection *n, const config_
 	check_client(l, n, s);
 	check_push(l, n, s);
 	check_told(l, n, s);
+	if (n->mobike && !n->ikev2 && member(s, "mobike"))
+		diag_warning(&l->diags, member(s, "mobike"),
+			"mobike: not used, ike_versions lists 1 alone");
 	if (!n->ikev1) {
 		if (n->aggressive)
 			diag_error(&l->diags, member(s, "aggressive"),

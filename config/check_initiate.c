@@ -77,6 +77,10 @@ static void check_calling(
 			initiate_text(n));
 	check_peers(l, n, s);
 	check_on_demand(l, n, s);
+	if (n->initiate == CFG_INITIATE_START && n->dpd.delay_s == 0)
+		diag_warning(&l->diags, place(member(s, "dpd"), "delay_s"),
+			"dpd.delay_s: 0 never sees that the peer has gone, and so never connects "
+			"again");
 }
 
 // One address a family; the unspecified one is any.

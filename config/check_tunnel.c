@@ -33,6 +33,17 @@ static unsigned any_families(struct loader *l, const config_setting_t *child, co
 	return families;
 }
 
+// Whether one peer alone can be meant.
+static bool one_peer(const struct cfg_connection *n)
+{
+	bool single = n->remote.address_count > 0;
+	for (size_t i = 0; i < n->remote.address_count; i++) {
+		const struct ip_prefix *p = &n->remote.addresses[i];
+		single = single && p->bits == ip_bits(p->addr.family);
+	}
+	return single || (n->remote.id && n->remote.id[0] != '*');
+}
+
 void check_tunnel_interface(
 	struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
 {
@@ -53,6 +64,10 @@ void check_tunnel_interface(
 				"remote_ts: not the families of local_ts, tunnel_interface needs "
 				"the same");
 	}
+	if (n->tunnel_route_count && !one_peer(n))
+		diag_warning(&l->diags, member(member(s, "tunnel_interface"), "routes"),
+			"tunnel_interface.routes: every peer that fits remote.id may take them, "
+			"and the last one has them");
 }
 
 // ---- routes ------------------------------------------------------------------------------------
@@ -116,6 +131,32 @@ static void check_pools_free(
 	}
 }
 
+static bool same_net(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	struct ip_range x = ip_prefix_range(a), y = ip_prefix_range(b);
+	return ip_eq(&x.lo, &y.lo) && ip_eq(&x.hi, &y.hi);
+}
+
+// A longer or a shorter prefix is no contradiction; this one would be, and the inside has it.
+static void check_inside(
+	struct loader *l, const config_setting_t *list, const struct placed_route *r)
+{
+	char text[IP_TEXT_MAX];
+	for (size_t i = 0; i < l->cfg->port_count; i++) {
+		const struct cfg_port *p = &l->cfg->ports[i];
+		bool same = false;
+		for (size_t k = 0; p->role == CFG_INSIDE && k < p->address_count; k++)
+			same = same || same_net(&p->addresses[k], r->prefix);
+		for (size_t k = 0; p->role == CFG_INSIDE && k < p->route_count; k++)
+			same = same ||
+			       (r->prefix->bits && same_net(&p->routes[k].prefix, r->prefix));
+		if (same)
+			diag_error(&l->diags, route_place(list, r),
+				"tunnel_interface.routes: %s lies behind port \"%s\" already",
+				ip_prefix_text(r->prefix, text), p->name ? p->name : "");
+	}
+}
+
 void check_tunnel_routes(struct loader *l, const config_setting_t *list)
 {
 	size_t n = 0, total = 0;
@@ -139,6 +180,7 @@ void check_tunnel_routes(struct loader *l, const config_setting_t *list)
 		if (twice)
 			report_twice(l, list, &all[i - 1], &all[i]);
 		check_pools_free(l, list, &all[i]);
+		check_inside(l, list, &all[i]);
 	}
 	free(all);
 }

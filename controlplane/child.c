@@ -3,6 +3,7 @@
 //
 // Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/mobike.h"
 #include "controlplane/ikev2/resource.h"
 #include "controlplane/starter.h"
 
@@ -12,6 +13,7 @@
 LOG_SUBSYSTEM("child");
 
 #define EXPIRED_END_S 1
+#define LINGERING_MAX 24 // of one session
 
 _Static_assert(TUNNEL_NONE == 0, "a zeroed child has no tunnel");
 
@@ -77,7 +79,7 @@ bool ike_child_rate_exceeded(struct ike_session *s)
 		s->rekey_window_ns = now;
 		s->rekey_count = 0;
 	}
-	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s);
+	return ++s->rekey_count > IKE_REKEY_BURST + ike_children_max(s) - IKE_CHILDREN_MAX;
 }
 
 bool ike_per_resource(const struct cfg_connection *conn)
@@ -391,30 +393,48 @@ static void rekeyed_fire(struct wheel_timer *t, void *arg)
 	(void)ike_child_delete(arg);
 }
 
-// IKEv2's initiator of the rekeying deletes the old one (RFC 7296 2.8); of IKEv1's peers some do, some
-// leave it to its lifetime.
+// IKEv2's initiator of the rekeying deletes the old one (RFC 7296 2.8), but not every peer does; of
+// IKEv1's some do, some leave it to its lifetime.
 static void set_rekeyed(struct ike_child *old)
 {
 	struct ike_engine *e = old->engine;
-	if (old->state == IKE_CHILD_DELETING)
+	old->superseded = !ikev1_is(old->session->sa);
+	if (old->state == IKE_CHILD_DELETING || old->state == IKE_CHILD_REKEYED)
 		return;
 	old->state = IKE_CHILD_REKEYED;
 	ike_child_soft_stop(old);
-	if (ikev1_is(old->session->sa))
-		wheel_set(&e->wheel, &old->hard, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S,
-			rekeyed_fire, old);
+	wheel_set(&e->wheel, &old->hard, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S, rekeyed_fire,
+		old);
+}
+
+void ike_child_redundant(struct ike_child *c)
+{
+	c->replaced = NULL;
+	set_rekeyed(c);
+}
+
+bool ike_child_has_successor(const struct ike_child *c)
+{
+	const struct ike_child *o;
+	LIST_FOREACH (o, &c->session->children, link)
+		if (o->replaced == c)
+			return true;
+	return false;
 }
 
 void ike_child_switch(struct ike_child *c)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
+	struct ike_child *old = c->replaced;
 	sink->sa_switch(sink->ctx, c->spi_in);
 	ike_routes_due(c->session);
-	if (c->replaced)
-		set_rekeyed(c->replaced);
+	if (old)
+		set_rekeyed(old);
 	c->replaced = NULL;
 	if (c->state != IKE_CHILD_DELETING)
 		c->state = IKE_CHILD_ACTIVE;
+	if (old && c->ours)
+		(void)ike_child_delete(old); // without memory its grace ends it
 }
 
 // ---- ending ----------------------------------------------------------------------------------
@@ -446,7 +466,8 @@ static void child_free(struct ike_child *c)
 {
 	struct ike_engine *e = c->engine;
 	htab_remove(&e->children_by_spi, &c->by_spi);
-	e->child_count--;
+	if (!c->lingering)
+		e->child_count--;
 	free(c);
 }
 
@@ -462,6 +483,7 @@ static void leave_session(struct ike_child *c)
 		if (o->replaced != c)
 			continue;
 		o->replaced = NULL; // nothing is left to be marked or timed
+		c->superseded = !ikev1_is(s->sa);
 		// IKEv1's third message, or ESP, says that the peer has it; a copy of an old first one
 		// is never followed by it.
 		if (ikev1_is(s->sa))
@@ -480,9 +502,44 @@ static void leave_session(struct ike_child *c)
 		ike_session_end(s, EXPIRED_END_S);
 }
 
-void ike_child_drop(struct ike_child *c)
+static void linger_end(struct ike_child *c)
+{
+	struct ike_session *s = ike_session_by_id(c->engine, c->session_id);
+	const struct sa_sink *sink = c->engine->p.sink;
+	wheel_cancel(&c->engine->wheel, &c->hard);
+	LIST_REMOVE(c, link);
+	if (s)
+		s->lingering_count--;
+	sink->sa_del(sink->ctx, c->spi_in, SA_IN);
+}
+
+static void linger_fire(struct wheel_timer *t, void *arg)
+{
+	linger_end(arg);
+}
+
+void ike_children_linger_end(struct ike_session *s)
+{
+	struct ike_child *c;
+	while ((c = LIST_FIRST(&s->lingering)))
+		linger_end(c);
+}
+
+// No longer one of the session's, nor counted.
+static void linger(struct ike_child *c, struct ike_session *s)
 {
 	struct ike_engine *e = c->engine;
+	LIST_INSERT_HEAD(&s->lingering, c, link);
+	s->lingering_count++;
+	e->child_count--;
+	c->lingering = true;
+	wheel_set(&e->wheel, &c->hard, e->now_ns + IKE_LINGER_S * NS_PER_S, linger_fire, c);
+}
+
+static void child_end(struct ike_child *c, bool may_linger)
+{
+	struct ike_engine *e = c->engine;
+	struct ike_session *s = c->session;
 	const struct sa_sink *sink = e->p.sink;
 	struct ip_prefix own[IKE_ROUTES_MAX];
 	uint8_t n;
@@ -505,9 +562,24 @@ void ike_child_drop(struct ike_child *c)
 	}
 	uint32_t spi = c->spi_in;
 	uint8_t installed = c->installed;
+	if (may_linger && c->superseded && installed & 1u << SA_IN &&
+		s->lingering_count < LINGERING_MAX) {
+		linger(c, s);
+		installed &= (uint8_t) ~(1u << SA_IN);
+	}
 	for (enum sa_dir dir = SA_IN; dir <= SA_OUT; dir++)
 		if (installed & 1u << dir)
 			sink->sa_del(sink->ctx, spi, dir);
+}
+
+void ike_child_drop(struct ike_child *c)
+{
+	child_end(c, false);
+}
+
+void ike_child_retire(struct ike_child *c)
+{
+	child_end(c, true);
 }
 
 // ---- events ----------------------------------------------------------------------------------
@@ -540,7 +612,15 @@ static void on_moved(struct ike_engine *e, const struct sa_event *ev)
 	char from[EP_TEXT_MAX], to[EP_TEXT_MAX];
 	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
 	struct ike_session *s = c ? c->session : NULL;
-	if (!s || !s->sa->nat_remote || endpoint_eq(&s->sa->remote, &ev->remote))
+	// One that was replaced carries nothing new: who kept its last packets back must not move the
+	// peer with them.
+	if (!s || !s->sa->nat_remote || c->state > IKE_CHILD_ACTIVE)
+		return;
+	if (s->sa->mobike) {
+		ikev2_mobike_esp_from(s, &ev->remote);
+		return;
+	}
+	if (endpoint_eq(&s->sa->remote, &ev->remote))
 		return;
 	log_notice("%llu: peer moved from %s to %s", (unsigned long long)s->id,
 		endpoint_text(&s->sa->remote, from), endpoint_text(&ev->remote, to));

@@ -230,7 +230,9 @@ struct ike_sa {
 	uint64_t reauth_session;   // as initiator: the session that this one is to follow, or 0
 	struct ike_mobike *mobike; // mobike.c; NULL: the peer has none
 	struct secret qcd_token;   // RFC 6290: the peer's, to be shown when it has crashed
-	struct ike_sa *rival;      // rekey_ike.c: the other one of two simultaneous rekeyings
+	// rekey_ike.c: of an IKE SA that both sides rekey the peer's new one, which is held aside until
+	// our request is settled; and of that one, the old one
+	struct ike_sa *rival;
 
 	// What the peer announced
 	bool peer_fragments, peer_childless, peer_initial_contact, peer_message_id_sync;
@@ -381,6 +383,7 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x);
 // Queues the DELETE; the IKE SA and its session end with the response, or without one when the
 // retransmissions are used up. 0; -EALREADY: under way. An IKE SA without keys is closed at once.
 int ikev2_delete_ike_sa(struct ike_sa *sa);
+bool ikev2_is_delete(const struct ike_task *t); // that of the IKE SA
 int ikev2_probe(struct ike_sa *sa); // queues a DPD. 0, -EALREADY (an exchange is under way)
 // Answers TEMPORARY_FAILURE, alone.
 enum ike_verdict ikev2_refuse_request(struct ike_exchange *x);
@@ -391,12 +394,16 @@ enum ike_verdict ikev2_auth_response(struct ike_exchange *x);
 // ikev2/create_child.c
 enum ike_verdict ikev2_create_child_request(struct ike_exchange *x); // new, rekey child, rekey IKE
 int ikev2_rekey_ike(struct ike_sa *sa);
+// One of two rivals ends: if it is the old IKE SA the session moves to the peer's new one.
+void ikev2_rival_close(struct ike_sa *sa);
 int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child);
 int ikev2_add_child(struct ike_sa *sa, const struct cfg_child *conf);
 // One more of a child that exists, for this worker (RFC 9611).
 int ikev2_add_resource(struct ike_sa *sa, const struct cfg_child *conf, uint16_t worker);
 // ikev2/delete.c: DELETE of child SAs, both ways
 int ikev2_delete_child(struct ike_sa *sa, struct ike_child *child);
+// The same for one that the peer has made on our request and that we could not make.
+int ikev2_disown_child(struct ike_sa *sa, uint32_t spi_in);
 // The DELETE payloads of a request that name child SAs: deletes them, appends the answer's payload.
 enum ike_verdict ikev2_children_deleted(struct ike_exchange *x);
 

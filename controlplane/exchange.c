@@ -4,6 +4,7 @@
 // Exchanges: running handlers, committing what they produced, replying, retransmitting.
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/mobike.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -38,7 +39,7 @@ void ike_effects_drop(struct ike_exchange *x)
 	x->out.effect_count = 0;
 }
 
-static void task_free(struct ike_task *t)
+void ike_task_free(struct ike_task *t)
 {
 	if (t->arg_free)
 		t->arg_free(t->arg);
@@ -49,7 +50,7 @@ static void task_failed(struct ike_sa *sa, struct ike_task *t)
 {
 	if (t->failed)
 		t->failed(sa, t);
-	task_free(t);
+	ike_task_free(t);
 }
 
 // What the last wait brought and the handler has not taken.
@@ -335,6 +336,8 @@ static unsigned request_tries(const struct ike_sa *sa)
 		return IKE_REFUSED_TRIES;
 	bool others = sa->state == IKE_SA_INIT_SENT && sa->conn->initiate != CFG_INITIATE_NONE &&
 		      sa->conn->remote.address_count > 1;
+	if (sa->mobike && !sa->mobike->initiator)
+		return IKE_MOBIKE_TRIES;
 	return others ? IKE_SEVERAL_TRIES : IKE_RETRANSMIT_TRIES;
 }
 
@@ -356,10 +359,25 @@ static void retransmit_due(struct wheel_timer *t, void *arg)
 	sa->request_tries++;
 	ike_count(e, IKE_REASON_RETRANSMITTED);
 	ike_sent_send(e, sa->request, &to);
+	if (sa->mobike)
+		ikev2_mobike_resend(sa);
 	uint64_t longest = probe ? IKE_PROBE_PAUSE_NS : IKE_RETRANSMIT_MAX_NS;
 	uint64_t due = e->now_ns + (next < longest ? next : longest);
 	wheel_set(&e->wheel, &sa->retransmit, due < sa->give_up_ns ? due : sa->give_up_ns,
 		retransmit_due, sa);
+}
+
+void ike_request_again(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	struct ike_datagram to = ike_sa_path(sa);
+	if (!sa->request || !sa->out_progress || sa->out_progress->phase != IKE_PHASE_SENT)
+		return;
+	sa->request_tries = 1;
+	ike_count(e, IKE_REASON_RETRANSMITTED);
+	ike_sent_send(e, sa->request, &to);
+	wheel_set(
+		&e->wheel, &sa->retransmit, e->now_ns + IKE_RETRANSMIT_BASE_NS, retransmit_due, sa);
 }
 
 // The DPD timeout counts from the last message that was heard, but a probe gets some seconds.
@@ -451,7 +469,7 @@ bool ike_exchange_apply(struct ike_exchange *x)
 void ike_exchange_task_done(struct ike_exchange *x)
 {
 	if (x->task)
-		task_free(x->task);
+		ike_task_free(x->task);
 	x->task = NULL;
 }
 

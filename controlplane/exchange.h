@@ -109,12 +109,16 @@ MUST_USE bool ike_exchange_apply(struct ike_exchange *x);
 void ike_effects_drop(struct ike_exchange *x);
 // The message of ours waits for x->out.await_child.
 void ike_exchange_await(struct ike_exchange *x);
+// Our outstanding request, if there is one, to where the peer is now; its tries begin anew.
+void ike_request_again(struct ike_sa *sa);
 // Its task has done what it was for.
 void ike_exchange_task_done(struct ike_exchange *x);
 // Begin the next task if nothing of ours is under way.
 void ike_sa_pump(struct ike_sa *sa);
 void ike_sa_has_work(struct ike_sa *sa);
 void ike_tasks_drop(struct ike_sa *sa);
+// One that is in no queue, without a word to whoever queued it.
+void ike_task_free(struct ike_task *t);
 // SA_EVENT_INSTALLED of a child.
 void ike_child_installed(struct ike_engine *e, uint32_t child);
 
@@ -137,6 +141,8 @@ void ike_sa_spi_known(struct ike_sa *sa);
 struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
 // IKEv1: over for good, without keys; its memory stays for the session, and the NAT keepalive.
 void ike_sa_expired(struct ike_sa *sa);
+// NAT keepalives by what is known of NATs now: begun, or ended.
+void ike_sa_keepalive(struct ike_sa *sa);
 // When the peer was heard of last, by a message or by ESP.
 uint64_t ike_sa_last_sign(const struct ike_sa *sa);
 // An authenticated, new message from there.

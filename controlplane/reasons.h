@@ -128,6 +128,10 @@
 	X(CHILD_UNKNOWN, "ike_child_unknown", "child SA to be rekeyed does not exist")             \
 	X(CHILD_LIMIT, "ike_child_limit", "too many child SAs in one session")                     \
 	X(REKEY_COLLISION, "ike_rekey_collision", "collides with an exchange of ours")             \
+	X(REKEY_SIMULTANEOUS, "ike_rekey_simultaneous", "both sides rekey the same SA")            \
+	X(REKEY_REDUNDANT, "ike_rekey_redundant", "new SA that a simultaneous rekeying left over") \
+	X(REKEY_LATER, "ike_rekey_later", "peer cannot do CREATE_CHILD_SA now")                    \
+	X(REKEY_OVERTAKEN, "ike_rekey_overtaken", "own CREATE_CHILD_SA is no longer wanted")       \
 	X(REKEY_RATE, "ike_rekey_rate", "too many rekeyings in a short time")                      \
 	X(REKEY_REFUSED, "ike_rekey_refused", "peer refused CREATE_CHILD_SA")                      \
 	X(CHILD_REFUSED, "ike_child_refused", "peer refused the child SA of IKE_AUTH")             \
@@ -142,6 +146,17 @@
 	X(MAX_QUEUE, "ike_max_queue", "no more child SAs for single workers (RFC 9611)")           \
 	X(CHILDLESS, "ike_childless", "session without a child SA")                                \
 	X(PEER_MOVED, "ike_peer_moved", "peer's outer address or port changed")                    \
+	X(MOBIKE_UPDATE, "ike_mobike_update", "peer moved to another address by MOBIKE")           \
+	X(MOBIKE_UPDATE_SENT, "ike_mobike_update_sent", "peer told of a change of addresses")      \
+	X(MOBIKE_CHECK, "ike_mobike_check", "new address of a peer checked")                       \
+	X(MOBIKE_COOKIE, "ike_mobike_cookie", "COOKIE2 came back changed, or not at all")          \
+	X(MOBIKE_NAT, "ike_mobike_nat", "NAT on the way of a peer that allows none")               \
+	X(MOBIKE_UNACCEPTABLE, "ike_mobike_unacceptable", "address that a peer may not move to")   \
+	X(MOBIKE_RATE, "ike_mobike_rate", "peer moves too often")                                  \
+	X(MOBIKE_ADDRESS, "ike_mobike_address",                                                    \
+		"additional address of a peer unusable, or one too many")                          \
+	X(MOBIKE_REFUSED, "ike_mobike_refused", "peer refused our new address")                    \
+	X(MOBIKE_PATHS, "ike_mobike_paths", "own request without an answer tried on other paths")  \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
 	X(LEASE_LOST, "ike_lease_lost", "lease ended before it was in use")                        \
 	/* IKEv1 */                                                                                \

@@ -5,6 +5,7 @@
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
 #include "controlplane/ikev2/extension.h"
+#include "controlplane/ikev2/mobike.h"
 #include "controlplane/session.h"
 
 #include <assert.h>
@@ -269,7 +270,17 @@ void ike_sa_established(struct ike_sa *sa)
 	if (sa->conn->dpd.delay_s)
 		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
 			dpd_due, sa);
-	if (sa->nat_local && (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00)))
+	ike_sa_keepalive(sa);
+}
+
+void ike_sa_keepalive(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	bool wanted = sa->nat_local &&
+		      (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00));
+	if (!wanted)
+		wheel_cancel(&e->wheel, &sa->keepalive);
+	else if (!sa->keepalive.set)
 		wheel_set(
 			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
 }
@@ -278,15 +289,21 @@ void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)
 {
 	struct ike_engine *e = sa->engine;
 	sa->last_heard_ns = e->now_ns;
-	sa->origin = d->origin;
-	if (endpoint_eq(&sa->remote, &d->remote) && endpoint_eq(&sa->local, &d->local))
+	if (sa->mobike) {
+		ikev2_mobike_heard(sa, d);
 		return;
+	}
+	if (endpoint_eq(&sa->remote, &d->remote) && endpoint_eq(&sa->local, &d->local)) {
+		sa->origin = d->origin;
+		return;
+	}
 	// RFC 7296 2.23: a host behind a NAT may get another mapping at any time; who is not behind
 	// one has no reason to move, but until the IKE SA is established it may change to port 4500.
 	if (!sa->nat_remote && sa->state >= IKE_SA_ESTABLISHED)
 		return;
 	sa->remote = d->remote;
 	sa->local = d->local;
+	sa->origin = d->origin;
 	sa->floated = d->local.port == IKE_NAT_T_PORT;
 	if (sa->session && sa->session->sa == sa && sa->state == IKE_SA_ESTABLISHED)
 		ike_session_moved(sa->session);
@@ -363,6 +380,8 @@ void ike_sa_close(struct ike_sa *sa, enum ike_reason why)
 	char text[IKE_SA_TEXT_MAX];
 	if (sa->state == IKE_SA_DEAD)
 		return;
+	if (sa->rival)
+		ikev2_rival_close(sa);
 	bool was_up = sa->state >= IKE_SA_ESTABLISHED;
 	ike_sa_state_set(sa, IKE_SA_DEAD);
 	if (was_up)

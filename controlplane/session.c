@@ -148,6 +148,7 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 	s->tunnel = TUNNEL_NONE;
 	s->anonymous = true;
 	LIST_INIT(&s->children);
+	LIST_INIT(&s->lingering);
 	LIST_INIT(&s->routes);
 	htab_insert(&e->sessions_by_id, &s->by_id, id_hash(e, s->id));
 	e->session_count++;
@@ -302,6 +303,7 @@ static void release_traffic(struct ike_session *s)
 	bool kept = ike_starter_tunnel_give(s);
 	while ((c = LIST_FIRST(&s->children)))
 		ike_child_drop(c);
+	ike_children_linger_end(s);
 	while ((r = LIST_FIRST(&s->routes)))
 		route_end(s, r);
 	if (s->tunnel != TUNNEL_NONE && !kept)
@@ -313,6 +315,7 @@ static void session_free(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
+	wheel_cancel(&e->wheel, &s->anew);
 	wheel_cancel(&e->wheel, &s->resources_due);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
@@ -366,8 +369,9 @@ void ike_sessions_fini(struct ike_engine *e)
 		if (c->spi_held)
 			e->p.sink->spi_release(e->p.sink->ctx, c->spi_in);
 		htab_remove(&e->children_by_spi, n);
+		if (!c->lingering)
+			e->child_count--;
 		free(c);
-		e->child_count--;
 	}
 }
 

@@ -12,7 +12,8 @@
 #define IKE_ROUTES_MAX      64                 // of one session
 #define IKE_CHILDLESS_S     30                 // a session without a child SA ends
 #define IKE_REAUTH_GRACE_S  10 // an IKE SA that was re-authenticated is deleted by us after that
-#define IKE_REKEYED_GRACE_S 60 // a rekeyed IKE SA that the peer does not delete
+#define IKE_REKEYED_GRACE_S 60 // a rekeyed IKE or child SA that the peer does not delete
+#define IKE_LINGER_S        5  // that the inbound SA of a rekeyed child receives after its DELETE
 #define IKE_REKEY_BURST     64 // CREATE_CHILD_SA requests of one session in IKE_REKEY_WINDOW_S
 #define IKE_REKEY_WINDOW_S  10
 #define IKE_SOFT_JITTER     10 // percent of a soft lifetime, drawn anew for each SA
@@ -22,13 +23,13 @@ enum ike_child_state {
 	IKE_CHILD_INSTALLING, // inbound SA asked for
 	IKE_CHILD_READY,      // inbound installed; outbound installed but not switched to
 	IKE_CHILD_ACTIVE,     // outbound in use
-	IKE_CHILD_REKEYED,    // a younger one has replaced it
+	IKE_CHILD_REKEYED,    // a younger one has replaced it, or it is the redundant one of two
 	IKE_CHILD_DELETING,   // our DELETE is queued or under way
-	IKE_CHILD_GONE,       // the sink has still to return its SAs
+	IKE_CHILD_GONE,       // the sink has still to return its SAs, or it lingers
 };
 
 struct ike_child {
-	LIST_ENTRY(ike_child) link; // of its session
+	LIST_ENTRY(ike_child) link; // of its session's children, or of those that linger
 	struct htab_node by_spi;    // our inbound SPI
 	struct ike_engine *engine;
 	struct ike_session *session; // NULL once GONE
@@ -40,6 +41,9 @@ struct ike_child {
 	bool switch_at_install; // outbound is used as soon as inbound can receive
 	bool joined;            // in its session's list
 	bool rekeying;          // our CREATE_CHILD_SA for it is queued or under way
+	bool ours;              // IKEv2: made by our CREATE_CHILD_SA: we delete what it replaces
+	bool superseded;        // IKEv2: another one has its traffic: it may linger
+	bool lingering;         // GONE, but its inbound SA still receives what is on its way
 	uint8_t installed;      // bit per enum sa_dir: the sink has it
 	uint8_t routes_held;    // of its own prefixes
 	uint64_t counted_bytes[2], counted_packets[2]; // what its session has already added up
@@ -51,7 +55,8 @@ struct ike_child {
 	uint64_t installed_ns;
 	uint32_t life_s;     // IKEv1: negotiated, where shorter than the hard lifetime; 0: that one
 	uint64_t life_bytes; // IKEv1: the same in bytes
-	struct wheel_timer hard; // hard lifetime; of a REKEYED one with IKEv1, the grace
+	struct wheel_timer
+		hard; // hard lifetime; of a REKEYED one the grace; of one that lingers its end
 	struct wheel_timer soft; // we begin to rekey it (lifetime.c)
 	uint8_t soft_tries;
 	uint16_t worker; // its SAs' owner
@@ -101,6 +106,8 @@ struct ike_session {
 	uint16_t worker;
 	struct ike_children children;
 	uint16_t child_count;
+	struct ike_children lingering;
+	uint16_t lingering_count;
 	LIST_HEAD(, ike_route) routes;
 	uint32_t route_count;
 	bool tunnel_routed; // has the routes of its tunnel interface
@@ -114,7 +121,11 @@ struct ike_session {
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
-	struct wheel_timer end; // childless, or re-authenticated elsewhere
+	struct wheel_timer end;  // childless, or re-authenticated elsewhere
+	struct wheel_timer anew; // child SAs that are missing are made (ikev2/collide.c)
+	uint64_t anew_children;  // bit per child of the connection
+	uint64_t anew_more;      // of these, those of which one more was asked for
+	uint8_t anew_tries;
 };
 
 // ---- identities (identity.c) -----------------------------------------------------------------
@@ -315,8 +326,17 @@ MUST_USE enum ike_reason ike_child_install(
 void ike_child_join(struct ike_child *c, struct ike_child *replaced);
 // Outbound traffic takes it from now on; what it replaced is REKEYED.
 void ike_child_switch(struct ike_child *c);
+// Two have replaced the same one, and this is the one that is not used: the peer will delete it.
+void ike_child_redundant(struct ike_child *c);
+// Is it being replaced: by one of the peer's that is not switched to yet.
+bool ike_child_has_successor(const struct ike_child *c);
 // Gives everything back: SPI, SAs, routes; freed at once or when the sink has returned its SAs.
 void ike_child_drop(struct ike_child *c);
+// The same after its DELETE; but the inbound SA of one that was superseded receives a little longer:
+// packets that the peer sent before may be overtaken by the DELETE.
+void ike_child_retire(struct ike_child *c);
+// The end of those that linger.
+void ike_children_linger_end(struct ike_session *s);
 // The session's child by either SPI (host order), or NULL; those that are GONE are not found.
 struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);

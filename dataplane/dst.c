@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-// A value is generation | cause | index: 32, 6 and 26 bits. Generations begin at 1, so that these
-// two are never one.
-#define VALUE_EMPTY 0ull
-#define VALUE_GONE  1ull // removed; a search goes on past it
+// A value is generation | cause | index: 32, 6 and 26 bits. Generations begin at 1 and so do indices,
+// so that these are never a tunnel's.
+#define VALUE_EMPTY  0ull
+#define VALUE_GONE   1ull // removed; a search goes on past it
+#define VALUE_INSIDE (1ull << 32)
 
 #define BITS_MAX 129
 
@@ -46,6 +47,10 @@ struct dp_dst {
 	// in use, longest first, from the bitmaps.
 	uint32_t bits_count[2][BITS_MAX];
 	_Atomic uint64_t bits_used[2][3]; // bit b of word w: length 64 w + b
+	// The lengths of the inside's own networks. They matter to those alone whose tunnel has a
+	// prefix around them: they are in use while there is one of any length.
+	uint64_t inside_bits[2][3];
+	uint32_t prefix_count[2]; // of tunnels, single addresses not counted
 };
 
 struct key {
@@ -236,6 +241,39 @@ static int pool_add(struct dp_dst *d, const struct ip_range *r)
 	return 0;
 }
 
+// ---- Inside ----
+
+static int inside_add(struct dp_dst *d, const struct ip_prefix *p)
+{
+	// A default route is what any tunnel's may replace.
+	if (p->bits == 0)
+		return 0;
+	int rc = table_reserve(d);
+	if (rc)
+		return rc;
+	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
+	struct key k = key_of(p->addr.family, p->addr.bytes, p->bits);
+	bool found;
+	struct slot *s = table_find(t, &k, &found);
+	if (!found)
+		table_put(t, s, &k, VALUE_INSIDE);
+	d->inside_bits[p->addr.family == IP_V6][p->bits / 64] |= 1ull << p->bits % 64;
+	return 0;
+}
+
+static int inside_add_all(struct dp_dst *d, const struct cfg *c)
+{
+	int rc = 0;
+	for (size_t i = 0; i < c->port_count; i++) {
+		const struct cfg_port *p = &c->ports[i];
+		for (size_t k = 0; !rc && p->role == CFG_INSIDE && k < p->address_count; k++)
+			rc = inside_add(d, &p->addresses[k]);
+		for (size_t k = 0; !rc && p->role == CFG_INSIDE && k < p->route_count; k++)
+			rc = inside_add(d, &p->routes[k].prefix);
+	}
+	return rc;
+}
+
 int dp_dst_new(const struct cfg *c, struct dp_dst **out)
 {
 	struct dp_dst *d = calloc(1, sizeof(*d));
@@ -258,6 +296,9 @@ int dp_dst_new(const struct cfg *c, struct dp_dst **out)
 				goto fail;
 		}
 	qsort(d->dense, d->dense_count, sizeof(*d->dense), range_order);
+	rc = inside_add_all(d, c);
+	if (rc)
+		goto fail;
 	*out = d;
 	return 0;
 fail:
@@ -341,14 +382,43 @@ static bool in_sparse_pool(const struct dp_dst *d, uint8_t family, const uint8_t
 
 // ---- Writer ----
 
-static void bits_add(struct dp_dst *d, const struct ip_prefix *p, int n)
+static void bits_update(struct dp_dst *d, unsigned f, unsigned bits)
+{
+	_Atomic uint64_t *word = &d->bits_used[f][bits / 64];
+	uint64_t bit = 1ull << bits % 64, old = load(word);
+	bool inside = d->prefix_count[f] && (d->inside_bits[f][bits / 64] & bit);
+	store(word, inside || d->bits_count[f][bits] ? old | bit : old & ~bit);
+}
+
+static void bits_add(struct dp_dst *d, unsigned f, unsigned bits, int n)
+{
+	d->bits_count[f][bits] += (uint32_t)n;
+	bits_update(d, f, bits);
+}
+
+static void inside_matters(struct dp_dst *d, unsigned f, int n)
+{
+	bool before = d->prefix_count[f] > 0;
+	d->prefix_count[f] += (uint32_t)n;
+	for (unsigned b = 0; b < BITS_MAX && before != (d->prefix_count[f] > 0); b++)
+		bits_update(d, f, b);
+}
+
+// The inside's lengths are in use before a prefix that may lie around them is, and longer.
+static void length_add(struct dp_dst *d, const struct ip_prefix *p)
 {
 	unsigned f = p->addr.family == IP_V6;
-	d->bits_count[f][p->bits] += (uint32_t)n;
-	_Atomic uint64_t *word = &d->bits_used[f][p->bits / 64];
-	uint64_t bit = 1ull << p->bits % 64;
-	uint64_t old = load(word);
-	store(word, d->bits_count[f][p->bits] ? old | bit : old & ~bit);
+	if (p->bits < ip_bits(p->addr.family))
+		inside_matters(d, f, 1);
+	bits_add(d, f, p->bits, 1);
+}
+
+static void length_del(struct dp_dst *d, const struct ip_prefix *p)
+{
+	unsigned f = p->addr.family == IP_V6;
+	bits_add(d, f, p->bits, -1);
+	if (p->bits < ip_bits(p->addr.family))
+		inside_matters(d, f, -1);
 }
 
 int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e)
@@ -378,7 +448,7 @@ int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_
 		return 0;
 	}
 	table_put(t, s, &k, value);
-	bits_add(d, p, 1);
+	length_add(d, p);
 	return 0;
 }
 
@@ -400,7 +470,7 @@ void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 		return;
 	store(&s->value, VALUE_GONE);
 	t->live--;
-	bits_add(d, p, -1);
+	length_del(d, p);
 }
 
 void dp_dst_tick(struct dp_dst *d)
@@ -452,7 +522,7 @@ enum dp_dst_result dp_dst_lookup(
 	// A pool's address belongs to whom it is leased, never to a prefix around it.
 	if ((at && !v) || ((!v || bits < ip_bits(family)) && in_sparse_pool(d, family, addr)))
 		return DP_DST_POOL;
-	if (!v)
+	if (!v || v == VALUE_INSIDE)
 		return DP_DST_NONE;
 	entry_of(v, out);
 	return DP_DST_TUNNEL;

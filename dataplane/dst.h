@@ -7,6 +7,8 @@
 //   other addresses   an open-addressing hash
 //   shorter prefixes  the same hash, keyed by masked address and length; the lengths in use are
 //                     tried longest first
+//   inside ports'     the same hash, that a tunnel's prefix around them does not take what is the
+//   networks, routes  inside's own; probed only while a tunnel has a prefix
 // An add or delete costs the control thread a microsecond. (Building an rte_fib beside for every
 // change would take it some 400 ms for the 128 MiB of its table; a lookup there is cheaper, but only
 // networks behind a peer come this way.)
@@ -26,7 +28,7 @@ struct dp_dst_entry {
 	uint8_t cause;
 };
 
-// ranges: those of all pools. 0 or -errno.
+// Pools' ranges, and what lies behind the inside ports. 0 or -errno.
 MUST_USE int dp_dst_new(const struct cfg *c, struct dp_dst **out);
 void dp_dst_free(struct dp_dst *d);
 
@@ -39,7 +41,7 @@ struct dp_grace {
 };
 void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g);
 
-// -EEXIST: another tunnel has exactly this; -ENOMEM. The same tunnel again is fine.
+// -EEXIST: another tunnel, or an inside port, has exactly this; -ENOMEM. The same tunnel again is fine.
 MUST_USE int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e);
 // Removes it if it is this tunnel's.
 void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uint32_t generation);
@@ -48,7 +50,7 @@ void dp_dst_tick(struct dp_dst *d);
 
 enum dp_dst_result { DP_DST_NONE, DP_DST_TUNNEL, DP_DST_POOL };
 
-// addr: 4 or 16 bytes. DP_DST_POOL: an address of a pool that no tunnel has, be it within a prefix of
+// addr: 4 or 16 bytes. DP_DST_NONE: it goes in clear, if there is a route. DP_DST_POOL: an address of a pool that no tunnel has, be it within a prefix of
 // one. Any thread.
 enum dp_dst_result dp_dst_lookup(
 	const struct dp_dst *d, uint8_t family, const uint8_t *addr, struct dp_dst_entry *out);

@@ -112,6 +112,24 @@ static enum ike_verdict not_found(struct ike_exchange *x, uint32_t spi)
 	return IKE_DONE;
 }
 
+// RFC 7296 2.25.1: "If a peer receives a request to rekey a Child SA that it is currently trying to
+// close, it SHOULD reply with TEMPORARY_FAILURE." That includes one whose successor is in use.
+static bool is_ending(const struct ike_child *c)
+{
+	return c->state == IKE_CHILD_DELETING || c->state == IKE_CHILD_REKEYED;
+}
+
+// RFC 7296 2.25.1: "a request to rekey a Child SA that it is currently rekeying, it SHOULD reply as
+// usual, and SHOULD prepare to close redundant SAs later based on the nonces".
+static void note_collision(struct ike_sa *sa, const struct ike_create *theirs, uint32_t spi_in)
+{
+	struct ike_create *ours = ike_create_sent(sa);
+	if (!ours || ours->rekey_ike || ours->old_spi != theirs->old_spi)
+		return;
+	ike_count(sa->engine, IKE_REASON_REKEY_SIMULTANEOUS);
+	ike_rival_note(ours, &theirs->terms, spi_in);
+}
+
 // RFC 9611: one that the peer wants for a resource of its own is one of ours too.
 static uint16_t worker_of(const struct ike_exchange *x, const struct ike_child *old)
 {
@@ -135,8 +153,8 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	if (c->old_spi) {
 		old = ike_child_by_spi_in(c->engine, c->old_spi);
 		if (!old || old->session != s)
-			return not_found(x, c->old_spi);
-		if (old->state == IKE_CHILD_DELETING || old->rekeying)
+			return not_found(x, c->peer_spi);
+		if (is_ending(old))
 			return ike_fail(
 				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	}
@@ -153,6 +171,8 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	put_reply(x, c, child);
 	child->switch_at_install = !old;
 	ike_child_join(child, old);
+	if (old)
+		note_collision(x->sa, c, child->spi_in);
 	ike_session_watch(s);
 	x->out.await_child = child->spi_in;
 	x->out.await_failed = install_late;
@@ -221,11 +241,13 @@ static enum ike_verdict create_child(struct ike_exchange *x)
 		if (rekey->protocol != IKEV2_PROTOCOL_ESP || !rd_u32(&r, &spi) || !rd_empty(&r))
 			return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
 		old = ike_child_by_spi_out(s, spi);
+		// It may be the one that our own request asks for: the response is not here yet.
+		if (!old && ike_create_sent(x->sa))
+			return ike_fail(
+				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 		if (!old)
 			return not_found(x, spi);
-		// RFC 7296 2.25.1; being rekeyed by us, too: both sides try again later.
-		if (old->state == IKE_CHILD_DELETING || old->state == IKE_CHILD_REKEYED ||
-			old->rekeying)
+		if (is_ending(old))
 			return ike_fail(
 				x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	}
@@ -240,19 +262,25 @@ static enum ike_verdict create_child(struct ike_exchange *x)
 		return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
 	c->terms.nonce_r = (struct view){c->nonce, sizeof(c->nonce)};
 	c->old_spi = old ? old->spi_in : 0;
+	c->peer_spi = old ? old->spi_out : 0;
 	return decide(x, old);
 }
 
 static enum ike_verdict begin(struct ike_exchange *x)
 {
+	ikev2_rival_heard(x->sa);
 	struct ike_session *s = x->sa->session;
-	// RFC 7296 2.25.2: while this IKE SA is being rekeyed by us or ends, all is refused.
-	if (!s || s->closing || s->rekeying || x->sa->state != IKE_SA_ESTABLISHED)
+	if (!s || s->closing || x->sa->state != IKE_SA_ESTABLISHED)
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	if (ike_child_rate_exceeded(s))
 		return ike_fail(x, IKE_REASON_REKEY_RATE, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	if (wire_variant(&x->in, IKEV2_EXCHANGE_CREATE_CHILD_SA, false) == WIRE_V_IKE_REKEY)
 		return ikev2_rekey_ike_request(x);
+	// RFC 7296 2.25.2: "If a peer receives a request to create or rekey a Child SA when it is
+	// currently rekeying the IKE SA, it SHOULD reply with TEMPORARY_FAILURE."
+	const struct ike_create *ours = ike_create_sent(x->sa);
+	if (ours && ours->rekey_ike)
+		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	return create_child(x);
 }
 

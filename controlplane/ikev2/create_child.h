@@ -8,6 +8,16 @@
 
 #define CREATE_NONCE_LEN 32 // bytes of our nonces
 
+#define CREATE_GONE_MAX 4
+
+// What the peer has done to the SA that our request, which has left, is to rekey: the same.
+struct ike_rival {
+	bool met;
+	uint32_t spi_in;                // of its new child SA; an IKE SA is sa->rival
+	uint8_t nonce[IKEV2_NONCE_MAX]; // the lower one of its exchange
+	size_t nonce_len;
+};
+
 // The exchange's memory in either role.
 struct ike_create {
 	struct ike_engine *engine;
@@ -15,7 +25,8 @@ struct ike_create {
 	struct ike_child_plan plan;
 	uint8_t nonce[CREATE_NONCE_LEN]; // ours
 	struct secret shared;
-	uint32_t old_spi; // our inbound SPI of the child that is rekeyed, or 0
+	uint32_t old_spi;  // our inbound SPI of the child that is rekeyed, or 0
+	uint32_t peer_spi; // the peer's, by which it named that one
 	bool rekey_ike;
 	// Initiator
 	struct ike_dh *dh;
@@ -23,6 +34,10 @@ struct ike_create {
 	uint64_t new_spi; // ours of the IKE SA that is being made, or 0
 	uint16_t group;
 	struct wire_ts offered_local, offered_remote;
+	struct ike_rival rival;
+	// SPIs of the peer that it has deleted and we did not know: the response may still bring them.
+	uint32_t gone[CREATE_GONE_MAX];
+	uint8_t gone_count;
 };
 
 // x->state from now on. NULL: no memory.
@@ -36,6 +51,29 @@ enum ike_verdict ike_create_shared(struct ike_exchange *x);
 
 // rekey_ike.c
 enum ike_verdict ikev2_rekey_ike_request(struct ike_exchange *x);
+// A request on an IKE SA that the peer has made and that we hold aside because we rekey the same one:
+// the peer has settled on it, and the session moves there.
+void ikev2_rival_heard(struct ike_sa *sa);
+
+// ---- collide.c: both sides at once (RFC 7296 2.8.1, 2.25) --------------------------------------
+
+// Our own CREATE_CHILD_SA whose request has left on this IKE SA and is not settled; or NULL.
+struct ike_create *ike_create_sent(const struct ike_sa *sa);
+// Is it, or will it be once its key pair is there, a rekeying of the IKE SA.
+bool ike_create_rekeys_ike(const struct ike_exchange *ours);
+// The peer's exchange, which we have answered, rekeys what ours does.
+void ike_rival_note(struct ike_create *ours, const struct ike_child_terms *theirs, uint32_t spi_in);
+// Ours has got its response. RFC 7296 2.8.1: "the SA created with the lowest of the four nonces used in
+// the two exchanges SHOULD be closed by the endpoint that created it". True: that is ours.
+bool ike_rival_prevails(const struct ike_create *ours);
+// The peer has deleted a child SA that we do not know.
+void ike_create_gone(struct ike_sa *sa, uint32_t spi_out);
+bool ike_create_is_gone(const struct ike_create *c, uint32_t spi_out);
+// A child SA is missing: another one is made unless there is one by then. soon: at once; else after a
+// while, later at each call.
+void ike_child_anew(struct ike_session *s, const struct cfg_child *conf, bool soon);
+// One that was asked for could not be made now: after a while, whatever there is.
+void ike_child_again(struct ike_session *s, const struct cfg_child *conf);
 
 // create_initiator.c: what both kinds of request share.
 

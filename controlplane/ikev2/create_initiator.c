@@ -116,6 +116,18 @@ static struct wire_sa_policy offer_policy(const struct ike_create *c, const stru
 	return p;
 }
 
+// While it waited: the session may have ended, the old child SA too, or the peer has rekeyed it.
+static bool still_wanted(const struct ike_exchange *x, const struct ike_child *old)
+{
+	const struct ike_want *want = x->task->arg;
+	struct ike_session *s = x->sa->session;
+	if (!s || !ike_may_begin(s))
+		return false;
+	return !want->old_spi ||
+	       (old && old->state != IKE_CHILD_DELETING && old->state != IKE_CHILD_REKEYED &&
+		       !ike_child_has_successor(old));
+}
+
 // A child SA's successor has the same worker.
 static uint16_t worker_of(
 	const struct ike_session *s, const struct ike_want *want, const struct ike_child *old)
@@ -130,12 +142,12 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	struct ike_create *c = x->state;
 	struct ike_session *s = x->sa->session;
 	const struct cfg_child *conf = conf_of(x);
-	const struct ike_want *want = x->task->arg;
 	struct ike_child *old = old_child(x);
 	struct wire_builder *b = &x->out.b;
-	enum ike_reason why = IKE_REASON_CHILD_UNKNOWN;
+	const struct ike_want *want = x->task->arg;
+	enum ike_reason why = IKE_REASON_REKEY_OVERTAKEN;
 	struct ike_child *child = NULL;
-	if (s && !s->closing && (old || !want->old_spi))
+	if (still_wanted(x, old))
 		child = ike_child_new_on(s, worker_of(s, want, old), &why);
 	if (!child)
 		return ike_fail(x, why, 0);
@@ -170,9 +182,12 @@ static enum ike_verdict child_build(struct ike_exchange *x)
 		enum ike_verdict v = ike_create_generated(x);
 		return v == IKE_DONE ? put_request(x) : v;
 	}
+	if (!still_wanted(x, old_child(x)))
+		return ike_fail(x, IKE_REASON_REKEY_OVERTAKEN, 0);
 	struct ike_create *c = ike_create_new(x);
 	if (!c)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+	c->old_spi = want->old_spi;
 	c->group = want->group ? want->group : first_group(want->conf);
 	if (c->group == DH_NONE)
 		return put_request(x);
@@ -181,43 +196,108 @@ static enum ike_verdict child_build(struct ike_exchange *x)
 
 // ---- response --------------------------------------------------------------------------------
 
+// Would another try end like this one.
+static bool is_lasting(enum ike_reason why)
+{
+	return why == IKE_REASON_MALFORMED || why == IKE_REASON_PROPOSAL_ALTERED ||
+	       why == IKE_REASON_TS || why == IKE_REASON_CHILD_INVALID_KE;
+}
+
+// The peer has made the child SA and we will not have it: it is told.
+static enum ike_verdict disown(struct ike_exchange *x, enum ike_reason why)
+{
+	const struct ike_create *c = x->state;
+	((struct ike_want *)x->task->arg)->refused = is_lasting(why);
+	(void)ikev2_disown_child(x->sa, c->spi_in); // without memory the peer's lifetime ends it
+	return ike_fail(x, why, 0);
+}
+
+// The peer's new child SA for the same old one, unless it has deleted that by now.
+static struct ike_child *rival_of(const struct ike_create *c, const struct ike_session *s)
+{
+	struct ike_child *r = c->rival.met ? ike_child_by_spi_in(c->engine, c->rival.spi_in) : NULL;
+	bool there = r && s && r->session == s && r->joined && r->state != IKE_CHILD_DELETING;
+	return there ? r : NULL;
+}
+
+// RFC 7296 2.8.1: "the node that initiated the surviving rekeyed SA [...] deletes the old one"; the
+// other one deletes what it has made itself. That one is installed all the same: until its DELETE
+// is there the peer may send by it.
+static void settle(struct ike_exchange *x, struct ike_child *child, struct ike_child *old)
+{
+	const struct ike_create *c = x->state;
+	struct ike_child *rival = rival_of(c, x->sa->session);
+	x->sa->session->anew_tries = 0;
+	if (old)
+		old->rekeying = false;
+	if (rival && ike_rival_prevails(c)) {
+		ike_count(c->engine, IKE_REASON_REKEY_REDUNDANT);
+		ike_child_redundant(child);
+		(void)ikev2_delete_child(x->sa, child); // else its grace ends it
+		return;
+	}
+	if (rival)
+		ike_child_redundant(rival);
+	child->switch_at_install = true; // the peer answers by the new one what it gets by it
+}
+
 static enum ike_verdict install(struct ike_exchange *x)
 {
 	struct ike_create *c = x->state;
+	struct ike_session *s = x->sa->session;
 	struct ike_child *child = ike_child_by_spi_in(c->engine, c->spi_in);
 	struct ike_child *old = old_child(x);
-	if (!child || child->state == IKE_CHILD_GONE || !x->sa->session)
+	uint32_t spi_out = (uint32_t)c->plan.choice.spi;
+	if (!child || child->state == IKE_CHILD_GONE || !s || ike_create_is_gone(c, spi_out))
 		return ike_fail(x, IKE_REASON_CHILD_UNKNOWN, 0);
-	ike_child_set(child, &c->plan, (uint32_t)c->plan.choice.spi);
+	ike_child_set(child, &c->plan, spi_out);
 	enum ike_reason why = ike_child_install(child, &c->terms, true);
 	if (why != IKE_REASON_NONE)
-		return ike_fail(x, why, 0);
+		return disown(x, why);
+	child->ours = true;
 	ike_child_join(child, old);
 	if (conf_of(x)->per_resource && !old && ike_resource_named(&x->in))
-		ike_resources_agreed(x->sa->session, true);
-	ike_session_watch(x->sa->session);
-	ike_child_switch(child);
-	if (old) {
-		old->rekeying = false;
-		(void)ikev2_delete_child(x->sa, old); // without memory its hard lifetime ends it
-	}
+		ike_resources_agreed(s, true);
+	ike_session_watch(s);
+	settle(x, child, old);
 	return IKE_DONE;
 }
 
-// RFC 7296 2.25.1: the peer does not have it: it need not be deleted there.
+// RFC 7296 2.25: "A peer that receives a CHILD_SA_NOT_FOUND notification SHOULD silently delete the
+// Child SA (if it still exists) and send a request to create a new Child SA from scratch". Where the
+// peer has rekeyed it meanwhile there is one (2.8.1: "it can ignore the error message").
+static void not_found(struct ike_exchange *x, struct ike_child *old)
+{
+	if (old)
+		ike_child_retire(old);
+	if (x->sa->session)
+		ike_child_anew(x->sa->session, conf_of(x), true);
+}
+
+static void want_again(struct ike_session *s, const struct ike_want *want)
+{
+	if (want->resource)
+		ike_resources_watch(s);
+	else
+		ike_child_again(s, want->conf);
+}
+
 static enum ike_verdict refused(struct ike_exchange *x)
 {
+	const struct ike_create *c = x->state;
 	const struct cfg_child *conf = conf_of(x);
-	struct ike_child *old = old_child(x);
-	if (old && wire_notify_find(&x->in, IKEV2_NOTIFY_CHILD_SA_NOT_FOUND))
-		ike_child_drop(old);
-	else
+	struct ike_want *want = x->task->arg;
+	bool later = wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+	want->refused = !later;
+	if (want->old_spi && wire_notify_find(&x->in, IKEV2_NOTIFY_CHILD_SA_NOT_FOUND))
+		not_found(x, old_child(x));
+	else if (later && !want->old_spi && x->sa->session)
+		want_again(x->sa->session, want);
+	else if (!later && !rival_of(c, x->sa->session))
 		ike_create_retry_group(x, conf->esp_proposals, conf->esp_proposal_count);
 	if (wire_notify_find(&x->in, IKEV2_NOTIFY_TS_MAX_QUEUE) && x->sa->session)
 		ike_resources_agreed(x->sa->session, false);
-	((struct ike_want *)x->task->arg)->refused =
-		!wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-	return ike_fail(x, IKE_REASON_REKEY_REFUSED, 0);
+	return ike_fail(x, later ? IKE_REASON_REKEY_LATER : IKE_REASON_REKEY_REFUSED, 0);
 }
 
 static enum ike_verdict child_response(struct ike_exchange *x)
@@ -227,24 +307,26 @@ static enum ike_verdict child_response(struct ike_exchange *x)
 	enum ike_verdict v;
 	if (c->terms.nonce_r.p) {
 		v = ike_create_shared(x);
-		return v == IKE_DONE ? install(x) : v;
+		return v == IKE_DONE ? install(x) : disown(x, x->reason);
 	}
 	if (wire_notify_error(&x->in) || !x->in.sa.p)
 		return refused(x);
 	if (ike_child_terms_parse(&x->in, &c->terms) != IKE_REASON_NONE)
-		return ike_fail(x, IKE_REASON_MALFORMED, 0);
+		return disown(x, IKE_REASON_MALFORMED);
 	struct wire_sa_policy policy = offer_policy(c, conf);
 	if (wire_check_choice(conf->esp_proposals, conf->esp_proposal_count, &policy, &c->terms.sa,
 		    &c->plan.choice) != WIRE_OK ||
 		(uint32_t)c->plan.choice.spi == 0 ||
 		(c->plan.choice.suite.dh != DH_NONE && c->plan.choice.suite.dh != c->group))
-		return ike_fail(x, IKE_REASON_PROPOSAL_ALTERED, 0);
+		return disown(x, IKE_REASON_PROPOSAL_ALTERED);
 	if (!ike_selectors_within(&c->terms.ts_i, &c->offered_local) ||
 		!ike_selectors_within(&c->terms.ts_r, &c->offered_remote))
-		return ike_fail(x, IKE_REASON_TS, 0);
+		return disown(x, IKE_REASON_TS);
 	c->plan.conf = conf;
 	ike_plan_from_answer(&c->plan, &c->terms);
 	v = ike_create_peer_ke(x, c->plan.choice.suite.dh, GENERATED);
+	if (v == IKE_FAIL)
+		return disown(x, x->reason);
 	return v == IKE_DONE ? install(x) : v;
 }
 
@@ -279,8 +361,9 @@ static int queue(struct ike_sa *sa, const struct ike_want *what)
 
 int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child)
 {
-	if (sa->state != IKE_SA_ESTABLISHED || child->rekeying ||
-		(child->state != IKE_CHILD_ACTIVE && child->state != IKE_CHILD_READY))
+	// One that is READY may not be there yet at the peer: our response may be under way, or lost.
+	if (sa->state != IKE_SA_ESTABLISHED || child->rekeying || ike_child_has_successor(child) ||
+		child->state != IKE_CHILD_ACTIVE)
 		return -EBUSY;
 	child->rekeying = true;
 	int rc = queue(sa, &(struct ike_want){.old_spi = child->spi_in, .conf = child->conf});

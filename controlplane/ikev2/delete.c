@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // DELETE of child SAs, both ways (RFC 7296 1.4.1).
+#include "controlplane/ikev2/create_child.h"
 #include "controlplane/ikev2/resource.h"
 
 #include <errno.h>
@@ -17,13 +18,24 @@ static void drop_by_spi(struct ike_engine *e, void *arg)
 	if (!c || c->state == IKE_CHILD_GONE)
 		return;
 	ike_count(e, IKE_REASON_CHILD_DELETED);
-	ike_child_drop(c);
+	ike_child_retire(c);
 }
 
 // ---- the peer's ------------------------------------------------------------------------------
 
+// One that we were about to rekey, now or after a TEMPORARY_FAILURE, was still wanted here: if that
+// comes to nothing there will be another one.
+static bool was_wanted(const struct ike_child *c)
+{
+	return (c->rekeying || c->soft_tries) && c->state != IKE_CHILD_DELETING &&
+	       c->state != IKE_CHILD_REKEYED;
+}
+
 static void apply_delete(struct ike_exchange *x, void *arg)
 {
+	struct ike_child *c = ike_child_by_spi_in(x->sa->engine, (uint32_t)(uintptr_t)arg);
+	if (c && c->session && was_wanted(c))
+		ike_child_anew(c->session, c->conf, false);
 	drop_by_spi(x->sa->engine, arg);
 }
 
@@ -39,6 +51,18 @@ static bool named(const struct ike_message *m, uint32_t spi_out)
 	return false;
 }
 
+// RFC 7296 2.25.1: "a request to close a Child SA that does not exist, it SHOULD reply without a
+// Delete payload". It may be the one that our request asks for, whose response is not here yet.
+static void note_unknown(struct ike_exchange *x)
+{
+	for (uint8_t i = 0; i < x->in.delete_count; i++) {
+		const struct wire_delete *d = &x->in.deletes[i];
+		for (uint16_t k = 0; d->protocol == IKEV2_PROTOCOL_ESP && k < d->count; k++)
+			if (!ike_child_by_spi_out(x->sa->session, wire_delete_spi(d, k)))
+				ike_create_gone(x->sa, wire_delete_spi(d, k));
+	}
+}
+
 enum ike_verdict ikev2_children_deleted(struct ike_exchange *x)
 {
 	struct ike_session *s = x->sa->session;
@@ -47,6 +71,7 @@ enum ike_verdict ikev2_children_deleted(struct ike_exchange *x)
 	struct ike_child *c;
 	if (!s)
 		return IKE_DONE;
+	note_unknown(x);
 	LIST_FOREACH (c, &s->children, link) {
 		if (!named(&x->in, c->spi_out))
 			continue;
@@ -109,4 +134,30 @@ int ikev2_delete_child(struct ike_sa *sa, struct ike_child *child)
 	if (rc == 0)
 		child->state = IKE_CHILD_DELETING;
 	return rc;
+}
+
+// ---- one that only the peer has --------------------------------------------------------------
+
+static enum ike_verdict disown_build(struct ike_exchange *x)
+{
+	uint32_t spi = (uint32_t)(uintptr_t)x->task->arg;
+	wire_put_delete_esp(&x->out.b, &spi, 1);
+	return IKE_DONE;
+}
+
+static enum ike_verdict disown_response(struct ike_exchange *x)
+{
+	return IKE_DONE;
+}
+
+int ikev2_disown_child(struct ike_sa *sa, uint32_t spi_in)
+{
+	struct ike_task t = {
+		.name = "delete of a child SA that was not wanted",
+		.type = IKEV2_EXCHANGE_INFORMATIONAL,
+		.build = disown_build,
+		.response = disown_response,
+		.arg = spi_arg(spi_in),
+	};
+	return ike_task_add(sa, &t);
 }

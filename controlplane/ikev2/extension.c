@@ -2,8 +2,11 @@
 // Copyright (c) 2026 The sallyport authors
 #include "controlplane/ikev2/extension.h"
 
+#include "controlplane/ikev2/mobike.h"
+
 // One line each.
 static const struct ikev2_extension *const extensions[] = {
+	&ikev2_mobike_extension,
 	NULL,
 };
 
@@ -54,6 +57,20 @@ enum ike_verdict ikev2_informational_extensions(struct ike_exchange *x)
 			return v;
 	}
 	return IKE_DONE;
+}
+
+void ikev2_probe_put(struct ike_exchange *x)
+{
+	EACH(e)
+	if (e->probe_put)
+		e->probe_put(x);
+}
+
+void ikev2_probe_read(struct ike_exchange *x)
+{
+	EACH(e)
+	if (e->probe_read)
+		e->probe_read(x);
 }
 
 void ikev2_extensions_release(struct ike_sa *sa)

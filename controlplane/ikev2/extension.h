@@ -25,6 +25,9 @@ struct ikev2_extension {
 	// An INFORMATIONAL request in x->in that deletes nothing: acts on its notifies and appends the
 	// answer's payloads. IKE_DONE, IKE_FAIL, or IKE_PENDING, and then it is called again.
 	enum ike_verdict (*informational)(struct ike_exchange *x);
+	// A liveness probe of ours is being built, and its response is there.
+	void (*probe_put)(struct ike_exchange *x);
+	void (*probe_read)(struct ike_exchange *x);
 	// The IKE SA goes.
 	void (*release)(struct ike_sa *sa);
 };
@@ -35,4 +38,6 @@ void ikev2_rekey_put(struct ike_exchange *x, struct ike_sa *sa);
 void ikev2_rekey_read(struct ike_exchange *x, struct ike_sa *sa);
 void ikev2_inherit(struct ike_sa *sa, struct ike_sa *old);
 enum ike_verdict ikev2_informational_extensions(struct ike_exchange *x);
+void ikev2_probe_put(struct ike_exchange *x);
+void ikev2_probe_read(struct ike_exchange *x);
 void ikev2_extensions_release(struct ike_sa *sa);

@@ -4,6 +4,7 @@
 // INFORMATIONAL (RFC 7296 1.4): liveness, DELETE of the IKE SA, and whatever else, which is answered
 // without effect.
 #include "controlplane/exchange.h"
+#include "controlplane/ikev2/create_child.h"
 #include "controlplane/ikev2/extension.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x)
 		ike_count(x->sa->engine, IKE_REASON_DELETED_BY_PEER);
 		return IKE_DONE;
 	}
+	ikev2_rival_heard(x->sa);
 	if (wire_notify_find(&x->in, IKEV2_NOTIFY_AUTHENTICATION_FAILED)) {
 		// RFC 7296 2.21.2: an initiator that does not accept our AUTH says so in a request of its
 		// own; it has given up the IKE SA with that.
@@ -60,6 +62,11 @@ static enum ike_verdict delete_response(struct ike_exchange *x)
 	return IKE_DONE;
 }
 
+bool ikev2_is_delete(const struct ike_task *t)
+{
+	return t->build == delete_build;
+}
+
 int ikev2_delete_ike_sa(struct ike_sa *sa)
 {
 	if (sa->state == IKE_SA_DEAD || sa->delete_queued)
@@ -85,11 +92,13 @@ int ikev2_delete_ike_sa(struct ike_sa *sa)
 static enum ike_verdict probe_build(struct ike_exchange *x)
 {
 	ike_count(x->sa->engine, IKE_REASON_PROBE_SENT);
-	return IKE_DONE; // an empty request asks for an empty response
+	ikev2_probe_put(x); // an empty request asks for an empty response
+	return IKE_DONE;
 }
 
 static enum ike_verdict probe_response(struct ike_exchange *x)
 {
+	ikev2_probe_read(x);
 	return IKE_DONE;
 }
 

@@ -48,28 +48,74 @@ static void old_fire(struct wheel_timer *t, void *arg)
 	ike_sa_close(sa, IKE_REASON_REPLACED);
 }
 
-// The session and what is queued go to the new IKE SA.
+static enum ike_verdict rekey_build(struct ike_exchange *x);
+
+// A rekeying, or a DELETE because its own time is over, is the old IKE SA's alone. A DELETE that is to
+// end the session does so on the new one.
+static bool stays_behind(const struct ike_session *s, const struct ike_task *t)
+{
+	if (t->build == rekey_build)
+		return true;
+	return ikev2_is_delete(t) && !s->closing && !s->engine->shutting_down;
+}
+
+// What is queued goes on with the new IKE SA; the old one gets its own DELETE from who owes it.
+static void move_tasks(struct ike_sa *old, struct ike_sa *sa)
+{
+	struct ike_task *t;
+	while ((t = TAILQ_FIRST(&old->tasks))) {
+		TAILQ_REMOVE(&old->tasks, t, link);
+		if (stays_behind(sa->session, t)) {
+			ike_count(sa->engine, IKE_REASON_REKEY_OVERTAKEN);
+			ike_task_free(t);
+			continue;
+		}
+		sa->delete_queued |= ikev2_is_delete(t);
+		TAILQ_INSERT_TAIL(&sa->tasks, t, link);
+	}
+	ike_sa_has_work(sa);
+	old->delete_queued = false;
+}
+
+static void rivals_part(struct ike_sa *sa)
+{
+	if (sa->rival)
+		sa->rival->rival = NULL;
+	sa->rival = NULL;
+}
+
+// It has no session, or no longer: the peer will delete it.
+static void retire(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	if (sa->state == IKE_SA_ESTABLISHED)
+		ike_sa_state_set(sa, IKE_SA_REKEYED);
+	ike_sa_soft_stop(sa);
+	wheel_cancel(&e->wheel, &sa->reauth);
+	wheel_cancel(&e->wheel, &sa->dpd);
+	wheel_cancel(&e->wheel, &sa->keepalive);
+	wheel_set(&e->wheel, &sa->life, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S, old_fire, sa);
+}
+
+// The session goes to the new IKE SA, whoever has made it. Once.
 static void succeed(struct ike_sa *old, struct ike_sa *sa)
 {
-	struct ike_engine *e = old->engine;
 	struct ike_session *s = old->session;
+	rivals_part(old);
+	// Where the peer moved to while this one was being made.
+	if (old->last_heard_ns > sa->last_heard_ns) {
+		sa->local = old->local;
+		sa->remote = old->remote;
+		sa->origin = old->origin;
+		sa->floated = old->floated;
+	}
 	ike_session_move(s, sa);
 	ikev2_inherit(sa, old);
 	s->rekeying = false;
-	if (!TAILQ_EMPTY(&old->tasks)) {
-		TAILQ_CONCAT(&sa->tasks, &old->tasks, link);
-		ike_sa_has_work(sa);
-	}
-	// A DELETE that waited has moved as well, and ends the session there; the old one gets its own.
-	sa->delete_queued = old->delete_queued;
-	old->delete_queued = false;
+	move_tasks(old, sa);
 	ike_sa_established(sa);
-	ike_sa_soft_stop(old);
-	wheel_cancel(&e->wheel, &old->reauth);
-	wheel_cancel(&e->wheel, &old->dpd);
-	wheel_cancel(&e->wheel, &old->keepalive);
-	wheel_set(&e->wheel, &old->life, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S, old_fire, old);
-	ike_count(e, IKE_REASON_IKE_REKEYED);
+	retire(old);
+	ike_count(old->engine, IKE_REASON_IKE_REKEYED);
 }
 
 static bool set_nonces(struct ike_sa *sa, struct view ni, struct view nr)
@@ -80,16 +126,55 @@ static bool set_nonces(struct ike_sa *sa, struct view ni, struct view nr)
 
 // ---- responder -------------------------------------------------------------------------------
 
-// RFC 7296 2.25.2: while we make or rekey SAs ourselves, "a peer [...] SHOULD respond with
-// TEMPORARY_FAILURE".
-static bool creating(const struct ike_sa *sa)
+// RFC 7296 2.25.2: "If a peer receives a request to rekey the IKE SA [...] when it is currently creating,
+// rekeying, or closing a Child SA of that IKE SA, it SHOULD reply with TEMPORARY_FAILURE." What of ours
+// is only queued moves; a probe may end on the old one; and of two rekeyings of the IKE SA 2.8.2 says
+// what becomes.
+static bool is_busy(const struct ike_sa *sa)
 {
-	return sa->out_progress && sa->out_progress->type != IKEV2_EXCHANGE_INFORMATIONAL;
+	const struct ike_exchange *ours = sa->out_progress;
+	return ours && !ours->task->probe && ours->task->build != rekey_build;
 }
 
 static void apply_rekeyed(struct ike_exchange *x, void *arg)
 {
 	succeed(x->sa, arg);
+}
+
+// RFC 7296 2.25.2: "a request to rekey an IKE SA that it is currently rekeying, it SHOULD reply as usual,
+// and SHOULD prepare to close redundant SAs and move inherited Child SAs later based on the nonces". The
+// peer may use the new one at once: it knows of no collision if our request is lost.
+static void apply_aside(struct ike_exchange *x, void *arg)
+{
+	struct ike_sa *old = x->sa, *sa = arg, *before = old->rival;
+	const struct ike_create *theirs = x->state;
+	rivals_part(old);
+	if (before) // the peer has tried again
+		ike_sa_close(before, IKE_REASON_REPLACED);
+	ike_rival_note(ike_create_sent(old), &theirs->terms, 0);
+	old->rival = sa;
+	sa->rival = old;
+	ike_sa_state_set(sa, IKE_SA_ESTABLISHED);
+	ike_sa_spi_known(sa);
+	ike_count(old->engine, IKE_REASON_REKEY_SIMULTANEOUS);
+}
+
+void ikev2_rival_heard(struct ike_sa *sa)
+{
+	if (sa->rival && !sa->session && sa->rival->session)
+		succeed(sa->rival, sa);
+}
+
+void ikev2_rival_close(struct ike_sa *sa)
+{
+	struct ike_sa *other = sa->rival;
+	rivals_part(sa);
+	if (other->session)
+		return; // the peer's new one has gone, ours stays
+	if (sa->session && sa->state != IKE_SA_DELETING)
+		succeed(sa, other);
+	else
+		(void)ikev2_delete_ike_sa(other);
 }
 
 static enum ike_verdict finish(struct ike_exchange *x)
@@ -98,7 +183,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	struct ike_sa *old = x->sa;
 	struct wire_builder *b = &x->out.b;
 	if (!old->session || old->session->closing || old->state != IKE_SA_ESTABLISHED ||
-		creating(old)) // meanwhile begun by us
+		is_busy(old)) // meanwhile begun by us
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_sa *sa = ike_sa_new(c->engine, IKE_MAJOR_2, false);
 	if (!sa)
@@ -107,9 +192,10 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	inherit(sa, old);
 	sa->spi_i = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
+	bool collides = ike_create_sent(old) != NULL;
 	if (!set_nonces(sa, c->terms.nonce_i, c->terms.nonce_r) ||
 		ike_sa_keys(sa, c->terms.shared, old) != IKE_CRYPTO_OK ||
-		ike_effect_add(x, apply_rekeyed, NULL, sa) < 0)
+		ike_effect_add(x, collides ? apply_aside : apply_rekeyed, NULL, sa) < 0)
 		return ike_fail(x, IKE_REASON_CRYPTO, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_dh *dh = IKE_JOB_AS(ike_dh_job, x->job)->dh;
 	wire_build_choice(b, &c->plan.choice, sa->spi_r);
@@ -117,7 +203,6 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	wire_put_ke(b, ike_dh_group(dh), ike_dh_public(dh));
 	ikev2_rekey_read(x, sa);
 	ikev2_rekey_put(x, sa);
-	ike_next_state(x, IKE_SA_REKEYED);
 	return IKE_DONE;
 }
 
@@ -125,7 +210,7 @@ static enum ike_verdict begin(struct ike_exchange *x)
 {
 	const struct cfg_connection *conn = x->sa->session->conn;
 	struct wire_ke ke;
-	if (creating(x->sa))
+	if (is_busy(x->sa))
 		return ike_fail(x, IKE_REASON_REKEY_COLLISION, IKEV2_NOTIFY_TEMPORARY_FAILURE);
 	struct ike_create *c = ike_create_new(x);
 	if (!c)
@@ -158,14 +243,22 @@ enum ike_verdict ikev2_rekey_ike_request(struct ike_exchange *x)
 
 // ---- initiator -------------------------------------------------------------------------------
 
+// While it waited: the session may have ended, or moved by a rekeying of the peer's.
+static bool is_wanted(const struct ike_sa *sa)
+{
+	return sa->session && sa->state == IKE_SA_ESTABLISHED && ike_may_begin(sa->session);
+}
+
 static enum ike_verdict put_request(struct ike_exchange *x)
 {
 	struct ike_create *c = x->state;
 	const struct cfg_connection *conn = x->sa->conn;
 	struct wire_sa_policy policy = ike_policy(c->group);
-	struct ike_sa *sa = ike_sa_new(c->engine, IKE_MAJOR_2, true);
+	bool wanted = is_wanted(x->sa);
+	enum ike_reason why = wanted ? IKE_REASON_NO_MEMORY : IKE_REASON_REKEY_OVERTAKEN;
+	struct ike_sa *sa = wanted ? ike_sa_new(c->engine, IKE_MAJOR_2, true) : NULL;
 	if (!sa)
-		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
+		return ike_fail(x, why, 0);
 	c->new_spi = sa->spi_i;
 	inherit(sa, x->sa);
 	wire_build_sa(&x->out.b, conn->ike_proposals, conn->ike_proposal_count, &policy, sa->spi_i);
@@ -183,12 +276,34 @@ static enum ike_verdict rekey_build(struct ike_exchange *x)
 		enum ike_verdict v = ike_create_generated(x);
 		return v == IKE_DONE ? put_request(x) : v;
 	}
-	struct ike_create *c = x->sa->session ? ike_create_new(x) : NULL;
+	if (!is_wanted(x->sa))
+		return ike_fail(x, IKE_REASON_REKEY_OVERTAKEN, 0);
+	struct ike_create *c = ike_create_new(x);
 	if (!c)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
 	c->rekey_ike = true;
 	c->group = want->group ? want->group : x->sa->suite.dh;
 	return ike_create_generate(x, c->group, KE_DONE);
+}
+
+// RFC 7296 2.8.2: "The new IKE SA containing the lowest nonce SHOULD be deleted by the node that created
+// it, and the other surviving new IKE SA MUST inherit all the Child SAs."
+static void settle(struct ike_create *c, struct ike_sa *old, struct ike_sa *sa)
+{
+	struct ike_sa *rival = old->rival;
+	if (old->session && !(rival && ike_rival_prevails(c))) {
+		rivals_part(old);
+		succeed(old, sa);
+		(void)ikev2_delete_ike_sa(old); // without memory its time ends it
+		if (rival)
+			retire(rival);
+		return;
+	}
+	if (old->session)
+		succeed(old, rival);
+	ike_count(c->engine, IKE_REASON_REKEY_REDUNDANT);
+	ike_sa_state_set(sa, IKE_SA_ESTABLISHED);
+	(void)ikev2_delete_ike_sa(sa);
 }
 
 static enum ike_verdict take_over(struct ike_exchange *x)
@@ -200,13 +315,11 @@ static enum ike_verdict take_over(struct ike_exchange *x)
 	sa->spi_r = c->plan.choice.spi;
 	sa->suite = c->plan.choice.suite;
 	// A session that is about to end goes on there too: its DELETE is among the queued tasks.
-	if (!old->session || !set_nonces(sa, c->terms.nonce_i, c->terms.nonce_r) ||
+	if (!set_nonces(sa, c->terms.nonce_i, c->terms.nonce_r) ||
 		ike_sa_keys(sa, c->terms.shared, old) != IKE_CRYPTO_OK)
 		return ike_fail(x, IKE_REASON_CRYPTO, 0);
 	ikev2_rekey_read(x, sa);
-	succeed(old, sa);
-	ike_sa_state_set(old, IKE_SA_REKEYED);
-	(void)ikev2_delete_ike_sa(old); // without memory its time ends it
+	settle(c, old, sa);
 	return IKE_DONE;
 }
 
@@ -219,10 +332,11 @@ static enum ike_verdict rekey_response(struct ike_exchange *x)
 		return v == IKE_DONE ? take_over(x) : v;
 	}
 	if (wire_notify_error(&x->in) || !x->in.sa.p) {
-		ike_create_retry_group(x, conn->ike_proposals, conn->ike_proposal_count);
-		((struct ike_want *)x->task->arg)->refused =
-			!wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
-		return ike_fail(x, IKE_REASON_REKEY_REFUSED, 0);
+		bool later = wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE);
+		if (!x->sa->rival && x->sa->session)
+			ike_create_retry_group(x, conn->ike_proposals, conn->ike_proposal_count);
+		((struct ike_want *)x->task->arg)->refused = !later;
+		return ike_fail(x, later ? IKE_REASON_REKEY_LATER : IKE_REASON_REKEY_REFUSED, 0);
 	}
 	struct wire_sa_policy policy = ike_policy(c->group);
 	if (wire_sa_parse(x->in.sa, &c->terms.sa) != WIRE_OK ||
@@ -238,6 +352,10 @@ static void rekey_failed(struct ike_sa *sa, struct ike_task *t)
 	const struct ike_want *want = t->arg;
 	if (!sa->session || want->again)
 		return;
+	if (sa->rival && sa->state != IKE_SA_DEAD) {
+		succeed(sa, sa->rival); // the peer's has not failed
+		return;
+	}
 	sa->session->rekeying = false;
 	ike_sa_rekey_failed(sa, !want->refused);
 }

@@ -4,76 +4,15 @@
 // IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7, 2.23), both roles. DH runs on a crypto helper.
 #include "controlplane/exchange.h"
 #include "controlplane/handshake.h"
+#include "controlplane/ikev2/nat.h"
 #include "controlplane/index.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 enum { STEP_START, STEP_DH };
 
-#define SHA1_LEN 20
-
 static const struct wire_sa_policy sa_policy = {
 	.protocol = IKEV2_PROTOCOL_IKE, .prefer_mine = true, .pfs = WIRE_PFS_REQUIRED};
-
-// ---- NAT detection, RFC 7296 2.23: SHA-1(SPIi | SPIr | address | port) ----
-
-static bool nat_hash(
-	uint64_t spi_i, uint64_t spi_r, const struct endpoint *ep, uint8_t out[SHA1_LEN])
-{
-	uint8_t in[8 + 8 + 16 + 2];
-	struct wr w = wr_of(in, sizeof(in));
-	wr_u64(&w, spi_i);
-	wr_u64(&w, spi_r);
-	wr_bytes(&w, ep->addr.bytes, ip_len(ep->addr.family));
-	wr_u16(&w, ep->port);
-	return EVP_Digest(in, w.len, out, NULL, EVP_sha1(), NULL) == 1;
-}
-
-static bool nat_notifies(struct ike_exchange *x, uint64_t spi_r, const struct ike_datagram *path)
-{
-	uint8_t source[SHA1_LEN], destination[SHA1_LEN];
-	if (!nat_hash(x->sa->spi_i, spi_r, &path->local, source) ||
-		!nat_hash(x->sa->spi_i, spi_r, &path->remote, destination))
-		return false;
-	wire_put_notify(
-		&x->out.b, IKEV2_NOTIFY_NAT_DETECTION_SOURCE_IP, (struct view){source, SHA1_LEN});
-	wire_put_notify(&x->out.b, IKEV2_NOTIFY_NAT_DETECTION_DESTINATION_IP,
-		(struct view){destination, SHA1_LEN});
-	return true;
-}
-
-// "there" is true if the peer sent the notify at all, *match if one has the hash: a peer may not
-// know its source and send several.
-static bool nat_compare(
-	const struct ike_message *m, uint16_t type, const uint8_t want[SHA1_LEN], bool *match)
-{
-	bool there = false;
-	*match = false;
-	for (uint8_t i = 0; i < m->notify_count; i++) {
-		const struct wire_notify *n = &m->notifies[i];
-		if (n->type != type)
-			continue;
-		there = true;
-		*match |= n->data.len == SHA1_LEN && memcmp(n->data.p, want, SHA1_LEN) == 0;
-	}
-	return there;
-}
-
-// spi_r as it stood in the peer's message.
-static void nat_detect(struct ike_exchange *x, uint64_t spi_r)
-{
-	struct ike_sa *sa = x->sa;
-	uint8_t theirs[SHA1_LEN], ours[SHA1_LEN];
-	bool match;
-	if (!nat_hash(sa->spi_i, spi_r, &x->from.remote, theirs) ||
-		!nat_hash(sa->spi_i, spi_r, &x->from.local, ours))
-		return;
-	if (nat_compare(&x->in, IKEV2_NOTIFY_NAT_DETECTION_SOURCE_IP, theirs, &match))
-		sa->nat_remote = !match;
-	if (nat_compare(&x->in, IKEV2_NOTIFY_NAT_DETECTION_DESTINATION_IP, ours, &match))
-		sa->nat_local = !match;
-}
 
 // ---- what the peer announces ----
 
@@ -145,7 +84,7 @@ static void put_reply(
 	wire_build_choice(b, &st->choice, 0);
 	wire_put_ke(b, sa->suite.dh, ke);
 	wire_put_nonce(b, nonce);
-	if (st->nat && !nat_notifies(x, sa->spi_r, &x->from))
+	if (st->nat && !ikev2_nat_put(x, sa->spi_r, &x->from))
 		b->w.overflow = true;
 	if (st->fragments)
 		wire_put_notify(
@@ -202,7 +141,7 @@ static enum ike_verdict request_checked(
 	if (ke->value.len != alg_dh(ke->group)->public_len)
 		return ike_fail(x, IKE_REASON_BAD_KE, IKEV2_NOTIFY_INVALID_SYNTAX);
 	read_notifies(x);
-	nat_detect(x, 0);
+	ikev2_nat_detect(x, 0, &x->from);
 	st->nat = wire_notify_find(&x->in, IKEV2_NOTIFY_NAT_DETECTION_SOURCE_IP) != NULL;
 	st->fragments = sa->peer_fragments && sa->conn->fragment_size > 0;
 	sa->peer_fragments = st->fragments;
@@ -289,7 +228,7 @@ static enum ike_verdict build(struct ike_exchange *x)
 	wire_build_sa(b, sa->conn->ike_proposals, sa->conn->ike_proposal_count, &policy, 0);
 	wire_put_ke(b, sa->ke_group, ike_dh_public(sa->dh));
 	wire_put_nonce(b, secret_view(&sa->nonce_i));
-	if (!nat_notifies(x, 0, &path))
+	if (!ikev2_nat_put(x, 0, &path))
 		return ike_fail(x, IKE_REASON_CRYPTO, 0);
 	if (sa->conn->fragment_size)
 		wire_put_notify(
@@ -400,7 +339,7 @@ static enum ike_verdict response_start(struct ike_exchange *x)
 	sa->suite = choice.suite;
 	sa->init_refused = false;
 	sa->spi_r = x->peer_spi;
-	nat_detect(x, sa->spi_r);
+	ikev2_nat_detect(x, sa->spi_r, &x->from);
 	read_notifies(x);
 	sa->peer_fragments = sa->peer_fragments && sa->conn->fragment_size > 0;
 	if (secret_copy(&sa->nonce_r, nonce.p, nonce.len) < 0 ||
@@ -411,6 +350,19 @@ static enum ike_verdict response_start(struct ike_exchange *x)
 	return ike_wait_job(x, job ? &job->base.job : NULL, STEP_DH);
 }
 
+// RFC 7296 2.23: with a NAT in between the rest goes by port 4500. RFC 4555 3.3: "implementations that
+// support both this specification and NAT Traversal MUST change to port 4500 if the correspondent
+// also supports both, even if no NAT was detected between them". Whether it knows MOBIKE it says in
+// IKE_AUTH.
+static bool leaves_port_500(const struct ike_exchange *x)
+{
+	const struct ike_sa *sa = x->sa;
+	bool nat = sa->nat_local || sa->nat_remote;
+	bool mobike =
+		sa->conn->mobike && wire_notify_find(&x->in, IKEV2_NOTIFY_NAT_DETECTION_SOURCE_IP);
+	return (nat || mobike) && sa->local.port == IKE_PORT;
+}
+
 static void begin_auth(struct ike_exchange *x, void *arg)
 {
 	struct ike_sa *sa = x->sa;
@@ -419,8 +371,7 @@ static void begin_auth(struct ike_exchange *x, void *arg)
 		.build = ikev2_auth_build,
 		.response = ikev2_auth_response,
 		.first = true};
-	// RFC 7296 2.23: with a NAT in between the rest goes by port 4500.
-	if ((sa->nat_local || sa->nat_remote) && sa->local.port == IKE_PORT) {
+	if (leaves_port_500(x)) {
 		sa->local.port = IKE_NAT_T_PORT;
 		sa->remote.port = IKE_NAT_T_PORT;
 		sa->floated = true;

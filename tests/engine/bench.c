@@ -116,10 +116,28 @@ struct ike_header bench_header(const struct bench_packet *p)
 	return h;
 }
 
+static bool has_address(const struct bench_node *n, const struct ip_addr *addr)
+{
+	for (unsigned i = 0; i < n->other_count; i++)
+		if (ip_eq(&n->others[i], addr))
+			return true;
+	return ip_eq(&n->addr, addr);
+}
+
+void bench_address_add(struct bench_node *n, const char *addr)
+{
+	struct cfg_port *p = &n->cfg->ports[0];
+	assert_true(n->other_count < sizeof(n->others) / sizeof(n->others[0]));
+	struct ip_addr a = n->others[n->other_count++] = bench_at(addr, 0).addr;
+	p->addresses = realloc(p->addresses, (p->address_count + 1) * sizeof(*p->addresses));
+	assert_non_null(p->addresses);
+	p->addresses[p->address_count++] = (struct ip_prefix){a, (uint8_t)ip_bits(a.family)};
+}
+
 struct bench_node *bench_node_at(struct bench *b, const struct ip_addr *addr)
 {
 	for (unsigned i = 0; i < b->node_count; i++)
-		if (ip_eq(&b->nodes[i]->addr, addr))
+		if (has_address(b->nodes[i], addr))
 			return b->nodes[i];
 	return NULL;
 }
@@ -289,7 +307,7 @@ static void transport_send(void *ctx, const struct ike_datagram *d)
 	bool response = d->bytes.len >= IKE_HEADER_LEN && (d->bytes.p[19] & IKE_FLAG_RESPONSE);
 	n->sent++;
 	n->sent_bytes += d->bytes.len;
-	assert_true(ip_eq(&d->local.addr, &n->addr));
+	assert_true(has_address(n, &d->local.addr));
 	if (response &&
 		(exchange == IKEV2_EXCHANGE_IKE_AUTH || exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA))
 		bench_sink_check_reply(&n->sink, &d->remote);

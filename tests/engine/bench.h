@@ -89,6 +89,8 @@ struct bench_node {
 	struct bench *bench;
 	const char *name;
 	struct ip_addr addr;
+	struct ip_addr others[4]; // more addresses, bench_address_add()
+	unsigned other_count;
 	struct cfg *cfg;
 	bool shared; // cfg is the caller's; no credentials
 	struct pools *pools;
@@ -215,6 +217,8 @@ void bench_nat_forget(struct bench *b);
 // A datagram by hand, now.
 void bench_inject(struct bench *b, const struct endpoint *from, const struct endpoint *to,
 	const void *bytes, size_t len);
+// One more address of its own, on its outside port.
+void bench_address_add(struct bench_node *n, const char *addr);
 struct bench_node *bench_node_at(struct bench *b, const struct ip_addr *addr);
 struct endpoint bench_at(const char *addr, uint16_t port);
 // A copy of packet number n of all packets to come (1: the next one) is kept in b->kept, and sent

@@ -19,8 +19,10 @@ static struct ike_sent *big_request(struct bench_pair *p, size_t n)
 	enum ike_reason why;
 	memset(text, 'x', sizeof(text));
 	wire_build_begin(&b, buf, sizeof(buf));
-	while (b.w.len < n)
-		wire_put_vendor(&b, (struct view){text, sizeof(text)});
+	while (b.w.len < n) {
+		size_t left = n - b.w.len;
+		wire_put_vendor(&b, (struct view){text, left < sizeof(text) ? left : sizeof(text)});
+	}
 	struct ike_sent *s = ike_message_seal(
 		p->client_sa, IKEV2_EXCHANGE_INFORMATIONAL, p->gw_sa->next_in, false, &b, &why);
 	assert_non_null(s);
@@ -210,7 +212,7 @@ static void limits(void **state)
 	bench_pair_up(&p);
 	uint64_t sent = p.gw->sent;
 	struct ike_sent *s = big_request(&p, 25000);
-	for (size_t n = 26000; s->count < WIRE_FRAGMENTS_MAX && n < 40000; n += 250) {
+	for (size_t n = 26000; s->count < WIRE_FRAGMENTS_MAX && n < 40000; n += 100) {
 		ike_sent_free(s);
 		s = big_request(&p, n);
 		assert_true(s->count > 1);

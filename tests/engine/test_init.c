@@ -15,7 +15,7 @@ static void establishes(void **state)
 	bench_expect(p.gw, "ike_established", 1);
 	bench_expect(p.client, "ike_retransmitted", 0);
 	struct ike_session_info s = bench_session(p.gw);
-	assert_int_equal(s.remote.port, 500);
+	assert_int_equal(s.remote.port, 4500); // RFC 4555 3.3
 	assert_false(s.nat);
 	assert_int_equal(s.child_count, 1);
 	// What authentication alone needed is gone.

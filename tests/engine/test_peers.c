@@ -133,7 +133,9 @@ static void auth_with_everything(void **state)
 	struct wire_cp cp;
 	talk_begin(&t);
 	bench_expect(t.p.gw, "ike_established", 1);
-	assert_int_equal(t.reply.notify_count, 0); // nothing of it is promised
+	// Nothing else of it is promised.
+	assert_int_equal(t.reply.notify_count, 1);
+	assert_int_equal(t.reply.notifies[0].type, IKEV2_NOTIFY_MOBIKE_SUPPORTED);
 	assert_non_null(t.reply.id_r.p);
 	assert_non_null(t.reply.sa.p);
 	assert_int_equal(bench_session(t.p.gw).child_count, 1);

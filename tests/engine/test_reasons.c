@@ -237,7 +237,7 @@ static void rekeyed_and_left(void **state)
 
 // ---- child SAs ---------------------------------------------------------------------------------
 
-// Both rekey the same child at once: both are refused, and it goes on.
+// Both rekey the same child at once: one of the two new ones is too many.
 static void rekeying_that_collides(void **state)
 {
 	struct pair p = pair_new(&defaults, &defaults);
@@ -248,10 +248,31 @@ static void rekeying_that_collides(void **state)
 	assert_int_equal(ike_rekey_child(p.client->engine, 1, a), 0);
 	assert_int_equal(ike_rekey_child(p.gw->engine, 1, b), 0);
 	bench_run(p.b, 1000);
+	bench_expect(p.gw, "ike_rekey_simultaneous", 1);
+	bench_expect(p.client, "ike_rekey_simultaneous", 1);
+	assert_int_equal(bench_counter(p.gw, "ike_rekey_redundant") +
+				 bench_counter(p.client, "ike_rekey_redundant"),
+		1);
+	assert_true(pair_traffic(&p));
+	pair_down(&p);
+}
+
+// One rekeys the child, the other the IKE SA: both have to wait.
+static void rekeying_that_waits(void **state)
+{
+	struct pair p = pair_new(&defaults, &defaults);
+	assert_true(pair_up(&p));
+	uint32_t a = bench_session(p.client).children[0].spi_in;
+	assert_int_equal(ike_rekey_child(p.client->engine, 1, a), 0);
+	assert_int_equal(ike_rekey_ike(p.gw->engine, 1), 0);
+	bench_run(p.b, 50);
 	bench_expect(p.gw, "ike_rekey_collision", 1);
 	bench_expect(p.client, "ike_rekey_collision", 1);
-	bench_expect(p.gw, "ike_rekey_refused", 1);
-	bench_expect(p.client, "ike_rekey_refused", 1);
+	bench_expect(p.gw, "ike_rekey_later", 1);
+	bench_expect(p.client, "ike_rekey_later", 1);
+	bench_run(p.b, 5000);
+	bench_expect(p.gw, "ike_ike_rekeyed", 1);
+	bench_expect(p.client, "ike_child_rekeyed", 1);
 	assert_true(pair_traffic(&p));
 	pair_down(&p);
 }
@@ -309,6 +330,7 @@ int main(void)
 		T(no_child_comes),
 		T(rekeyed_and_left),
 		T(rekeying_that_collides),
+		T(rekeying_that_waits),
 		T(rekeying_that_narrows),
 		T(too_many_destinations),
 	};

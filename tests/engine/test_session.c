@@ -270,6 +270,7 @@ static void peer_moves_behind_its_nat(void **state)
 		side_add(b, "a", "10.5.0.2", &defaults, false)};
 	bench_nat_add(b, "10.5.0.2", "198.51.100.1");
 	p.client->cfg->connections[0].request_v4 = true;
+	p.client->cfg->connections[0].mobike = false;
 	assert_true(pair_up(&p));
 	struct ike_session_info s = bench_session(p.gw);
 	struct sa_event ev = {.type = SA_EVENT_PEER_MOVED,

@@ -215,7 +215,7 @@ static void test_roles_and_lifetimes(void **state)
 				 "responder_only   true\n"
 				 "rekey_in_s       -\n"
 				 "expires_in_s     61\n"
-				 "inner_addrs      \n"
+				 "inner_addrs      -\n"
 				 "child_sas 1\n"
 				 "    spi_in           0x00000001\n"
 				 "    ts_local         a,b\n"

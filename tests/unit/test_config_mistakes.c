@@ -56,6 +56,11 @@
 #define ANY_TO_ANY_CHILD \
 	"name = \"k\"; local_ts = [ \"0.0.0.0/0\" ]; remote_ts = [ \"0.0.0.0/0\" ];"
 #define ANY_TO_ANY "children = ( { " ANY_TO_ANY_CHILD " } );\n"
+#define INSIDE                                                                                          \
+	"ports = ( { name = \"o\"; role = \"outside\"; device = \"net_tap0\"; },\n"                     \
+	"{ name = \"i\"; role = \"inside\"; device = \"net_tap1\"; addresses = [ \"10.99.0.1/24\" ];\n" \
+	"routes = ( { prefix = \"10.98.0.0/16\"; via = \"10.99.0.254\"; },\n"                           \
+	"{ prefix = \"0.0.0.0/0\"; via = \"10.99.0.254\"; } ); } );\n"
 #define FANNED \
 	"children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\nper_resource = true; } );\n"
 
@@ -194,6 +199,19 @@ static void warnings_do_not_refuse(void **state)
 		{V1(LOCAL, REMOTE, "lifetime = { reauth_s = 3600; };") PORT(""), ANY_NAME
 			"7: lifetime.reauth_s: not used, an IKEv1 peer authenticates anew whenever phase "
 			"1 ends by ike_rekey_s or ike_hard_s\n"},
+		{V1(LOCAL, REMOTE, "mobike = true;") PORT(""),
+			ANY_NAME "7: mobike: not used, ike_versions lists 1 alone\n"},
+		{V1(LOCAL, REMOTE, "mobike = false;") PORT(""), ANY_NAME},
+		{SITE("198.51.100.7", KIDS, "initiate = \"start\";\ndpd = { delay_s = 0; };")
+				PORT("addresses = [ \"192.0.2.1/24\" ];"),
+			ANY_NAME
+			"7: dpd.delay_s: 0 never sees that the peer has gone, and so never connects "
+			"again\n"},
+		{SITE("198.51.100.0/24", ANY_TO_ANY,
+			 "tunnel_interface = { routes = [ \"10.7.0.0/16\" ]; };") PORT(""),
+			ANY_NAME
+			"6: tunnel_interface.routes: every peer that fits remote.id may take them, "
+			"and the last one has them\n"},
 		{V1(LOCAL, REMOTE, "request_push = true; request_addresses = [ \"0.0.0.0\" ];")
 				PORT(""),
 			ANY_NAME

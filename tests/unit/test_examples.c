@@ -17,6 +17,9 @@ static const struct {
 	{"ios-mode-configuration.conf", ""},
 	{"ezvpn.conf", "warning: aggressive: whoever can send a packet gets a reply from which the "
 		       "pre-shared key can be guessed off line\n"},
+	{"responder-only.conf", ""},
+	{"branch.conf", ""},
+	{"hub-two-branches.conf", ""},
 };
 
 #define COUNT (sizeof(examples) / sizeof(examples[0]))
@@ -141,6 +144,54 @@ static void ezvpn_example_splits_and_greets(void **state)
 	cfg_free(c);
 }
 
+static void responder_only_example_begins_nothing(void **state)
+{
+	struct cfg *c = load(examples[2].name, examples[2].messages);
+	const struct cfg_connection *n = &c->connections[0];
+	(void)state;
+	assert_int_equal(c->connection_count, 1);
+	assert_true(n->responder_only && n->tunnel_interface && n->ikev1 && !n->ikev2);
+	assert_int_equal(n->initiate, CFG_INITIATE_NONE);
+	assert_selectors(n->children[0].local_ts, n->children[0].local_ts_count, "0.0.0.0/0");
+	assert_selectors(n->children[0].remote_ts, n->children[0].remote_ts_count, "0.0.0.0/0");
+	assert_int_equal(n->children[0].esp_proposals[0].encr[0].id, ENCR_3DES);
+	assert_int_equal(n->children[0].esp_proposals[0].integ[0], INTEG_HMAC_SHA1_96);
+	assert_true(n->lifetime.child_hard_bytes == 4608000ull * 1024);
+	cfg_free(c);
+}
+
+static void branch_example_asks_for_its_address(void **state)
+{
+	struct cfg *c = load(examples[3].name, examples[3].messages);
+	const struct cfg_connection *n = &c->connections[0];
+	char text[IP_TEXT_MAX];
+	(void)state;
+	assert_int_equal(n->initiate, CFG_INITIATE_START);
+	assert_int_equal(n->remote.address_count, 2);
+	assert_true(n->request_v4 && !n->request_v6 && n->mobike);
+	assert_string_equal(ip_text(&n->request_hint_v4, text), "10.99.8.7");
+	cfg_free(c);
+}
+
+// No address has two ways.
+static void hub_example_routes_to_both_branches(void **state)
+{
+	struct cfg *c = load(examples[4].name, examples[4].messages);
+	const struct cfg_connection *seven = &c->connections[0], *eight = &c->connections[1];
+	(void)state;
+	assert_int_equal(c->connection_count, 2);
+	assert_int_equal(seven->initiate, CFG_INITIATE_ON_DEMAND);
+	assert_int_equal(eight->initiate, CFG_INITIATE_NONE);
+	assert_true(seven->tunnel_interface && eight->tunnel_interface);
+	assert_true(seven->children[0].per_resource && !eight->children[0].per_resource);
+	assert_int_equal(seven->tunnel_route_count, 2);
+	assert_int_equal(eight->tunnel_route_count, 1);
+	for (size_t i = 0; i < seven->tunnel_route_count; i++)
+		assert_false(ip_prefix_contains(
+			&seven->tunnel_routes[i], &eight->tunnel_routes[0].addr));
+	cfg_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +199,9 @@ int main(void)
 		cmocka_unit_test(each_is_known),
 		cmocka_unit_test(ios_example_says_what_the_router_did),
 		cmocka_unit_test(ezvpn_example_splits_and_greets),
+		cmocka_unit_test(responder_only_example_begins_nothing),
+		cmocka_unit_test(branch_example_asks_for_its_address),
+		cmocka_unit_test(hub_example_routes_to_both_branches),
 	};
 	return cmocka_run_group_tests_name("examples", tests, NULL, NULL);
 }
