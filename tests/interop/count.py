@@ -113,9 +113,12 @@ def run(own, peer, seconds, rate):
     end, ended = End(own, peer), []
     signal.signal(signal.SIGINT, lambda *_: ended.append(1))
     end.meet()
+    print("met", flush=True)
     end.send_all(float(seconds), float(rate), ended)
+    last = time.time()
     end.receive_until(time.monotonic() + LINGER)
     print("sent", len(end.sent))
+    print("ended %.3f" % last)
     print("answered", text(end.answered))
     print("heard", text(end.heard))
     print("repeated", end.repeated)

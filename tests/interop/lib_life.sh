@@ -24,6 +24,11 @@ stream_end() { # STREAM END NAMESPACE FROM TO SECONDS
 	LAB_PIDS+=("$!")
 }
 
+# Both ends have begun to count.
+stream_begun() { # STREAM
+	grep -qs '^met' "$LAB_DIR/$1.here.count" && grep -qs '^met' "$LAB_DIR/$1.there.count"
+}
+
 # Both ends have sent all and waited for the last answers.
 stream_wait() { # STREAM
 	local rc=0
@@ -44,6 +49,16 @@ stream_sent() { # STREAM END
 
 stream_lost() { # STREAM END
 	grep -c '^unanswered' "$LAB_DIR/$1.$2.count"
+}
+
+# Nothing is lost of what either end sent two packets' time after WHEN (seconds) or later, and both
+# went on for another second.
+stream_whole_since() { # STREAM WHEN
+	[ -n "$2" ] && awk -v since="$2" '
+	BEGIN { since += 0.02 }
+	$1 == "unanswered" && $3 >= since { print; bad = 1 }
+	$1 == "ended" && $2 >= since + 1 { ended++ }
+	END { exit bad || ended != 2 }' "$LAB_DIR/$1".*.count
 }
 
 # Every datagram of that end was answered, and at least WANT were sent; else which were not, when,
@@ -127,4 +142,13 @@ ike_unanswered() { # PEER
 	end=$(tail -n 1 "$LAB_DIR/exchanges" | cut -d' ' -f1)
 	awk -v peer="$1" -v end="$end" "$IKE_NEGOTIATIONS"' && $2 == peer && $5 == 0 && $1 < end - 2' \
 		"$LAB_DIR/exchanges"
+}
+
+# --- when ----------------------------------------------------------------------------------------
+
+# When the headend logged the last line with TEXT, in seconds since 1970.
+gw_logged() { # TEXT
+	local stamp
+	stamp=$(grep -F "$1" "$LAB_DIR/sallyportd.log" | tail -n 1 | cut -d' ' -f1)
+	[ -n "$stamp" ] && date -d "$stamp" +%s.%3N
 }

@@ -116,7 +116,10 @@ ike_exchanges >"$LAB_DIR/exchanges"
 orphans() { # NAME
 	awk '
 	match($0, /<gw\|[0-9]+>/) { ike = substr($0, RSTART + 4, RLENGTH - 5) }
-	/state change: ESTABLISHED => REKEYING/ { moved[ike] = 1 }
+	/ESTABLISHED => REKEYING/ { # has no name in front
+		match($0, /gw\[[0-9]+\]/)
+		moved[substr($0, RSTART + 3, RLENGTH - 4)] = 1
+	}
 	/activating QUICK_MODE task/ { own[ike] = 1 }
 	/generating QUICK_MODE response/ { own[ike] = 0 }
 	/CHILD_SA lan\{[0-9]+\} established/ && moved[ike] && own[ike] {
