@@ -219,7 +219,7 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.encr_key_len = keys->encr_len,
 		.integ_key_len = keys->integ_len,
 		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
-		.soft_bytes = life->child_rekey_bytes,
+		.soft_bytes = lesser(life->child_rekey_bytes, c->life_bytes / 10 * 9),
 		.hard_bytes = lesser(
 			hard_limit(life->child_hard_bytes, life->child_rekey_bytes), c->life_bytes),
 		.soft_packets = life->child_rekey_packets,
@@ -307,6 +307,15 @@ static enum ike_reason add_sas(
 	return why;
 }
 
+// One that was made before the lease came has destinations of its own, and so have those that rekey it.
+static bool all_leased(const struct ike_child *c)
+{
+	for (uint8_t i = 0; i < c->ts_remote_count; i++)
+		if (!is_leased(c->session, &c->ts_remote[i].range))
+			return false;
+	return c->ts_remote_count > 0;
+}
+
 static enum ike_reason add_routes(struct ike_child *c)
 {
 	struct ike_session *s = c->session;
@@ -315,8 +324,9 @@ static enum ike_reason add_routes(struct ike_child *c)
 		why = ike_tunnel_routes(s);
 		return why == IKE_REASON_NONE ? ike_lease_routes(s) : why;
 	}
-	if (s->lease_count)
-		return ike_lease_routes(s);
+	why = s->lease_count ? ike_lease_routes(s) : IKE_REASON_NONE;
+	if (why != IKE_REASON_NONE || all_leased(c))
+		return why;
 	struct ip_prefix own[IKE_ROUTES_MAX];
 	uint8_t n = 0;
 	if (!ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
@@ -352,6 +362,7 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced)
 {
 	struct ike_session *s = c->session;
 	struct ike_engine *e = c->engine;
+	c->joined_ns = e->now_ns;
 	char suite[SUITE_TEXT_MAX], local[SELECTOR_TEXT_MAX], remote[SELECTOR_TEXT_MAX];
 	LIST_INSERT_HEAD(&s->children, c, link);
 	s->child_count++;
@@ -376,6 +387,8 @@ void ike_child_shorten(struct ike_child *c, uint64_t life_s)
 		(c->life_s && c->life_s <= life_s))
 		return;
 	c->life_s = (uint32_t)life_s;
+	if (!c->rekeying && c->soft.set)
+		ike_child_soft_start(c);
 	if (lesser(c->session->conn->lifetime.child_hard_s, life_s) == life_s)
 		wheel_set(&e->wheel, &c->hard,
 			e->now_ns + (life_s > now_s ? life_s - now_s : 0) * NS_PER_S, hard_fire, c);
@@ -393,12 +406,11 @@ static void rekeyed_fire(struct wheel_timer *t, void *arg)
 	(void)ike_child_delete(arg);
 }
 
-// IKEv2's initiator of the rekeying deletes the old one (RFC 7296 2.8), but not every peer does; of
-// IKEv1's some do, some leave it to its lifetime.
+// RFC 7296 2.8: the initiator of the rekeying deletes the old one, but not every peer does.
 static void set_rekeyed(struct ike_child *old)
 {
 	struct ike_engine *e = old->engine;
-	old->superseded = !ikev1_is(old->session->sa);
+	old->superseded = true;
 	if (old->state == IKE_CHILD_DELETING || old->state == IKE_CHILD_REKEYED)
 		return;
 	old->state = IKE_CHILD_REKEYED;
@@ -428,11 +440,15 @@ void ike_child_switch(struct ike_child *c)
 	struct ike_child *old = c->replaced;
 	sink->sa_switch(sink->ctx, c->spi_in);
 	ike_routes_due(c->session);
-	if (old)
-		set_rekeyed(old);
 	c->replaced = NULL;
 	if (c->state != IKE_CHILD_DELETING)
 		c->state = IKE_CHILD_ACTIVE;
+	if (ikev1_is(c->session->sa)) {
+		ikev1_child_switched(c, old);
+		return;
+	}
+	if (old)
+		set_rekeyed(old);
 	if (old && c->ours)
 		(void)ike_child_delete(old); // without memory its grace ends it
 }
@@ -497,6 +513,8 @@ static void leave_session(struct ike_child *c)
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);
 	count_traffic(c, s, SA_OUT, &out);
+	if (ikev1_is(s->sa))
+		ikev1_child_left(s, c);
 	// Without an ISAKMP SA nobody can make another one. Not at once: others are at work on it.
 	if (s->child_count == 0 && s->sa->state == IKE_SA_EXPIRED && !s->closing)
 		ike_session_end(s, EXPIRED_END_S);

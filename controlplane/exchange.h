@@ -143,6 +143,11 @@ struct ike_sa *ike_sa_find(struct ike_engine *e, uint64_t our_spi);
 void ike_sa_expired(struct ike_sa *sa);
 // NAT keepalives by what is known of NATs now: begun, or ended.
 void ike_sa_keepalive(struct ike_sa *sa);
+// Its timers but the hard lifetime's stop, and go on: until life_ns, 0: without limit.
+void ike_sa_rest(struct ike_sa *sa);
+void ike_sa_resume(struct ike_sa *sa, uint64_t life_ns);
+// IKEv1: how long it stays behind its announced lifetime.
+uint32_t ike_sa_grace_s(uint32_t life_s);
 // When the peer was heard of last, by a message or by ESP.
 uint64_t ike_sa_last_sign(const struct ike_sa *sa);
 // An authenticated, new message from there.

@@ -102,6 +102,15 @@ void ike_child_soft_start(struct ike_child *c)
 		wheel_set(&e->wheel, &c->soft, e->now_ns + jittered(e, soft_ns), child_due, c);
 }
 
+void ike_child_soft_resume(struct ike_child *c, uint64_t due_ns)
+{
+	struct ike_engine *e = c->engine;
+	if (due_ns > e->now_ns && !c->session->conn->responder_only)
+		wheel_set(&e->wheel, &c->soft, due_ns, child_due, c);
+	else if (due_ns)
+		ike_child_rekey_failed(c, true);
+}
+
 void ike_child_soft_stop(struct ike_child *c)
 {
 	wheel_cancel(&c->engine->wheel, &c->soft);

@@ -214,6 +214,11 @@
 	X(V1_DPD_ANSWERED, "ikev1_dpd_answered", "R-U-THERE answered")                             \
 	X(V1_DPD_BAD, "ikev1_dpd_bad", "DPD message with a wrong sequence number or cookies")      \
 	X(V1_REAUTHENTICATED, "ikev1_reauthenticated", "new ISAKMP SA took over the session")      \
+	X(V1_REDUNDANT, "ikev1_redundant", "ISAKMP SA that both sides began at the same time")     \
+	X(V1_REDUNDANT_CHILD, "ikev1_redundant_child",                                             \
+		"child SA that both sides began at the same time")                                 \
+	X(V1_REVIVED, "ikev1_revived", "older ISAKMP SA in use again")                             \
+	X(V1_IDLE, "ikev1_idle", "nothing heard of the peer since its ISAKMP SA was over")         \
 	X(V1_EXPIRED, "ikev1_expired", "ISAKMP SA over, its child SAs live on")                    \
 	X(IGNORED_NOTIFY, "ike_ignored_notify", "unprotected error notify ignored")
 

@@ -244,12 +244,63 @@ static void forget_init(struct ike_sa *sa)
 	sa->dh = NULL;
 }
 
+#define GRACE_MAX_S 30
+
 // Until the hard lifetime: IKEv1 peers may have agreed on less.
 static uint32_t hard_lifetime_s(const struct ike_sa *sa)
 {
 	uint32_t ours = sa->conn->lifetime.ike_hard_s;
 	uint32_t agreed = ikev1_is(sa) ? sa->v1->life_s : 0;
 	return agreed && (!ours || agreed < ours) ? agreed : ours;
+}
+
+// What an IKEv1 peer was told is when it has to be back: who comes at the last moment gets through.
+uint32_t ike_sa_grace_s(uint32_t life_s)
+{
+	return life_s / 10 < GRACE_MAX_S ? life_s / 10 : GRACE_MAX_S;
+}
+
+void ike_sa_keepalive(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	bool wanted = sa->nat_local &&
+		      (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00));
+	if (!wanted)
+		wheel_cancel(&e->wheel, &sa->keepalive);
+	else if (!sa->keepalive.set)
+		wheel_set(
+			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
+}
+
+static void watch_peer(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	if (sa->conn->dpd.delay_s)
+		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
+			dpd_due, sa);
+	ike_sa_keepalive(sa);
+}
+
+void ike_sa_rest(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	wheel_cancel(&e->wheel, &sa->soft);
+	wheel_cancel(&e->wheel, &sa->dpd);
+	wheel_cancel(&e->wheel, &sa->keepalive);
+}
+
+void ike_sa_resume(struct ike_sa *sa, uint64_t life_ns)
+{
+	struct ike_engine *e = sa->engine;
+	wheel_cancel(&e->wheel, &sa->life);
+	if (life_ns)
+		wheel_set(&e->wheel, &sa->life, life_ns, hard_lifetime, sa);
+	uint64_t soft_ns = sa->conn->lifetime.ike_rekey_s * NS_PER_S;
+	if (e->now_ns - sa->established_ns < soft_ns / 2)
+		ike_sa_soft_start(sa);
+	else
+		ike_sa_rekey_failed(sa, soft_ns && !sa->conn->responder_only);
+	watch_peer(sa);
 }
 
 void ike_sa_established(struct ike_sa *sa)
@@ -265,24 +316,12 @@ void ike_sa_established(struct ike_sa *sa)
 	sa->last_heard_ns = e->now_ns;
 	wheel_cancel(&e->wheel, &sa->life);
 	if (life_s)
-		wheel_set(&e->wheel, &sa->life, e->now_ns + life_s * NS_PER_S, hard_lifetime, sa);
+		wheel_set(&e->wheel, &sa->life,
+			e->now_ns +
+				(life_s + (ikev1_is(sa) ? ike_sa_grace_s(life_s) : 0)) * NS_PER_S,
+			hard_lifetime, sa);
 	ike_sa_soft_start(sa);
-	if (sa->conn->dpd.delay_s)
-		wheel_set(&e->wheel, &sa->dpd, e->now_ns + sa->conn->dpd.delay_s * NS_PER_S,
-			dpd_due, sa);
-	ike_sa_keepalive(sa);
-}
-
-void ike_sa_keepalive(struct ike_sa *sa)
-{
-	struct ike_engine *e = sa->engine;
-	bool wanted = sa->nat_local &&
-		      (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00));
-	if (!wanted)
-		wheel_cancel(&e->wheel, &sa->keepalive);
-	else if (!sa->keepalive.set)
-		wheel_set(
-			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
+	watch_peer(sa);
 }
 
 void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)

@@ -113,6 +113,28 @@ struct ike_session *ike_session_of_owner(
 	return NULL;
 }
 
+static uint64_t site_hash(const struct ike_engine *e, const struct endpoint *remote, struct view id)
+{
+	uint64_t parts[2] = {
+		siphash(e->hash_key, remote->addr.bytes, ip_len(remote->addr.family)) & ~1ull,
+		siphash(e->hash_key, id.p, id.len)};
+	return siphash(e->hash_key, parts, sizeof(parts));
+}
+
+struct ike_session *ike_session_of_site(struct ike_engine *e, const struct endpoint *remote,
+	struct view id, struct ike_session *after)
+{
+	struct htab_node *n = after ? htab_next(&after->by_owner)
+				    : htab_first(&e->sessions_by_owner, site_hash(e, remote, id));
+	for (; n; n = htab_next(n)) {
+		struct ike_session *s = container_of(n, struct ike_session, by_owner);
+		if (s->anonymous && ip_eq(&s->sa->remote.addr, &remote->addr) &&
+			view_eq(secret_view(&s->identity), id))
+			return s;
+	}
+	return NULL;
+}
+
 bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr)
 {
 	for (uint8_t i = 0; i < s->lease_count; i++)
@@ -174,10 +196,9 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 		return -ENOMEM;
 	s->proven = peer->proven;
 	s->anonymous = ike_peer_anonymous(peer);
-	if (!s->anonymous) {
-		htab_insert(&e->sessions_by_owner, &s->by_owner, owner_hash(e, peer));
-		s->in_owner_table = true;
-	}
+	htab_insert(&e->sessions_by_owner, &s->by_owner,
+		s->anonymous ? site_hash(e, &s->sa->remote, peer->id) : owner_hash(e, peer));
+	s->in_owner_table = true;
 	return 0;
 }
 

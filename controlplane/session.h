@@ -61,6 +61,13 @@ struct ike_child {
 	uint8_t soft_tries;
 	uint16_t worker; // its SAs' owner
 	bool resource;   // RFC 9611: of one of the peer's resources
+	// IKEv1 (ikev1/children.c)
+	struct selector id_local,
+		id_remote;            // the IDs of its quick mode; what is installed may be less
+	bool initiated;               // we began its quick mode
+	uint64_t began_ns, joined_ns; // its quick mode; itself
+	uint64_t own_soft_ns, own_hard_ns; // of a REKEYED one: its timers before, 0: none
+	uint8_t told;                      // DELETEs that have left
 };
 LIST_HEAD(ike_children, ike_child);
 
@@ -81,10 +88,10 @@ struct ike_lease_use {
 
 struct ike_session {
 	struct htab_node by_id;
-	struct htab_node by_owner; // not for anonymous peers
-	bool in_owner_table;
-	size_t order; // index in the engine's order of ids
-	uint64_t id;  // ascending, never reused
+	struct htab_node by_owner;
+	bool in_owner_table; // an anonymous peer's by its address
+	size_t order;        // index in the engine's order of ids
+	uint64_t id;         // ascending, never reused
 	struct ike_engine *engine;
 	const struct cfg_connection *conn;
 	struct ike_sa *sa; // the current one
@@ -223,6 +230,9 @@ size_t ike_session_first(struct ike_engine *e, uint64_t after);
 // Walk the sessions of an owner; begin with NULL. An anonymous peer has none.
 struct ike_session *ike_session_of_owner(
 	struct ike_engine *e, const struct ike_peer *owner, struct ike_session *after);
+// Those of peers that are anonymous, by address and claimed identity.
+struct ike_session *ike_session_of_site(struct ike_engine *e, const struct endpoint *remote,
+	struct view id, struct ike_session *after);
 // Whether one of its leases is this address.
 bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr);
 // The owner's session that holds the address, or NULL.
@@ -342,6 +352,8 @@ struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
 // Present counters of both directions, zero where the sink has none.
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// The same selectors.
+bool ike_selectors_equal(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m);
 // Children that carry traffic or will: not replaced, not being deleted.
 uint16_t ike_children_live(const struct ike_session *s);
 // The peer's side of it lives so many seconds from its beginning.
@@ -359,6 +371,8 @@ void ike_sa_soft_stop(struct ike_sa *sa);
 void ike_child_soft_stop(struct ike_child *c);
 // Now, by bytes, packets or the sequence number.
 void ike_child_soft_reached(struct ike_child *c);
+// The child is in use again: rekeyed at that time, or soon. 0: never.
+void ike_child_soft_resume(struct ike_child *c, uint64_t due_ns);
 // Our attempt has failed. again: for a reason that passes (TEMPORARY_FAILURE, no answer of a helper),
 // it is tried anew soon; else the SA stays until its hard limit.
 void ike_sa_rekey_failed(struct ike_sa *sa, bool again);

@@ -22,10 +22,10 @@ int ike_child_delete(struct ike_child *child)
 	return ikev1_is(sa) ? ikev1_delete_child(sa, child) : ikev2_delete_child(sa, child);
 }
 
-// IKEv1 has no such exchange: phase 1 is run again, which is the initiator's.
+// IKEv1 has no such exchange: phase 1 is run again.
 int ike_sa_rekey(struct ike_sa *sa)
 {
-	return ikev1_is(sa) ? -ENOTSUP : ikev2_rekey_ike(sa);
+	return ikev1_is(sa) ? ikev1_reauthenticate(sa) : ikev2_rekey_ike(sa);
 }
 
 int ike_child_rekey(struct ike_child *child)

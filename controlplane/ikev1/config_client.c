@@ -10,10 +10,21 @@ static bool wants_address(const struct cfg_connection *conn)
 	return conn->request_v4 || conn->request_v6;
 }
 
-static void begin_child(struct ike_sa *sa)
+// The peer has made it, where both sides began.
+static bool is_there(const struct ike_session *s, const struct cfg_child *conf)
+{
+	const struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->conf == conf && c->state != IKE_CHILD_DELETING)
+			return true;
+	return false;
+}
+
+void ikev1_client_child(struct ike_sa *sa)
 {
 	struct ikev1_config *c = sa->v1->config;
-	if (!sa->first_child || !c || c->child_begun || sa->state != IKE_SA_ESTABLISHED)
+	if (!sa->first_child || !c || c->child_begun || sa->state != IKE_SA_ESTABLISHED ||
+		!sa->session || is_there(sa->session, sa->first_child))
 		return;
 	c->child_begun = true;
 	(void)ikev1_add_child(sa, sa->first_child); // without it the session ends by itself
@@ -21,7 +32,7 @@ static void begin_child(struct ike_sa *sa)
 
 static void apply_child(struct ike_exchange *x, void *unused)
 {
-	begin_child(x->sa);
+	ikev1_client_child(x->sa);
 }
 
 // The address attributes with a value become the session's, in place of older ones.
@@ -93,7 +104,7 @@ void ikev1_client_begin(struct ike_sa *sa)
 		.build = request_build};
 	bool waits = sa->conn->request_push;
 	if (sa->session->assigned_count || !(waits || wants_address(sa->conn)))
-		begin_child(sa);
+		ikev1_client_child(sa);
 	else if (!waits && ike_task_add(sa, &t) < 0)
 		(void)ike_sa_delete(sa);
 }

@@ -109,7 +109,7 @@ static void again(struct wheel_timer *t, void *arg)
 static uint64_t give_up(const struct ike_sa *sa)
 {
 	uint64_t now = sa->engine->now_ns, soonest = now + IKE_PROBE_MIN_NS;
-	uint64_t due = sa->last_heard_ns + sa->conn->dpd.timeout_s * NS_PER_S;
+	uint64_t due = ike_sa_last_sign(sa) + sa->conn->dpd.timeout_s * NS_PER_S;
 	if (!sa->conn->dpd.timeout_s)
 		return now + GIVE_UP_NS;
 	return due > soonest ? due : soonest;

@@ -40,6 +40,7 @@ void ikev1_sa_stop(struct ike_sa *sa)
 		if (x != sa->engine->running)
 			ike_exchange_end(x);
 	}
+	ikev1_reauth_over(sa);
 	wheel_cancel(&sa->engine->wheel, &v1->dpd.again);
 	wheel_cancel(&sa->engine->wheel, &v1->third);
 	ikev1_config_free(sa);

@@ -9,6 +9,8 @@
 
 LOG_SUBSYSTEM("ike");
 
+#define EXPIRED_IDLE_NS (600 * NS_PER_S)
+
 bool ikev1_children_in_use(const struct ike_session *s)
 {
 	const struct ike_child *c;
@@ -31,6 +33,20 @@ static void settle_children(struct ike_session *s)
 	}
 }
 
+// Nobody can be asked any more: ESP alone shows that the peer is there.
+static void idle_due(struct wheel_timer *t, void *arg)
+{
+	struct ike_sa *sa = arg;
+	struct ike_engine *e = sa->engine;
+	uint64_t due = ike_sa_last_sign(sa) + EXPIRED_IDLE_NS;
+	if (due > e->now_ns) {
+		wheel_set(&e->wheel, &sa->dpd, due, idle_due, sa);
+		return;
+	}
+	ike_refused(e, sa, &sa->remote, IKE_REASON_V1_IDLE);
+	ike_sa_close(sa, IKE_REASON_PEER_DEAD);
+}
+
 void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell)
 {
 	struct ike_session *s = sa->session;
@@ -48,4 +64,6 @@ void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell)
 		ike_reason_text(why));
 	settle_children(s);
 	ike_sa_expired(sa);
+	sa->last_heard_ns = sa->engine->now_ns;
+	idle_due(&sa->dpd, sa);
 }

@@ -71,6 +71,11 @@ struct ikev1_sa {
 	// Phase 1
 	uint8_t mode;          // IKEV1_EXCHANGE_MAIN or _AGGRESSIVE
 	uint64_t took_over_ns; // its session, when the peer re-authenticated; 0: it is its own
+	uint64_t proof_ns;     // when our HASH or SIG was made, with which the peer is done
+	// reauth.c: of a retired one, the session that it had, and until when it would have lived
+	uint64_t retired_from, life_ns;
+	uint64_t spare;        // our SPI of the one retired last in favour of this one, or 0
+	bool told;             // its DELETE has left once
 	struct endpoint began; // as responder: where the peer's first message came from
 	uint16_t auth;         // negotiated, enum ikev1_auth
 	struct ikev1_keys keys;
@@ -84,6 +89,7 @@ struct ikev1_sa {
 	bool initial_contact;      // was said, perhaps before the login ended
 	// What the peer's vendor ids say
 	bool peer_xauth, peer_unity, peer_dpd, peer_fragments;
+	bool peer_settles; // settles duplicates as we do
 	enum ikev1_natt natt;
 	uint32_t vendors; // bit per enum ikev1_vendor, all that were recognized
 
@@ -249,11 +255,39 @@ enum ike_verdict ikev1_quick_request(struct ike_exchange *x);
 int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf);
 int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child);
 
+// ---- children.c: which of several child SAs with the same selectors counts -------------------------------
+
+// c is in use from now on; old: the one that it replaces, or NULL.
+void ikev1_child_switched(struct ike_child *c, struct ike_child *old);
+// c has left its session: if it was in use, the one that it had replaced is again.
+void ikev1_child_left(struct ike_session *s, const struct ike_child *c);
+// One with these IDs that is in use, or NULL: what quick mode with them rekeys.
+struct ike_child *ikev1_child_of_ids(
+	const struct ike_session *s, const struct selector *local, const struct selector *remote);
+// DELETE of the child; a rekeyed one goes a moment later, any other at once. 0 or -errno.
+int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child);
+
+// ---- reauth.c: ISAKMP SAs one after another ----------------------------------------------------------------
+
+// Phase 1 once more, begun by us; the session goes on with the new ISAKMP SA. 0, -EBUSY (under way, or
+// the session ends), -ENOTCONN, -ENOTSUP (it is the peer's to begin), -EPERM, -ENOMEM.
+int ikev1_reauthenticate(struct ike_sa *sa);
+// It will not be established: the session that it was for goes on as it is.
+void ikev1_reauth_over(struct ike_sa *sa);
+// The owner's session that an authenticated ISAKMP SA is to go on with, or NULL.
+struct ike_session *ikev1_session_before(const struct ike_sa *sa);
+// It does. The ISAKMP SA that counts from now on: the new one, or the present one, if they collided.
+struct ike_sa *ikev1_take_over(struct ike_sa *sa, struct ike_session *s);
+// The peer speaks on a retired ISAKMP SA, or has deleted the one that was to replace it: it is in use
+// again. False: it is not one, or its session has gone.
+bool ikev1_revive(struct ike_sa *sa);
+struct ike_sa *ikev1_spare_of(const struct ike_sa *sa); // or NULL
+
 // ---- informational.c, dpd.c -------------------------------------------------------------------------------------
 
 enum ike_verdict ikev1_informational(struct ike_exchange *x);
-// DELETE of the child; it goes at once. 0 or -errno.
-int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child);
+// DELETE of the child leaves, and no more. 0 or -errno.
+int ikev1_tell_child_deleted(struct ike_sa *sa, const struct ike_child *child);
 // DELETE of all children and of the ISAKMP SA; the session ends at once. 0.
 int ikev1_delete_sa(struct ike_sa *sa);
 // R-U-THERE. 0, -EALREADY (one is under way), -ENOTSUP (the peer did not announce DPD).

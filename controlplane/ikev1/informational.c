@@ -79,6 +79,13 @@ static void isakmp_deleted(struct ike_exchange *x)
 		return;
 	}
 	ike_count(e, IKE_REASON_DELETED_BY_PEER);
+	struct ike_sa *spare = ikev1_spare_of(sa);
+	if (spare && ikev1_children_in_use(sa->session) && ikev1_revive(spare)) {
+		sa->v1->deleted = true;
+		x->out.close_sa = true;
+		x->out.close_reason = IKE_REASON_DELETED_BY_PEER;
+		return;
+	}
 	if (sa->state == IKE_SA_ESTABLISHED && sa->session && ikev1_children_in_use(sa->session)) {
 		sa->v1->deleted = true;
 		ikev1_dpd_stop(sa);
@@ -105,6 +112,8 @@ static void deletes(struct ike_exchange *x)
 	known = children + isakmp;
 	if (!known)
 		ike_refused(sa->engine, sa, &x->from.remote, IKE_REASON_V1_DELETE_UNKNOWN);
+	if (children && sa->session)
+		ike_session_watch(sa->session);
 	// In whatever order they stand in the message, the children went first.
 	if (isakmp)
 		isakmp_deleted(x);
@@ -156,7 +165,7 @@ static void error_notify(struct ike_exchange *x, const struct ikev1_notification
 		return;
 	}
 	ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_CHILD_REFUSED);
-	ike_exchange_end(quick);
+	ikev1_quick_refused(quick);
 }
 
 // Once: what is repeated much later must not end younger sessions.
@@ -220,22 +229,13 @@ enum ike_verdict ikev1_informational(struct ike_exchange *x)
 
 // ---- DELETE of ours ----------------------------------------------------------------------------
 
-int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)
+int ikev1_tell_child_deleted(struct ike_sa *sa, const struct ike_child *child)
 {
 	uint8_t buf[64];
 	struct wire_builder b;
-	int rc = 0;
-	if (child->state == IKE_CHILD_GONE)
-		return -EALREADY;
-	if (sa->state == IKE_SA_ESTABLISHED) {
-		wire_build_begin(&b, buf, sizeof(buf));
-		ikev1_put_delete_esp(&b, &child->spi_in, 1);
-		rc = ikev1_inform(sa, &b);
-	}
-	// No answer follows. Without the peer's knowledge it ends all the same.
-	ike_count(sa->engine, IKE_REASON_CHILD_DELETED);
-	ike_child_drop(child);
-	return rc;
+	wire_build_begin(&b, buf, sizeof(buf));
+	ikev1_put_delete_esp(&b, &child->spi_in, 1);
+	return ikev1_inform(sa, &b);
 }
 
 void ikev1_tell_deleted(struct ike_sa *sa)

@@ -52,70 +52,6 @@ void ikev1_login_end(struct ike_exchange *x, void *unused)
 	(void)ike_sa_delete(x->sa);
 }
 
-// ---- re-authentication -------------------------------------------------------------------------
-
-// vpnc begins from its old socket and goes on, where there is a NAT, from another one.
-static bool came_from(const struct ike_sa *sa, const struct endpoint *peer)
-{
-	return endpoint_eq(peer, &sa->remote) || endpoint_eq(peer, &sa->v1->began);
-}
-
-// The owner's session that the new ISAKMP SA takes over: of the same connection, from where the peer
-// was, or where he was when his last one ended. Who says INITIAL_CONTACT has forgotten it.
-static struct ike_session *reauthenticated(const struct ike_sa *sa)
-{
-	struct ike_peer peer = ikev1_login_peer(sa);
-	struct ike_session *o = NULL, *found = NULL;
-	if (sa->initiator || sa->v1->initial_contact)
-		return NULL;
-	while ((o = ike_session_of_owner(sa->engine, &peer, o))) {
-		bool alive = o->sa->state == IKE_SA_ESTABLISHED || o->sa->state == IKE_SA_EXPIRED;
-		if (o->sa != sa && ikev1_is(o->sa) && alive && !o->closing && o->established_ns &&
-			o->conn == sa->conn && came_from(sa, &o->sa->remote) &&
-			(!found || o->id > found->id))
-			found = o;
-	}
-	return found;
-}
-
-static void grace_over(struct wheel_timer *t, void *arg)
-{
-	(void)ike_sa_delete(arg);
-}
-
-// The old one stays a while for the peer's own DELETE.
-static void retire(struct ike_sa *old)
-{
-	struct ike_engine *e = old->engine;
-	if (old->state != IKE_SA_ESTABLISHED) {
-		ike_sa_close(old, IKE_REASON_V1_REAUTHENTICATED);
-		return;
-	}
-	ikev1_config_free(old);
-	ike_tasks_drop(old);
-	if (old->out_progress)
-		ike_exchange_end(old->out_progress);
-	wheel_cancel(&e->wheel, &old->dpd);
-	wheel_cancel(&e->wheel, &old->keepalive);
-	wheel_cancel(&e->wheel, &old->v1->dpd.again);
-	ike_sa_state_set(old, IKE_SA_REKEYED);
-	wheel_set(
-		&e->wheel, &old->life, e->now_ns + IKE_REAUTH_GRACE_S * NS_PER_S, grace_over, old);
-}
-
-static struct ike_session *take_over(struct ike_sa *sa)
-{
-	struct ike_session *s = reauthenticated(sa);
-	if (!s)
-		return NULL;
-	struct ike_sa *old = s->sa;
-	ike_session_move(s, sa);
-	sa->v1->took_over_ns = sa->engine->now_ns;
-	retire(old);
-	ike_count(sa->engine, IKE_REASON_V1_REAUTHENTICATED);
-	return s;
-}
-
 // ---- the session -------------------------------------------------------------------------------
 
 static struct ike_session *make_session(struct ike_sa *sa, enum ike_reason *why)
@@ -145,7 +81,11 @@ uint32_t ikev1_life_left(const struct ike_sa *sa)
 	uint64_t due_ns = sa->life.due_ms * NS_PER_MS;
 	if (!sa->life.set || due_ns <= sa->engine->now_ns)
 		return 0;
-	return (uint32_t)((due_ns - sa->engine->now_ns) / NS_PER_S);
+	uint32_t left = (uint32_t)((due_ns - sa->engine->now_ns) / NS_PER_S);
+	// of the announced lifetime, without the grace behind it
+	uint32_t grace =
+		ike_sa_grace_s((uint32_t)((due_ns - sa->established_ns) / NS_PER_S / 11 * 10));
+	return left > grace ? left - grace : 1;
 }
 
 // RFC 2407 4.6.3.1: "When present, the Notification Payload MUST have the following format" of a
@@ -168,34 +108,57 @@ static void tell_lifetime(struct ike_sa *sa, bool again)
 	ikev1_notify(sa, &n);
 }
 
+// The session that goes on with it. One that has a session with addresses of its own, by a push before
+// the status, keeps that.
+static struct ike_session *before_of(const struct ike_sa *sa)
+{
+	return sa->session && !sa->initiator ? NULL : ikev1_session_before(sa);
+}
+
+// Of two that were begun at the same time it may be the other one that counts; the child SA that this
+// one was begun for is then made by that.
+static void login_again(struct ike_sa *sa, struct ike_session *s)
+{
+	const struct cfg_child *first = sa->first_child;
+	struct ike_sa *now = ikev1_take_over(sa, s);
+	ikev1_phase1_forget(sa);
+	ikev1_login_free(sa);
+	ike_session_watch(s);
+	if (now == sa) {
+		tell_lifetime(sa, true);
+		ikev1_config_begin(sa);
+	} else if (first && !now->first_child) {
+		now->first_child = first;
+		ikev1_client_child(now);
+	}
+}
+
 void ikev1_login_over(struct ike_sa *sa)
 {
 	bool initial_contact = sa->v1->initial_contact;
 	enum ike_reason why = IKE_REASON_NONE;
-	// Taken over before it is established: until then the old one counts.
-	struct ike_session *s = sa->session ? NULL : take_over(sa);
-	bool again = s;
-	if (!s)
-		s = session_of(sa, &why);
+	struct ike_session *before = before_of(sa);
+	if (before) {
+		login_again(sa, before);
+		return;
+	}
+	// What it was to follow has gone.
+	struct ike_session *s = sa->reauth_session ? NULL : session_of(sa, &why);
 	if (!s) {
-		ike_refused(sa->engine, sa, &sa->remote, why);
+		ike_refused(sa->engine, sa, &sa->remote, why ? why : IKE_REASON_WRONG_STATE);
 		(void)ike_sa_delete(sa);
 		return;
 	}
 	ike_sa_established(sa);
 	ikev1_phase1_forget(sa);
 	ikev1_login_free(sa);
-	if (again) {
-		ike_session_moved(s);
-	} else {
-		if (!s->mode_config) // a push before the status has said it
-			s->mode_config = "none";
-		ike_session_established(s);
-		if (!sa->initiator)
-			ike_supersede(s, initial_contact);
-	}
+	if (!s->mode_config) // a push before the status has said it
+		s->mode_config = "none";
+	ike_session_established(s);
+	if (!sa->initiator)
+		ike_supersede(s, initial_contact);
 	ike_session_watch(s);
-	tell_lifetime(sa, again);
+	tell_lifetime(sa, false);
 	ikev1_config_begin(sa);
 }
 
@@ -227,7 +190,7 @@ static void apply_accepted(struct ike_exchange *x, void *unused)
 	struct ike_sa *sa = x->sa;
 	enum ike_reason why = IKE_REASON_NO_MEMORY;
 	bool ok;
-	if (ikev1_push_first(sa) && !reauthenticated(sa))
+	if (ikev1_push_first(sa) && !ikev1_session_before(sa))
 		ok = make_session(sa, &why) && ikev1_push(sa);
 	else
 		ok = ikev1_xauth_status(sa, true);
@@ -250,7 +213,7 @@ static enum ike_verdict refuse(struct ike_exchange *x, enum ike_reason why)
 static enum ike_reason admit(struct ike_sa *sa)
 {
 	struct ike_admission a = admission_of(sa);
-	return reauthenticated(sa) ? IKE_REASON_NONE : ike_admit(&a);
+	return ikev1_session_before(sa) ? IKE_REASON_NONE : ike_admit(&a);
 }
 
 static enum ike_verdict authorized(struct ike_exchange *x)

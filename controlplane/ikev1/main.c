@@ -21,6 +21,7 @@ static enum ike_verdict put_auth(struct ike_exchange *x)
 {
 	ikev1_put_id(x);
 	ikev1_put_proof(x);
+	ikev1_put_settles(x);
 	ikev1_send_as(x, IKEV1_FORM_AUTH);
 	return IKE_DONE;
 }

@@ -368,6 +368,8 @@ static const struct cfg_psk *find_psk(const struct ike_exchange *x)
 	struct ike_index *ix = sa->engine->index;
 	struct ike_id buf;
 	bool bound;
+	if (sa->reauth_session && sa->v1->psk) // the key that the peer had before
+		return sa->v1->psk;
 	if (!sa->initiator && sa->v1->mode == IKEV1_EXCHANGE_MAIN)
 		return ike_psk_of_address(ix, &x->from.remote.addr);
 	if (!sa->initiator)
@@ -406,6 +408,7 @@ void ikev1_read_vendors(struct ike_exchange *x)
 	v1->peer_xauth = v1->vendors & 1u << IKEV1_VID_XAUTH;
 	v1->peer_unity = v1->vendors & 1u << IKEV1_VID_UNITY;
 	v1->peer_dpd = v1->vendors & 1u << IKEV1_VID_DPD;
+	v1->peer_settles = v1->vendors & 1u << IKEV1_VID_SALLYPORT;
 	v1->peer_fragments =
 		v1->vendors & 1u << IKEV1_VID_FRAGMENTATION && x->sa->conn->fragment_size > 0;
 }
@@ -448,6 +451,16 @@ void ikev1_offer_vendors(struct ike_exchange *x)
 		ikev1_put_vendor(&x->out.b, ikev1_vendor_bytes(IKEV1_VID_FRAGMENTATION));
 }
 
+// Main mode's last messages, which are encrypted: that duplicates are settled as reauth.c says. Only
+// between sites: clients are never called.
+void ikev1_put_settles(struct ike_exchange *x)
+{
+	const struct ike_sa *sa = x->sa;
+	bool site = sa->conn->remote.user_auth == CFG_USER_NONE && !sa->conn->local.user;
+	if (site && (sa->initiator || sa->v1->peer_settles))
+		ikev1_put_vendor(&x->out.b, ikev1_vendor_bytes(IKEV1_VID_SALLYPORT));
+}
+
 // ---- the end -------------------------------------------------------------------------------------------
 
 void ikev1_read_contact(struct ike_exchange *x)
@@ -463,7 +476,7 @@ void ikev1_put_contact(struct ike_exchange *x)
 		.protocol = IKEV1_PROTOCOL_ISAKMP,
 		.type = IKEV1_NOTIFY_INITIAL_CONTACT,
 		.spi = ikev1_cookies(x->sa, cookies)};
-	if (x->sa->session && ike_session_only(x->sa->session))
+	if (x->sa->session && !x->sa->reauth_session && ike_session_only(x->sa->session))
 		ikev1_put_notify(&x->out.b, &n);
 }
 
@@ -473,7 +486,7 @@ enum ike_verdict ikev1_authenticated(struct ike_exchange *x)
 	struct ikev1_sa *v1 = sa->v1;
 	uint64_t life = ikev1_phase1_of(x)->choice.transform.life_s;
 	uint32_t ours = sa->conn->lifetime.ike_hard_s;
-	v1->life_cut = ours && life > ours;
+	v1->life_cut = ours && (life > ours || life == 0);
 	v1->life_s = v1->life_cut ? ours : (uint32_t)(life < UINT32_MAX ? life : UINT32_MAX);
 	v1->user_auth = sa->initiator ? sa->conn->local.user != NULL
 				      : sa->conn->remote.user_auth == CFG_USER_XAUTH;

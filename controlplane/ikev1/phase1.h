@@ -83,6 +83,7 @@ void ikev1_read_vendors(struct ike_exchange *x);
 // Responder: the NAT-T variant, then others of use as long as the message stays within room bytes.
 void ikev1_put_vendors(struct ike_exchange *x, size_t room);
 void ikev1_offer_vendors(struct ike_exchange *x); // initiator
+void ikev1_put_settles(struct ike_exchange *x);
 
 // INITIAL_CONTACT of the peer, and ours where it is true.
 void ikev1_read_contact(struct ike_exchange *x);

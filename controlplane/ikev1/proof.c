@@ -262,6 +262,7 @@ void ikev1_put_proof(struct ike_exchange *x)
 {
 	const struct ikev1_phase1 *p = ikev1_phase1_of(x);
 	bool sig = ikev1_signs(x->sa->v1->auth, x->sa->initiator);
+	x->sa->v1->proof_ns = x->sa->engine->now_ns;
 	if (sig && p->certificate) {
 		ikev1_put_cert(&x->out.b, p->certificate->leaf);
 		for (size_t i = 0; i < p->certificate->chain_count; i++)

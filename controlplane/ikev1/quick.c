@@ -76,6 +76,15 @@ void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb)
 		c->life_bytes = life_kb * 1024;
 }
 
+void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old)
+{
+	plan->conf = old->conf;
+	memcpy(plan->ts_local, old->ts_local, sizeof(plan->ts_local));
+	memcpy(plan->ts_remote, old->ts_remote, sizeof(plan->ts_remote));
+	plan->ts_local_count = old->ts_local_count;
+	plan->ts_remote_count = old->ts_remote_count;
+}
+
 struct ike_child *ikev1_quick_child(const struct ikev1_quick *q)
 {
 	struct ike_child *c = q->spi_in ? ike_child_by_spi_in(q->engine, q->spi_in) : NULL;
@@ -167,16 +176,6 @@ static void put_second(struct ike_exchange *x, const struct ike_child *c)
 	ikev1_expect_tries(x, IKEV1_TRIES, third_missing);
 }
 
-static bool same_ts(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m)
-{
-	if (n != m)
-		return false;
-	for (uint8_t i = 0; i < n; i++)
-		if (!selector_within(&a[i], &b[i]) || !selector_within(&b[i], &a[i]))
-			return false;
-	return true;
-}
-
 // The child SA that a new one with the same selectors replaces: IKEv1 names none. One that the peer
 // has not confirmed is none of them: it may be a lost attempt, and goes by itself.
 static struct ike_child *replaced_by(struct ike_session *s, const struct ike_child_plan *p)
@@ -184,8 +183,10 @@ static struct ike_child *replaced_by(struct ike_session *s, const struct ike_chi
 	struct ike_child *c;
 	LIST_FOREACH (c, &s->children, link)
 		if (c->state == IKE_CHILD_ACTIVE &&
-			same_ts(c->ts_local, c->ts_local_count, p->ts_local, p->ts_local_count) &&
-			same_ts(c->ts_remote, c->ts_remote_count, p->ts_remote, p->ts_remote_count))
+			ike_selectors_equal(
+				c->ts_local, c->ts_local_count, p->ts_local, p->ts_local_count) &&
+			ike_selectors_equal(
+				c->ts_remote, c->ts_remote_count, p->ts_remote, p->ts_remote_count))
 			return c;
 	return NULL;
 }
@@ -195,6 +196,8 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	struct ikev1_quick *q = x->state;
 	struct ike_session *s = x->sa->session;
 	enum ike_reason why;
+	if (!s && ikev1_revive(x->sa))
+		s = x->sa->session;
 	if (!s || s->closing || x->sa->state != IKE_SA_ESTABLISHED)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	struct ike_child *old = replaced_by(s, &q->plan);
@@ -208,6 +211,9 @@ static enum ike_verdict finish(struct ike_exchange *x)
 		return ike_fail(x, why, notify_of(why));
 	q->spi_in = c->spi_in;
 	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
+	c->id_local = q->terms.ts_r.items[0];
+	c->id_remote = q->terms.ts_i.items[0];
+	c->began_ns = q->engine->now_ns;
 	ikev1_quick_limits(c, q->choice.transform.life_s, q->choice.transform.life_kb);
 	why = ike_child_install(c, &q->terms, false);
 	if (why != IKE_REASON_NONE)
@@ -251,6 +257,35 @@ static bool choose(void *ctx, const struct cfg_child *conf, struct ike_child_pla
 	return true;
 }
 
+// The IDs of a child SA that is in use are rekeyed as they are, whatever the policy would make of them
+// now: it may have been made for the outer address, before a lease came.
+static bool rekeys(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	const struct ike_child *old = ikev1_child_of_ids(
+		x->sa->session, &q->terms.ts_r.items[0], &q->terms.ts_i.items[0]);
+	if (!old || !choose(x, old->conf, &q->plan) || (uint32_t)q->plan.choice.spi == 0)
+		return false;
+	ikev1_plan_again(&q->plan, old);
+	return true;
+}
+
+static enum ike_reason plan(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	struct ike_session *s = x->sa->session;
+	uint16_t ikev2_notify;
+	struct ike_child_ask ask = {
+		.cfg = q->engine->p.cfg,
+		.conn = s->conn,
+		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
+		.choose = choose,
+		.ctx = x,
+	};
+	return rekeys(x) ? IKE_REASON_NONE
+			 : ike_child_decide(&ask, &q->terms, &q->plan, &ikev2_notify);
+}
+
 static enum ike_verdict decide(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
@@ -259,15 +294,7 @@ static enum ike_verdict decide(struct ike_exchange *x)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (s->conn->address_required && s->conn->pool_count && !s->lease_count)
 		return ike_fail(x, IKE_REASON_CP_REQUIRED, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
-	struct ike_child_ask ask = {
-		.cfg = q->engine->p.cfg,
-		.conn = s->conn,
-		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
-		.choose = choose,
-		.ctx = x,
-	};
-	uint16_t ikev2_notify;
-	enum ike_reason why = ike_child_decide(&ask, &q->terms, &q->plan, &ikev2_notify);
+	enum ike_reason why = plan(x);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, notify_of(why));
 	if (q->group == DH_NONE)
@@ -344,6 +371,8 @@ static enum ike_verdict read_first(struct ike_exchange *x)
 static enum ike_verdict begin(struct ike_exchange *x)
 {
 	struct ike_session *s = x->sa->session;
+	if (!s && ikev1_revive(x->sa))
+		s = x->sa->session;
 	if (!s || s->closing || x->sa->v1->deleted)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (ike_child_rate_exceeded(s))

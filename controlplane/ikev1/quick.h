@@ -23,6 +23,9 @@ struct ikev1_quick {
 	// Initiator
 	struct ike_dh *dh;
 	uint16_t group;
+	uint64_t began_ns;
+	struct proposal exact; // rekeying towards a client: the suite in use alone
+	bool exact_esn;
 	bool deriving;              // the shared secret is being computed
 	struct selector own, other; // as offered
 };
@@ -37,6 +40,10 @@ enum ike_verdict ikev1_quick_shared(struct ike_exchange *x);
 void ikev1_quick_chosen(struct ikev1_quick *q);
 // The peer's limits, 0: none.
 void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb);
+// The selectors of a child SA that is rekeyed with the same IDs.
+void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old);
+// Our quick mode was refused by the peer's notify, and ends.
+void ikev1_quick_refused(struct ike_exchange *x);
 // The child that is being made, or NULL if it has gone meanwhile.
 struct ike_child *ikev1_quick_child(const struct ikev1_quick *q);
 

@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define REKEY_TRIES 3
+
 enum step { BEGIN, GENERATED };
 
 // What is to be done, kept by the task.
 struct want {
 	uint32_t old_spi; // our inbound SPI of the child to rekey, or 0
 	const struct cfg_child *conf;
+	bool refused; // by the peer
 };
 
 static const struct cfg_child *conf_of(const struct ike_exchange *x)
@@ -26,6 +29,14 @@ static struct ike_child *old_child(const struct ike_exchange *x)
 	const struct want *w = x->task->arg;
 	struct ike_child *c = w->old_spi ? ike_child_by_spi_in(x->sa->engine, w->old_spi) : NULL;
 	return c && c->session && c->session == x->sa->session ? c : NULL;
+}
+
+// The peer has rekeyed it meanwhile, or it has gone.
+static bool superfluous(const struct ike_exchange *x)
+{
+	const struct want *w = x->task->arg;
+	const struct ike_child *c = old_child(x);
+	return w->old_spi && (!c || (c->state != IKE_CHILD_ACTIVE && c->state != IKE_CHILD_READY));
 }
 
 // ---- first message -----------------------------------------------------------------------------
@@ -50,8 +61,8 @@ static bool set_offer(struct ike_exchange *x, struct ikev1_quick *q)
 	struct ike_peer_side peer = {s->leases, s->lease_count, &x->sa->remote.addr};
 	struct wire_ts own, other;
 	if (old) {
-		q->own = old->ts_local[0];
-		q->other = old->ts_remote[0];
+		q->own = old->id_local;
+		q->other = old->id_remote;
 		return true;
 	}
 	ike_child_offer(conf_of(x), &peer, &own, &other);
@@ -67,15 +78,35 @@ static uint16_t encap_of(const struct ike_sa *sa)
 						  : IKEV1_ENCAP_UDP_TUNNEL_DRAFT;
 }
 
+// Who called as a client gets one proposal with one transform, the suite in use: vpnc takes nothing else
+// from the gateway, and what it refuses has broken its tunnel already.
+static bool towards_client(const struct ike_sa *sa)
+{
+	return !sa->initiator && sa->session &&
+	       (sa->v1->user_auth || sa->v1->peer_unity || sa->session->lease_count);
+}
+
+static void set_exact(struct ikev1_quick *q, const struct ike_child *old)
+{
+	const struct suite *s = &old->suite;
+	q->exact = (struct proposal){.encr = {s->encr}, .encr_count = 1};
+	q->exact.aead = s->integ == INTEG_NONE;
+	q->exact.integ[0] = s->integ;
+	q->exact.integ_count = s->integ != INTEG_NONE;
+	q->exact_esn = s->esn;
+	q->group = s->dh;
+}
+
 static struct ikev1_esp_offer offer_of(const struct ike_exchange *x)
 {
 	const struct ikev1_quick *q = x->state;
 	const struct cfg_child *conf = conf_of(x);
+	bool exact = q->exact.encr_count > 0;
 	return (struct ikev1_esp_offer){
-		.mine = conf->esp_proposals,
-		.count = conf->esp_proposal_count,
+		.mine = exact ? &q->exact : conf->esp_proposals,
+		.count = exact ? 1 : conf->esp_proposal_count,
 		.dh = q->group,
-		.esn = conf->esn,
+		.esn = exact ? q->exact_esn : conf->esn,
 		.encap = encap_of(x->sa),
 		.life_s = x->sa->conn->lifetime.child_hard_s,
 		.spi = q->spi_in,
@@ -103,6 +134,7 @@ static enum ike_verdict put_first(struct ike_exchange *x)
 	if (!c)
 		return ike_fail(x, why, 0);
 	q->spi_in = c->spi_in;
+	q->began_ns = q->engine->now_ns;
 	if (ikev1_quick_nonces(
 		    x, (struct view){q->nonce, sizeof(q->nonce)}, (struct view){NULL, 0}) < 0)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
@@ -119,8 +151,18 @@ static enum ike_verdict put_first(struct ike_exchange *x)
 
 static enum ike_verdict second(struct ike_exchange *x);
 
+static enum ike_verdict nothing_to_do(struct ike_exchange *x)
+{
+	struct ike_child *old = old_child(x);
+	if (old)
+		old->rekeying = false;
+	return IKE_DONE;
+}
+
 static enum ike_verdict first(struct ike_exchange *x)
 {
+	if (superfluous(x))
+		return nothing_to_do(x);
 	enum ike_verdict v = put_first(x);
 	if (v == IKE_DONE)
 		ikev1_expect(x, second, IKEV1_FORM_QUICK_2);
@@ -152,10 +194,14 @@ static enum ike_verdict build(struct ike_exchange *x)
 {
 	if (x->step == GENERATED)
 		return generated(x);
+	if (superfluous(x))
+		return nothing_to_do(x);
 	struct ikev1_quick *q = ikev1_quick_new(x);
 	if (!q)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
 	q->group = first_group(conf_of(x));
+	if (old_child(x) && towards_client(x->sa))
+		set_exact(q, old_child(x));
 	if (q->group == DH_NONE)
 		return first(x);
 	struct ike_dh_job *job = ike_dh_job_generate(q->group);
@@ -197,6 +243,10 @@ static enum ike_verdict install(struct ike_exchange *x)
 	if (!c || !s || s->closing)
 		return ike_fail(x, IKE_REASON_CHILD_UNKNOWN, 0);
 	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
+	c->id_local = q->terms.ts_i.items[0];
+	c->id_remote = q->terms.ts_r.items[0];
+	c->initiated = true;
+	c->began_ns = q->began_ns;
 	enum ike_reason why = ike_child_install(c, &q->terms, true);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, 0);
@@ -266,18 +316,34 @@ static enum ike_verdict second(struct ike_exchange *x)
 	read_lifetime(&x->in1, c);
 	q->plan.conf = conf_of(x);
 	ike_plan_from_answer(&q->plan, &q->terms);
+	struct ike_child *old = old_child(x);
+	if (old && ike_selectors_equal(q->terms.ts_i.items, 1, &old->id_local, 1) &&
+		ike_selectors_equal(q->terms.ts_r.items, 1, &old->id_remote, 1))
+		ikev1_plan_again(&q->plan, old);
 	return derive(x);
 }
 
 // ---- tasks -------------------------------------------------------------------------------------
 
+void ikev1_quick_refused(struct ike_exchange *x)
+{
+	struct want *want = x->task ? x->task->arg : NULL;
+	if (want)
+		want->refused = true;
+	ike_exchange_end(x);
+}
+
+// Some peers never answer a gateway's quick mode: after some tries the child SA stays as it is until its
+// hard limit.
 static void failed(struct ike_sa *sa, struct ike_task *t)
 {
 	const struct want *want = t->arg;
 	struct ike_child *old =
 		want->old_spi ? ike_child_by_spi_in(sa->engine, want->old_spi) : NULL;
-	if (old)
+	if (old && old->session) {
 		old->rekeying = false;
+		ike_child_rekey_failed(old, !want->refused && old->soft_tries < REKEY_TRIES);
+	}
 	if (sa->session && sa->state == IKE_SA_ESTABLISHED)
 		ike_session_watch(sa->session);
 }
@@ -295,7 +361,7 @@ static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *co
 	};
 	if (!want)
 		return -ENOMEM;
-	*want = (struct want){old_spi, conf};
+	*want = (struct want){.old_spi = old_spi, .conf = conf};
 	return ike_task_add(sa, &t);
 }
 
@@ -303,7 +369,9 @@ static int may_begin(const struct ike_sa *sa)
 {
 	if (sa->state != IKE_SA_ESTABLISHED || sa->v1->deleted || !sa->session)
 		return -ENOTCONN;
-	return sa->session->closing ? -EBUSY : 0;
+	if (sa->session->closing)
+		return -EBUSY;
+	return ike_may_begin(sa->session) ? 0 : -EPERM;
 }
 
 int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf)
@@ -315,6 +383,11 @@ int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf)
 int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child)
 {
 	int rc = may_begin(sa);
+	// Without an ISAKMP SA there must be one first; the child SA waits.
+	if (rc == -ENOTCONN && sa->session && !sa->session->closing) {
+		rc = ikev1_reauthenticate(sa);
+		return rc == 0 ? -EBUSY : rc;
+	}
 	if (rc == 0 && (child->rekeying || (child->state != IKE_CHILD_ACTIVE &&
 						   child->state != IKE_CHILD_READY)))
 		rc = -EBUSY;

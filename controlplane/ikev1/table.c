@@ -21,6 +21,8 @@ static const struct ikev1_row rows[] = {
 		ikev1_informational},
 
 	// Its session has gone to a younger ISAKMP SA.
+	// The peer goes on with it all the same.
+	{IKE_SA_REKEYED, IKEV1_EXCHANGE_QUICK, IKEV1_FORM_QUICK_1, ikev1_quick_request},
 	{IKE_SA_REKEYED, IKEV1_EXCHANGE_INFORMATIONAL, IKEV1_FORM_INFORMATIONAL,
 		ikev1_informational},
 };

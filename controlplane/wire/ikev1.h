@@ -272,6 +272,7 @@ enum ikev1_vendor {
 	IKEV1_VID_MS_NT5,
 	IKEV1_VID_STRONGSWAN,
 	IKEV1_VID_NETSCREEN,
+	IKEV1_VID_SALLYPORT, // another one of ours
 	IKEV1_VID_COUNT,
 };
 enum ikev1_vendor ikev1_vendor_of(struct view id);

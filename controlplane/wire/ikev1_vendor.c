@@ -11,6 +11,8 @@ static const struct vendor {
 	bool exact;     // nothing may follow them
 	uint8_t bytes[20];
 } vendors[] = {
+	// "sallyport", and what version of it
+	{IKEV1_VID_SALLYPORT, 10, 10, true, {'s', 'a', 'l', 'l', 'y', 'p', 'o', 'r', 't', 1}},
 	// draft-ietf-ipsec-isakmp-xauth-06
 	{IKEV1_VID_XAUTH, 8, 8, true, {0x09, 0x00, 0x26, 0x89, 0xdf, 0xd6, 0xb7, 0x12}},
 	{IKEV1_VID_UNITY, 16, 14, false,
@@ -94,6 +96,7 @@ static const char *const names[IKEV1_VID_COUNT] = {
 	[IKEV1_VID_MS_NT5] = "MS NT5 ISAKMPOAKLEY",
 	[IKEV1_VID_STRONGSWAN] = "strongSwan",
 	[IKEV1_VID_NETSCREEN] = "NetScreen",
+	[IKEV1_VID_SALLYPORT] = "sallyport",
 };
 
 enum ikev1_vendor ikev1_vendor_of(struct view id)

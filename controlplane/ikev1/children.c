@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Which of several child SAs with the same selectors counts. Quick mode does not say what it replaces,
+// both sides may begin it at the same moment, and DELETE has no answer. So that nothing is lost and
+// nothing multiplies:
+// - Of those with the same selectors one is in use and has a soft lifetime; the others are REKEYED,
+//   stay installed, and are there again should that one go.
+// - A younger one replaces an older one. Of two that were made at the same time the one with the lower
+//   SPI is redundant, which both sides see alike.
+// - What is replaced is deleted by the initiator of what replaces it, what is redundant by its own
+//   initiator, and sooner. The other side does so much later, if at all: it may have seen it in another
+//   order, and must not delete the one while its peer deletes the other.
+// - Outbound, a DELETE follows when nothing has been sent on the SA for a while. Inbound, the SA stays for
+//   a moment behind its DELETE, which is sent twice.
+#include "controlplane/exchange.h"
+#include "controlplane/ikev1/ikev1.h"
+
+#include <errno.h>
+
+#define COLLIDED_NS    (2 * NS_PER_S) // between two that may have been begun at the same time
+#define REDUNDANT_S    5              // until its initiator deletes it
+#define PATIENCE       2              // times IKE_REKEYED_GRACE_S: who is not to delete
+#define DELETE_AGAIN_S 1
+#define DELETES        2
+#define LINGER_S       3 // an inbound SA behind its first DELETE
+
+bool ike_selectors_equal(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m)
+{
+	if (n != m)
+		return false;
+	for (uint8_t i = 0; i < n; i++)
+		if (!selector_within(&a[i], &b[i]) || !selector_within(&b[i], &a[i]))
+			return false;
+	return true;
+}
+
+static bool same_ts(const struct ike_child *a, const struct ike_child *b)
+{
+	return ike_selectors_equal(
+		       a->ts_local, a->ts_local_count, b->ts_local, b->ts_local_count) &&
+	       ike_selectors_equal(
+		       a->ts_remote, a->ts_remote_count, b->ts_remote, b->ts_remote_count);
+}
+
+struct ike_child *ikev1_child_of_ids(
+	const struct ike_session *s, const struct selector *local, const struct selector *remote)
+{
+	struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->state == IKE_CHILD_ACTIVE &&
+			ike_selectors_equal(&c->id_local, 1, local, 1) &&
+			ike_selectors_equal(&c->id_remote, 1, remote, 1))
+			return c;
+	return NULL;
+}
+
+// ---- who counts --------------------------------------------------------------------------------
+
+// Each side knows when it began its own quick mode, and when the other's was there.
+static bool collided(const struct ike_child *c, const struct ike_child *r)
+{
+	uint64_t first = c->joined_ns < r->joined_ns ? c->joined_ns : r->joined_ns;
+	uint64_t second = c->joined_ns < r->joined_ns ? r->joined_ns : c->joined_ns;
+	if (c->initiated == r->initiated)
+		return false;
+	return second - first < COLLIDED_NS || (c->initiated && r->joined_ns >= c->began_ns) ||
+	       (r->initiated && c->joined_ns >= r->began_ns);
+}
+
+static uint64_t key_of(const struct ike_child *c)
+{
+	uint32_t a = c->spi_in, b = c->spi_out;
+	return a < b ? (uint64_t)a << 32 | b : (uint64_t)b << 32 | a;
+}
+
+static void replaced_fire(struct wheel_timer *t, void *arg)
+{
+	(void)ike_child_delete(arg);
+}
+
+static uint64_t due_ns(const struct wheel_timer *t)
+{
+	return t->set ? t->due_ms * NS_PER_MS : 0;
+}
+
+// Behind another one, deleted by us in so many seconds, unless its hard lifetime is over before.
+static void demote(struct ike_child *c, uint64_t after_s)
+{
+	struct ike_engine *e = c->engine;
+	uint64_t due = e->now_ns + after_s * NS_PER_S;
+	if (c->state != IKE_CHILD_ACTIVE)
+		return;
+	c->state = IKE_CHILD_REKEYED;
+	c->own_soft_ns = due_ns(&c->soft);
+	c->own_hard_ns = due_ns(&c->hard);
+	ike_child_soft_stop(c);
+	if (c->own_hard_ns && c->own_hard_ns < due)
+		due = c->own_hard_ns;
+	wheel_set(&e->wheel, &c->hard, due, replaced_fire, c);
+}
+
+static void replace(struct ike_child *c, struct ike_child *old)
+{
+	demote(old, (c->initiated ? 1 : PATIENCE) * IKE_REKEYED_GRACE_S);
+}
+
+static void redundant(struct ike_child *c)
+{
+	ike_count(c->engine, IKE_REASON_V1_REDUNDANT_CHILD);
+	demote(c, c->initiated ? REDUNDANT_S : PATIENCE * IKE_REKEYED_GRACE_S);
+}
+
+void ikev1_child_switched(struct ike_child *c, struct ike_child *old)
+{
+	const struct sa_sink *sink = c->engine->p.sink;
+	struct ike_child *r, *winner = c;
+	LIST_FOREACH (r, &c->session->children, link) {
+		if (r == c || r->state != IKE_CHILD_ACTIVE || (r != old && !same_ts(r, c)))
+			continue;
+		if ((r == old && c->initiated) || !collided(c, r)) {
+			replace(c, r);
+		} else if (key_of(r) < key_of(winner)) {
+			redundant(r);
+		} else {
+			redundant(winner);
+			winner = r;
+		}
+	}
+	if (winner != c)
+		sink->sa_switch(sink->ctx, winner->spi_in);
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+static void hard_again(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	ike_count(c->engine, IKE_REASON_CHILD_HARD_LIMIT);
+	(void)ike_child_delete(c);
+}
+
+static void revive(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	c->state = IKE_CHILD_ACTIVE;
+	wheel_cancel(&e->wheel, &c->hard);
+	if (c->own_hard_ns)
+		wheel_set(&e->wheel, &c->hard, c->own_hard_ns, hard_again, c);
+	ike_child_soft_resume(c, c->own_soft_ns);
+}
+
+void ikev1_child_left(struct ike_session *s, const struct ike_child *c)
+{
+	struct ike_child *o, *heir = NULL;
+	if (s->closing || c->state != IKE_CHILD_ACTIVE)
+		return;
+	LIST_FOREACH (o, &s->children, link) {
+		if (!same_ts(o, c))
+			continue;
+		if (o->state == IKE_CHILD_ACTIVE)
+			return;
+		if (o->state == IKE_CHILD_REKEYED && (!heir || o->joined_ns > heir->joined_ns))
+			heir = o;
+	}
+	if (heir)
+		revive(heir);
+}
+
+static void gone(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	struct ike_session *s = c->session;
+	ike_child_drop(c);
+	ike_session_watch(s);
+}
+
+static void delete_again(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	struct ike_engine *e = c->engine;
+	(void)ikev1_tell_child_deleted(c->session->sa, c);
+	bool last = ++c->told == DELETES;
+	uint64_t after_s = last ? LINGER_S - DELETE_AGAIN_S : DELETE_AGAIN_S;
+	wheel_set(
+		&e->wheel, &c->hard, e->now_ns + after_s * NS_PER_S, last ? gone : delete_again, c);
+}
+
+int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)
+{
+	bool rekeyed = child->state == IKE_CHILD_REKEYED;
+	if (child->state == IKE_CHILD_GONE || child->state == IKE_CHILD_DELETING)
+		return -EALREADY;
+	ike_count(sa->engine, IKE_REASON_CHILD_DELETED);
+	if (rekeyed && sa->state == IKE_SA_ESTABLISHED) {
+		child->state = IKE_CHILD_DELETING;
+		delete_again(&child->hard, child);
+		return 0;
+	}
+	// No answer follows. Without the peer's knowledge it ends all the same.
+	int rc = sa->state == IKE_SA_ESTABLISHED ? ikev1_tell_child_deleted(sa, child) : 0;
+	ike_child_drop(child);
+	return rc;
+}

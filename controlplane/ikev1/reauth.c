@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// ISAKMP SAs one after another, and two at a time. Phase 1 is run again by us or by the peer; the session
+// goes on with the new ISAKMP SA, and the old one is kept for a moment, retired: it still understands
+// DELETE, and should the peer go on with it, it is in use again.
+//
+// Where both sides began at the same time the one of the two counts whose cookies are the higher number;
+// the other one is deleted by its initiator. Peers that do not know that rule go on with the one that
+// they finished last (strongSwan's children follow that), which is the one for which our proof left last.
+#include "controlplane/exchange.h"
+#include "controlplane/ikev1/login.h"
+#include "controlplane/ikev1/quick.h"
+
+#include <errno.h>
+
+LOG_SUBSYSTEM("ike");
+
+#define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
+#define RETIRED_S      3        // until its DELETE, where that is ours to send
+#define DELETE_AGAIN_S 1
+
+// ---- whose session -----------------------------------------------------------------------------
+
+// vpnc begins from its old socket and goes on, where there is a NAT, from another one.
+static bool came_from(const struct ike_sa *sa, const struct endpoint *peer)
+{
+	return endpoint_eq(peer, &sa->remote) || endpoint_eq(peer, &sa->v1->began);
+}
+
+// Each was begun before its initiator could know of the other.
+static bool collided(const struct ike_sa *fresh, const struct ike_sa *present)
+{
+	return present->state == IKE_SA_ESTABLISHED && fresh->initiator != present->initiator &&
+	       fresh->created_ns <= present->established_ns + COLLIDED_NS;
+}
+
+// Who says INITIAL_CONTACT has forgotten the session, unless he began before it was there.
+static bool forgotten(const struct ike_sa *fresh, const struct ike_sa *present)
+{
+	return fresh->v1->initial_contact && !collided(fresh, present);
+}
+
+static bool may_follow(const struct ike_sa *sa, const struct ike_session *o)
+{
+	bool alive = o->sa->state == IKE_SA_ESTABLISHED || o->sa->state == IKE_SA_EXPIRED;
+	return o->sa != sa && ikev1_is(o->sa) && alive && !o->closing && o->established_ns &&
+	       o->conn == sa->conn;
+}
+
+// The one that we re-authenticate: the peer has to be who it was.
+static struct ike_session *named(const struct ike_sa *sa)
+{
+	struct ike_session *s = ike_session_by_id(sa->engine, sa->reauth_session);
+	struct view id = ike_id_view(&sa->v1->peer.id);
+	bool same = s && may_follow(sa, s) && view_eq(secret_view(&s->identity), id) &&
+		    (!s->proven || sa->v1->peer.proven);
+	return same ? s : NULL;
+}
+
+// Nobody's identity is proven by a key that several have. Still, who has the key, the name and the very
+// endpoint of a site to which no address was lent is that site, as far as such a key can tell.
+static struct ike_session *of_site(const struct ike_sa *sa)
+{
+	struct ike_peer peer = ikev1_login_peer(sa);
+	struct ike_session *o = NULL, *found = NULL;
+	while ((o = ike_session_of_site(sa->engine, &sa->remote, peer.id, o)))
+		if (may_follow(sa, o) && endpoint_eq(&o->sa->remote, &sa->remote) &&
+			!o->lease_count && o->sa->v1->psk == sa->v1->psk && !forgotten(sa, o->sa) &&
+			(!found || o->id > found->id))
+			found = o;
+	return found;
+}
+
+// Of the same connection, from where the peer was, or where it was when its last one ended.
+struct ike_session *ikev1_session_before(const struct ike_sa *sa)
+{
+	struct ike_peer peer = ikev1_login_peer(sa);
+	struct ike_session *o = NULL, *found = NULL;
+	if (sa->reauth_session)
+		return named(sa);
+	if (ike_peer_anonymous(&peer))
+		return of_site(sa);
+	while ((o = ike_session_of_owner(sa->engine, &peer, o)))
+		if (may_follow(sa, o) && came_from(sa, &o->sa->remote) && !forgotten(sa, o->sa) &&
+			(!found || o->id > found->id))
+			found = o;
+	return found;
+}
+
+// ---- the old one ---------------------------------------------------------------------------------
+
+static void retired_over(struct wheel_timer *t, void *arg)
+{
+	struct ike_sa *sa = arg;
+	struct ike_engine *e = sa->engine;
+	if (sa->v1->told) {
+		(void)ike_sa_delete(sa);
+		return;
+	}
+	// DELETE has no answer: it leaves twice.
+	sa->v1->told = true;
+	ikev1_tell_deleted(sa);
+	wheel_set(&e->wheel, &sa->life, e->now_ns + DELETE_AGAIN_S * NS_PER_S, retired_over, sa);
+}
+
+// It stays a while for the peer's own DELETE, or until ours.
+static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
+{
+	struct ike_engine *e = old->engine;
+	if (old->state != IKE_SA_ESTABLISHED || old->v1->deleted) {
+		ike_sa_close(old, IKE_REASON_V1_REAUTHENTICATED);
+		return;
+	}
+	ikev1_config_free(old);
+	ike_tasks_drop(old);
+	if (old->out_progress && old->out_progress != e->running)
+		ike_exchange_end(old->out_progress);
+	ike_sa_rest(old);
+	wheel_cancel(&e->wheel, &old->v1->dpd.again);
+	old->v1->dpd.waiting = false;
+	old->v1->life_ns = old->life.set ? old->life.due_ms * NS_PER_MS : 0;
+	old->v1->retired_from = heir->session->id;
+	old->v1->told = false;
+	heir->v1->spare = ike_sa_our_spi(old);
+	ike_sa_state_set(old, IKE_SA_REKEYED);
+	uint32_t after_s = ours ? RETIRED_S : IKE_REAUTH_GRACE_S;
+	wheel_set(&e->wheel, &old->life, e->now_ns + after_s * NS_PER_S, retired_over, old);
+}
+
+struct ike_sa *ikev1_spare_of(const struct ike_sa *sa)
+{
+	struct ike_sa *o = sa->v1->spare ? ike_sa_by_spi(sa->engine, sa->v1->spare) : NULL;
+	// Who logs in has forgotten his old one.
+	bool spare = o && !sa->v1->user_auth && ikev1_is(o) && o->state == IKE_SA_REKEYED && !o->v1->told &&
+		     sa->session && o->v1->retired_from == sa->session->id;
+	return spare ? o : NULL;
+}
+
+bool ikev1_revive(struct ike_sa *sa)
+{
+	struct ike_session *s = ike_session_by_id(sa->engine, sa->v1->retired_from);
+	char text[IKE_SA_TEXT_MAX];
+	if (sa->state != IKE_SA_REKEYED || sa->v1->deleted || sa->v1->told || !s || s->closing ||
+		!ikev1_is(s->sa))
+		return false;
+	struct ike_sa *other = s->sa;
+	ike_count(sa->engine, IKE_REASON_V1_REVIVED);
+	log_debug("%s in use again", ike_sa_text(sa, text));
+	ike_session_move(s, sa);
+	ike_sa_state_set(sa, IKE_SA_ESTABLISHED);
+	ike_sa_resume(sa, sa->v1->life_ns);
+	sa->v1->retired_from = 0;
+	retire(other, sa, other->initiator);
+	ike_session_moved(s);
+	return true;
+}
+
+// ---- the new one ---------------------------------------------------------------------------------
+
+static bool wins(const struct ike_sa *fresh, const struct ike_sa *present)
+{
+	if (!collided(fresh, present))
+		return true;
+	if (!fresh->v1->peer_settles || !present->v1->peer_settles)
+		return fresh->v1->proof_ns >= present->v1->proof_ns;
+	return fresh->spi_i != present->spi_i ? fresh->spi_i > present->spi_i
+					      : fresh->spi_r > present->spi_r;
+}
+
+// Those that came to their time while there was no ISAKMP SA.
+static void wake_children(struct ike_session *s)
+{
+	struct ike_child *c;
+	if (!s->conn->lifetime.child_rekey_s || s->conn->responder_only)
+		return;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying && !c->soft.set)
+			ike_child_rekey_failed(c, true);
+}
+
+static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
+{
+	struct ike_sa *old = s->sa;
+	ike_session_move(s, sa);
+	sa->v1->took_over_ns = sa->engine->now_ns;
+	ike_sa_established(sa);
+	retire(old, sa, both ? old->initiator : sa->initiator);
+	ike_session_moved(s);
+	wake_children(s);
+}
+
+static void stand_back(struct ike_sa *sa, struct ike_session *s)
+{
+	ike_sa_established(sa);
+	retire(sa, s->sa, sa->initiator);
+}
+
+struct ike_sa *ikev1_take_over(struct ike_sa *sa, struct ike_session *s)
+{
+	struct ike_engine *e = sa->engine;
+	struct ike_session *own = sa->session;
+	struct ike_sa *present = s->sa;
+	bool both = collided(sa, present), first = wins(sa, present);
+	if (sa->reauth_session)
+		s->rekeying = false;
+	sa->reauth_session = 0;
+	if (own) // that of a connection which is up by now
+		ike_session_close(own, IKE_REASON_V1_REAUTHENTICATED);
+	ike_count(e, IKE_REASON_V1_REAUTHENTICATED);
+	if (both)
+		ike_count(e, IKE_REASON_V1_REDUNDANT);
+	if (first)
+		follow(sa, s, both);
+	else
+		stand_back(sa, s);
+	return s->sa;
+}
+
+// ---- ours to begin -------------------------------------------------------------------------------
+
+// Who is asked for a user has to type a password, perhaps; and who called to get an address of us is a
+// client. Both come again by themselves.
+static bool ours(const struct ike_sa *sa)
+{
+	const struct ike_session *s = sa->session;
+	if (s->conn->remote.user_auth != CFG_USER_NONE)
+		return false;
+	return sa->initiator || (!s->user && !s->lease_count);
+}
+
+// RFC 3947 4: "if the responder needs to rekey the phase 1 SA, then the rekey negotiation MUST be started
+// by using UDP(4500,Y)": where the peer is now.
+static struct ike_sa *begin(const struct ike_sa *old)
+{
+	struct ike_sa *sa = ike_sa_new(old->engine, IKE_MAJOR_1, true);
+	struct ike_task t = {.name = "re-authentication", .type = IKEV1_EXCHANGE_MAIN};
+	if (!sa)
+		return NULL;
+	t.build = ikev1_main_build;
+	if (old->conn->aggressive) {
+		t.type = IKEV1_EXCHANGE_AGGRESSIVE;
+		t.build = ikev1_aggressive_build;
+	}
+	sa->conn = old->conn;
+	sa->origin = old->origin;
+	sa->local = old->local;
+	sa->remote = old->remote;
+	sa->floated = old->floated;
+	sa->v1->psk = old->v1->psk;
+	if (ike_task_add(sa, &t) == 0)
+		return sa;
+	ike_sa_close(sa, IKE_REASON_NO_MEMORY);
+	return NULL;
+}
+
+int ikev1_reauthenticate(struct ike_sa *sa)
+{
+	struct ike_session *s = sa->session;
+	if (!s || s->sa != sa || (sa->state != IKE_SA_ESTABLISHED && sa->state != IKE_SA_EXPIRED))
+		return -ENOTCONN;
+	if (s->closing || s->rekeying)
+		return -EBUSY;
+	if (!ike_may_begin(s))
+		return -EPERM;
+	if (!ours(sa))
+		return -ENOTSUP;
+	struct ike_sa *fresh = begin(sa);
+	if (!fresh)
+		return -ENOMEM;
+	fresh->reauth_session = s->id;
+	s->rekeying = true;
+	return 0;
+}
+
+void ikev1_reauth_over(struct ike_sa *sa)
+{
+	struct ike_session *s =
+		sa->reauth_session ? ike_session_by_id(sa->engine, sa->reauth_session) : NULL;
+	sa->reauth_session = 0;
+	if (!s)
+		return;
+	s->rekeying = false;
+	// Unless the peer has done it meanwhile.
+	if (ikev1_is(s->sa) && s->sa->established_ns < sa->created_ns)
+		ike_sa_rekey_failed(s->sa, true);
+}
