@@ -44,20 +44,20 @@ static bool pair_has(const enum collide_action action[2], enum collide_action wh
 
 // RFC 7296 2.25.2: the DELETE of an IKE SA wins over everything on it. 2.25.1: a child SA that the
 // peer deletes is not rekeyed: "reply as usual" to the DELETE, TEMPORARY_FAILURE or CHILD_SA_NOT_FOUND
-// to the rekeying, after which who wanted it rekeyed may "create a new Child SA from scratch"; the
-// IKE SA stays. Re-authentication makes an IKE SA and a child SA of its own, which
-// may be there before the DELETE of the old ones or after it. By chance: where one side begins later
-// its DELETE may mean what was there before or what came after.
+// to the rekeying, after which who wanted it rekeyed sends "a request to create a new Child SA from
+// scratch". The IKE SA stays, with a child SA or without. Re-authentication makes an IKE SA and a child
+// SA of its own, which may be there before the DELETE of the old ones or after it. By chance: where one
+// side begins later its DELETE may mean what was there before or what came after.
 static unsigned left_of_ikev2(const enum collide_action action[2], bool by_chance)
 {
-	bool reauth = pair_has(action, COLLIDE_REAUTH);
+	bool again = pair_has(action, COLLIDE_REAUTH) || pair_has(action, COLLIDE_CHILD_REKEY);
 	if (pair_has(action, COLLIDE_IKE_DELETE))
-		return reauth ? LEFT_NONE | LEFT_ONE : LEFT_NONE;
+		return pair_has(action, COLLIDE_REAUTH) ? LEFT_NONE | LEFT_ONE : LEFT_NONE;
 	if (!pair_has(action, COLLIDE_CHILD_DELETE))
 		return LEFT_ONE;
-	if (reauth)
-		return by_chance ? LEFT_ONE | LEFT_BARE : LEFT_ONE;
-	return pair_has(action, COLLIDE_CHILD_REKEY) ? LEFT_ONE | LEFT_BARE : LEFT_BARE;
+	if (!again)
+		return LEFT_BARE;
+	return by_chance ? LEFT_ONE | LEFT_BARE : LEFT_ONE;
 }
 
 // A DELETE is said once, never answered, and does not stop a quick mode, which names no old child SA;
