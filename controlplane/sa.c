@@ -260,6 +260,18 @@ uint32_t ike_sa_grace_s(uint32_t life_s)
 	return life_s / 10 < GRACE_MAX_S ? life_s / 10 : GRACE_MAX_S;
 }
 
+void ike_sa_keepalive(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	bool wanted = sa->nat_local &&
+		      (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00));
+	if (!wanted)
+		wheel_cancel(&e->wheel, &sa->keepalive);
+	else if (!sa->keepalive.set)
+		wheel_set(
+			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
+}
+
 static void watch_peer(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
@@ -310,18 +322,6 @@ void ike_sa_established(struct ike_sa *sa)
 			hard_lifetime, sa);
 	ike_sa_soft_start(sa);
 	watch_peer(sa);
-}
-
-void ike_sa_keepalive(struct ike_sa *sa)
-{
-	struct ike_engine *e = sa->engine;
-	bool wanted = sa->nat_local &&
-		      (sa->floated || (ikev1_is(sa) && sa->v1->natt == IKEV1_NATT_DRAFT_00));
-	if (!wanted)
-		wheel_cancel(&e->wheel, &sa->keepalive);
-	else if (!sa->keepalive.set)
-		wheel_set(
-			&e->wheel, &sa->keepalive, e->now_ns + IKE_KEEPALIVE_NS, keepalive_due, sa);
 }
 
 void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)

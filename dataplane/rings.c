@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <rte_errno.h>
+#include <rte_malloc.h>
 
 #include <stdio.h>
 
@@ -45,6 +46,23 @@ int dp_worker_rings_new(struct dp_worker *w)
 	return 0;
 }
 
+// Of these there are too many for DPDK's table of memory zones (2560; 64 workers have 4032 rings), so that
+// they are no rings that it has a list of.
+static struct rte_ring *handoff_ring_new(unsigned size, int socket)
+{
+	ssize_t bytes = rte_ring_get_memsize(rte_align32pow2(size + 1));
+	struct rte_ring *r = bytes < 0 ? NULL
+				       : rte_zmalloc_socket("sallyport_handoff", (size_t)bytes,
+						 RTE_CACHE_LINE_SIZE, socket);
+	if (!r || rte_ring_init(
+			  r, "handoff", size, RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ)) {
+		log_error("no memory for a hand-off ring of %u packets", size);
+		rte_free(r);
+		return NULL;
+	}
+	return r;
+}
+
 // Of many workers each pair's ring is smaller.
 int dp_handoff_init(struct dp *d)
 {
@@ -54,8 +72,7 @@ int dp_handoff_init(struct dp *d)
 			struct dp_worker *w = d->workers[to];
 			if (from == to)
 				continue;
-			w->handoff_in[from] =
-				dp_ring_new("handoff", from, to, size, sizeof(void *), w->socket);
+			w->handoff_in[from] = handoff_ring_new(size, w->socket);
 			if (!w->handoff_in[from])
 				return -ENOMEM;
 		}
@@ -63,11 +80,16 @@ int dp_handoff_init(struct dp *d)
 }
 
 // Packets that are still in a ring go back to their pools.
-static void packet_ring_free(struct rte_ring *r)
+static void packets_free(struct rte_ring *r)
 {
 	void *m;
 	while (r && rte_ring_sc_dequeue(r, &m) == 0)
 		rte_pktmbuf_free(m);
+}
+
+static void packet_ring_free(struct rte_ring *r)
+{
+	packets_free(r);
 	rte_ring_free(r);
 }
 
@@ -79,6 +101,8 @@ void dp_worker_rings_free(struct dp_worker *w)
 	packet_ring_free(w->inject_ring);
 	for (unsigned i = 0; i < DP_PUNT_RINGS; i++)
 		packet_ring_free(w->punt_ring[i]);
-	for (unsigned i = 0; i < DP_WORKERS_MAX; i++)
-		packet_ring_free(w->handoff_in[i]);
+	for (unsigned i = 0; i < DP_WORKERS_MAX; i++) {
+		packets_free(w->handoff_in[i]);
+		rte_free(w->handoff_in[i]);
+	}
 }

@@ -21,13 +21,16 @@ static uint8_t bits_for(uint32_t n) // values 0 to n - 1
 	return bits;
 }
 
-// A session has one child SA, and two of them during a rekey; and sessions are not spread evenly.
+// A session has one child SA, and two of them during a rekey; and sessions are not spread evenly. Some
+// have as much on every worker.
 struct dp_layout dp_layout_make(uint32_t node, uint32_t workers, uint32_t max_sessions)
 {
 	struct dp_layout l = {.node = node & ((1u << DP_NODE_BITS) - 1)};
 	uint64_t need = (uint64_t)max_sessions * 3 / workers + 1024;
 	uint8_t room;
 
+	if (workers > 1)
+		need += 2 * RTE_MIN(max_sessions, (uint32_t)DP_SHARED);
 	l.worker_bits = bits_for(workers);
 	room = 32 - DP_NODE_BITS - l.worker_bits;
 	l.slot_bits = 10;

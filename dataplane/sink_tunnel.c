@@ -210,8 +210,8 @@ static void send_path(struct dp_sink *s, const struct tunnel_ctl *t, enum dp_msg
 				.session = t->session});
 }
 
-// From now on what comes to another worker does so because the peer moved, be it by its new place or, for
-// a moment, still by the old one. Where the SPI chooses the queue nothing changes.
+// From now on what comes to another worker does so because the peer moved: by its new place or, for a
+// moment, still by the old one.
 void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path)
 {
 	struct dp_sink *s = ctx;
@@ -222,9 +222,8 @@ void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path)
 	if (!t || t->deleting || !path_ok(s->dp, path))
 		return;
 	t->mtu = s->dp->ports[path->port].mtu;
-	if (t->path.encap || path->encap)
-		LIST_FOREACH (c, &t->children, link)
-			sink_set_cause(s, c->spi, DP_HANDOFF_ROAMING);
+	LIST_FOREACH (c, &t->children, link)
+		sink_set_cause(s, c->spi, DP_HANDOFF_ROAMING);
 	t->path = *path;
 	t->moved = true;
 	send_path(s, t, DP_MSG_TUNNEL_MOVE);

@@ -39,14 +39,17 @@ void hc_inner_for(char text[static IP_TEXT_MAX], unsigned queue, unsigned n)
 	}
 }
 
-void hc_client_add(struct hc_client *c, const char *ts)
+static struct tunnel_path path_of(const struct hc_client *c)
+{
+	return c->marked ? fx_path_marked(c->peer, c->peer_port) : fx_path(c->peer, c->peer_port);
+}
+
+void hc_child_add(struct hc_client *c, const char *ts)
 {
 	const struct sa_sink *s = &fx.dp->sa_sink;
-	struct tunnel_path path =
-		c->marked ? fx_path_marked(c->peer, c->peer_port) : fx_path(c->peer, c->peer_port);
+	struct tunnel_path path = path_of(c);
 	uint32_t spi;
 	c->seq = 0;
-	c->tunnel = fx_tunnel_on(c->owner, ts ? ts : c->inner, &path);
 	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)c->owner, &path, &spi), 0);
 	c->in = fx_spec(c->tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, ts ? ts : c->inner);
 	c->out = fx_spec(c->tunnel, SA_OUT, ENCR_AES_GCM_16, 128, 0, ts ? ts : c->inner);
@@ -59,7 +62,14 @@ void hc_client_add(struct hc_client *c, const char *ts)
 	c->out.spi = FX_PEER_SPI;
 	assert_int_equal(s->sa_add(s->ctx, &c->in), 0);
 	assert_int_equal(s->sa_add(s->ctx, &c->out), 0);
-	s->sa_switch(s->ctx, spi);
+}
+
+void hc_client_add(struct hc_client *c, const char *ts)
+{
+	struct tunnel_path path = path_of(c);
+	c->tunnel = fx_tunnel_on(c->owner, ts ? ts : c->inner, &path);
+	hc_child_add(c, ts);
+	fx.dp->sa_sink.sa_switch(fx.dp->sa_sink.ctx, c->in.child);
 }
 
 size_t hc_packet(struct hc_client *c, const char *src, const char *dst, uint8_t *buf)

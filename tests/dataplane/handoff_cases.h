@@ -31,6 +31,9 @@ void hc_inner_for(char text[static IP_TEXT_MAX], unsigned queue, unsigned n);
 
 // Tunnel and both SAs (AES-GCM) on the owner; remote_ts is ts, or the inner address where NULL.
 void hc_client_add(struct hc_client *c, const char *ts);
+// Both SAs of another child, which the client uses from now on; towards it by sa_switch() of
+// c->in.child.
+void hc_child_add(struct hc_client *c, const char *ts);
 // The next ESP packet from the client, carrying src to dst; into buf, with UDP or not. Returns the
 // outer packet's length.
 size_t hc_packet(struct hc_client *c, const char *src, const char *dst, uint8_t *buf);

@@ -42,10 +42,9 @@ static void on_event(void *ctx, const struct sa_event *ev)
 {
 	struct pair_side *s = ctx;
 	s->events[ev->type]++;
-	if (ev->type == SA_EVENT_FIRST_IN)
-		s->first_in = ev->child;
-	if (ev->type == SA_EVENT_INSTALLED)
-		s->installed = ev->child;
+	if (ev->type == SA_EVENT_RETURNED)
+		s->returned_packets[ev->dir] += ev->counters.packets;
+	s->last[s->event_count++ % PAIR_EVENTS] = *ev;
 }
 
 // ---- Life ----
@@ -122,6 +121,7 @@ void pair_stop(void)
 	for (unsigned side = 0; side < 2; side++)
 		for (unsigned p = 0; p < 2; p++)
 			nic_free(pair.side[side].nic[p]);
+	memset(&pair, 0, sizeof(pair));
 }
 
 // ---- Time ----
@@ -239,6 +239,16 @@ void pair_switch(const struct pair_child *c, unsigned side)
 {
 	const struct sa_sink *sink = &pair.side[side].dp->sa_sink;
 	sink->sa_switch(sink->ctx, c->spi[side]);
+}
+
+bool pair_told(const struct pair_child *c, unsigned side, enum sa_event_type what)
+{
+	for (unsigned i = 0; i < PAIR_EVENTS; i++) {
+		const struct sa_event *ev = &pair.side[side].last[i];
+		if (ev->type == what && ev->child == c->spi[side])
+			return true;
+	}
+	return false;
 }
 
 void pair_del(const struct pair_child *c, unsigned side, enum sa_dir dir)

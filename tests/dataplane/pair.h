@@ -9,7 +9,8 @@
 
 #include "tests/dataplane/fixture.h"
 
-#define PAIR_HOSTS 32 // on each side
+#define PAIR_HOSTS  32 // on each side
+#define PAIR_EVENTS 64
 
 struct pair_side {
 	struct cfg cfg;
@@ -20,8 +21,9 @@ struct pair_side {
 	uint32_t tunnel;
 	uint64_t sent, received; // clear packets into and out of its inside port
 	unsigned events[SA_EVENT_NO_CHILD + 1];
-	uint32_t first_in; // the child that SA_EVENT_FIRST_IN told last
-	uint32_t installed;
+	uint64_t returned_packets[2];      // of SAs that came back, by enum sa_dir
+	struct sa_event last[PAIR_EVENTS]; // the latest ones, in a ring
+	unsigned event_count;
 };
 
 struct pair {
@@ -55,6 +57,8 @@ void pair_tunnels(const struct tunnel_spec *as, unsigned worker);
 struct pair_child pair_child_new(unsigned worker0, unsigned worker1);
 // Outbound packets of this side use it from now on.
 void pair_switch(const struct pair_child *c, unsigned side);
+// Among its latest events this side has that one of the child.
+bool pair_told(const struct pair_child *c, unsigned side, enum sa_event_type what);
 void pair_del(const struct pair_child *c, unsigned side, enum sa_dir dir);
 // Made, and used by both sides.
 struct pair_child pair_child_up(unsigned worker0, unsigned worker1);

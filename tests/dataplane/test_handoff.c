@@ -9,6 +9,7 @@
 #include "tests/dataplane/handoff_cases.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define HOST "10.99.0.5"
 
@@ -354,6 +355,32 @@ static void memory_grows_with_workers(void **state)
 	assert_int_equal(dp_memory_check(&c), 0);
 }
 
+// Each pair of so many workers has its ring.
+static void rings_for_all_workers(void **state)
+{
+	(void)state;
+	struct dp d = {.worker_count = DP_WORKERS_MAX};
+	struct dp_worker *w = calloc(DP_WORKERS_MAX, sizeof(*w));
+	assert_non_null(w);
+	for (uint16_t i = 0; i < DP_WORKERS_MAX; i++) {
+		w[i].id = i;
+		w[i].socket = SOCKET_ID_ANY;
+		d.workers[i] = &w[i];
+	}
+	assert_int_equal(dp_handoff_init(&d), 0);
+	for (unsigned i = 0; i < DP_WORKERS_MAX; i++) {
+		for (unsigned j = 0; j < DP_WORKERS_MAX; j++) {
+			struct rte_ring *r = w[i].handoff_in[j];
+			assert_int_equal(r != NULL, i != j);
+			if (r)
+				assert_int_equal(rte_ring_free_count(r),
+					dp_handoff_ring_size(DP_WORKERS_MAX));
+		}
+		dp_worker_rings_free(&w[i]);
+	}
+	free(w);
+}
+
 // Nobody waits for room: what finds the ring full is dropped, by name, and no buffer is lost.
 static void full_ring(void **state)
 {
@@ -412,6 +439,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lying_inside_nic_is_found_out, setup, teardown),
 		cmocka_unit_test(senders_have_a_queue),
 		cmocka_unit_test(memory_grows_with_workers),
+		cmocka_unit_test(rings_for_all_workers),
 		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(stale, setup, teardown),
 	};

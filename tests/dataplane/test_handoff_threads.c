@@ -279,6 +279,71 @@ static void lying_nic(void **state)
 	assert_int_equal(hc_count(DP_HANDOFF_MISPREDICTED), sent);
 }
 
+static bool installed(uint32_t child)
+{
+	for (unsigned i = fx.event_count; i-- > 0;)
+		if (fx.events[i].type == SA_EVENT_INSTALLED && fx.events[i].child == child)
+			return true;
+	return false;
+}
+
+static uint64_t ping_pong(struct hc_client *c)
+{
+	hc_send(c, c->inner, HOST);
+	hc_reply(c->inner);
+	return 2;
+}
+
+// What is sent meanwhile goes by the old child's SAs.
+static uint32_t rekey(struct hc_client *c, uint64_t *sent)
+{
+	struct hc_client next = *c;
+	uint64_t end = clock_now_ns(&clock_system) + TIME_NS;
+	hc_child_add(&next, NULL);
+	while (!installed(next.in.child)) {
+		assert_true(clock_now_ns(&clock_system) < end);
+		*sent += ping_pong(c);
+		turn();
+		until(*sent < 64 ? 0 : *sent - 64);
+	}
+	const struct sa_sink *sink = &fx.dp->sa_sink;
+	uint32_t old = c->in.child;
+	sink->sa_switch(sink->ctx, next.in.child);
+	sink->sa_del(sink->ctx, old, SA_OUT);
+	*c = next;
+	return old;
+}
+
+// Child SAs come and go every few milliseconds, and nothing that is on its way is lost: not where it
+// arrives at its worker, nor where it is handed over.
+static void rekeying(void **state)
+{
+	const struct sa_sink *sink = &fx.dp->sa_sink;
+	struct hc_client c[2] = {make("198.51.100.7", 0, 1, 0), make("198.51.100.8", 0, 1, 1)};
+	uint32_t old[2] = {0};
+	uint64_t sent = 0;
+	for (unsigned k = 0; k < 2; k++)
+		hc_client_add(&c[k], NULL);
+	settle();
+	for (unsigned i = 0; i < ROUNDS; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			sent += ping_pong(&c[k]);
+			until(sent < 64 ? 0 : sent - 64);
+			if (i % 4 == 0)
+				old[k] = rekey(&c[k], &sent);
+			if (i % 4 != 3)
+				continue;
+			until(sent); // what the peer sent by it has come
+			sink->sa_del(sink->ctx, old[k], SA_IN);
+		}
+	until(sent);
+	settle();
+	assert_int_equal(dropped(), 0);
+	assert_int_equal(out_packets[FX_INSIDE] + out_packets[FX_OUTSIDE], sent);
+	assert_int_equal(fx_event_count(SA_EVENT_RETURNED), ROUNDS / 4 * 2 * 2);
+	assert_true(hc_count(DP_HANDOFF_STICKY) > ROUNDS);
+}
+
 // Tunnels begin and end while packets for them are on their way between the workers.
 static void coming_and_going(void **state)
 {
@@ -311,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_cause, setup, teardown),
 		cmocka_unit_test_prestate_setup_teardown(every_cause, setup, teardown, &sleeping),
 		cmocka_unit_test_setup_teardown(lying_nic, setup, teardown),
+		cmocka_unit_test_setup_teardown(rekeying, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_and_going, setup, teardown),
 	};
 	fx_eal();

@@ -218,7 +218,7 @@ static bool nat(struct bench *b, struct bench_packet *p)
 	return !inbound;
 }
 
-static void enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_ns)
+void bench_enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_ns)
 {
 	// Only as much as the packet holds: benches with many SAs keep many of them.
 	struct bench_packet *q = malloc(offsetof(struct bench_packet, bytes) + p->len + 1);
@@ -248,9 +248,9 @@ static void launch(struct bench *b, struct bench_packet *p)
 		due += draw(b) % (300 * NS_PER_MS);
 	if (fate == BENCH_DELAY)
 		due += 2 * NS_PER_S;
-	enqueue(b, p, due);
+	bench_enqueue(b, p, due);
 	if (fate == BENCH_DOUBLE)
-		enqueue(b, p, due + draw(b) % (20 * NS_PER_MS));
+		bench_enqueue(b, p, due + draw(b) % (20 * NS_PER_MS));
 }
 
 void bench_inject(struct bench *b, const struct endpoint *from, const struct endpoint *to,
@@ -259,6 +259,7 @@ void bench_inject(struct bench *b, const struct endpoint *from, const struct end
 	struct bench_packet *p = malloc(sizeof(*p));
 	assert_non_null(p);
 	assert_true(len <= sizeof(p->bytes));
+	p->esp = 0;
 	p->from = *from;
 	p->to = *to;
 	p->len = len;
@@ -521,7 +522,11 @@ static bool packet_due(struct bench *b)
 	if (!p)
 		return false;
 	STAILQ_REMOVE(&b->packets, p, bench_packet, link);
-	arrive(b, p);
+	if (p->esp)
+		bench_traffic_arrive(b, p);
+	else
+		arrive(b, p);
+	b->stirred |= !p->esp;
 	free(p);
 	return true;
 }
@@ -531,8 +536,10 @@ static bool one_thing(struct bench *b)
 {
 	for (unsigned i = 0; i < b->node_count; i++) {
 		struct bench_node *n = b->nodes[i];
-		if (n->engine && (job_finish(n, false) || bench_sink_deliver(&n->sink)))
+		if (n->engine && (job_finish(n, false) || bench_sink_deliver(&n->sink))) {
+			b->stirred = true;
 			return true;
+		}
 	}
 	return packet_due(b);
 }
@@ -553,13 +560,21 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static uint64_t next_thing(struct bench *b)
+static uint64_t next_packet(struct bench *b, bool esp)
 {
 	uint64_t next = UINT64_MAX;
 	struct bench_packet *p;
 	STAILQ_FOREACH (p, &b->packets, link) {
-		next = earlier(next, p->due_ns);
+		if (!p->esp == !esp)
+			next = earlier(next, p->due_ns);
 	}
+	return next;
+}
+
+// Inner packets apart: on their way they move nothing.
+static uint64_t next_thing(struct bench *b)
+{
+	uint64_t next = next_packet(b, false);
 	for (unsigned i = 0; i < b->node_count; i++) {
 		struct bench_node *n = b->nodes[i];
 		if (!n->engine)
@@ -580,21 +595,45 @@ void bench_settle(struct bench *b)
 		continue;
 }
 
-bool bench_run_until(struct bench *b, bench_condition done, void *arg, uint64_t max_ms)
+// All that is due; what stirs sends inner packets before and after.
+static void all_things(struct bench *b)
 {
-	uint64_t end = b->now_ns + max_ms * NS_PER_MS;
 	for (;;) {
 		while (one_thing(b))
 			continue;
+		if (!b->stirred)
+			return;
+		b->stirred = false;
+		bench_traffic_send(b);
+	}
+}
+
+static void step(struct bench *b, uint64_t end, bool looking)
+{
+	uint64_t thing = next_thing(b), inner = next_packet(b, true);
+	uint64_t next = earlier(thing, inner);
+	if (looking)
+		next = earlier(next, b->now_ns + STEP_MAX_NS);
+	if (next <= b->now_ns)
+		next = b->now_ns + NS_PER_MS;
+	b->now_ns = earlier(next, end);
+	b->stirred = thing <= b->now_ns;
+	if (b->stirred || bench_traffic_first(b))
+		bench_traffic_send(b);
+	tick(b);
+}
+
+bool bench_run_until(struct bench *b, bench_condition done, void *arg, uint64_t max_ms)
+{
+	uint64_t end = b->now_ns + max_ms * NS_PER_MS;
+	b->stirred = true;
+	for (;;) {
+		all_things(b);
 		if (done && done(arg))
 			return true;
 		if (b->now_ns >= end)
 			return false;
-		uint64_t next = earlier(next_thing(b), b->now_ns + STEP_MAX_NS);
-		if (next <= b->now_ns)
-			next = b->now_ns + NS_PER_MS;
-		b->now_ns = earlier(next, end);
-		tick(b);
+		step(b, end, done != NULL);
 	}
 }
 

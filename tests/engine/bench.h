@@ -116,6 +116,7 @@ struct bench_packet {
 	STAILQ_ENTRY(bench_packet) link;
 	uint64_t due_ns;
 	uint64_t number; // 1, 2, ... of all packets
+	uint32_t esp;    // an inner packet under this SPI, without bytes; 0: a datagram of IKE
 	struct endpoint from, to;
 	size_t len;
 	uint8_t bytes[DATAGRAM_MAX];
@@ -139,6 +140,19 @@ struct bench_nat {
 	uint16_t next_port;
 };
 
+// An inner packet each way between two nodes at every moment at which something happens, and at the
+// last one before: as the data plane would, by the sender's routes, selectors and newest outbound SA
+// in use. Lost: it finds none, or nobody has its SPI when it arrives.
+struct bench_traffic {
+	struct bench_node *node[2];
+	struct ip_addr inner[2];
+	bool silent; // only looks whether it would arrive: no event, no counter
+	uint64_t sent, lost;
+	uint64_t lost_ns;   // the first one was sent
+	uint32_t lost_spi;  // under this SPI; 0: without one
+	unsigned lost_from; // by this node
+};
+
 #define BENCH_NODES_MAX 8
 
 struct bench {
@@ -158,6 +172,8 @@ struct bench {
 	struct bench_nat nats[4];
 	unsigned nat_count;
 	unsigned loss, repeat, reorder; // in percent
+	struct bench_traffic traffic;
+	bool stirred;                    // something has happened since the last inner packets
 	bool allow_reply_before_install; // where exchanges of both sides cross the check is too coarse
 	struct bench_packet *last;       // copy of the last packet sent
 	uint64_t keep_number;            // the packet with this number is kept
@@ -257,7 +273,22 @@ struct ike_sa *bench_sa_of(struct bench_node *n, uint64_t session);
 // SA of that SPI: same keys, suite and fitting selectors, else false. Reports FIRST_IN.
 bool bench_traffic(struct bench_node *a, struct bench_node *b, const char *src, const char *dst);
 
+// bench_traffic.c: between a's and b's addresses from now on; forgets what was counted before. a NULL:
+// no more.
+void bench_traffic_watch(struct bench *b, struct bench_node *a, const char *a_inner,
+	struct bench_node *c, const char *c_inner);
+void bench_traffic_send(struct bench *b); // one packet each way, now
+void bench_traffic_arrive(struct bench *b, const struct bench_packet *p);
+// Whether one of the packets due now is an inbound SA's first.
+bool bench_traffic_first(struct bench *b);
+// On the wire, without filters, losses and NATs.
+void bench_enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_ns);
+
 // bench_sink.c
+bool bench_sink_matches(
+	const struct bench_sa *sa, const struct ip_addr *local, const struct ip_addr *remote);
+bool bench_sink_fit(const struct sa_spec *in, const struct sa_spec *out); // same suite and keys
+void bench_sink_received(struct bench_sink *s, struct bench_sa *in);      // one packet
 void bench_sink_init(struct bench_sink *s, struct bench_node *n);
 void bench_sink_fini(struct bench_sink *s, bool check);
 bool bench_sink_deliver(struct bench_sink *s); // one event that is due; false: none

@@ -47,6 +47,16 @@ static uint16_t worker_of(void *ctx, const struct ip_addr *inner)
 	return (uint16_t)(sum % BENCH_WORKERS);
 }
 
+// Of this worker; by number, so that runs repeat, but as if by chance: no two nodes have the same.
+static uint32_t spi_make(struct bench_sink *s, uint16_t worker)
+{
+	uint64_t z = ++s->next_spi + ((uint64_t)s->node->addr.bytes[0] << 32);
+	z = (z ^ z >> 31) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	uint32_t spi = 0x10000000u | ((uint32_t)(z >> 33) & 0x0fffffffu);
+	return spi - spi % BENCH_WORKERS + worker;
+}
+
 static int spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
 {
 	struct bench_sink *s = ctx;
@@ -55,7 +65,9 @@ static int spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *pat
 		return -ENOSPC;
 	struct bench_spi *p = calloc(1, sizeof(*p));
 	assert_non_null(p);
-	p->spi = 0x10000000u + ++s->next_spi * BENCH_WORKERS + worker;
+	do
+		p->spi = spi_make(s, worker);
+	while (spi_find(s, p->spi));
 	p->worker = worker;
 	LIST_INSERT_HEAD(&s->spis, p, link);
 	*spi = p->spi;
@@ -409,13 +421,36 @@ static bool matches(const struct selector *ts, uint8_t n, const struct ip_addr *
 	return false;
 }
 
-static bool same_keys(const struct sa_spec *a, const struct sa_spec *b)
+bool bench_sink_matches(
+	const struct bench_sa *sa, const struct ip_addr *local, const struct ip_addr *remote)
+{
+	return matches(sa->spec.ts_local, sa->spec.ts_local_count, local) &&
+	       matches(sa->spec.ts_remote, sa->spec.ts_remote_count, remote);
+}
+
+bool bench_sink_fit(const struct sa_spec *a, const struct sa_spec *b)
 {
 	return a->encr.id == b->encr.id && a->encr.key_bits == b->encr.key_bits &&
 	       a->integ == b->integ && a->esn == b->esn && a->encr_key_len == b->encr_key_len &&
 	       a->integ_key_len == b->integ_key_len && a->encr_key_len > 0 &&
 	       memcmp(a->encr_key, b->encr_key, a->encr_key_len) == 0 &&
 	       memcmp(a->integ_key, b->integ_key, a->integ_key_len) == 0;
+}
+
+void bench_sink_received(struct bench_sink *s, struct bench_sa *in)
+{
+	in->counters.packets++;
+	in->counters.last_used_ns = s->node->bench->now_ns;
+	if (in->used)
+		return;
+	struct bench_tunnel *t = tunnel_find(s, in->spec.tunnel);
+	struct sa_event ev = {.type = SA_EVENT_FIRST_IN,
+		.dir = SA_IN,
+		.child = in->spec.child,
+		.tunnel = in->spec.tunnel,
+		.session = t->spec.session};
+	in->used = true;
+	bench_sink_event(s, &ev);
 }
 
 bool bench_traffic(struct bench_node *a, struct bench_node *b, const char *src, const char *dst)
@@ -426,32 +461,19 @@ bool bench_traffic(struct bench_node *a, struct bench_node *b, const char *src, 
 	assert_int_equal(ip_parse(dst, &to), 0);
 	LIST_FOREACH (sa, &a->sink.sas, link) {
 		if (sa->spec.dir == SA_OUT && sa->switched && (!out || sa->order > out->order) &&
-			matches(sa->spec.ts_local, sa->spec.ts_local_count, &from) &&
-			matches(sa->spec.ts_remote, sa->spec.ts_remote_count, &to))
+			bench_sink_matches(sa, &from, &to))
 			out = sa;
 	}
 	if (!out)
 		return false;
 	LIST_FOREACH (sa, &b->sink.sas, link) {
 		if (sa->spec.dir == SA_IN && sa->spec.spi == out->spec.spi && sa->installed &&
-			same_keys(&sa->spec, &out->spec))
+			bench_sink_fit(&sa->spec, &out->spec))
 			in = sa;
 	}
-	if (!in || !matches(in->spec.ts_remote, in->spec.ts_remote_count, &from) ||
-		!matches(in->spec.ts_local, in->spec.ts_local_count, &to))
+	if (!in || !bench_sink_matches(in, &to, &from))
 		return false;
 	out->counters.packets++;
-	in->counters.packets++;
-	in->counters.last_used_ns = a->bench->now_ns;
-	if (!in->used) {
-		struct bench_tunnel *t = tunnel_find(&b->sink, in->spec.tunnel);
-		struct sa_event ev = {.type = SA_EVENT_FIRST_IN,
-			.dir = SA_IN,
-			.child = in->spec.child,
-			.tunnel = in->spec.tunnel,
-			.session = t->spec.session};
-		in->used = true;
-		bench_sink_event(&b->sink, &ev);
-	}
+	bench_sink_received(&b->sink, in);
 	return true;
 }

@@ -55,7 +55,7 @@ static struct bench_node *branch_add(struct bench *b, int i, const char *secret)
 			"ike_proposals = [ \"aes128gcm16-prfsha256-x25519\" ]; "
 			"local = { id = \"branch%d.example\"; auth = \"psk\"; }; "
 			"remote = { id = \"gw.example\"; auth = \"psk\"; }; "
-			"tunnel_interface = { routes = [ \"10.99.0.0/24\" ]; }; "
+			"tunnel_interface = { routes = [ \"10.98.0.0/24\" ]; }; "
 			"children = ( " ANY_ANY " ); } );",
 			secret, i) > 0);
 	struct bench_node *n =
