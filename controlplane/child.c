@@ -440,10 +440,11 @@ void ike_child_switch(struct ike_child *c)
 	const struct sa_sink *sink = c->engine->p.sink;
 	struct ike_child *old = c->replaced;
 	sink->sa_switch(sink->ctx, c->spi_in);
-	ike_routes_due(c->session);
 	c->replaced = NULL;
 	if (c->state != IKE_CHILD_DELETING)
 		c->state = IKE_CHILD_ACTIVE;
+	if (c->installed_ns)
+		ike_routes_take(c->session, false);
 	if (ikev1_is(c->session->sa)) {
 		ikev1_child_switched(c, old);
 		return;

@@ -13,11 +13,21 @@ static void on_installed(struct ike_child *c)
 	struct ike_session *s = c->session;
 	c->installed_ns = c->engine->now_ns;
 	ike_session_keep_leases(s);
+	if (c->state == IKE_CHILD_ACTIVE)
+		ike_routes_take(s, false);
 	if (c->state != IKE_CHILD_INSTALLING)
 		return;
 	c->state = IKE_CHILD_READY;
 	if (c->switch_at_install)
 		ike_child_switch(c);
+}
+
+static void on_first_in(struct ike_child *c)
+{
+	if (c->state == IKE_CHILD_READY)
+		ike_child_switch(c);
+	if (c->state == IKE_CHILD_ACTIVE)
+		ike_routes_take(c->session, true);
 }
 
 // RFC 7296 2.23: the peer's mapping in its NAT may change; a peer that has none does not move.
@@ -62,8 +72,8 @@ void ike_child_event(struct ike_engine *e, const struct sa_event *ev)
 		return;
 	else if (ev->type == SA_EVENT_INSTALLED)
 		on_installed(c);
-	else if (ev->type == SA_EVENT_FIRST_IN && c->state == IKE_CHILD_READY)
-		ike_child_switch(c);
+	else if (ev->type == SA_EVENT_FIRST_IN)
+		on_first_in(c);
 	else if (ev->type == SA_EVENT_SOFT_LIMIT)
 		ike_child_soft_reached(c);
 	else if (ev->type == SA_EVENT_HARD_LIMIT)
