@@ -247,6 +247,7 @@ struct ike_sa {
 	struct ike_sent *last_response; // datagrams of the last response, for its retransmission
 	uint32_t last_response_id;
 	uint64_t last_request_hash;   // of the request that last_response answers
+	uint8_t elsewhere_left;       // times that last_response may go to another address yet
 	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
 	bool keep;                    // once DEAD, to repeat last_response
 	bool delete_queued;

@@ -260,7 +260,7 @@ static void init_response(
 
 // The last response once more, to whoever repeats its request. A copy of a request can come from
 // anybody who saw it, with any source address: where that is not the peer's, nothing larger than
-// the copy leaves.
+// the copy leaves, or not often.
 static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
 {
 	struct ike_engine *e = sa->engine;
@@ -268,8 +268,11 @@ static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
 	for (uint16_t i = 0; i < sa->last_response->count; i++)
 		len += sa->last_response->datagrams[i].len;
 	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote)) {
-		ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
-		return;
+		if (sa->elsewhere_left == 0) {
+			ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
+			return;
+		}
+		sa->elsewhere_left--;
 	}
 	ike_count(e, IKE_REASON_REPEATED_REQUEST);
 	ike_sent_send(e, sa->last_response, d);

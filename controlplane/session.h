@@ -377,6 +377,9 @@ void ike_child_drop(struct ike_child *c);
 // The same after its DELETE; but the inbound SA of one that was superseded receives a little longer:
 // packets that the peer sent before may be overtaken by the DELETE.
 void ike_child_retire(struct ike_child *c);
+// One that is GONE, no longer one of the session's nor counted, keeps its inbound SA for a while. False:
+// there is none, or too many linger.
+bool ike_child_linger(struct ike_child *c, struct ike_session *s);
 // The end of those that linger.
 void ike_children_linger_end(struct ike_session *s);
 // The session's child by either SPI (host order), or NULL; those that are GONE are not found.
@@ -384,6 +387,10 @@ struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
 // Present counters of both directions, zero where the sink has none.
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// A hard limit was reached.
+void ike_child_expired(struct ike_child *c);
+// The sink has returned one of its SAs; a GONE one is freed with the last.
+void ike_child_returned(struct ike_child *c, const struct sa_event *ev);
 // The same selectors.
 bool ike_selectors_equal(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m);
 // Children that carry traffic or will: not replaced, not being deleted.
