@@ -6,20 +6,35 @@
 #include "controlplane/succession.h"
 
 // Sessions of the owner that stay beside the new one.
+// Of those from the same place one is re-authenticated by the new one; more of them are none that it
+// replaces.
 static uint32_t sessions_beside(const struct ike_admission *a)
 {
 	struct ike_session *o = NULL;
-	uint32_t n = 0;
+	uint32_t elsewhere = 0, here = 0;
+	while ((o = ike_session_of_owner(a->sa->engine, &a->peer, o))) {
+		bool same = endpoint_eq(&o->sa->remote, &a->sa->remote);
+		elsewhere += !o->closing && !same;
+		here += !o->closing && same;
+	}
+	return a->conn->unique == CFG_UNIQUE_NO && here > 1 ? elsewhere + here - 1 : elsewhere;
+}
+
+// It takes the place of one that it re-authenticates: there are two for a moment, and no more.
+static bool takes_a_place(const struct ike_admission *a)
+{
+	struct ike_session *o = NULL;
+	uint32_t here = 0;
 	while ((o = ike_session_of_owner(a->sa->engine, &a->peer, o)))
-		n += !o->closing && !endpoint_eq(&o->sa->remote, &a->sa->remote);
-	return n;
+		here += endpoint_eq(&o->sa->remote, &a->sa->remote);
+	return here == 1;
 }
 
 enum ike_reason ike_admit(const struct ike_admission *a)
 {
 	const struct ike_engine *e = a->sa->engine;
 	uint32_t limit = e->p.cfg->main.max_sessions;
-	if (limit && e->session_count >= limit)
+	if (limit && e->session_count >= limit && !takes_a_place(a))
 		return IKE_REASON_SESSIONS_FULL;
 	if (ike_peer_anonymous(&a->peer) || a->conn->unique == CFG_UNIQUE_REPLACE)
 		return IKE_REASON_NONE;

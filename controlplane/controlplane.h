@@ -104,7 +104,7 @@ bool ike_local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_
 // wait for a packet. Once, when everything runs.
 void ike_start(struct ike_engine *e);
 
-// Initiator. Starts the connection's IKE SA and its first child towards remote. The session's id,
+// Initiator. Starts the connection's IKE SA and its children towards remote. The session's id,
 // or 0 (no such connection, one that only responds, no memory).
 uint64_t ike_initiate(struct ike_engine *e, const char *connection, const struct sa_origin *origin,
 	const struct endpoint *local, const struct endpoint *remote);

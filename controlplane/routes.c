@@ -5,7 +5,7 @@
 // re-authenticates, or that both sides called at once. One of them has it, the others wait for it; it
 // goes from one tunnel to the other when the other one's child SA can carry it, so that there is
 // always a child SA for its packets.
-#include "controlplane/session.h"
+#include "controlplane/succession.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -96,7 +96,7 @@ static bool may_take(const struct ike_session *s, const struct ike_session *from
 void ike_routes_take(struct ike_session *s, bool heard)
 {
 	struct ike_route *r;
-	if (s->successor)
+	if (s->successor && !ike_session_stands_in(s))
 		return;
 	LIST_FOREACH (r, &s->routes, link) {
 		struct ike_session *from = r->pending ? holder(s, &r->dst) : NULL;

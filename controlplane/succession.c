@@ -9,6 +9,7 @@
 #include "controlplane/exchange.h"
 
 #define CHILDREN_S 60 // that an old session waits for the child SAs of the new one
+#define UNHEARD_S  70 // that it waits for a sign of the peer on the new one
 
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s)
 {
@@ -38,11 +39,29 @@ void ike_session_follow(struct ike_session *s)
 	ike_session_succeed(old, s, IKE_FOLLOWED_S);
 }
 
+// The peer has begun s, and nothing shows yet that it has our answer: it may still wait for it.
+static bool unheard(const struct ike_session *s)
+{
+	return !s->initiator && ike_sa_last_sign(s->sa) <= s->established_ns &&
+	       s->engine->now_ns < s->established_ns + UNHEARD_S * NS_PER_S;
+}
+
 bool ike_session_superseded_early(struct ike_session *s)
 {
 	struct ike_session *n = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
-	return n && !s->duplicate && s->initiator && ike_session_making_children(n) &&
-	       s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S;
+	if (!n || s->sa->delete_queued || s->engine->shutting_down)
+		return false;
+	bool making = !s->duplicate && s->initiator && ike_session_making_children(n) &&
+		      s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S;
+	if (unheard(n))
+		(void)ike_sa_probe(n->sa); // -EALREADY: one is under way
+	return making || unheard(n);
+}
+
+bool ike_session_stands_in(const struct ike_session *s)
+{
+	const struct ike_session *n = ike_session_by_id(s->engine, s->successor);
+	return s->duplicate && s->initiator && n && unheard(n);
 }
 
 // ---- duplicates --------------------------------------------------------------------------------

@@ -18,10 +18,12 @@
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s);
 // old ends: what it counted is its successor's.
 void ike_session_bequeath(struct ike_session *s);
+// s gives way, but to one on which the peer has not been heard yet: until then s has the traffic.
+bool ike_session_stands_in(const struct ike_session *s);
 // s, begun by us, is established: it takes the place of the session that it follows, if any.
 void ike_session_follow(struct ike_session *s);
-// An old session that is due to end while the one that we began in its place still makes its
-// children.
+// An old session is due to end, but the one in its place is not ready: we still make its children, or
+// the peer that began it may not have our answer yet.
 bool ike_session_superseded_early(struct ike_session *s);
 
 // s is established. If the peer and we have called each other at the same moment, so that there are two

@@ -70,7 +70,9 @@ int ikev2_reauthenticate(struct ike_sa *sa)
 	struct ike_session *s = sa->session;
 	if (!s || s->sa != sa || sa->state != IKE_SA_ESTABLISHED || s->closing)
 		return -EBUSY;
-	return s->initiator ? begin(s) : -ENOTSUP;
+	// A client would not know what to do with our call, and a NAT would not let it through.
+	bool callable = s->initiator || (!s->lease_count && !sa->nat_remote);
+	return callable ? begin(s) : -ENOTSUP;
 }
 
 // The old IKE SA stays as long as the peer lets it.
@@ -189,7 +191,7 @@ static void release(struct ike_sa *sa)
 		return;
 	s->reauth_attempt = 0;
 	ike_count(e, IKE_REASON_REAUTH_FAILED);
-	if (s->sa->reauth_ns)
+	if (s->sa->reauth_ns && s->initiator)
 		try_again(s);
 }
 

@@ -9,6 +9,6 @@
 
 extern const struct ikev2_extension ikev2_reauth;
 
-// Now. 0; -EBUSY: it is under way, or the IKE SA is not established; -ENOTSUP: the peer has begun this
-// session; -ENOMEM.
+// Now. 0; -EBUSY: it is under way, or the IKE SA is not established; -ENOTSUP: the peer is a
+// client, which has begun this session; -ENOMEM.
 MUST_USE int ikev2_reauthenticate(struct ike_sa *sa);
