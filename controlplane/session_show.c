@@ -178,6 +178,15 @@ int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 	return rc;
 }
 
+int ike_reauthenticate(struct ike_engine *e, uint64_t session)
+{
+	ike_enter(e);
+	struct ike_session *s = ike_session_by_id(e, session);
+	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_reauthenticate(s->sa) : -EPERM;
+	ike_leave(e);
+	return rc;
+}
+
 static struct ike_child *find_child(struct ike_engine *e, uint64_t session, uint32_t spi)
 {
 	struct ike_child *c = ike_child_by_spi_in(e, spi);

@@ -187,7 +187,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	}
 	if (!c)
 		return IKE_DONE;
-	c->switch_at_install = !ike_routes_pending(s);
+	c->switch_at_install = true;
 	ike_child_join(c, NULL);
 	x->out.await_child = c->spi_in;
 	x->out.await_failed = install_late;
