@@ -337,7 +337,7 @@ static unsigned request_tries(const struct ike_sa *sa)
 		return IKE_REFUSED_TRIES;
 	bool others = sa->state == IKE_SA_INIT_SENT && sa->conn->initiate != CFG_INITIATE_NONE &&
 		      sa->conn->remote.address_count > 1;
-	if (sa->mobike && !sa->mobike->initiator)
+	if (sa->mobike && !sa->mobike->initiator && sa->state == IKE_SA_ESTABLISHED)
 		return IKE_MOBIKE_TRIES;
 	return others ? IKE_SEVERAL_TRIES : IKE_RETRANSMIT_TRIES;
 }

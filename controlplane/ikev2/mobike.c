@@ -347,22 +347,27 @@ static enum ike_reason update_refused(const struct ike_exchange *x)
 	return too_many(sa) ? IKE_REASON_MOBIKE_RATE : IKE_REASON_NONE;
 }
 
-// RFC 4555 3.5: "Updates the IP addresses in the IKE_SA with the values from the IP header"; and by
-// 3.7 the tunnel follows when the peer has been found there.
-static void apply_update(struct ike_exchange *x, void *arg)
+// By RFC 4555 3.7 the tunnel follows when the peer has been found there.
+static void moved(struct ike_sa *sa)
 {
-	struct ike_sa *sa = x->sa;
 	struct ike_mobike *m = sa->mobike;
-	struct ike_datagram old = ike_sa_path(sa);
-	ike_count(sa->engine, IKE_REASON_MOBIKE_UPDATE);
-	ikev2_nat_detect(x, sa->spi_r, &x->from);
-	ikev2_mobike_path_set(sa, &x->from);
 	m->seen.remote.addr.family = 0;
-	ike_sa_keepalive(sa);
 	if (ip_eq(&m->proven, &sa->remote.addr))
 		ikev2_mobike_follow(sa);
 	else
 		check_begin(sa);
+}
+
+// RFC 4555 3.5: "Updates the IP addresses in the IKE_SA with the values from the IP header".
+static void apply_update(struct ike_exchange *x, void *arg)
+{
+	struct ike_sa *sa = x->sa;
+	struct ike_datagram old = ike_sa_path(sa);
+	ike_count(sa->engine, IKE_REASON_MOBIKE_UPDATE);
+	ikev2_nat_detect(x, sa->spi_r, &x->from);
+	ikev2_mobike_path_set(sa, &x->from);
+	ike_sa_keepalive(sa);
+	moved(sa);
 	if (!ikev2_mobike_same_path(&old, &x->from))
 		ike_request_again(sa);
 }
@@ -417,20 +422,31 @@ static enum ike_verdict informational(struct ike_exchange *x)
 
 // ---- life ------------------------------------------------------------------------------------------
 
-// The peer may have moved since the new IKE SA was made.
+// Of two simultaneous rekeyings the peer may use one before the session is there: then the peer is where
+// that one has heard it. Else where the old one has it, also since the new one was made.
 static void inherit(struct ike_sa *sa, struct ike_sa *old)
 {
-	sa->local = old->local;
-	sa->remote = old->remote;
-	sa->origin = old->origin;
-	sa->floated = old->floated;
-	sa->nat_local = old->nat_local;
-	sa->nat_remote = old->nat_remote;
-	if (!old->mobike)
+	struct ike_datagram now = ike_sa_path(sa), before = ike_sa_path(old);
+	bool ahead =
+		sa->last_heard_ns > old->last_heard_ns && !ikev2_mobike_same_path(&now, &before);
+	if (!ahead) {
+		sa->local = old->local;
+		sa->remote = old->remote;
+		sa->origin = old->origin;
+		sa->floated = old->floated;
+		sa->nat_local = old->nat_local;
+		sa->nat_remote = old->nat_remote;
+	}
+	if (!old->mobike) {
+		if (ahead && sa->session)
+			ike_session_moved(sa->session);
 		return;
+	}
 	free(sa->mobike);
 	sa->mobike = old->mobike;
 	old->mobike = NULL;
+	if (ahead)
+		moved(sa);
 	// What the old one has under way cannot end here: it is done anew.
 	if (ikev2_mobike_check_under_way(old)) {
 		sa->mobike->checking = false;

@@ -430,6 +430,7 @@ struct bench_node *bench_add_shared(
 	n->addr = bench_at(addr, 0).addr;
 	n->cfg = cfg;
 	n->shared = true;
+	cfg->ports[0].addresses[0].addr = bench_at(addr, 0).addr;
 	bench_start(n);
 	return n;
 }
@@ -440,7 +441,6 @@ struct bench_node *bench_add(
 	struct cfg *cfg = bench_config(config_text);
 	struct ike_credentials *credentials;
 	assert_int_equal(ike_credentials_new(cfg, stderr, &credentials), 0);
-	cfg->ports[0].addresses[0].addr = bench_at(addr, 0).addr;
 	struct bench_node *n = bench_add_shared(b, name, addr, cfg);
 	n->shared = false;
 	n->credentials = credentials;
