@@ -81,7 +81,11 @@ life_client() { # NAME
 	esac >"$LAB_DIR/$1.conf"
 	leg_add "$1" "192.0.2.1${1#c}/24" || return
 	[ ! -e "$LAB_DIR/pki/$1.pem" ] || pki_install "$1" || return
-	CHARON_EXTRA='filelog { lab { ike_name = yes } }'
+	# IKEv1's strongSwan may miss an answer that comes at once, before it has put its new IKE SA away:
+	# it should not wait for four seconds then.
+	CHARON_EXTRA='filelog { lab { ike_name = yes } }
+		retransmit_timeout = 0.7
+		retransmit_tries = 8'
 	charon_start "$1" <"$LAB_DIR/$1.conf"
 }
 
