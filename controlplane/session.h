@@ -65,8 +65,10 @@ struct ike_child {
 	struct selector id_local,
 		id_remote;            // the IDs of its quick mode; what is installed may be less
 	bool initiated;               // we began its quick mode
+	uint64_t lower_nonce;         // the beginning of the lower one of its quick mode
 	uint64_t began_ns, joined_ns; // its quick mode; itself
 	uint64_t own_soft_ns, own_hard_ns; // of a REKEYED one: its timers before, 0: none
+	bool orphaned;                     // its quick mode has gone, not confirmed
 	uint8_t told;                      // DELETEs that have left
 };
 LIST_HEAD(ike_children, ike_child);
@@ -290,7 +292,8 @@ struct ike_child_terms {
 	struct wire_proposals sa;
 	struct wire_ts ts_i, ts_r;
 	struct view nonce_i, nonce_r;
-	struct view shared; // PFS; else empty
+	struct view shared;      // PFS; else empty
+	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 
 // From x->in. IKE_REASON_NONE or IKE_REASON_MALFORMED.
@@ -370,8 +373,8 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced);
 void ike_child_switch(struct ike_child *c);
 // Two have replaced the same one, and this is the one that is not used: the peer will delete it.
 void ike_child_redundant(struct ike_child *c);
-// Is it being replaced: by one of the peer's that is not switched to yet.
-bool ike_child_has_successor(const struct ike_child *c);
+// The youngest that replaces it and is not switched to yet, or NULL.
+const struct ike_child *ike_child_successor(const struct ike_child *c);
 // Gives everything back: SPI, SAs, routes; freed at once or when the sink has returned its SAs.
 void ike_child_drop(struct ike_child *c);
 // The same after its DELETE; but the inbound SA of one that was superseded receives a little longer:
