@@ -81,7 +81,11 @@ life_client() { # NAME
 	esac >"$LAB_DIR/$1.conf"
 	leg_add "$1" "192.0.2.1${1#c}/24" || return
 	[ ! -e "$LAB_DIR/pki/$1.pem" ] || pki_install "$1" || return
-	CHARON_EXTRA='filelog { lab { ike_name = yes } }'
+	# IKEv1's strongSwan may miss an answer that comes at once, before it has put its new IKE SA away:
+	# it should not wait for four seconds then.
+	CHARON_EXTRA='filelog { lab { ike_name = yes } }
+		retransmit_timeout = 0.7
+		retransmit_tries = 8'
 	charon_start "$1" <"$LAB_DIR/$1.conf"
 }
 
@@ -163,8 +167,10 @@ for c in $CLIENTS; do
 	check "${WHAT[$c]}: the client began some" at_least "$mine" 3
 	check "${WHAT[$c]}: it is the session of the beginning" equals "$(session $c)" "${SESSION[$c]}"
 	check "${WHAT[$c]}: the client has its address still" equals "$(inner_address $c)" "${INNER[$c]}"
-	check "${WHAT[$c]}: one child SA is left" within 5 shows sessions \
-		".sessions[] | select(.id == ${SESSION[$c]}) | .child_sas | length == 1"
+	# In IKEv1 one that was replaced lives on until its time is over.
+	check "${WHAT[$c]}: no child SAs have piled up" within 10 shows sessions \
+		".sessions[] | select(.id == ${SESSION[$c]}) | .child_sas | length == 1 or
+			(length == 2 and \"${WHAT[$c]}\"[0:5] == \"IKEv1\")"
 done
 check "four leases are in use" shows pools '.pools[0].in_use == 4'
 show counters '.counters | to_entries[] | select(.value != 0 and
