@@ -298,11 +298,12 @@ static void route_end(struct ike_session *s, struct ike_route *r)
 	const struct sa_sink *sink = s->engine->p.sink;
 	struct ike_session *heir = r->pending ? NULL : route_heir(s, &r->dst);
 	struct ike_route *waits = heir ? route_find(heir, &r->dst) : NULL;
-	if (!r->pending)
+	bool moved = heir && sink->route_move(sink->ctx, s->tunnel, heir->tunnel, &r->dst) == 0;
+	if (!r->pending && !moved)
 		sink->route_del(sink->ctx, s->tunnel, &r->dst);
 	LIST_REMOVE(r, link);
 	s->route_count--;
-	if (!heir || sink->route_add(sink->ctx, heir->tunnel, &r->dst) < 0) {
+	if (!moved) {
 		free(r);
 	} else if (waits) {
 		free(r);
@@ -481,16 +482,13 @@ static struct ike_session *route_holder(struct ike_session *s, const struct ip_p
 	return NULL;
 }
 
-// It goes from the older tunnel to the younger one at once. Without success the older one has it
-// back.
+// It goes from the older tunnel to the younger one at once. Without success the older one keeps it.
 static int route_take(struct ike_session *s, struct ike_session *from, const struct ip_prefix *dst)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	sink->route_del(sink->ctx, from->tunnel, dst);
-	int rc = sink->route_add(sink->ctx, s->tunnel, dst);
-	if (rc < 0 && sink->route_add(sink->ctx, from->tunnel, dst) == 0)
-		return rc;
-	route_forget(from, route_find(from, dst));
+	int rc = sink->route_move(sink->ctx, from->tunnel, s->tunnel, dst);
+	if (rc == 0)
+		route_forget(from, route_find(from, dst));
 	return rc;
 }
 
