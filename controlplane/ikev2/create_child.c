@@ -113,10 +113,11 @@ static enum ike_verdict not_found(struct ike_exchange *x, uint32_t spi)
 }
 
 // RFC 7296 2.25.1: "If a peer receives a request to rekey a Child SA that it is currently trying to
-// close, it SHOULD reply with TEMPORARY_FAILURE." That includes one whose successor is in use.
+// close, it SHOULD reply with TEMPORARY_FAILURE." That includes one that has a successor.
 static bool is_ending(const struct ike_child *c)
 {
-	return c->state == IKE_CHILD_DELETING || c->state == IKE_CHILD_REKEYED;
+	return c->state == IKE_CHILD_DELETING || c->state == IKE_CHILD_REKEYED ||
+	       ike_child_has_successor(c);
 }
 
 // RFC 7296 2.25.1: "a request to rekey a Child SA that it is currently rekeying, it SHOULD reply as

@@ -7,9 +7,9 @@
 #define PSK                                                                                               \
 	"credentials: { psk = ( { id = \"client@example\"; secret = \"a secret of the two of them\"; }, " \
 	"{ id = \"gw.example\"; secret = \"a secret of the two of them\"; } ); };\n"
-#define SIDE(mine, other)                                                             \
-	"ike_versions = [ 2 ]; ike_proposals = [ \"aes128gcm16-prfsha256-x25519\" ];" \
-	" local = { id = \"" mine "\"; auth = \"psk\"; };"                            \
+#define SIDE(mine, other)                                                                             \
+	"ike_versions = [ 2 ]; mobike = false; ike_proposals = [ \"aes128gcm16-prfsha256-x25519\" ];" \
+	" local = { id = \"" mine "\"; auth = \"psk\"; };"                                            \
 	" remote = { id = \"" other "\"; auth = \"psk\"; };"
 #define CHILD(mine, other)                                                   \
 	" children = ( { name = \"lan\"; local_ts = [ \"" mine "\" ];" other \

@@ -170,9 +170,7 @@ static void several_children(void **state)
 	char inner[IP_TEXT_MAX];
 	assert_true(pair_up(&p));
 	ip_text(&bench_session(p.client).inner[0], inner);
-	assert_false(bench_traffic(p.client, p.gw, inner, "10.99.0.200"));
-	assert_int_equal(ike_add_child(p.client->engine, bench_session(p.client).id, "b"), 0);
-	bench_run(p.b, 100);
+	bench_run(p.b, 100); // the second one has an exchange of its own
 	assert_int_equal(bench_session(p.gw).child_count, 2);
 	assert_true(bench_traffic(p.client, p.gw, inner, "10.99.0.200"));
 	assert_true(bench_traffic(p.gw, p.client, "10.99.0.200", inner));
