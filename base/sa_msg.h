@@ -137,6 +137,9 @@ struct sa_sink {
 	// peer's side of a selector. -EEXIST: another tunnel has it. Also answers ARP and ND for it.
 	int (*route_add)(void *ctx, uint32_t tunnel, const struct ip_prefix *dst);
 	void (*route_del)(void *ctx, uint32_t tunnel, const struct ip_prefix *dst);
+	// The route goes from one tunnel, which has it (-ENOENT), to another one that has not: at once, so
+	// that no packet finds none of them.
+	int (*route_move)(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst);
 	void (*tunnel_move)(void *ctx, uint32_t tunnel, const struct tunnel_path *path);
 	void (*tunnel_pmtu)(void *ctx, uint32_t tunnel, uint16_t outer_mtu);
 	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch(). The SPI is one of the

@@ -65,17 +65,16 @@ static struct ike_session *heir(struct ike_session *s, const struct ip_prefix *d
 	return best;
 }
 
-// From one tunnel to the other at once. Without success the first one has it back.
+// From one tunnel to the other at once, so that no packet finds none. Without success the first one keeps
+// it.
 static void hand_over(struct ike_session *from, struct ike_session *to, const struct ip_prefix *dst)
 {
 	const struct sa_sink *sink = to->engine->p.sink;
 	struct ike_route *mine = find(to, dst), *theirs = find(from, dst);
-	sink->route_del(sink->ctx, from->tunnel, dst);
+	if (sink->route_move(sink->ctx, from->tunnel, to->tunnel, dst) < 0)
+		return;
 	theirs->pending = true;
-	if (sink->route_add(sink->ctx, to->tunnel, dst) == 0)
-		mine->pending = false;
-	else if (sink->route_add(sink->ctx, from->tunnel, dst) == 0)
-		theirs->pending = false;
+	mine->pending = false;
 }
 
 // One that nobody has.

@@ -473,6 +473,31 @@ void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 	length_del(d, p);
 }
 
+// Where the value of an address or prefix stands, or NULL.
+static _Atomic uint64_t *value_at(struct dp_dst *d, const struct ip_prefix *p)
+{
+	_Atomic uint64_t *at = NULL;
+	bool found;
+	if (p->bits == ip_bits(p->addr.family))
+		at = dense_at(d, p->addr.family, p->addr.bytes);
+	if (at)
+		return at;
+	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
+	struct key k = key_of(p->addr.family, p->addr.bytes, p->bits);
+	struct slot *s = table_find(t, &k, &found);
+	return found ? &s->value : NULL;
+}
+
+int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uint32_t generation,
+	const struct dp_dst_entry *e)
+{
+	_Atomic uint64_t *at = value_at(d, p);
+	if (!at || !same_tunnel(load(at), index, generation))
+		return -ENOENT;
+	store(at, value_of(e));
+	return 0;
+}
+
 void dp_dst_tick(struct dp_dst *d)
 {
 	struct table **at = &d->retired;

@@ -45,6 +45,9 @@ void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g);
 MUST_USE int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e);
 // Removes it if it is this tunnel's.
 void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uint32_t generation);
+// It becomes e's in one step if it is this tunnel's, else -ENOENT.
+MUST_USE int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index,
+	uint32_t generation, const struct dp_dst_entry *e);
 // Free what is past its grace.
 void dp_dst_tick(struct dp_dst *d);
 

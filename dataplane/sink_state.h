@@ -102,6 +102,7 @@ void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path);
 void sink_tunnel_pmtu(void *ctx, uint32_t id, uint16_t outer_mtu);
 int sink_route_add(void *ctx, uint32_t id, const struct ip_prefix *dst);
 void sink_route_del(void *ctx, uint32_t id, const struct ip_prefix *dst);
+int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst);
 // A worker has given its copy of a deleted tunnel back.
 void sink_tunnel_returned(struct dp_sink *s, const struct dp_return *r);
 // The functions of sa_sink that concern one SA (sink_sa.c).

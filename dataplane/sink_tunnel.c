@@ -255,14 +255,17 @@ static struct route_ctl *route_find(struct tunnel_ctl *t, const struct ip_prefix
 	return NULL;
 }
 
-// Why packets to it would come to a worker that does not own the tunnel.
-static enum dp_handoff downlink_cause(
-	const struct dp *d, const struct worker_ctl *wc, const struct ip_prefix *p)
+// With the reason why packets to it would come to a worker that does not own the tunnel.
+static struct dp_dst_entry entry_for(
+	const struct dp_sink *s, const struct tunnel_ctl *t, const struct ip_prefix *p)
 {
-	if (p->bits != ip_bits(p->addr.family))
-		return DP_HANDOFF_PREFIX;
-	return dp_rss_worker_of_inner(d, &p->addr) == wc->w->id ? DP_HANDOFF_MISPREDICTED
-								: DP_HANDOFF_STICKY;
+	struct dp_dst_entry e = {
+		.index = t->index, .generation = t->generation, .cause = DP_HANDOFF_PREFIX};
+	if (p->bits == ip_bits(p->addr.family))
+		e.cause = dp_rss_worker_of_inner(s->dp, &p->addr) == dp_tunnel_worker(t->index)
+				  ? DP_HANDOFF_MISPREDICTED
+				  : DP_HANDOFF_STICKY;
+	return e;
 }
 
 int sink_route_add(void *ctx, uint32_t id, const struct ip_prefix *dst)
@@ -281,9 +284,7 @@ int sink_route_add(void *ctx, uint32_t id, const struct ip_prefix *dst)
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	struct dp_dst_entry e = {.index = index,
-		.generation = t->generation,
-		.cause = (uint8_t)downlink_cause(s->dp, wc, dst)};
+	struct dp_dst_entry e = entry_for(s, t, dst);
 	int rc = dp_dst_add(s->dp->dst, dst, &e);
 	if (rc) {
 		free(r);
@@ -309,4 +310,23 @@ void sink_route_del(void *ctx, uint32_t id, const struct ip_prefix *dst)
 	SLIST_REMOVE(&t->routes, r, route_ctl, link);
 	dp_dst_del(s->dp->dst, dst, index, t->generation);
 	free(r);
+}
+
+int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst)
+{
+	struct dp_sink *s = ctx;
+	struct worker_ctl *wc;
+	uint32_t index;
+	struct tunnel_ctl *o = sink_tunnel(s, from, &wc, &index);
+	struct tunnel_ctl *t = sink_tunnel(s, to, &wc, &index);
+	struct route_ctl *r = o ? route_find(o, dst) : NULL;
+	if (!r || !t || t->deleting)
+		return -ENOENT;
+	struct dp_dst_entry e = entry_for(s, t, dst);
+	int rc = dp_dst_move(s->dp->dst, dst, o->index, o->generation, &e);
+	if (rc)
+		return rc;
+	SLIST_REMOVE(&o->routes, r, route_ctl, link);
+	SLIST_INSERT_HEAD(&t->routes, r, link);
+	return 0;
 }

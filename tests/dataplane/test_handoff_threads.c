@@ -344,6 +344,45 @@ static void rekeying(void **state)
 	assert_true(hc_count(DP_HANDOFF_STICKY) > ROUNDS);
 }
 
+// A peer that re-authenticates has two tunnels, and its address goes from one to the other: at no moment
+// does it belong to none.
+static void routes_change_hands(void **state)
+{
+	const struct sa_sink *sink = &fx.dp->sa_sink;
+	struct hc_client c[2] = {make("198.51.100.7", 0, 0, 0), make("198.51.100.7", 1, 0, 1)};
+	struct ip_prefix dst[2] = {fx_prefix(c[0].inner), fx_prefix("172.20.0.0/16")};
+	uint64_t sent = 0;
+	memcpy(c[1].inner, "10.1.200.1", sizeof("10.1.200.1"));
+	for (unsigned k = 0; k < 2; k++)
+		hc_client_add(&c[k], k ? c[1].inner : c[0].inner);
+	settle();
+	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
+		uint32_t from = c[i % 2].tunnel, to = c[!(i % 2)].tunnel;
+		if (i % 8 == 0) {
+			hc_reply(c[0].inner);
+			sent++;
+		}
+		assert_int_equal(sink->route_move(sink->ctx, from, to, &dst[0]), 0);
+		assert_int_equal(sink->route_move(sink->ctx, from, to, &dst[0]), -ENOENT);
+		assert_int_equal(sink->route_move(sink->ctx, from, to, &dst[1]), -ENOENT);
+		until(sent < 64 ? 0 : sent - 64);
+	}
+	until(sent);
+	settle();
+	// c[1] has no selector for the address: what counts is that each found one of the tunnels.
+	assert_int_equal(fx_drops(DP_DROP_no_tunnel), 0);
+	assert_int_equal(out_packets[FX_OUTSIDE] + fx_drops(DP_DROP_no_selector), sent);
+	assert_in_range(fx_drops(DP_DROP_no_selector), 1, sent - 1);
+	// The one that has it takes it along when it ends.
+	sink->tunnel_del(sink->ctx, c[1].tunnel);
+	settle();
+	struct ip_addr a = fx_ip(c[0].inner);
+	assert_true(dp_dst_in_use(fx.dp, &a));
+	sink->tunnel_del(sink->ctx, c[0].tunnel);
+	settle();
+	assert_false(dp_dst_in_use(fx.dp, &a));
+}
+
 // Tunnels begin and end while packets for them are on their way between the workers.
 static void coming_and_going(void **state)
 {
@@ -377,6 +416,7 @@ int main(void)
 		cmocka_unit_test_prestate_setup_teardown(every_cause, setup, teardown, &sleeping),
 		cmocka_unit_test_setup_teardown(lying_nic, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekeying, setup, teardown),
+		cmocka_unit_test_setup_teardown(routes_change_hands, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_and_going, setup, teardown),
 	};
 	fx_eal();

@@ -12,7 +12,8 @@
 
 #define EACH (PAIR_HOSTS * PAIR_HOSTS / 4)
 
-static const struct tunnel_spec per_worker = {.session = 77, .per_worker = true, .hold = true};
+static const struct tunnel_spec per_worker = {
+	.session = 77, .per_worker = true, .hold = true, .reverse_path = true};
 
 static int start(void **state)
 {

@@ -192,6 +192,20 @@ static void route_del(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
 	fail_msg("route_del of a route that is not there");
 }
 
+static int route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst)
+{
+	struct bench_sink *s = ctx;
+	struct bench_tunnel *t = tunnel_find(s, to);
+	assert_non_null(t);
+	assert_int_not_equal(from, to);
+	if (s->fail_route > 0 && s->fail_route--)
+		return -ENOENT;
+	route_del(s, from, dst);
+	assert_true(t->route_count < sizeof(t->routes) / sizeof(t->routes[0]));
+	t->routes[t->route_count++] = *dst;
+	return 0;
+}
+
 static void tunnel_move(void *ctx, uint32_t tunnel, const struct tunnel_path *path)
 {
 	struct bench_sink *s = ctx;
@@ -317,6 +331,7 @@ void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 		.tunnel_del = tunnel_del,
 		.route_add = route_add,
 		.route_del = route_del,
+		.route_move = route_move,
 		.tunnel_move = tunnel_move,
 		.tunnel_pmtu = tunnel_pmtu,
 		.sa_add = sa_add,
