@@ -157,6 +157,12 @@ static int rekey(void *ctx, uint64_t session, uint32_t child)
 		     : ike_rekey_ike(d->engine, session);
 }
 
+static int reauthenticate(void *ctx, uint64_t session)
+{
+	struct daemon *d = ctx;
+	return ike_reauthenticate(d->engine, session);
+}
+
 struct mgmt_provider daemon_provider(struct daemon *d)
 {
 	return (struct mgmt_provider){
@@ -171,6 +177,7 @@ struct mgmt_provider daemon_provider(struct daemon *d)
 		.clear = clear,
 		.initiate = initiate,
 		.rekey = rekey,
+		.reauthenticate = reauthenticate,
 		.handoff_names = dp_handoff_name,
 		.clock = &clock_system,
 	};

@@ -3,6 +3,7 @@
 #include "controlplane/admission.h"
 
 #include "controlplane/starter.h"
+#include "controlplane/succession.h"
 
 // Sessions of the owner that stay beside the new one.
 static uint32_t sessions_beside(const struct ike_admission *a)
@@ -52,13 +53,17 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 	struct ike_session *o, *next;
 	for (o = ike_session_of_owner(e, &owner, NULL); o; o = next) {
 		next = ike_session_of_owner(e, &owner, o);
-		if (o == s)
+		// What was begun before the other one was there knows nothing of it.
+		if (o == s || ike_duplicate_settle(o, s))
 			continue;
 		bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
+		if (same || unique == CFG_UNIQUE_REPLACE)
+			o->successor = s->id;
 		if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
 			ike_count(e, IKE_REASON_INITIAL_CONTACT);
 			ike_sa_close(o->sa, IKE_REASON_INITIAL_CONTACT);
-		} else if (unique == CFG_UNIQUE_REPLACE) {
+		} else if (!o->closing &&
+			   (unique == CFG_UNIQUE_REPLACE || o->initiator != s->initiator)) {
 			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
 		}
 	}

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// Child SAs towards the data plane: SPI, tunnel, SAs, routes, events, counters and their end.
+// Child SAs towards the data plane: SPI, tunnel, SAs, routes, counters and their end.
 #include "controlplane/ikev1/ikev1.h"
-#include "controlplane/ikev2/mobike.h"
 #include "controlplane/ikev2/resource.h"
 #include "controlplane/starter.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("child");
 
 #define EXPIRED_END_S 1
-#define LINGERING_MAX 24 // of one session
 
 _Static_assert(TUNNEL_NONE == 0, "a zeroed child has no tunnel");
 
@@ -351,11 +348,15 @@ enum ike_reason ike_child_install(
 	return why == IKE_REASON_NONE ? add_routes(c) : why;
 }
 
-static void hard_fire(struct wheel_timer *t, void *arg)
+void ike_child_expired(struct ike_child *c)
 {
-	struct ike_child *c = arg;
 	ike_count(c->engine, IKE_REASON_CHILD_HARD_LIMIT);
 	(void)ike_child_delete(c);
+}
+
+static void hard_fire(struct wheel_timer *t, void *arg)
+{
+	ike_child_expired(arg);
 }
 
 void ike_child_join(struct ike_child *c, struct ike_child *replaced)
@@ -439,10 +440,11 @@ void ike_child_switch(struct ike_child *c)
 	const struct sa_sink *sink = c->engine->p.sink;
 	struct ike_child *old = c->replaced;
 	sink->sa_switch(sink->ctx, c->spi_in);
-	ike_routes_due(c->session);
 	c->replaced = NULL;
 	if (c->state != IKE_CHILD_DELETING)
 		c->state = IKE_CHILD_ACTIVE;
+	if (c->installed_ns)
+		ike_routes_take(c->session, false);
 	if (ikev1_is(c->session->sa)) {
 		ikev1_child_switched(c, old);
 		return;
@@ -520,40 +522,6 @@ static void leave_session(struct ike_child *c)
 		ike_session_end(s, EXPIRED_END_S);
 }
 
-static void linger_end(struct ike_child *c)
-{
-	struct ike_session *s = ike_session_by_id(c->engine, c->session_id);
-	const struct sa_sink *sink = c->engine->p.sink;
-	wheel_cancel(&c->engine->wheel, &c->hard);
-	LIST_REMOVE(c, link);
-	if (s)
-		s->lingering_count--;
-	sink->sa_del(sink->ctx, c->spi_in, SA_IN);
-}
-
-static void linger_fire(struct wheel_timer *t, void *arg)
-{
-	linger_end(arg);
-}
-
-void ike_children_linger_end(struct ike_session *s)
-{
-	struct ike_child *c;
-	while ((c = LIST_FIRST(&s->lingering)))
-		linger_end(c);
-}
-
-// No longer one of the session's, nor counted.
-static void linger(struct ike_child *c, struct ike_session *s)
-{
-	struct ike_engine *e = c->engine;
-	LIST_INSERT_HEAD(&s->lingering, c, link);
-	s->lingering_count++;
-	e->child_count--;
-	c->lingering = true;
-	wheel_set(&e->wheel, &c->hard, e->now_ns + IKE_LINGER_S * NS_PER_S, linger_fire, c);
-}
-
 static void child_end(struct ike_child *c, bool may_linger)
 {
 	struct ike_engine *e = c->engine;
@@ -580,11 +548,8 @@ static void child_end(struct ike_child *c, bool may_linger)
 	}
 	uint32_t spi = c->spi_in;
 	uint8_t installed = c->installed;
-	if (may_linger && c->superseded && installed & 1u << SA_IN &&
-		s->lingering_count < LINGERING_MAX) {
-		linger(c, s);
+	if (may_linger && c->superseded && ike_child_linger(c, s))
 		installed &= (uint8_t) ~(1u << SA_IN);
-	}
 	for (enum sa_dir dir = SA_IN; dir <= SA_OUT; dir++)
 		if (installed & 1u << dir)
 			sink->sa_del(sink->ctx, spi, dir);
@@ -600,9 +565,7 @@ void ike_child_retire(struct ike_child *c)
 	child_end(c, true);
 }
 
-// ---- events ----------------------------------------------------------------------------------
-
-static void on_returned(struct ike_child *c, const struct sa_event *ev)
+void ike_child_returned(struct ike_child *c, const struct sa_event *ev)
 {
 	struct ike_session *s = ike_session_by_id(c->engine, c->session_id);
 	if (s)
@@ -610,66 +573,4 @@ static void on_returned(struct ike_child *c, const struct sa_event *ev)
 	c->installed &= (uint8_t) ~(1u << ev->dir);
 	if (!c->installed && c->state == IKE_CHILD_GONE)
 		child_free(c);
-}
-
-static void on_installed(struct ike_child *c)
-{
-	struct ike_session *s = c->session;
-	c->installed_ns = c->engine->now_ns;
-	ike_session_keep_leases(s);
-	if (c->state != IKE_CHILD_INSTALLING)
-		return;
-	c->state = IKE_CHILD_READY;
-	if (c->switch_at_install)
-		ike_child_switch(c);
-}
-
-// RFC 7296 2.23: the peer's mapping in its NAT may change; a peer that has none does not move.
-static void on_moved(struct ike_engine *e, const struct sa_event *ev)
-{
-	char from[EP_TEXT_MAX], to[EP_TEXT_MAX];
-	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
-	struct ike_session *s = c ? c->session : NULL;
-	// One that was replaced carries nothing new: who kept its last packets back must not move the
-	// peer with them.
-	if (!s || !s->sa->nat_remote || c->state > IKE_CHILD_ACTIVE)
-		return;
-	if (s->sa->mobike) {
-		ikev2_mobike_esp_from(s, &ev->remote);
-		return;
-	}
-	if (endpoint_eq(&s->sa->remote, &ev->remote))
-		return;
-	log_notice("%llu: peer moved from %s to %s", (unsigned long long)s->id,
-		endpoint_text(&s->sa->remote, from), endpoint_text(&ev->remote, to));
-	ike_count(e, IKE_REASON_PEER_MOVED);
-	s->sa->remote = ev->remote;
-	ike_session_moved(s);
-}
-
-void ike_child_event(struct ike_engine *e, const struct sa_event *ev)
-{
-	if (ev->type == SA_EVENT_PEER_MOVED) {
-		on_moved(e, ev);
-		return;
-	}
-	if (ev->type == SA_EVENT_NO_CHILD) {
-		ike_starter_wanted(e, ev);
-		return;
-	}
-	struct ike_child *c = ike_child_by_spi_in(e, ev->child);
-	if (!c)
-		return;
-	if (ev->type == SA_EVENT_RETURNED)
-		on_returned(c, ev);
-	else if (!c->joined || !c->session)
-		return;
-	else if (ev->type == SA_EVENT_INSTALLED)
-		on_installed(c);
-	else if (ev->type == SA_EVENT_FIRST_IN && c->state == IKE_CHILD_READY)
-		ike_child_switch(c);
-	else if (ev->type == SA_EVENT_SOFT_LIMIT)
-		ike_child_soft_reached(c);
-	else if (ev->type == SA_EVENT_HARD_LIMIT)
-		hard_fire(&c->hard, c);
 }

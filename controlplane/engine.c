@@ -63,6 +63,7 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	e->now_ns = clock_now_ns(p->clock);
 	e->refusals = (struct log_limit)LOG_LIMIT_DEFAULT;
 	e->version_replies = (struct log_limit)LOG_LIMIT_DEFAULT;
+	e->qcd_replies = (struct log_limit){.interval_ns = NS_PER_S, .burst = 200};
 	e->larger_replies = (struct log_limit){.interval_ns = NS_PER_S, .burst = 20};
 	wheel_init(&e->wheel, e->now_ns);
 	random_fill(p->random, e->hash_key, sizeof(e->hash_key));

@@ -247,6 +247,7 @@ struct ike_sa {
 	struct ike_sent *last_response; // datagrams of the last response, for its retransmission
 	uint32_t last_response_id;
 	uint64_t last_request_hash;   // of the request that last_response answers
+	uint8_t elsewhere_left;       // times that last_response may go to another address yet
 	uint64_t first_fragment_hash; // of fragment 1 of the message being put together
 	bool keep;                    // once DEAD, to repeat last_response
 	bool delete_queued;
@@ -335,6 +336,7 @@ struct ike_engine {
 	size_t fragment_bytes;        // of all reassemblies
 	struct ike_exchange *running; // whose handler or effects run now
 	struct log_limit version_replies;
+	struct log_limit qcd_replies;    // RFC 6290
 	struct log_limit larger_replies; // IKEv1: than the question, to who has proven nothing
 	unsigned depth;                  // of ike_enter()
 	// Sessions by ascending id, NULL where one has gone: order_len slots, order_gone of them NULL.
@@ -369,6 +371,8 @@ int ike_sa_probe(struct ike_sa *sa);
 int ike_child_delete(struct ike_child *child);
 // Our own rekeying, and one more child SA. 0 or -errno.
 int ike_sa_rekey(struct ike_sa *sa);
+// A new IKE SA that replaces it. -ENOTSUP: it is the peer's to begin.
+int ike_sa_reauthenticate(struct ike_sa *sa);
 int ike_child_rekey(struct ike_child *child);
 int ike_child_add(struct ike_sa *sa, const struct cfg_child *conf);
 

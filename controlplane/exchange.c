@@ -251,6 +251,7 @@ static void respond(struct ike_exchange *x)
 		ike_sent_free(sa->last_response);
 		sa->last_response = s;
 		sa->last_response_id = x->message_id;
+		sa->elsewhere_left = ikev2_mobike_answers(x);
 		sa->last_request_hash = x->hash;
 		sa->next_in = x->message_id + 1;
 		if (x->type == IKEV2_EXCHANGE_IKE_SA_INIT)

@@ -4,6 +4,7 @@
 // A datagram's way in: header, IKE SA, window, protection, parse, rules, state table, handler.
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/qcd.h"
 
 #include <stdlib.h>
 
@@ -259,7 +260,7 @@ static void init_response(
 
 // The last response once more, to whoever repeats its request. A copy of a request can come from
 // anybody who saw it, with any source address: where that is not the peer's, nothing larger than
-// the copy leaves.
+// the copy leaves, or not often.
 static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
 {
 	struct ike_engine *e = sa->engine;
@@ -267,8 +268,11 @@ static void respond_again(struct ike_sa *sa, const struct ike_datagram *d)
 	for (uint16_t i = 0; i < sa->last_response->count; i++)
 		len += sa->last_response->datagrams[i].len;
 	if (len > d->bytes.len && !endpoint_eq(&d->remote, &sa->remote)) {
-		ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
-		return;
+		if (sa->elsewhere_left == 0) {
+			ike_count(e, IKE_REASON_REPEATED_ELSEWHERE);
+			return;
+		}
+		sa->elsewhere_left--;
 	}
 	ike_count(e, IKE_REASON_REPEATED_REQUEST);
 	ike_sent_send(e, sa->last_response, d);
@@ -351,6 +355,8 @@ static bool protected_outside(struct ike_sa *sa, const struct ike_datagram *d,
 		return false;
 	}
 	if (wire_rules_check_outer(outer) != WIRE_OK) {
+		if (ikev2_qcd_shown(sa, h, outer))
+			return false;
 		// RFC 7296 2.21.4: an error notify in clear is no reason to end anything.
 		ike_count(e, wire_notify_error(outer) ? IKE_REASON_IGNORED_NOTIFY
 						      : IKE_REASON_NOT_PROTECTED);
@@ -430,6 +436,8 @@ static void dispatch(struct ike_engine *e, const struct ike_datagram *d, const s
 	uint64_t peer_spi = from_initiator ? h->spi_i : h->spi_r;
 	if (!sa || sa->version != IKE_MAJOR_2 || sa->initiator == from_initiator) {
 		ike_count(e, IKE_REASON_UNKNOWN_SPI);
+		if (!sa && !init)
+			ikev2_qcd_show(e, d, h);
 		return;
 	}
 	bool known_spi = peer_spi == (sa->initiator ? sa->spi_r : sa->spi_i);

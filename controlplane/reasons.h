@@ -159,6 +159,19 @@
 	X(MOBIKE_PATHS, "ike_mobike_paths", "own request without an answer tried on other paths")  \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
 	X(LEASE_LOST, "ike_lease_lost", "lease ended before it was in use")                        \
+	/* one session takes another's place */                                                    \
+	X(REAUTH_BEGUN, "ike_reauth_begun", "re-authentication begun")                             \
+	X(REAUTHENTICATED, "ike_reauthenticated", "re-authenticated, old IKE SA to be deleted")    \
+	X(REAUTH_FAILED, "ike_reauth_failed", "re-authentication failed")                          \
+	X(REAUTH_MISSED, "ike_reauth_missed", "peer has not re-authenticated in time")             \
+	X(DUPLICATE, "ike_duplicate", "both sides began an IKE SA, one gives way")                 \
+	X(REVIVED, "ike_revived", "session goes on: the one that was to replace it has ended")     \
+	/* quick crash detection, RFC 6290 */                                                      \
+	X(QCD_SHOWN, "ike_qcd_shown", "token shown to a peer whose IKE SA is not here")            \
+	X(QCD_LIMITED, "ike_qcd_limited", "token not shown: too many of late")                     \
+	X(QCD_CRASHED, "ike_qcd_crashed", "peer has shown the token: it has lost the IKE SA")      \
+	X(QCD_BAD, "ike_qcd_bad", "wrong token in clear ignored")                                  \
+	X(QCD_LENGTH, "ike_qcd_length", "token shorter than 16 or longer than 128 bytes")          \
 	/* IKEv1 */                                                                                \
 	X(V1_NOT_CONFIGURED, "ikev1_not_configured",                                               \
 		"IKEv1, which no connection of this address has")                                  \

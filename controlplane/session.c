@@ -6,6 +6,7 @@
 
 #include "controlplane/exchange.h"
 #include "controlplane/starter.h"
+#include "controlplane/succession.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -167,6 +168,8 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 	s->id = ++e->next_session;
 	s->conn = conn;
 	s->sa = sa;
+	s->initiator = sa->initiator;
+	s->begun_ns = sa->created_ns;
 	s->tunnel = TUNNEL_NONE;
 	s->anonymous = true;
 	LIST_INIT(&s->children);
@@ -207,6 +210,8 @@ void ike_session_established(struct ike_session *s)
 	struct ike_engine *e = s->engine;
 	char peer[EP_TEXT_MAX], addr[IP_TEXT_MAX], user[256];
 	s->established_ns = e->now_ns;
+	s->spi_i = s->sa->spi_i;
+	s->spi_r = s->sa->spi_r;
 	ike_starter_up(s);
 	if (e->p.aaa.account && !s->accounted) {
 		e->p.aaa.account(e->p.aaa.ctx, s->id, true);
@@ -220,113 +225,20 @@ void ike_session_established(struct ike_session *s)
 		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
 }
 
-// ---- the end of routes -------------------------------------------------------------------------
-
-static struct ike_route *route_find(const struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link)
-		if (ip_prefix_eq(&r->dst, dst))
-			return r;
-	return NULL;
-}
-
-static bool leads_to(const struct ike_session *s, const struct ip_addr *lease)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (s->lease_use[i].routed && ip_eq(&s->leases[i].addr, lease))
-			return true;
-	return false;
-}
-
-// Has it a child SA, or a tunnel interface, for this destination.
-static bool carries(const struct ike_session *s, const struct ip_prefix *dst)
-{
-	const struct ike_child *c;
-	struct ip_prefix own[IKE_ROUTES_MAX];
-	uint8_t n;
-	for (size_t i = 0; s->tunnel_routed && i < s->conn->tunnel_route_count; i++)
-		if (ip_prefix_eq(&s->conn->tunnel_routes[i], dst))
-			return true;
-	LIST_FOREACH (c, &s->children, link) {
-		if (s->conn->tunnel_interface ||
-			!ike_selectors_prefixes(c->ts_remote, c->ts_remote_count, own, &n))
-			continue;
-		for (uint8_t i = 0; i < n; i++)
-			if (ip_prefix_eq(&own[i], dst))
-				return true;
-	}
-	return dst->bits == ip_bits(dst->addr.family) && leads_to(s, &dst->addr);
-}
-
-// One that waits for the route, or would have had it.
-static bool may_inherit(const struct ike_session *s, const struct ip_prefix *dst)
-{
-	const struct ike_route *r = route_find(s, dst);
-	return r ? r->pending : carries(s, dst);
-}
-
-// The owner's youngest other session that has traffic for a route as well.
-static struct ike_session *route_heir(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL, *heir = NULL;
-	if (s->anonymous)
-		return NULL;
-	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o != s && o->tunnel != TUNNEL_NONE && may_inherit(o, dst) &&
-			(!heir || o->id > heir->id))
-			heir = o;
-	return heir;
-}
-
-// What waited for a sign of the peer waits no longer.
-static void switch_all(struct ike_session *s)
-{
-	struct ike_child *c;
-	LIST_FOREACH (c, &s->children, link) {
-		if (c->state == IKE_CHILD_READY && !c->replaced)
-			ike_child_switch(c);
-		else if (c->state == IKE_CHILD_INSTALLING && !c->replaced)
-			c->switch_at_install = true;
-	}
-}
-
-// An older session from which it was taken has it back: the younger one may have failed.
-static void route_end(struct ike_session *s, struct ike_route *r)
-{
-	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_session *heir = r->pending ? NULL : route_heir(s, &r->dst);
-	struct ike_route *waits = heir ? route_find(heir, &r->dst) : NULL;
-	if (!r->pending)
-		sink->route_del(sink->ctx, s->tunnel, &r->dst);
-	LIST_REMOVE(r, link);
-	s->route_count--;
-	if (!heir || sink->route_add(sink->ctx, heir->tunnel, &r->dst) < 0) {
-		free(r);
-	} else if (waits) {
-		free(r);
-		waits->pending = false;
-		switch_all(heir);
-	} else {
-		r->users = 1;
-		LIST_INSERT_HEAD(&heir->routes, r, link);
-		heir->route_count++;
-	}
-}
-
 // Its children go one by one, so that each SA comes back with its counters; the tunnel follows.
 static void release_traffic(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
 	struct ike_child *c;
-	struct ike_route *r;
 	bool kept = ike_starter_tunnel_give(s);
-	while ((c = LIST_FIRST(&s->children)))
+	ike_routes_leave(s);
+	while ((c = LIST_FIRST(&s->children))) {
+		if (s->successor) // what it counts until it comes back
+			c->session_id = s->successor;
 		ike_child_drop(c);
+	}
 	ike_children_linger_end(s);
-	while ((r = LIST_FIRST(&s->routes)))
-		route_end(s, r);
+	ike_routes_end(s);
 	if (s->tunnel != TUNNEL_NONE && !kept)
 		e->p.sink->tunnel_del(e->p.sink->ctx, s->tunnel);
 	s->tunnel = TUNNEL_NONE;
@@ -355,8 +267,10 @@ static void session_free(struct ike_session *s)
 void ike_session_close(struct ike_session *s, enum ike_reason why)
 {
 	struct ike_engine *e = s->engine;
+	ike_session_lost(s);
 	ike_starter_down(s, why);
 	release_traffic(s);
+	ike_session_bequeath(s);
 	ike_starter_wait(s);
 	if (s->accounted)
 		e->p.aaa.account(e->p.aaa.ctx, s->id, false);
@@ -419,14 +333,20 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 static void end_now(struct ike_session *s)
 {
 	s->closing = true;
+	ike_routes_leave(s);
 	(void)ike_sa_delete(s->sa); // -EALREADY: it is under way
 }
 
 static void end_fire(struct wheel_timer *t, void *arg)
 {
 	struct ike_session *s = arg;
+	struct ike_engine *e = s->engine;
+	if (ike_session_superseded_early(s)) {
+		wheel_set(&e->wheel, &s->end, e->now_ns + NS_PER_S, end_fire, s);
+		return;
+	}
 	if (s->child_count == 0 && !s->closing)
-		ike_refused(s->engine, s->sa, &s->sa->remote, IKE_REASON_CHILDLESS);
+		ike_refused(e, s->sa, &s->sa->remote, IKE_REASON_CHILDLESS);
 	end_now(s);
 }
 
@@ -450,128 +370,6 @@ void ike_session_watch(struct ike_session *s)
 		wheel_cancel(&e->wheel, &s->end);
 	else
 		wheel_set(&e->wheel, &s->end, e->now_ns + IKE_CHILDLESS_S * NS_PER_S, end_fire, s);
-}
-
-// ---- routes ----------------------------------------------------------------------------------
-
-static void route_forget(struct ike_session *s, struct ike_route *r)
-{
-	LIST_REMOVE(r, link);
-	s->route_count--;
-	free(r);
-}
-
-static bool has_route(const struct ike_session *s, const struct ip_prefix *dst)
-{
-	const struct ike_route *r = route_find(s, dst);
-	return r && !r->pending;
-}
-
-// Which older session of the same owner has it: a peer that came back, or one that
-// re-authenticates, goes on with its younger session.
-static struct ike_session *route_holder(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL;
-	if (s->anonymous)
-		return NULL;
-	while ((o = ike_session_of_owner(s->engine, &owner, o)))
-		if (o->id < s->id && has_route(o, dst))
-			return o;
-	return NULL;
-}
-
-// It goes from the older tunnel to the younger one at once. Without success the older one has it
-// back.
-static int route_take(struct ike_session *s, struct ike_session *from, const struct ip_prefix *dst)
-{
-	const struct sa_sink *sink = s->engine->p.sink;
-	sink->route_del(sink->ctx, from->tunnel, dst);
-	int rc = sink->route_add(sink->ctx, s->tunnel, dst);
-	if (rc < 0 && sink->route_add(sink->ctx, from->tunnel, dst) == 0)
-		return rc;
-	route_forget(from, route_find(from, dst));
-	return rc;
-}
-
-// One that the session does not have yet.
-static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *dst)
-{
-	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_route *r = calloc(1, sizeof(*r));
-	if (!r)
-		return IKE_REASON_NO_MEMORY;
-	// The peer may not know this session yet: the older one has it until it shows that it does.
-	r->pending = route_holder(s, dst) != NULL;
-	int rc = r->pending ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
-	if (rc < 0) {
-		free(r);
-		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
-	}
-	r->dst = *dst;
-	r->users = 1;
-	LIST_INSERT_HEAD(&s->routes, r, link);
-	s->route_count++;
-	return IKE_REASON_NONE;
-}
-
-bool ike_routes_pending(const struct ike_session *s)
-{
-	const struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link)
-		if (r->pending)
-			return true;
-	return false;
-}
-
-void ike_routes_due(struct ike_session *s)
-{
-	struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link) {
-		struct ike_session *from = r->pending ? route_holder(s, &r->dst) : NULL;
-		if (from && route_take(s, from, &r->dst) == 0)
-			r->pending = false;
-	}
-}
-
-enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_route *r = route_find(s, dst);
-	if (r) {
-		r->users++;
-		return IKE_REASON_NONE;
-	}
-	if (s->route_count >= IKE_ROUTES_MAX + s->conn->tunnel_route_count)
-		return IKE_REASON_ROUTE_LIMIT;
-	return route_new(s, dst);
-}
-
-void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
-{
-	struct ike_route *r = route_find(s, dst);
-	if (r && --r->users == 0)
-		route_end(s, r);
-}
-
-static void tunnel_routes_end(struct ike_session *s, size_t n)
-{
-	while (n-- > 0)
-		ike_route_put(s, &s->conn->tunnel_routes[n]);
-}
-
-enum ike_reason ike_tunnel_routes(struct ike_session *s)
-{
-	if (s->tunnel_routed)
-		return IKE_REASON_NONE;
-	for (size_t i = 0; i < s->conn->tunnel_route_count; i++) {
-		enum ike_reason why = route_new(s, &s->conn->tunnel_routes[i]);
-		if (why != IKE_REASON_NONE) {
-			tunnel_routes_end(s, i);
-			return why;
-		}
-	}
-	s->tunnel_routed = true;
-	return IKE_REASON_NONE;
 }
 
 // ---- leases ----------------------------------------------------------------------------------

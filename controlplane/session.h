@@ -76,14 +76,13 @@ struct ike_route {
 	LIST_ENTRY(ike_route) link;
 	struct ip_prefix dst;
 	uint32_t users; // leases and children
-	// An older session of the same owner has it in the data plane: its peer may not use this one yet.
-	bool pending;
+	bool pending;   // another session of the owner has it in the data plane at present
 };
 
 // What became of a lease.
 struct ike_lease_use {
 	bool active; // in use: the address source keeps it until it is released
-	bool routed; // the session has asked for its route; an heir of its owner may have it now
+	bool routed; // the session has asked for its route
 };
 
 struct ike_session {
@@ -128,6 +127,19 @@ struct ike_session {
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
+	// Its first IKE SA: which tells it from others, also once it was rekeyed
+	bool initiator; // we began
+	uint64_t begun_ns, spi_i, spi_r;
+	// One session takes another's place (succession.h); ids, 0: none
+	uint64_t follows;   // we began it in that one's place
+	uint64_t successor; // takes this one's place
+	bool duplicate;     // it gives way to successor because both sides had begun
+	// Our re-authentication (ikev2/reauth.c)
+	uint64_t reauth_attempt; // session that is being made
+	uint64_t reauth_due_ns;
+	uint8_t reauth_tries;
+	// Children of the connection that we make (children.c), a bit each
+	uint32_t making, refused;
 	struct wheel_timer end;  // childless, or re-authenticated elsewhere
 	struct wheel_timer anew; // child SAs that are missing are made (ikev2/collide.c)
 	uint64_t anew_children;  // bit per child of the connection
@@ -239,17 +251,37 @@ bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr);
 struct ike_session *ike_session_holder(
 	struct ike_engine *e, const struct ike_peer *owner, const struct ip_addr *addr);
 
-// A route for the session's tunnel, counted. Taken over from an older session of the same owner if
-// that one has it. IKE_REASON_NONE or why not.
+// ---- routes (routes.c) -------------------------------------------------------------------------
+
+// A route for the session's tunnel, counted. If another session of the same owner has it, this one
+// waits for it. IKE_REASON_NONE or why not.
 MUST_USE enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst);
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst);
-// Whether an older session still has some of its routes. They come with the first child SA that is
-// switched to, or when the older one goes.
+// What it waits for goes to it: a child SA of it can carry traffic. heard: the peer is known to use
+// it; else what it can not be sure of stays where it is.
+void ike_routes_take(struct ike_session *s, bool heard);
+// It is about to end: what others wait for goes to them.
+void ike_routes_leave(struct ike_session *s);
+// The same, and the others are given up.
+void ike_routes_end(struct ike_session *s);
+
+// Whether another session has some of its routes.
 bool ike_routes_pending(const struct ike_session *s);
-void ike_routes_due(struct ike_session *s);
 // The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
 // not, and then it has none of them.
 MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);
+
+// ---- the children of what we begin (children.c) ------------------------------------------------
+
+// All of the connection's that it has not got. Only where we began the session.
+void ike_session_begin_children(struct ike_session *s);
+// It is being asked for.
+void ike_session_child_asked(struct ike_session *s, const struct cfg_child *conf);
+// The peer does not want it.
+void ike_session_child_refused(struct ike_session *s, const struct cfg_child *conf);
+bool ike_session_making_children(const struct ike_session *s);
+// One of its child SAs is installed and in use.
+bool ike_children_ready(const struct ike_session *s);
 
 // ---- children (child.c, child_negotiate.c) -----------------------------------------------------
 
@@ -345,6 +377,9 @@ void ike_child_drop(struct ike_child *c);
 // The same after its DELETE; but the inbound SA of one that was superseded receives a little longer:
 // packets that the peer sent before may be overtaken by the DELETE.
 void ike_child_retire(struct ike_child *c);
+// One that is GONE, no longer one of the session's nor counted, keeps its inbound SA for a while. False:
+// there is none, or too many linger.
+bool ike_child_linger(struct ike_child *c, struct ike_session *s);
 // The end of those that linger.
 void ike_children_linger_end(struct ike_session *s);
 // The session's child by either SPI (host order), or NULL; those that are GONE are not found.
@@ -352,6 +387,10 @@ struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
 // Present counters of both directions, zero where the sink has none.
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// A hard limit was reached.
+void ike_child_expired(struct ike_child *c);
+// The sink has returned one of its SAs; a GONE one is freed with the last.
+void ike_child_returned(struct ike_child *c, const struct sa_event *ev);
 // The same selectors.
 bool ike_selectors_equal(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m);
 // Children that carry traffic or will: not replaced, not being deleted.

@@ -4,6 +4,8 @@
 // Sessions as the outside sees them: the walk in order of ids, and what may be asked of each.
 #include "controlplane/session.h"
 
+#include "controlplane/ikev2/mobike.h"
+
 #include <errno.h>
 
 // Quick mode does not say that it replaces a child SA: the child SAs do.
@@ -100,7 +102,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	out->group = s->group ? s->group : "";
 	out->mode_config = mode_config_of(s);
 	out->local = s->sa->local;
-	out->remote = s->sa->remote;
+	out->remote = s->sa->mobike ? ikev2_mobike_remote(s->sa) : s->sa->remote;
 	out->nat = s->sa->nat_local || s->sa->nat_remote;
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		out->inner[out->inner_count++] = s->leases[i].addr;
@@ -172,6 +174,15 @@ int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
 	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_rekey(s->sa) : -EPERM;
+	ike_leave(e);
+	return rc;
+}
+
+int ike_reauthenticate(struct ike_engine *e, uint64_t session)
+{
+	ike_enter(e);
+	struct ike_session *s = ike_session_by_id(e, session);
+	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_reauthenticate(s->sa) : -EPERM;
 	ike_leave(e);
 	return rc;
 }

@@ -46,6 +46,7 @@ struct ike_session *ike_begin(struct ike_engine *e, const struct ike_begin *b)
 		ike_sa_close(sa, IKE_REASON_NO_MEMORY);
 		return NULL;
 	}
+	s->follows = b->follows;
 	return s;
 }
 
@@ -329,8 +330,9 @@ bool ike_starter_tunnel_give(struct ike_session *s)
 		next = LIST_NEXT(r, link);
 		LIST_REMOVE(r, link);
 		s->route_count--;
-		if (!wanted_route(s->conn, &r->dst)) {
-			sink->route_del(sink->ctx, s->tunnel, &r->dst);
+		if (r->pending || !wanted_route(s->conn, &r->dst)) {
+			if (!r->pending)
+				sink->route_del(sink->ctx, s->tunnel, &r->dst);
 			free(r);
 			continue;
 		}

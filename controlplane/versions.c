@@ -3,6 +3,7 @@
 //
 // What the engine wants of an IKE SA whatever its version is.
 #include "controlplane/ikev1/ikev1.h"
+#include "controlplane/ikev2/reauth.h"
 
 #include <errno.h>
 
@@ -26,6 +27,11 @@ int ike_child_delete(struct ike_child *child)
 int ike_sa_rekey(struct ike_sa *sa)
 {
 	return ikev1_is(sa) ? ikev1_reauthenticate(sa) : ikev2_rekey_ike(sa);
+}
+
+int ike_sa_reauthenticate(struct ike_sa *sa)
+{
+	return ikev1_is(sa) ? ikev1_reauthenticate(sa) : ikev2_reauthenticate(sa);
 }
 
 int ike_child_rekey(struct ike_child *child)

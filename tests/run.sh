@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The sallyport authors
 #
-# usage: tests/run.sh [--only PART[,PART...]] [--runs N] [--debian13]
+# usage: tests/run.sh [--only PART[,PART...]] [--runs N] [--long] [--debian13]
 #
 # As root: installs what is missing, builds, runs every test. One line a test with a running count;
 # the last line is "N passed, N failed" alone. Parts: unit (all meson tests), asan, tsan, fuzz,
-# lint, interop, quickstart. --runs: executions of each fuzz target. --debian13: unit, engine and
-# data-plane tests inside a Debian 13 tree instead.
+# lint, interop, quickstart. --runs: executions of each fuzz target. --long: ten minutes of a
+# tunnel's life under traffic instead of two. --debian13: unit, engine and data-plane tests inside a
+# Debian 13 tree instead.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . tests/packages.sh
@@ -21,8 +22,9 @@ while [ $# -gt 0 ]; do
 	--only) PARTS=$2 && shift ;;
 	--runs) RUNS=$2 && shift ;;
 	--label) LABEL=$2 && shift ;;
+	--long) export LAB_SECONDS=600 ;; # lifecycle.sh
 	--debian13) DEBIAN13=1 ;;
-	*) sed -n '5,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	*) sed -n '5,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	esac
 	shift
 done
@@ -180,14 +182,28 @@ part_lint() {
 	bash tests/lint.sh
 }
 
+# What counts every packet of minutes has the machine for itself.
+ALONE=(lifecycle)
+
+scenarios() { # PROCESSES FILE...
+	local processes=$1
+	shift
+	printf '%s\n' "$@" | xargs -P "$processes" -I{} bash -c \
+		'o=$(bash "$1" 2>&1 </dev/null); printf "%s\n" "$o"' scenario {}
+}
+
 # Two scenarios at a time: they mostly wait.
 part_interop() {
-	local s scenarios=()
+	local s name beside=() alone=()
 	for s in tests/interop/*.sh; do
-		[[ ${s##*/} = lib*.sh ]] || scenarios+=("$s")
+		name=$(basename "$s" .sh)
+		case " ${ALONE[*]} " in
+		*" $name "*) alone+=("$s") ;;
+		*) [[ $name = lib* ]] || beside+=("$s") ;;
+		esac
 	done
-	printf '%s\n' "${scenarios[@]}" | xargs -P 2 -I{} bash -c \
-		'o=$(bash "$1" 2>&1 </dev/null); printf "%s\n" "$o"' scenario {}
+	scenarios 2 "${beside[@]}"
+	scenarios 1 "${alone[@]}"
 }
 
 part_quickstart() {

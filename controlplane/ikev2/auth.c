@@ -4,6 +4,7 @@
 // IKE_AUTH as responder (RFC 7296 1.2): who the peer is, who we are, its addresses, and the first
 // child SA. Each step below is one wait; the last one does everything that others can see.
 #include "controlplane/ikev2/extension.h"
+#include "controlplane/ikev2/mobike.h"
 #include "controlplane/ikev2/proof.h"
 #include "controlplane/ikev2/resource.h"
 
@@ -186,7 +187,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	}
 	if (!c)
 		return IKE_DONE;
-	c->switch_at_install = !ike_routes_pending(s);
+	c->switch_at_install = true;
 	ike_child_join(c, NULL);
 	x->out.await_child = c->spi_in;
 	x->out.await_failed = install_late;
@@ -280,6 +281,9 @@ static enum ike_verdict authorize(struct ike_exchange *x)
 		.identity = a->proof.text,
 		.remote = x->sa->remote,
 	};
+	if (!ikev2_mobike_no_nat(x, a->proof.conn))
+		return ike_fail_fatal(
+			x, IKE_REASON_MOBIKE_NAT, IKEV2_NOTIFY_UNEXPECTED_NAT_DETECTED);
 	enum ike_verdict v = ike_wait_aaa(x, &rq, AUTHORIZED);
 	return v == IKE_DONE ? authorized(x) : v;
 }

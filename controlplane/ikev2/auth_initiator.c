@@ -3,9 +3,11 @@
 //
 // IKE_AUTH as initiator (RFC 7296 1.2).
 #include "controlplane/handshake.h"
+#include "controlplane/ikev2/create_child.h"
 #include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/proof.h"
 #include "controlplane/ikev2/resource.h"
+#include "controlplane/succession.h"
 
 #include <stdlib.h>
 
@@ -41,10 +43,24 @@ static bool wants_address(const struct cfg_connection *conn)
 	return conn->request_v4 || conn->request_v6;
 }
 
-static void put_cp(struct wire_builder *b, const struct cfg_connection *conn)
+// The address that we have, where a session is to be followed; else the configured one.
+static const struct ip_addr *hint(
+	const struct ike_session *s, const struct ip_addr *configured, uint8_t family)
+{
+	const struct ike_session *old =
+		s->follows ? ike_session_by_id(s->engine, s->follows) : NULL;
+	for (uint8_t i = 0; old && i < old->assigned_count; i++)
+		if (old->assigned[i].family == family)
+			return &old->assigned[i];
+	return configured;
+}
+
+static void put_cp(struct wire_builder *b, const struct ike_session *s)
 {
 	static const struct ip_addr any;
-	const struct ip_addr *v4 = &conn->request_hint_v4, *v6 = &conn->request_hint_v6;
+	const struct cfg_connection *conn = s->conn;
+	const struct ip_addr *v4 = hint(s, &conn->request_hint_v4, IP_V4);
+	const struct ip_addr *v6 = hint(s, &conn->request_hint_v6, IP_V6);
 	const struct view nothing = {NULL, 0};
 	wire_open_cp(b, IKEV2_CP_REQUEST);
 	if (conn->request_v4)
@@ -65,6 +81,13 @@ static struct selector any_of(uint8_t family)
 }
 
 // With an address to come our own side is open, and the responder narrows it.
+// RFC 6023 3: only where the responder has said so. All child SAs then come by CREATE_CHILD_SA, each
+// with a key exchange of its own; an address is asked for together with a child SA.
+static bool childless(const struct ike_sa *sa)
+{
+	return sa->conn->childless && sa->peer_childless && !wants_address(sa->conn);
+}
+
 static void set_offer(struct auth *a, const struct ike_sa *sa)
 {
 	const struct ip_addr *outer = &sa->remote.addr;
@@ -109,7 +132,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	if (ike_session_only(sa->session))
 		wire_put_notify(b, IKEV2_NOTIFY_INITIAL_CONTACT, (struct view){NULL, 0});
 	if (wants_address(sa->conn))
-		put_cp(b, sa->conn);
+		put_cp(b, sa->session);
 	if (sa->first_child) {
 		struct ike_child *c = ike_child_new(sa->session, &why);
 		if (!c)
@@ -133,6 +156,8 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	x->state = a;
 	x->state_free = auth_free;
 	a->proof.conn = sa->conn;
+	if (childless(sa))
+		sa->first_child = NULL;
 	// A pattern names nobody in particular: then IDr is left to the responder.
 	const char *id = sa->conn->remote.id;
 	if (id && !strchr(id, '*') && ike_id_from_text(id, &a->proof.peer) < 0)
@@ -229,13 +254,23 @@ static enum ike_verdict finish(struct ike_exchange *x)
 		.proven = a->proof.proven};
 	if (!s || ike_session_identify(s, &peer) < 0)
 		return refuse(x, IKE_REASON_NO_MEMORY);
+	if (sa->first_child)
+		ike_session_child_asked(s, sa->first_child);
 	enum ike_reason why = sa->first_child ? make_child(x) : IKE_REASON_NONE;
-	if (why != IKE_REASON_NONE)
+	if (why != IKE_REASON_NONE) {
 		ike_refused(a->engine, sa, &sa->remote, why);
+		if (wire_notify_find(&x->in, IKEV2_NOTIFY_TEMPORARY_FAILURE))
+			ike_child_anew(s, sa->first_child, false);
+		else
+			ike_session_child_refused(s, sa->first_child);
+	}
 	ikev2_auth_read(x);
 	ike_sa_established(sa);
 	ike_session_established(s);
 	ike_session_watch(s);
+	ike_session_follow(s);
+	ike_duplicates_settle(s);
+	ike_session_begin_children(s);
 	return IKE_DONE;
 }
 

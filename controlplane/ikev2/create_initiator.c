@@ -335,7 +335,11 @@ static void child_failed(struct ike_sa *sa, struct ike_task *t)
 	const struct ike_want *want = t->arg;
 	struct ike_child *old =
 		want->old_spi ? ike_child_by_spi_in(sa->engine, want->old_spi) : NULL;
-	if (!old || want->again)
+	if (want->again)
+		return;
+	if (!want->old_spi && want->refused && sa->session)
+		ike_session_child_refused(sa->session, want->conf);
+	if (!old)
 		return;
 	old->rekeying = false;
 	ike_child_rekey_failed(old, !want->refused);

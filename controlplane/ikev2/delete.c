@@ -55,6 +55,8 @@ static bool named(const struct ike_message *m, uint32_t spi_out)
 // Delete payload". It may be the one that our request asks for, whose response is not here yet.
 static void note_unknown(struct ike_exchange *x)
 {
+	if (!ike_create_sent(x->sa))
+		return;
 	for (uint8_t i = 0; i < x->in.delete_count; i++) {
 		const struct wire_delete *d = &x->in.deletes[i];
 		for (uint16_t k = 0; d->protocol == IKEV2_PROTOCOL_ESP && k < d->count; k++)

@@ -3,10 +3,14 @@
 #include "controlplane/ikev2/extension.h"
 
 #include "controlplane/ikev2/mobike.h"
+#include "controlplane/ikev2/qcd.h"
+#include "controlplane/ikev2/reauth.h"
 
 // One line each.
 static const struct ikev2_extension *const extensions[] = {
 	&ikev2_mobike_extension,
+	&ikev2_reauth,
+	&ikev2_qcd,
 	NULL,
 };
 

@@ -24,6 +24,9 @@ enum ike_verdict ikev2_informational_request(struct ike_exchange *x)
 		x->out.close_sa = true;
 		x->out.close_reason = IKE_REASON_DELETED_BY_PEER;
 		ike_count(x->sa->engine, IKE_REASON_DELETED_BY_PEER);
+		// The peer closes its side with our answer: by then nothing is sent that way.
+		if (x->sa->session)
+			ike_routes_leave(x->sa->session);
 		return IKE_DONE;
 	}
 	ikev2_rival_heard(x->sa);

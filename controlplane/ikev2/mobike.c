@@ -66,6 +66,11 @@ void ikev2_mobike_heard(struct ike_sa *sa, const struct ike_datagram *d)
 	}
 }
 
+struct endpoint ikev2_mobike_remote(const struct ike_sa *sa)
+{
+	return sa->mobike->esp.addr.family ? sa->mobike->esp : sa->remote;
+}
+
 // RFC 4555 3.8: "The host not behind a NAT MUST NOT use these dynamic updates for IKEv2 packets, but
 // MAY use them for ESP packets."
 void ikev2_mobike_esp_from(struct ike_session *s, const struct endpoint *from)
@@ -73,10 +78,10 @@ void ikev2_mobike_esp_from(struct ike_session *s, const struct endpoint *from)
 	const struct sa_sink *sink = s->engine->p.sink;
 	struct ike_sa *sa = s->sa;
 	struct ike_mobike *m = sa->mobike;
-	const struct endpoint *now = m->esp.addr.family ? &m->esp : &sa->remote;
+	struct endpoint now = ikev2_mobike_remote(sa);
 	// ESP does not get past the check of an address.
 	bool unproven = m->checking && ip_eq(&from->addr, &sa->remote.addr);
-	if (unproven || s->tunnel == TUNNEL_NONE || endpoint_eq(now, from))
+	if (unproven || s->tunnel == TUNNEL_NONE || endpoint_eq(&now, from))
 		return;
 	struct tunnel_path path = ike_path(sa);
 	path.remote = m->esp = *from;
@@ -286,11 +291,14 @@ static bool echo_cookie(struct ike_exchange *x)
 	return true;
 }
 
-// RFC 4555 3.9, 4.2.6: addresses and ports as the peer sent them; false where they have changed on the
-// way, or it cannot be read.
-static bool no_nat_seen(const struct wire_notify *n, const struct ike_datagram *path)
+// RFC 4555 3.9, 4.2.6: addresses and ports as the peer sent them have to be those that have come here.
+bool ikev2_mobike_no_nat(const struct ike_exchange *x, const struct cfg_connection *conn)
 {
+	const struct wire_notify *n = wire_notify_find(&x->in, IKEV2_NOTIFY_NO_NATS_ALLOWED);
+	const struct ike_datagram *path = &x->from;
 	uint8_t want[2 * 16 + 4];
+	if (!conn->mobike || !n)
+		return true;
 	size_t len = ip_len(path->remote.addr.family);
 	struct wr w = wr_of(want, sizeof(want));
 	wr_bytes(&w, path->remote.addr.bytes, len);
@@ -298,6 +306,16 @@ static bool no_nat_seen(const struct wire_notify *n, const struct ike_datagram *
 	wr_u16(&w, path->remote.port);
 	wr_u16(&w, path->local.port);
 	return view_eq(n->data, wr_done(&w));
+}
+
+// A rekeyed IKE SA has no state of MOBIKE any more, and may still have to answer the rekeying. Nobody moves
+// before the end of IKE_AUTH.
+uint8_t ikev2_mobike_answers(const struct ike_exchange *x)
+{
+	const struct ike_sa *sa = x->sa;
+	bool moves = sa->mobike || (sa->state == IKE_SA_REKEYED && sa->conn->mobike);
+	bool later = x->type != IKEV2_EXCHANGE_IKE_SA_INIT && x->type != IKEV2_EXCHANGE_IKE_AUTH;
+	return moves && later ? IKE_MOBIKE_ANSWERS : 0;
 }
 
 // More changes than anybody's roaming makes.
@@ -379,12 +397,11 @@ static enum ike_verdict changes(struct ike_exchange *x)
 static enum ike_verdict informational(struct ike_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
-	const struct wire_notify *no_nats = wire_notify_find(&x->in, IKEV2_NOTIFY_NO_NATS_ALLOWED);
 	if (!sa->conn->mobike)
 		return IKE_DONE;
 	if (!echo_cookie(x))
 		return ike_fail_fatal(x, IKE_REASON_MALFORMED, IKEV2_NOTIFY_INVALID_SYNTAX);
-	if (no_nats && !no_nat_seen(no_nats, &x->from)) {
+	if (!ikev2_mobike_no_nat(x, sa->conn)) {
 		ike_refused(sa->engine, sa, &x->from.remote, IKE_REASON_MOBIKE_NAT);
 		wire_put_notify(&x->out.b, IKEV2_NOTIFY_UNEXPECTED_NAT_DETECTED, nothing);
 		return IKE_DONE;
@@ -409,10 +426,11 @@ static void inherit(struct ike_sa *sa, struct ike_sa *old)
 	sa->floated = old->floated;
 	sa->nat_local = old->nat_local;
 	sa->nat_remote = old->nat_remote;
+	if (!old->mobike)
+		return;
+	free(sa->mobike);
 	sa->mobike = old->mobike;
 	old->mobike = NULL;
-	if (!sa->mobike)
-		return;
 	// What the old one has under way cannot end here: it is done anew.
 	if (ikev2_mobike_check_under_way(old)) {
 		sa->mobike->checking = false;

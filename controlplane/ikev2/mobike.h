@@ -17,7 +17,8 @@
 #define IKE_MOBIKE_PATIENCE   4 // times that a request was sent when other paths are tried: 3.5 s
 // As responder a request of ours is given up after 350 s. RFC 4555 3.11: "it is suggested that
 // responders continue retransmitting IKEv2 requests for at least five minutes before giving up".
-#define IKE_MOBIKE_TRIES 16
+#define IKE_MOBIKE_TRIES   16
+#define IKE_MOBIKE_ANSWERS 3 // of one response, larger than the request, to other addresses
 
 // Of an IKE SA on which both sides know MOBIKE.
 struct ike_mobike {
@@ -45,12 +46,19 @@ struct ike_mobike {
 
 extern const struct ikev2_extension ikev2_mobike_extension;
 
+// False: the peer allows no NAT on the way of its request (NO_NATS_ALLOWED), and there is one.
+bool ikev2_mobike_no_nat(const struct ike_exchange *x, const struct cfg_connection *conn);
+// How often the response may go to another address than the peer's, although it is larger than the request
+// that is repeated from there: one that moves repeats what was not answered (RFC 4555 3.5).
+uint8_t ikev2_mobike_answers(const struct ike_exchange *x);
 // An authentic, new message came.
 void ikev2_mobike_heard(struct ike_sa *sa, const struct ike_datagram *d);
 // The request under way was just sent once more; now by other paths.
 void ikev2_mobike_resend(struct ike_sa *sa);
 // The newest ESP packet came from there, behind a NAT whose mapping changes.
 void ikev2_mobike_esp_from(struct ike_session *s, const struct endpoint *from);
+// Where the peer's traffic goes.
+struct endpoint ikev2_mobike_remote(const struct ike_sa *sa);
 
 // ---- between the two files -----------------------------------------------------------------------
 

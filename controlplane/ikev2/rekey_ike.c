@@ -97,19 +97,33 @@ static void retire(struct ike_sa *sa)
 	wheel_set(&e->wheel, &sa->life, e->now_ns + IKE_REKEYED_GRACE_S * NS_PER_S, old_fire, sa);
 }
 
+// Where the peer moved to while the new one was being made, by whichever it was heard last. True: the
+// tunnel has to follow.
+static bool take_place(const struct ike_sa *old, struct ike_sa *sa)
+{
+	if (endpoint_eq(&old->remote, &sa->remote) && endpoint_eq(&old->local, &sa->local))
+		return false;
+	// Only a NAT's new mapping is learned by any message.
+	if (sa->nat_remote && old->last_heard_ns <= sa->last_heard_ns)
+		return true;
+	sa->local = old->local;
+	sa->remote = old->remote;
+	sa->origin = old->origin;
+	sa->floated = old->floated;
+	sa->nat_local = old->nat_local;
+	sa->nat_remote = old->nat_remote;
+	return false;
+}
+
 // The session goes to the new IKE SA, whoever has made it. Once.
 static void succeed(struct ike_sa *old, struct ike_sa *sa)
 {
 	struct ike_session *s = old->session;
 	rivals_part(old);
-	// Where the peer moved to while this one was being made.
-	if (old->last_heard_ns > sa->last_heard_ns) {
-		sa->local = old->local;
-		sa->remote = old->remote;
-		sa->origin = old->origin;
-		sa->floated = old->floated;
-	}
+	bool moved = take_place(old, sa);
 	ike_session_move(s, sa);
+	if (moved)
+		ike_session_moved(s);
 	ikev2_inherit(sa, old);
 	s->rekeying = false;
 	move_tasks(old, sa);

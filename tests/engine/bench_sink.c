@@ -214,7 +214,7 @@ static int sa_add(void *ctx, const struct sa_spec *spec)
 	struct bench_spi *p = spi_find(s, spec->child);
 	assert_non_null(t);
 	assert_non_null(p); // never reserved, or released
-	assert_int_equal(p->worker, t->spec.worker);
+	assert_true(t->spec.per_worker || p->worker == t->spec.worker);
 	assert_null(bench_sink_find(s, spec->child, spec->dir)); // twice
 	assert_true(spec->dir == SA_OUT || spec->spi == spec->child);
 	assert_true(spec->ts_local_count > 0 && spec->ts_remote_count > 0);

@@ -89,9 +89,11 @@ static void unproven_address_gets_no_traffic(void **state)
 	struct sa_event ev = {.type = SA_EVENT_PEER_MOVED,
 		.child = bench_session(p.gw).children[0].spi_in,
 		.remote = p.gw_sa->remote};
-	bench_sink_event(&p.gw->sink, &ev);
-	bench_run(p.b, 10);
-	expect_path(p.gw, GW_1, CLIENT_1);
+	for (int i = 0; i < 2; i++, ev.remote.port++) {
+		bench_sink_event(&p.gw->sink, &ev);
+		bench_run(p.b, 10);
+		expect_path(p.gw, GW_1, CLIENT_1);
+	}
 	bench_filters_clear(p.b);
 	bench_run(p.b, 6000);
 	expect_path(p.gw, GW_1, CLIENT_2);
@@ -172,6 +174,25 @@ static enum bench_fate drop_to(struct bench *b, struct bench_packet *p, void *ar
 	return ip_eq(&p->to.addr, dead) || ip_eq(&p->from.addr, dead) ? BENCH_DROP : BENCH_PASS;
 }
 
+// A check that has gone to two addresses proves neither of them (RFC 4555 3.7).
+static void check_of_two_addresses(void **state)
+{
+	struct bench_pair p = mobike_up();
+	struct ip_addr dead = bench_at(CLIENT_2, 0).addr;
+	bench_filter_add(p.b, drop_check, p.gw);
+	assert_int_equal(move_node(p.client, CLIENT_2), 0);
+	bench_run(p.b, 20);
+	bench_filters_clear(p.b);
+	bench_filter_add(p.b, drop_to, &dead);
+	bench_expect(p.gw, "ike_mobike_check", 1);
+	assert_int_equal(move_node(p.client, CLIENT_3), 0);
+	bench_run(p.b, 200);
+	bench_expect(p.gw, "ike_mobike_check", 2);
+	expect_path(p.gw, GW_1, CLIENT_3);
+	expect_one_session(&p);
+	bench_free(p.b);
+}
+
 // What we have asked and was not answered goes to the new address at once.
 static void request_follows_the_peer(void **state)
 {
@@ -246,6 +267,64 @@ static void moves_while_rekeying(void **state)
 	}
 }
 
+static enum bench_fate drop_large_response(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct ike_header h = bench_header(p);
+	bool it = h.exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA && ike_header_response(&h);
+	return it && is_at(&p->to, CLIENT_1) ? BENCH_DROP : BENCH_PASS;
+}
+
+// RFC 4555 3.5: what was not answered is sent again from the new address, and is answered there.
+static void repeats_from_the_new_address(void **state)
+{
+	struct bench_pair p = mobike_up();
+	bench_filter_add(p.b, drop_large_response, NULL);
+	assert_int_equal(ike_rekey_ike(p.client->engine, bench_session(p.client).id), 0);
+	bench_run(p.b, 100);
+	bench_expect(p.gw, "ike_ike_rekeyed", 1);
+	// As if the response were larger than its request.
+	struct ike_sa *old = p.gw_sa;
+	struct view whole = old->last_response->datagrams[0];
+	uint8_t *data;
+	struct ike_sent *s = ike_sent_new(2, 2 * whole.len, &data);
+	assert_non_null(s);
+	for (int i = 0; i < 2; i++) {
+		memcpy(data + i * whole.len, whole.p, whole.len);
+		s->datagrams[i] = (struct view){data + i * whole.len, whole.len};
+	}
+	ike_sent_free(old->last_response);
+	old->last_response = s;
+	assert_int_equal(move_node(p.client, CLIENT_2), 0);
+	bench_run(p.b, 100);
+	bench_expect(p.client, "ike_ike_rekeyed", 1);
+	bench_expect(p.gw, "ike_repeated_elsewhere", 0);
+	bench_run(p.b, 1000);
+	expect_path(p.gw, GW_1, CLIENT_2);
+	expect_one_session(&p);
+	bench_free(p.b);
+}
+
+// From one family to the other.
+static void moves_to_ipv6(void **state)
+{
+	struct bench_pair p = mobike_pair();
+	bench_address_add(p.gw, "2001:db8::1");
+	bench_address_add(p.client, "2001:db8:5::5");
+	bench_pair_up(&p);
+	assert_int_equal(move_node(p.client, "2001:db8:5::5"), 0);
+	expect_path(p.client, CLIENT_1, GW_1); // the peer's other address has to answer first
+	bench_run(p.b, 100);
+	expect_path(p.client, "2001:db8:5::5", "2001:db8::1");
+	expect_path(p.gw, "2001:db8::1", "2001:db8:5::5");
+	assert_int_equal(path_of(p.gw)->encap, SA_ENCAP_NONE);
+	expect_one_session(&p);
+	assert_int_equal(move_node(p.client, CLIENT_2), 0);
+	bench_run(p.b, 100);
+	expect_path(p.gw, GW_1, CLIENT_2);
+	expect_one_session(&p);
+	bench_free(p.b);
+}
+
 static void refused_address(void **state)
 {
 	struct bench_pair p = mobike_up();
@@ -318,6 +397,37 @@ static void peers_address_fails(void **state)
 	assert_true(is_at(&path_of(p.gw)->local, GW_2));
 	expect_one_session(&p);
 	bench_free(p.b);
+}
+
+static enum bench_fate drop_all_but(struct bench *b, struct bench_packet *p, void *arg)
+{
+	const char *const *pair = arg;
+	bool there = is_at(&p->from, pair[0]) && is_at(&p->to, pair[1]);
+	bool back = is_at(&p->from, pair[1]) && is_at(&p->to, pair[0]);
+	return there || back ? BENCH_PASS : BENCH_DROP;
+}
+
+// Of many pairs the only one that works is found, whichever it is.
+static void one_of_many_paths(void **state)
+{
+	static const char *const gws[] = {GW_1, GW_2, "192.0.2.98", "192.0.2.97"};
+	static const char *const clients[] = {CLIENT_1, CLIENT_2, CLIENT_3, "203.0.113.7"};
+	for (int i = 1; i < 16; i += 2) {
+		const char *pair[] = {clients[i % 4], gws[i / 4]};
+		struct bench_pair p = bench_pair_new(BENCH_GATEWAY, BENCH_CLIENT);
+		for (int k = 1; k < 4; k++) {
+			bench_address_add(p.gw, gws[k]);
+			bench_address_add(p.client, clients[k]);
+		}
+		bench_pair_up(&p);
+		bench_filter_add(p.b, drop_all_but, pair);
+		assert_int_equal(ike_probe(p.client->engine, bench_session(p.client).id), 0);
+		bench_run(p.b, 40000);
+		expect_path(p.client, pair[0], pair[1]);
+		expect_path(p.gw, pair[1], pair[0]);
+		expect_one_session(&p);
+		bench_free(p.b);
+	}
 }
 
 // Nothing works: the session ends as without MOBIKE, and no sooner.
@@ -395,6 +505,8 @@ static void esp_shows_the_mapping(void **state)
 	esp_event(&p, child, &other);
 	assert_true(endpoint_eq(&path_of(p.gw)->remote, &other));
 	assert_true(endpoint_eq(&p.gw_sa->remote, &old));
+	struct ike_session_info shown = bench_session(p.gw);
+	assert_true(endpoint_eq(&shown.remote, &other));
 	esp_event(&p, child, &other);
 	assert_int_equal(p.gw->sink.moves, before + 1);
 	esp_event(&p, child, &old); // and back
@@ -448,14 +560,18 @@ int main(void)
 		cmocka_unit_test(nat_appears_and_goes),
 		cmocka_unit_test(every_message_lost_once),
 		cmocka_unit_test(moves_again_meanwhile),
+		cmocka_unit_test(check_of_two_addresses),
 		cmocka_unit_test(request_follows_the_peer),
 		cmocka_unit_test(rekeying_keeps_it),
 		cmocka_unit_test(rekeying_meanwhile),
 		cmocka_unit_test(moves_while_rekeying),
+		cmocka_unit_test(repeats_from_the_new_address),
+		cmocka_unit_test(moves_to_ipv6),
 		cmocka_unit_test(refused_address),
 		cmocka_unit_test(orders_that_cannot_be),
 		cmocka_unit_test(own_address_fails),
 		cmocka_unit_test(peers_address_fails),
+		cmocka_unit_test(one_of_many_paths),
 		cmocka_unit_test(all_paths_fail),
 		cmocka_unit_test(mapping_changes),
 		cmocka_unit_test(esp_shows_the_mapping),

@@ -125,6 +125,56 @@ static void captured_update(void **state)
 	bench_free(p.b);
 }
 
+static enum bench_fate keep_probe(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct bench_packet *kept = arg;
+	struct ike_header h = bench_header(p);
+	if (kept->len == 0 && h.exchange == IKEV2_EXCHANGE_INFORMATIONAL &&
+		is_at(&p->from, INSIDE) && !ike_header_response(&h))
+		memcpy(kept, p, offsetof(struct bench_packet, bytes) + p->len);
+	return BENCH_PASS;
+}
+
+static void probe(struct bench_pair *p)
+{
+	assert_int_equal(ike_probe(p->client->engine, bench_session(p->client).id), 0);
+	bench_run(p->b, 50);
+}
+
+// Without MOBIKE a fresh message moves a peer behind a NAT (RFC 7296 2.23), a repeated one does not, and
+// without a NAT none does.
+static void messages_without_mobike(void **state)
+{
+	static struct bench_packet kept;
+	struct bench_pair p = bench_pair_new(
+		BENCH_GATEWAY_WITH(BENCH_PROPOSAL, " mobike = false;"), BENCH_CLIENT);
+	memset(&kept, 0, sizeof(kept));
+	bench_address_add(p.client, INSIDE);
+	bench_nat_add(p.b, INSIDE, OUTSIDE);
+	bench_pair_up(&p);
+	bench_run(p.b, 50);
+	struct endpoint was = p.client_sa->local;
+	p.client_sa->local.addr = bench_at(INSIDE, 0).addr;
+	probe(&p);
+	assert_true(is_at(&p.gw_sa->remote, CLIENT_1));
+	p.gw_sa->nat_remote = true;
+	bench_filter_add(p.b, keep_probe, &kept);
+	probe(&p);
+	assert_true(is_at(&p.gw_sa->remote, OUTSIDE));
+	assert_true(is_at(&path_of(p.gw)->remote, OUTSIDE));
+	assert_true(kept.len > 0);
+	for (int i = 0; i < 3; i++) {
+		resend(&p, &kept, "203.0.113.66");
+		assert_true(is_at(&p.gw_sa->remote, OUTSIDE));
+		assert_true(is_at(&path_of(p.gw)->remote, OUTSIDE));
+		probe(&p); // the captured one is older from now on
+	}
+	p.client_sa->local = was;
+	probe(&p);
+	assert_true(is_at(&path_of(p.gw)->remote, CLIENT_1));
+	bench_free(p.b);
+}
+
 // Changed on the way it is nothing.
 static void forged_update(void **state)
 {
@@ -213,6 +263,35 @@ static void update_without_nat_detection(void **state)
 	assert_int_equal(t.reply.payload_count, 0);
 	expect_path(t.p.gw, GW_1, CLIENT_2);
 	assert_false(t.p.gw_sa->nat_remote || t.p.gw_sa->nat_local);
+	bench_free(t.p.b);
+}
+
+// NATs on both sides, by its word.
+static void update_between_nats(void **state)
+{
+	static struct talk t;
+	talk_begin(&t);
+	put(&t, IKEV2_NOTIFY_UPDATE_SA_ADDRESSES);
+	put_nat_detection(&t);
+	say(&t, CLIENT_2);
+	expect_path(t.p.gw, GW_1, CLIENT_2);
+	assert_int_equal(path_of(t.p.gw)->encap, SA_ENCAP_UDP);
+	assert_true(t.p.gw_sa->nat_remote && t.p.gw_sa->nat_local);
+	assert_true(t.p.gw_sa->keepalive.set);
+	bench_free(t.p.b);
+}
+
+// A check is answered from the address in question or not at all, wherever else the peer is heard.
+static void check_goes_nowhere_else(void **state)
+{
+	static struct talk t;
+	talk_begin(&t);
+	put(&t, IKEV2_NOTIFY_UPDATE_SA_ADDRESSES);
+	say(&t, "203.0.113.66"); // where nobody is
+	say(&t, CLIENT_2);
+	bench_run(t.p.b, 10000);
+	expect_path(t.p.gw, GW_1, CLIENT_1);
+	assert_true(t.p.gw_sa->mobike->checking);
 	bench_free(t.p.b);
 }
 
@@ -470,10 +549,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(captured_update),
+		cmocka_unit_test(messages_without_mobike),
 		cmocka_unit_test(forged_update),
 		cmocka_unit_test(stolen_update),
 		cmocka_unit_test(path_test),
 		cmocka_unit_test(update_without_nat_detection),
+		cmocka_unit_test(update_between_nats),
+		cmocka_unit_test(check_goes_nowhere_else),
 		cmocka_unit_test(cookie_lengths),
 		cmocka_unit_test(no_nats_allowed),
 		cmocka_unit_test(many_updates),

@@ -100,7 +100,7 @@ static void put_certs(struct wire_builder *b)
 }
 
 // The first message of IKE_AUTH with all of it, and without IDr.
-static void talk_begin(struct talk *t)
+static void talk_auth(struct talk *t, void (*put)(struct wire_builder *b))
 {
 	const struct side gw = {.pools = POOL4 ", " POOL6,
 		.more = "mode_config = [ \"respond\" ]; pools = [ \"p4\", \"p6\" ];"};
@@ -116,7 +116,7 @@ static void talk_begin(struct talk *t)
 	t->sa = LIST_FIRST(&t->p.client->engine->all_sas);
 	assert_int_equal(ike_id_from_text("client@example", &id), 0);
 	wire_build_begin(&t->b, t->buf, sizeof(t->buf));
-	put_extras(&t->b);
+	put(&t->b);
 	wire_put_raw(&t->b, IKEV2_PAYLOAD_IDI, ike_id_view(&id));
 	put_certs(&t->b);
 	put_auth(t, &id);
@@ -124,7 +124,42 @@ static void talk_begin(struct talk *t)
 	wire_build_sa(&t->b, child->esp_proposals, child->esp_proposal_count, &policy, 0x1234);
 	wire_put_ts(&t->b, IKEV2_PAYLOAD_TSI, child->local_ts, 1);
 	wire_put_ts(&t->b, IKEV2_PAYLOAD_TSR, child->remote_ts, 1);
+	t->p.client->deaf = true; // the answers are read here
 	talk(t, IKEV2_EXCHANGE_IKE_AUTH, 1);
+}
+
+static void talk_begin(struct talk *t)
+{
+	talk_auth(t, put_extras);
+}
+
+// RFC 4555 3.9: as the message is sent, and from another address.
+static void put_no_nats(struct wire_builder *b)
+{
+	static const uint8_t data[12] = {
+		198, 51, 100, 2, 192, 0, 2, 1, 4500 >> 8, 4500 & 0xff, 4500 >> 8, 4500 & 0xff};
+	wire_put_notify(b, IKEV2_NOTIFY_NO_NATS_ALLOWED, (struct view){data, sizeof(data)});
+}
+
+static void put_wrong_no_nats(struct wire_builder *b)
+{
+	static const uint8_t data[12] = {
+		198, 51, 100, 3, 192, 0, 2, 1, 4500 >> 8, 4500 & 0xff, 4500 >> 8, 4500 & 0xff};
+	wire_put_notify(b, IKEV2_NOTIFY_NO_NATS_ALLOWED, (struct view){data, sizeof(data)});
+}
+
+static void auth_with_no_nats_allowed(void **state)
+{
+	static struct talk t;
+	for (int wrong = 0; wrong < 2; wrong++) {
+		talk_auth(&t, wrong ? put_wrong_no_nats : put_no_nats);
+		const struct wire_notify *n =
+			wire_notify_find(&t.reply, IKEV2_NOTIFY_UNEXPECTED_NAT_DETECTED);
+		assert_int_equal(n != NULL, wrong);
+		bench_expect(t.p.gw, "ike_mobike_nat", wrong);
+		bench_expect(t.p.gw, "ike_established", !wrong);
+		bench_free(t.p.b);
+	}
 }
 
 static void auth_with_everything(void **state)
@@ -224,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(auth_with_everything),
+		T(auth_with_no_nats_allowed),
 		T(informational_with_everything),
 		T(rekeying_with_then_without_pfs),
 	};

@@ -128,7 +128,7 @@ static void own_request_times_out(void **state)
 		assert_int_equal(rekey_ike(slow), 0);
 		bench_run(p.b, 1);
 		assert_int_equal(rekey_ike(quick), 0);
-		run_with_traffic(&p, 140000, 500);
+		run_with_traffic(&p, 420000, 1000); // a peer with MOBIKE is waited for longer
 		bench_expect(slow, "ike_peer_dead", 1);
 		bench_expect(slow, "ike_ike_rekeyed", 1);
 		bench_filters_clear(p.b);
@@ -257,6 +257,17 @@ static void end_against_end(void **state)
 	}
 }
 
+// The end of the old one's own time does not follow the session.
+static void hard_lifetime_while_rekeying(void **state)
+{
+	struct pair p = rekey_pair(30, &rekey_defaults, &rekey_defaults);
+	assert_int_equal(rekey_ike(p.client), 0);
+	assert_int_equal(ikev2_delete_ike_sa(bench_sa_of(p.client, 1)), 0);
+	run_with_traffic(&p, 1000, 10);
+	bench_expect(p.client, "ike_ike_rekeyed", 1);
+	expect_alive_and_end(&p);
+}
+
 // At shutdown both IKE SAs of a collision are told.
 static void shutdown_in_between(void **state)
 {
@@ -302,6 +313,7 @@ int main(void)
 		T(against_child_exchanges),
 		T(against_the_end),
 		T(end_against_end),
+		T(hard_lifetime_while_rekeying),
 		T(shutdown_in_between),
 		T(engine_ends_in_between),
 	};

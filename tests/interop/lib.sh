@@ -58,7 +58,7 @@ lab_end() {
 		echo "not ok - $LAB: ended early with status $rc"
 	fi
 	if [ $rc -ne 0 ]; then lab_logs; fi
-	rm -rf "$LAB_DIR"
+	[ -n "${LAB_KEEP-}" ] || rm -rf "$LAB_DIR"
 	exit $rc
 }
 
@@ -165,7 +165,7 @@ nat_add() {
 
 # --- the headend ---------------------------------------------------------------------------------
 
-# The configuration on standard input starts with what every scenario shares.
+# The configuration on standard input starts with what every scenario shares. GW_MAIN: more of main.
 gw_config() { # [WORKERS [IDLE]]
 	local workers=${1:-1} idle=${2:-sleep}
 	cat >"$LAB_DIR/gw.conf" <<-END
@@ -173,6 +173,7 @@ gw_config() { # [WORKERS [IDLE]]
 		  workers = [ $workers ];  control_core = 0;  helper_cores = [ 0 ];
 		  idle = "$idle";  hugepages = "off";  memory_mb = 256;
 		  state_dir = "$LAB_DIR/state";  run_dir = "$LAB_DIR/run";
+		  ${GW_MAIN-}
 		};
 		ports = (
 		  { name = "outside"; role = "outside"; device = "net_tap0,iface=sp-outside";

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Routes into a session's tunnel. Sessions of one owner may want the same destination: a peer that
+// re-authenticates, or that both sides called at once. One of them has it, the others wait for it; it
+// goes from one tunnel to the other when the other one's child SA can carry it, so that there is
+// always a child SA for its packets.
+#include "controlplane/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct ike_route *find(const struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link)
+		if (ip_prefix_eq(&r->dst, dst))
+			return r;
+	return NULL;
+}
+
+// Walk the sessions with which s may share: its owner's; of an anonymous owner only those that we
+// know to be the same, by having begun them. Begin with NULL.
+static struct ike_session *kin(struct ike_session *s, struct ike_session *after)
+{
+	struct ike_engine *e = s->engine;
+	if (s->anonymous) {
+		struct ike_session *old = s->follows ? ike_session_by_id(e, s->follows) : NULL;
+		struct ike_session *young =
+			s->successor ? ike_session_by_id(e, s->successor) : NULL;
+		if (!after && old)
+			return old;
+		return after && after == young ? NULL : young;
+	}
+	struct ike_peer owner = ike_session_peer(s);
+	do {
+		after = ike_session_of_owner(e, &owner, after);
+	} while (after == s);
+	return after;
+}
+
+static struct ike_session *holder(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_session *o = NULL;
+	while ((o = kin(s, o))) {
+		const struct ike_route *r = find(o, dst);
+		if (r && !r->pending)
+			return o;
+	}
+	return NULL;
+}
+
+// The youngest of those that wait for it; one that is about to end only if there is no other.
+static struct ike_session *heir(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_session *o = NULL, *best = NULL;
+	while ((o = kin(s, o))) {
+		const struct ike_route *r = find(o, dst);
+		if (!r || !r->pending)
+			continue;
+		if (!best || (best->closing && !o->closing) ||
+			(best->closing == o->closing && o->id > best->id))
+			best = o;
+	}
+	return best;
+}
+
+// From one tunnel to the other at once. Without success the first one has it back.
+static void hand_over(struct ike_session *from, struct ike_session *to, const struct ip_prefix *dst)
+{
+	const struct sa_sink *sink = to->engine->p.sink;
+	struct ike_route *mine = find(to, dst), *theirs = find(from, dst);
+	sink->route_del(sink->ctx, from->tunnel, dst);
+	theirs->pending = true;
+	if (sink->route_add(sink->ctx, to->tunnel, dst) == 0)
+		mine->pending = false;
+	else if (sink->route_add(sink->ctx, from->tunnel, dst) == 0)
+		theirs->pending = false;
+}
+
+// One that nobody has.
+static void claim(struct ike_session *s, struct ike_route *r)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	if (sink->route_add(sink->ctx, s->tunnel, &r->dst) == 0)
+		r->pending = false;
+}
+
+// Where the peer began and speaks from where the older session is, it goes on with the older child
+// SAs until it has our answer.
+static bool may_take(const struct ike_session *s, const struct ike_session *from)
+{
+	return s->initiator || !ip_eq(&from->sa->remote.addr, &s->sa->remote.addr);
+}
+
+void ike_routes_take(struct ike_session *s, bool heard)
+{
+	struct ike_route *r;
+	if (s->successor)
+		return;
+	LIST_FOREACH (r, &s->routes, link) {
+		struct ike_session *from = r->pending ? holder(s, &r->dst) : NULL;
+		if (from && (heard || may_take(s, from)))
+			hand_over(from, s, &r->dst);
+		else if (r->pending && !from)
+			claim(s, r);
+	}
+}
+
+void ike_routes_leave(struct ike_session *s)
+{
+	struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link) {
+		struct ike_session *to = r->pending ? NULL : heir(s, &r->dst);
+		if (to)
+			hand_over(s, to, &r->dst);
+	}
+}
+
+static void route_end(struct ike_session *s, struct ike_route *r)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	struct ike_session *to = r->pending ? NULL : heir(s, &r->dst);
+	if (to)
+		hand_over(s, to, &r->dst);
+	if (!r->pending)
+		sink->route_del(sink->ctx, s->tunnel, &r->dst);
+	LIST_REMOVE(r, link);
+	s->route_count--;
+	free(r);
+}
+
+void ike_routes_end(struct ike_session *s)
+{
+	struct ike_route *r;
+	while ((r = LIST_FIRST(&s->routes)))
+		route_end(s, r);
+}
+
+bool ike_routes_pending(const struct ike_session *s)
+{
+	const struct ike_route *r;
+	LIST_FOREACH (r, &s->routes, link)
+		if (r->pending)
+			return true;
+	return false;
+}
+
+// One that the session does not have yet.
+static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *dst)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	struct ike_route *r = calloc(1, sizeof(*r));
+	if (!r)
+		return IKE_REASON_NO_MEMORY;
+	r->pending = holder(s, dst) != NULL;
+	int rc = r->pending ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
+	if (rc < 0) {
+		free(r);
+		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
+	}
+	r->dst = *dst;
+	r->users = 1;
+	LIST_INSERT_HEAD(&s->routes, r, link);
+	s->route_count++;
+	return IKE_REASON_NONE;
+}
+
+enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_route *r = find(s, dst);
+	if (r) {
+		r->users++;
+		return IKE_REASON_NONE;
+	}
+	if (s->route_count >= IKE_ROUTES_MAX + s->conn->tunnel_route_count)
+		return IKE_REASON_ROUTE_LIMIT;
+	return route_new(s, dst);
+}
+
+void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_route *r = find(s, dst);
+	if (r && --r->users == 0)
+		route_end(s, r);
+}
+
+static void tunnel_routes_end(struct ike_session *s, size_t n)
+{
+	while (n-- > 0)
+		ike_route_put(s, &s->conn->tunnel_routes[n]);
+}
+
+enum ike_reason ike_tunnel_routes(struct ike_session *s)
+{
+	if (s->tunnel_routed)
+		return IKE_REASON_NONE;
+	for (size_t i = 0; i < s->conn->tunnel_route_count; i++) {
+		enum ike_reason why = route_new(s, &s->conn->tunnel_routes[i]);
+		if (why != IKE_REASON_NONE) {
+			tunnel_routes_end(s, i);
+			return why;
+		}
+	}
+	s->tunnel_routed = true;
+	return IKE_REASON_NONE;
+}

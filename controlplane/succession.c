@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// One session takes another's place: re-authentication, and IKE SAs that both sides began at once. The
+// older one lives on for a moment, without beginning anything; its routes and counters go to the
+// younger one.
+#include "controlplane/succession.h"
+
+#include "controlplane/exchange.h"
+
+#define CHILDREN_S 60 // that an old session waits for the child SAs of the new one
+
+void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s)
+{
+	old->successor = s->id;
+	if (!old->closing)
+		ike_session_end(old, delay_s);
+}
+
+void ike_session_bequeath(struct ike_session *s)
+{
+	struct ike_session *heir = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
+	if (!heir)
+		return;
+	heir->bytes_in += s->bytes_in;
+	heir->bytes_out += s->bytes_out;
+	heir->packets_in += s->packets_in;
+	heir->packets_out += s->packets_out;
+}
+
+void ike_session_follow(struct ike_session *s)
+{
+	struct ike_session *old = s->follows ? ike_session_by_id(s->engine, s->follows) : NULL;
+	s->sa->reauth_session = 0;
+	if (!old || old->closing)
+		return;
+	ike_count(s->engine, IKE_REASON_REAUTHENTICATED);
+	ike_session_succeed(old, s, IKE_FOLLOWED_S);
+}
+
+bool ike_session_superseded_early(struct ike_session *s)
+{
+	struct ike_session *n = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
+	return n && !s->duplicate && s->initiator && ike_session_making_children(n) &&
+	       s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S;
+}
+
+// ---- duplicates --------------------------------------------------------------------------------
+
+// Each side began one, before the other one was there.
+static bool crossed(const struct ike_session *a, const struct ike_session *b)
+{
+	return a->initiator != b->initiator && a->conn == b->conn && a->established_ns &&
+	       b->established_ns && !a->closing && !b->closing &&
+	       ip_eq(&a->sa->remote.addr, &b->sa->remote.addr) &&
+	       a->begun_ns <= b->established_ns && b->begun_ns <= a->established_ns;
+}
+
+// Both sides know both pairs of SPIs, and come to the same.
+static bool precedes(const struct ike_session *a, const struct ike_session *b)
+{
+	return a->spi_i != b->spi_i ? a->spi_i < b->spi_i : a->spi_r < b->spi_r;
+}
+
+bool ike_duplicate_settle(struct ike_session *a, struct ike_session *b)
+{
+	if (!crossed(a, b))
+		return false;
+	struct ike_session *winner = precedes(a, b) ? a : b;
+	struct ike_session *loser = winner == a ? b : a;
+	ike_count(a->engine, IKE_REASON_DUPLICATE);
+	loser->duplicate = true;
+	ike_session_succeed(
+		loser, winner, loser->initiator ? IKE_DUPLICATE_OURS_S : IKE_DUPLICATE_THEIRS_S);
+	if (ike_children_ready(winner))
+		ike_routes_take(winner, false);
+	return true;
+}
+
+void ike_duplicates_settle(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	struct ike_peer owner = ike_session_peer(s);
+	struct ike_session *o = NULL;
+	while ((o = ike_session_of_owner(e, &owner, o)))
+		if (o != s && ike_duplicate_settle(o, s))
+			return;
+}
+
+// What was to be given up for s is what is left: the other side may have decided otherwise. Whether the
+// peer still has it shows.
+static void revive(struct ike_session *o)
+{
+	struct ike_engine *e = o->engine;
+	o->successor = 0;
+	o->duplicate = false;
+	if (!o->end.set) // its DELETE is under way
+		return;
+	wheel_cancel(&e->wheel, &o->end);
+	o->closing = false;
+	ike_count(e, IKE_REASON_REVIVED);
+	ike_session_watch(o);
+	(void)ike_sa_probe(o->sa); // -EALREADY: an exchange under way shows it as well
+}
+
+void ike_session_lost(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	struct ike_peer owner = ike_session_peer(s);
+	struct ike_session *o = NULL;
+	if (e->shutting_down)
+		return;
+	while ((o = ike_session_of_owner(e, &owner, o)))
+		if (o != s && o->successor == s->id)
+			revive(o);
+}

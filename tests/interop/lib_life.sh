@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The sallyport authors
+#
+# What the scenarios of a tunnel's life share: counted traffic that runs beside them, and a capture of
+# the IKE messages on the outside port.
+# shellcheck shell=bash disable=SC2034
+. "$(dirname "${BASH_SOURCE[0]}")/lib_v1.sh"
+
+# --- traffic that is counted ---------------------------------------------------------------------
+
+declare -gA STREAM_PID=()
+
+# Numbered datagrams from both ends at once, each answered by the other end (count.py), beside the
+# scenario: 100 a second for SECONDS.
+stream_start() { # STREAM NAMESPACE ADDRESS OTHER-NAMESPACE OTHER-ADDRESS SECONDS
+	stream_end "$1" here "$2" "$3" "$5" "$6"
+	stream_end "$1" there "$4" "$5" "$3" "$6"
+}
+
+stream_end() { # STREAM END NAMESPACE FROM TO SECONDS
+	nsenter --net="/run/netns/$LAB-$3" -- python3 "$LAB_ROOT/tests/interop/count.py" run "$4" "$5" \
+		"$6" "${STREAM_RATE:-100}" >"$LAB_DIR/$1.$2.count" 2>"$LAB_DIR/$1.$2.log" &
+	STREAM_PID[$1.$2]=$!
+	LAB_PIDS+=("$!")
+}
+
+# Both ends have begun to count.
+stream_begun() { # STREAM
+	grep -qs '^met' "$LAB_DIR/$1.here.count" && grep -qs '^met' "$LAB_DIR/$1.there.count"
+}
+
+# Both ends have sent all and waited for the last answers.
+stream_wait() { # STREAM
+	local rc=0
+	wait "${STREAM_PID[$1.here]}" || rc=1
+	wait "${STREAM_PID[$1.there]}" || rc=1
+	return $rc
+}
+
+# The ends stop sending.
+stream_stop() { # STREAM
+	kill -INT "${STREAM_PID[$1.here]}" "${STREAM_PID[$1.there]}" 2>/dev/null
+	stream_wait "$1"
+}
+
+stream_sent() { # STREAM END
+	sed -n 's/^sent //p' "$LAB_DIR/$1.$2.count"
+}
+
+stream_lost() { # STREAM END
+	grep -c '^unanswered' "$LAB_DIR/$1.$2.count"
+}
+
+# Nothing is lost of what either end sent two packets' time after WHEN (seconds) or later, and both
+# went on for another second.
+stream_whole_since() { # STREAM WHEN
+	[ -n "$2" ] && awk -v since="$2" '
+	BEGIN { since += 0.02 }
+	$1 == "unanswered" && $3 >= since { print; bad = 1 }
+	$1 == "ended" && $2 >= since + 1 { ended++ }
+	END { exit bad || ended != 2 }' "$LAB_DIR/$1".*.count
+}
+
+# Every datagram of that end was answered, and at least WANT were sent; else which were not, when,
+# and whether they were lost on the way there or back.
+stream_whole() { # STREAM END [WANT]
+	local other=there
+	[ "$2" = here ] || other=here
+	python3 "$LAB_ROOT/tests/interop/count.py" report "$LAB_DIR/$1.$2.count" \
+		"$LAB_DIR/$1.$other.count" && [ "$(stream_sent "$1" "$2")" -ge "${3:-1}" ]
+}
+
+# --- IKE on the outside port ---------------------------------------------------------------------
+
+IKE_FILTER='udp port 500 or (udp port 4500 and udp[8:4] = 0)' # what is not ESP
+
+# All of IKE on the outside port from now on, until ike_capture_end.
+ike_capture() {
+	# -P: pcap, readable as far as it has got
+	nsenter --net="/run/netns/$LAB-out" -- dumpcap -q -P -i sp-outside -f "$IKE_FILTER" \
+		-w "$LAB_DIR/ike.pcap" >"$LAB_DIR/dumpcap.log" 2>&1 &
+	CAPTURE_PID=$!
+	LAB_PIDS+=("$!")
+	within 10 grep -qs "^File:" "$LAB_DIR/dumpcap.log"
+}
+
+# True if not one packet was missed.
+ike_capture_end() {
+	kill -INT "$CAPTURE_PID"
+	wait "$CAPTURE_PID"
+	grep -E "received/dropped on interface.*: [0-9]+/0 " "$LAB_DIR/dumpcap.log" ||
+		{ cat "$LAB_DIR/dumpcap.log" && return 1; }
+}
+
+# One line for each exchange that was begun: time, who began ("gw" or the peer's address), the peer,
+# the exchange type, how many messages the other side sent in it, and the key. IKEv2's by the response
+# flag; IKEv1's by who sent the first message of this cookie (phase 1) or message id.
+ike_exchanges() {
+	tshark -r "$LAB_DIR/ike.pcap" -T fields -e frame.time_epoch -e ip.src -e ip.dst -e isakmp.version \
+		-e isakmp.ispi -e isakmp.rspi -e isakmp.exchangetype -e isakmp.flags -e isakmp.messageid \
+		2>"$LAB_DIR/tshark.log" | awk -F '\t' '
+	BEGIN { for (i = 0; i < 16; i++) hex[substr("0123456789abcdef", i + 1, 1)] = i }
+	function response(flags) { return hex[substr(flags, length(flags) - 1, 1)] % 4 >= 2 }
+	$7 == "" { next } # not IKE
+	{
+		from = $2 == "192.0.2.1" ? "gw" : $2
+		peer = from == "gw" ? $3 : $2
+		if ($4 ~ /^0x20|^2/) {
+			by = response($8) ? "answer" : "request"
+			# each side counts its requests from 0
+			key = $5 " " $7 " " $9 " " ((from == "gw") == (by == "request") ? "gw" : peer)
+			if ($7 == 34) key = $5 " 34" # with cookies and another group again
+		} else {
+			key = ($7 == 2 || $7 == 4) ? $5 " " $7 : $5 " " $6 " " $7 " " $9
+			by = !(key in began) || who[key] == from ? "request" : "answer"
+		}
+		if (by == "request" && !(key in began)) {
+			began[key] = $1; who[key] = from; of[key] = peer; type[key] = $7; order[++n] = key
+		} else if (by == "answer" && key in began) answers[key]++
+	}
+	END {
+		for (i = 1; i <= n; i++) {
+			k = order[i]
+			print began[k], who[k], of[k], type[k], answers[k] + 0, k
+		}
+	}'
+}
+
+# Those that set up or rekey something: IKE_SA_INIT, CREATE_CHILD_SA; main, aggressive, quick mode.
+IKE_NEGOTIATIONS='($4 == 34 || $4 == 36 || $4 == 2 || $4 == 4 || $4 == 32)'
+
+# How many negotiations with PEER's address WHO began; by_type: one type alone.
+ike_begun() { # WHO PEER [TYPE]
+	awk -v who="$1" -v peer="$2" -v type="${3-}" \
+		"$IKE_NEGOTIATIONS"' && $2 == who && $3 == peer && (type == "" || $4 == type) { n++ }
+		END { print n + 0 }' "$LAB_DIR/exchanges"
+}
+
+# Negotiations that PEER began and that got no answer within the capture, its last two seconds aside.
+ike_unanswered() { # PEER
+	local end
+	end=$(tail -n 1 "$LAB_DIR/exchanges" | cut -d' ' -f1)
+	awk -v peer="$1" -v end="$end" "$IKE_NEGOTIATIONS"' && $2 == peer && $5 == 0 && $1 < end - 2' \
+		"$LAB_DIR/exchanges"
+}
+
+# --- when ----------------------------------------------------------------------------------------
+
+# When the headend logged the last line with TEXT, in seconds since 1970.
+gw_logged() { # TEXT
+	local stamp
+	stamp=$(grep -F "$1" "$LAB_DIR/sallyportd.log" | tail -n 1 | cut -d' ' -f1)
+	[ -n "$stamp" ] && date -d "$stamp" +%s.%3N
+}
