@@ -9,6 +9,8 @@
 #include "controlplane/exchange.h"
 
 #define CHILDREN_S 60 // that an old session waits for the child SAs of the new one
+#define CONFIRMED_S \
+	64 // and for its peer to use them: our answer may be lost as often as it is asked for
 
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s)
 {
@@ -38,11 +40,21 @@ void ike_session_follow(struct ike_session *s)
 	ike_session_succeed(old, s, IKE_FOLLOWED_S);
 }
 
+// Who began the new one may not have our answer yet, and so has nothing but the old one.
+static bool unconfirmed(const struct ike_session *n)
+{
+	return !n->initiator && ike_routes_pending(n) &&
+	       n->engine->now_ns < n->established_ns + CONFIRMED_S * NS_PER_S;
+}
+
 bool ike_session_superseded_early(struct ike_session *s)
 {
 	struct ike_session *n = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
-	return n && !s->duplicate && s->initiator && ike_session_making_children(n) &&
-	       s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S;
+	if (!n)
+		return false;
+	return unconfirmed(n) ||
+	       (!s->duplicate && s->initiator && ike_session_making_children(n) &&
+		       s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S);
 }
 
 // ---- duplicates --------------------------------------------------------------------------------

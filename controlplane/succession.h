@@ -21,7 +21,7 @@ void ike_session_bequeath(struct ike_session *s);
 // s, begun by us, is established: it takes the place of the session that it follows, if any.
 void ike_session_follow(struct ike_session *s);
 // An old session that is due to end while the one that we began in its place still makes its
-// children.
+// children, or while the peer that began that one has not shown yet that it has our answer.
 bool ike_session_superseded_early(struct ike_session *s);
 
 // s is established. If the peer and we have called each other at the same moment, so that there are two
