@@ -556,7 +556,8 @@ static size_t add_pairs(
 	for (int i = from; i < to; i++) {
 		struct pair *p = &pairs[n];
 		*p = (struct pair){w, i / COLLIDE_ACTIONS, i % COLLIDE_ACTIONS, rounds, ""};
-		if (w->one_sided && p->a == COLLIDE_REAUTH)
+		bool anew = p->a == COLLIDE_REAUTH || (w->ikev1 && p->a == COLLIDE_IKE_REKEY);
+		if (w->one_sided && anew)
 			continue;
 		snprintf(p->name, sizeof(p->name), "%s: %s x %s", w->name, action_names[p->a],
 			action_names[p->c]);

@@ -28,7 +28,7 @@ struct collide_world {
 	const char *text[2]; // of the configurations; the connection is "c"
 	bool ikev1;
 	bool leases;    // the first pool of a gives c its address
-	bool one_sided; // only c can re-authenticate
+	bool one_sided; // only c can re-authenticate, and that is how IKEv1 rekeys
 	bool lively; // nobody has to begin anything: short lifetimes on both sides do, for minutes
 	struct cfg *cfg[2];
 	struct ike_credentials *credentials[2];
