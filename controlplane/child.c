@@ -266,7 +266,7 @@ static enum ike_crypto_error keys_of_ikev2(const struct ike_child *c,
 static enum ike_crypto_error keys_of_ikev1(
 	const struct ike_child *c, const struct ike_child_terms *t, struct child_keys *out)
 {
-	const struct ike_sa *sa = c->session->sa;
+	const struct ike_sa *sa = t->by;
 	struct ikev1_child_input in = {
 		.prf = sa->suite.prf,
 		.skeyid_d = sa->v1->keys.skeyid_d,

@@ -93,6 +93,11 @@ enum ike_reason ike_half_open_room(const struct ike_engine *e, uint16_t slot)
 	return IKE_REASON_NONE;
 }
 
+bool ike_half_open_ikev1(const struct ike_engine *e, const struct ip_addr *source)
+{
+	return e->cookies->per_source_ikev1[ike_source_slot(e, source)] > 0;
+}
+
 enum ike_reason ike_half_open_room_ikev1(const struct ike_engine *e, uint16_t slot)
 {
 	uint64_t max = e->p.cfg->main.half_open_max_ikev1;

@@ -170,6 +170,8 @@ bool ike_cookie_needed(struct ike_engine *e, uint16_t slot);
 enum ike_reason ike_half_open_room(const struct ike_engine *e, uint16_t slot);
 // The same for IKEv1, whose half-open ones have budgets of their own: it has no cookie.
 enum ike_reason ike_half_open_room_ikev1(const struct ike_engine *e, uint16_t slot);
+// Has this source, or one that shares its budget, begun IKEv1's phase 1 and not ended it.
+bool ike_half_open_ikev1(const struct ike_engine *e, const struct ip_addr *source);
 void ike_cookie_make(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,
 	struct view nonce, uint8_t out[static IKE_COOKIE_LEN]);
 MUST_USE bool ike_cookie_check(struct ike_engine *e, const struct ike_datagram *d, uint64_t spi_i,

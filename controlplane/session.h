@@ -65,8 +65,10 @@ struct ike_child {
 	struct selector id_local,
 		id_remote;            // the IDs of its quick mode; what is installed may be less
 	bool initiated;               // we began its quick mode
+	uint64_t lower_nonce;         // the beginning of the lower one of its quick mode
 	uint64_t began_ns, joined_ns; // its quick mode; itself
 	uint64_t own_soft_ns, own_hard_ns; // of a REKEYED one: its timers before, 0: none
+	bool orphaned;                     // its quick mode has gone, not confirmed
 	uint8_t told;                      // DELETEs that have left
 };
 LIST_HEAD(ike_children, ike_child);
@@ -290,7 +292,8 @@ struct ike_child_terms {
 	struct wire_proposals sa;
 	struct wire_ts ts_i, ts_r;
 	struct view nonce_i, nonce_r;
-	struct view shared; // PFS; else empty
+	struct view shared;      // PFS; else empty
+	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 
 // From x->in. IKE_REASON_NONE or IKE_REASON_MALFORMED.

@@ -6,8 +6,8 @@
 // nothing multiplies:
 // - Of those with the same selectors one is in use and has a soft lifetime; the others are REKEYED,
 //   stay installed, and are there again should that one go.
-// - A younger one replaces an older one. Of two that were made at the same time the one with the lower
-//   SPI is redundant, which both sides see alike.
+// - A younger one replaces an older one. Of two that were made at the same time the one with the lowest
+//   nonce is redundant (as RFC 7296 2.8.1 has it), which both sides see alike.
 // - What is replaced is deleted by the initiator of what replaces it, what is redundant by its own
 //   initiator, and sooner. The other side does so much later, if at all: it may have seen it in another
 //   order, and must not delete the one while its peer deletes the other.
@@ -18,9 +18,9 @@
 
 #include <errno.h>
 
-#define COLLIDED_NS    (2 * NS_PER_S) // between two that may have been begun at the same time
-#define REDUNDANT_S    5              // until its initiator deletes it
-#define PATIENCE       2              // times IKE_REKEYED_GRACE_S: who is not to delete
+#define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
+#define REDUNDANT_S    5        // until its initiator deletes it
+#define ORPHANED_S     10       // without its quick mode: until it is given up if nobody uses it
 #define DELETE_AGAIN_S 1
 #define DELETES        2
 #define LINGER_S       3 // an inbound SA behind its first DELETE
@@ -57,21 +57,12 @@ struct ike_child *ikev1_child_of_ids(
 
 // ---- who counts --------------------------------------------------------------------------------
 
-// Each side knows when it began its own quick mode, and when the other's was there.
+// The peer's was there while ours was under way, or a moment later.
 static bool collided(const struct ike_child *c, const struct ike_child *r)
 {
-	uint64_t first = c->joined_ns < r->joined_ns ? c->joined_ns : r->joined_ns;
-	uint64_t second = c->joined_ns < r->joined_ns ? r->joined_ns : c->joined_ns;
-	if (c->initiated == r->initiated)
-		return false;
-	return second - first < COLLIDED_NS || (c->initiated && r->joined_ns >= c->began_ns) ||
-	       (r->initiated && c->joined_ns >= r->began_ns);
-}
-
-static uint64_t key_of(const struct ike_child *c)
-{
-	uint32_t a = c->spi_in, b = c->spi_out;
-	return a < b ? (uint64_t)a << 32 | b : (uint64_t)b << 32 | a;
+	const struct ike_child *ours = c->initiated ? c : r, *theirs = c->initiated ? r : c;
+	return c->initiated != r->initiated && theirs->joined_ns >= ours->began_ns &&
+	       theirs->joined_ns <= ours->joined_ns + COLLIDED_NS;
 }
 
 static void replaced_fire(struct wheel_timer *t, void *arg)
@@ -84,11 +75,11 @@ static uint64_t due_ns(const struct wheel_timer *t)
 	return t->set ? t->due_ms * NS_PER_MS : 0;
 }
 
-// Behind another one, deleted by us in so many seconds, unless its hard lifetime is over before.
-static void demote(struct ike_child *c, uint64_t after_s)
+// Behind another one, deleted by us after that, unless its hard lifetime is over before.
+static void demote(struct ike_child *c, uint64_t after_ns)
 {
 	struct ike_engine *e = c->engine;
-	uint64_t due = e->now_ns + after_s * NS_PER_S;
+	uint64_t due = e->now_ns + after_ns;
 	if (c->state != IKE_CHILD_ACTIVE)
 		return;
 	c->state = IKE_CHILD_REKEYED;
@@ -100,27 +91,82 @@ static void demote(struct ike_child *c, uint64_t after_s)
 	wheel_set(&e->wheel, &c->hard, due, replaced_fire, c);
 }
 
+// Of who is not to delete: never at the same moment as a peer that is not either.
+static uint64_t patience_ns(const struct ike_engine *e)
+{
+	uint64_t grace_ns = IKE_REKEYED_GRACE_S * NS_PER_S;
+	return 2 * grace_ns + random_u64(e->p.random) % grace_ns;
+}
+
 static void replace(struct ike_child *c, struct ike_child *old)
 {
-	demote(old, (c->initiated ? 1 : PATIENCE) * IKE_REKEYED_GRACE_S);
+	demote(old, c->initiated ? IKE_REKEYED_GRACE_S * NS_PER_S : patience_ns(c->engine));
 }
 
 static void redundant(struct ike_child *c)
 {
 	ike_count(c->engine, IKE_REASON_V1_REDUNDANT_CHILD);
-	demote(c, c->initiated ? REDUNDANT_S : PATIENCE * IKE_REKEYED_GRACE_S);
+	demote(c, c->initiated ? REDUNDANT_S * NS_PER_S : patience_ns(c->engine));
+}
+
+static void hard_fire(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	ike_count(c->engine, IKE_REASON_CHILD_HARD_LIMIT);
+	(void)ike_child_delete(c);
+}
+
+static void hard_again(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	wheel_cancel(&e->wheel, &c->hard);
+	if (c->own_hard_ns)
+		wheel_set(&e->wheel, &c->hard, c->own_hard_ns, hard_fire, c);
+	c->own_hard_ns = 0;
+}
+
+bool ikev1_child_used(struct ike_child *c)
+{
+	struct sa_counters in, out;
+	ike_child_counters(c, &in, &out);
+	if (c->state == IKE_CHILD_READY && in.packets)
+		ike_child_switch(c);
+	return c->state == IKE_CHILD_ACTIVE;
+}
+
+static void unconfirmed(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	if (ikev1_child_used(c))
+		return;
+	ike_refused(
+		c->engine, c->session->sa, &c->session->sa->remote, IKE_REASON_V1_QUICK_TIMEOUT);
+	(void)ike_child_delete(c);
+}
+
+void ikev1_child_orphaned(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	if (c->orphaned || (c->state != IKE_CHILD_READY && c->state != IKE_CHILD_INSTALLING))
+		return;
+	c->orphaned = true;
+	c->own_hard_ns = due_ns(&c->hard);
+	wheel_set(&e->wheel, &c->hard, e->now_ns + ORPHANED_S * NS_PER_S, unconfirmed, c);
 }
 
 void ikev1_child_switched(struct ike_child *c, struct ike_child *old)
 {
 	const struct sa_sink *sink = c->engine->p.sink;
 	struct ike_child *r, *winner = c;
+	if (c->orphaned)
+		hard_again(c);
+	c->orphaned = false;
 	LIST_FOREACH (r, &c->session->children, link) {
 		if (r == c || r->state != IKE_CHILD_ACTIVE || (r != old && !same_ts(r, c)))
 			continue;
 		if ((r == old && c->initiated) || !collided(c, r)) {
 			replace(c, r);
-		} else if (key_of(r) < key_of(winner)) {
+		} else if (r->lower_nonce < winner->lower_nonce) {
 			redundant(r);
 		} else {
 			redundant(winner);
@@ -133,20 +179,10 @@ void ikev1_child_switched(struct ike_child *c, struct ike_child *old)
 
 // ---- the end -----------------------------------------------------------------------------------
 
-static void hard_again(struct wheel_timer *t, void *arg)
-{
-	struct ike_child *c = arg;
-	ike_count(c->engine, IKE_REASON_CHILD_HARD_LIMIT);
-	(void)ike_child_delete(c);
-}
-
 static void revive(struct ike_child *c)
 {
-	struct ike_engine *e = c->engine;
 	c->state = IKE_CHILD_ACTIVE;
-	wheel_cancel(&e->wheel, &c->hard);
-	if (c->own_hard_ns)
-		wheel_set(&e->wheel, &c->hard, c->own_hard_ns, hard_again, c);
+	hard_again(c);
 	ike_child_soft_resume(c, c->own_soft_ns);
 }
 
@@ -169,10 +205,7 @@ void ikev1_child_left(struct ike_session *s, const struct ike_child *c)
 
 static void gone(struct wheel_timer *t, void *arg)
 {
-	struct ike_child *c = arg;
-	struct ike_session *s = c->session;
-	ike_child_drop(c);
-	ike_session_watch(s);
+	ike_child_drop(arg);
 }
 
 static void delete_again(struct wheel_timer *t, void *arg)
@@ -188,11 +221,12 @@ static void delete_again(struct wheel_timer *t, void *arg)
 
 int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)
 {
-	bool rekeyed = child->state == IKE_CHILD_REKEYED;
+	bool softly = child->state == IKE_CHILD_REKEYED ||
+		      (child->state == IKE_CHILD_READY && child->orphaned);
 	if (child->state == IKE_CHILD_GONE || child->state == IKE_CHILD_DELETING)
 		return -EALREADY;
 	ike_count(sa->engine, IKE_REASON_CHILD_DELETED);
-	if (rekeyed && sa->state == IKE_SA_ESTABLISHED) {
+	if (softly && sa->state == IKE_SA_ESTABLISHED) {
 		child->state = IKE_CHILD_DELETING;
 		delete_again(&child->hard, child);
 		return 0;

@@ -259,6 +259,10 @@ int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child);
 
 // c is in use from now on; old: the one that it replaces, or NULL.
 void ikev1_child_switched(struct ike_child *c, struct ike_child *old);
+// Is it in use; whoever has sent on one that waits for quick mode's third message has confirmed it.
+bool ikev1_child_used(struct ike_child *c);
+// The quick mode that makes it has ended before its time: if it is not used either, it goes.
+void ikev1_child_orphaned(struct ike_child *c);
 // c has left its session: if it was in use, the one that it had replaced is again.
 void ikev1_child_left(struct ike_session *s, const struct ike_child *c);
 // One with these IDs that is in use, or NULL: what quick mode with them rekeys.
@@ -272,6 +276,10 @@ int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child);
 // Phase 1 once more, begun by us; the session goes on with the new ISAKMP SA. 0, -EBUSY (under way, or
 // the session ends), -ENOTCONN, -ENOTSUP (it is the peer's to begin), -EPERM, -ENOMEM.
 int ikev1_reauthenticate(struct ike_sa *sa);
+// The peer is at it: phase 1 has begun anew and will take the session over. strongSwan's child SAs belong
+// to the new ISAKMP SA from its first message on: what is made on the old one is lost. tries: that this
+// was said before; it is not said for ever.
+bool ikev1_peer_begins(const struct ike_sa *sa, uint8_t tries);
 // It will not be established: the session that it was for goes on as it is.
 void ikev1_reauth_over(struct ike_sa *sa);
 // The owner's session that an authenticated ISAKMP SA is to go on with, or NULL.
@@ -281,6 +289,8 @@ struct ike_sa *ikev1_take_over(struct ike_sa *sa, struct ike_session *s);
 // The peer speaks on a retired ISAKMP SA, or has deleted the one that was to replace it: it is in use
 // again. False: it is not one, or its session has gone.
 bool ikev1_revive(struct ike_sa *sa);
+// Of an ISAKMP SA; of a retired one that which it had, whose quick modes still end on it. Or NULL.
+struct ike_session *ikev1_session_of(const struct ike_sa *sa);
 struct ike_sa *ikev1_spare_of(const struct ike_sa *sa); // or NULL
 
 // ---- informational.c, dpd.c -------------------------------------------------------------------------------------

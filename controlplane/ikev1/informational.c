@@ -13,22 +13,14 @@ LOG_SUBSYSTEM("ike");
 
 // ---- DELETE of the peer ------------------------------------------------------------------------
 
-// The peer names its inbound SPI, which we send to; some (vpnc) name both of a pair.
-static struct ike_child *named_child(struct ike_session *s, uint32_t spi)
-{
-	struct ike_child *c = ike_child_by_spi_out(s, spi);
-	if (c)
-		return c;
-	c = ike_child_by_spi_in(s->engine, spi);
-	return c && c->session == s && c->joined ? c : NULL;
-}
-
+// The peer names its inbound SPI, which we send to; some (vpnc) name both of a pair. Ours alone is not
+// taken for one: another pair of the peer's may have the same number on its side.
 static unsigned delete_children(struct ike_session *s, const struct ikev1_delete *d)
 {
 	unsigned n = 0;
 	for (uint16_t i = 0; s && i < d->count; i++) {
 		uint32_t spi = ikev1_delete_spi(d, i);
-		struct ike_child *c = spi ? named_child(s, spi) : NULL;
+		struct ike_child *c = spi ? ike_child_by_spi_out(s, spi) : NULL;
 		if (!c)
 			continue;
 		ike_count(s->engine, IKE_REASON_CHILD_DELETED);
@@ -97,6 +89,13 @@ static void isakmp_deleted(struct ike_exchange *x)
 	x->out.close_reason = IKE_REASON_DELETED_BY_PEER;
 }
 
+// Who leaves deletes the child SAs first; the other DELETE may be lost.
+static void still_there(struct ike_sa *sa)
+{
+	if (sa->state == IKE_SA_ESTABLISHED && ike_sa_probe(sa) == -ENOTSUP)
+		ike_session_watch(sa->session);
+}
+
 static void deletes(struct ike_exchange *x)
 {
 	struct ike_sa *sa = x->sa;
@@ -112,8 +111,8 @@ static void deletes(struct ike_exchange *x)
 	known = children + isakmp;
 	if (!known)
 		ike_refused(sa->engine, sa, &x->from.remote, IKE_REASON_V1_DELETE_UNKNOWN);
-	if (children && sa->session)
-		ike_session_watch(sa->session);
+	if (children && sa->session && !sa->session->child_count && !isakmp)
+		still_there(sa);
 	// In whatever order they stand in the message, the children went first.
 	if (isakmp)
 		isakmp_deleted(x);
@@ -276,6 +275,7 @@ static void tell_all_deleted(struct ike_sa *sa)
 	tell_children_deleted(sa);
 	if (!sa->v1->peer_unity)
 		ikev1_tell_deleted(sa);
+	tell_children_deleted(sa); // one is lost: the child SAs would live on over there
 }
 
 int ikev1_delete_sa(struct ike_sa *sa)

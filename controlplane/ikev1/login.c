@@ -123,7 +123,6 @@ static void login_again(struct ike_sa *sa, struct ike_session *s)
 	struct ike_sa *now = ikev1_take_over(sa, s);
 	ikev1_phase1_forget(sa);
 	ikev1_login_free(sa);
-	ike_session_watch(s);
 	if (now == sa) {
 		tell_lifetime(sa, true);
 		ikev1_config_begin(sa);

@@ -23,6 +23,8 @@ static void quick_free(void *arg)
 	struct ike_child *c = ikev1_quick_child(q);
 	if (c && !c->joined)
 		ike_child_drop(c);
+	else if (c)
+		ikev1_child_orphaned(c);
 	ike_dh_free(q->dh);
 	secret_fini(&q->shared);
 	free(q);
@@ -34,6 +36,8 @@ struct ikev1_quick *ikev1_quick_new(struct ike_exchange *x)
 	if (!q)
 		return NULL;
 	q->engine = x->sa->engine;
+	q->terms.by = x->sa;
+	q->began_ns = q->engine->now_ns;
 	random_fill(q->engine->p.random, q->nonce, sizeof(q->nonce));
 	x->state = q;
 	x->state_free = quick_free;
@@ -76,6 +80,22 @@ void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb)
 		c->life_bytes = life_kb * 1024;
 }
 
+static uint64_t beginning(struct view nonce) // of 8 bytes at least
+{
+	struct rd r = rd_view(nonce);
+	uint64_t n = 0;
+	return rd_u64(&r, &n) ? n : 0;
+}
+
+void ikev1_quick_mark(const struct ike_exchange *x, struct ike_child *c)
+{
+	const struct ikev1_quick *q = x->state;
+	uint64_t i = beginning(q->terms.nonce_i), r = beginning(q->terms.nonce_r);
+	c->lower_nonce = i < r ? i : r;
+	c->initiated = x->initiator;
+	c->began_ns = q->began_ns;
+}
+
 void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old)
 {
 	plan->conf = old->conf;
@@ -106,7 +126,7 @@ static enum ike_verdict third(struct ike_exchange *x)
 static enum ike_verdict third_missing(struct ike_exchange *x)
 {
 	struct ike_child *c = ikev1_quick_child(x->state);
-	if (!c || c->state != IKE_CHILD_READY)
+	if (!c || c->state != IKE_CHILD_READY || ikev1_child_used(c))
 		return IKE_DONE;
 	struct ike_session *s = c->session;
 	(void)ike_child_delete(c);
@@ -194,11 +214,9 @@ static struct ike_child *replaced_by(struct ike_session *s, const struct ike_chi
 static enum ike_verdict finish(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	enum ike_reason why;
-	if (!s && ikev1_revive(x->sa))
-		s = x->sa->session;
-	if (!s || s->closing || x->sa->state != IKE_SA_ESTABLISHED)
+	if (!s || s->closing)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	struct ike_child *old = replaced_by(s, &q->plan);
 	if ((!old && ike_children_live(s) >= IKE_CHILDREN_MAX) ||
@@ -213,7 +231,7 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
 	c->id_local = q->terms.ts_r.items[0];
 	c->id_remote = q->terms.ts_i.items[0];
-	c->began_ns = q->engine->now_ns;
+	ikev1_quick_mark(x, c);
 	ikev1_quick_limits(c, q->choice.transform.life_s, q->choice.transform.life_kb);
 	why = ike_child_install(c, &q->terms, false);
 	if (why != IKE_REASON_NONE)
@@ -263,7 +281,7 @@ static bool rekeys(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
 	const struct ike_child *old = ikev1_child_of_ids(
-		x->sa->session, &q->terms.ts_r.items[0], &q->terms.ts_i.items[0]);
+		ikev1_session_of(x->sa), &q->terms.ts_r.items[0], &q->terms.ts_i.items[0]);
 	if (!old || !choose(x, old->conf, &q->plan) || (uint32_t)q->plan.choice.spi == 0)
 		return false;
 	ikev1_plan_again(&q->plan, old);
@@ -273,7 +291,7 @@ static bool rekeys(struct ike_exchange *x)
 static enum ike_reason plan(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	uint16_t ikev2_notify;
 	struct ike_child_ask ask = {
 		.cfg = q->engine->p.cfg,
@@ -289,7 +307,7 @@ static enum ike_reason plan(struct ike_exchange *x)
 static enum ike_verdict decide(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	if (!s || s->closing)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (s->conn->address_required && s->conn->pool_count && !s->lease_count)
@@ -316,8 +334,8 @@ static const struct ip_addr *claimed(const struct ike_exchange *x)
 static enum ike_verdict reclaim(struct ike_exchange *x)
 {
 	const struct ip_addr *addr = claimed(x);
-	struct ike_session *s = x->sa->session;
-	if (!s || s->closing || !addr || !ikev1_reclaimable(s, addr))
+	struct ike_session *s = ikev1_session_of(x->sa);
+	if (!s || s->closing || s != x->sa->session || !addr || !ikev1_reclaimable(s, addr))
 		return decide(x);
 	enum ike_verdict v = ikev1_reclaim(x, addr, RECLAIMED);
 	if (v == IKE_DONE)
@@ -327,8 +345,8 @@ static enum ike_verdict reclaim(struct ike_exchange *x)
 
 static enum ike_verdict after_reclaim(struct ike_exchange *x)
 {
-	struct ike_session *s = x->sa->session;
-	if (s && !s->closing)
+	struct ike_session *s = ikev1_session_of(x->sa);
+	if (s && !s->closing && s == x->sa->session)
 		(void)ikev1_reclaimed(x, claimed(x));
 	return decide(x);
 }
@@ -370,9 +388,9 @@ static enum ike_verdict read_first(struct ike_exchange *x)
 
 static enum ike_verdict begin(struct ike_exchange *x)
 {
-	struct ike_session *s = x->sa->session;
-	if (!s && ikev1_revive(x->sa))
-		s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
+	if (!x->sa->v1->peer_settles)
+		(void)ikev1_revive(x->sa);
 	if (!s || s->closing || x->sa->v1->deleted)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (ike_child_rate_exceeded(s))

@@ -40,6 +40,8 @@ enum ike_verdict ikev1_quick_shared(struct ike_exchange *x);
 void ikev1_quick_chosen(struct ikev1_quick *q);
 // The peer's limits, 0: none.
 void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb);
+// The child is made by this exchange: its nonces, when it began.
+void ikev1_quick_mark(const struct ike_exchange *x, struct ike_child *c);
 // The selectors of a child SA that is rekeyed with the same IDs.
 void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old);
 // Our quick mode was refused by the peer's notify, and ends.

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define REKEY_TRIES 3
+#define REKEY_TRIES 9
 
 enum step { BEGIN, GENERATED };
 
@@ -28,7 +28,7 @@ static struct ike_child *old_child(const struct ike_exchange *x)
 {
 	const struct want *w = x->task->arg;
 	struct ike_child *c = w->old_spi ? ike_child_by_spi_in(x->sa->engine, w->old_spi) : NULL;
-	return c && c->session && c->session == x->sa->session ? c : NULL;
+	return c && c->session && c->session == ikev1_session_of(x->sa) ? c : NULL;
 }
 
 // The peer has rekeyed it meanwhile, or it has gone.
@@ -56,7 +56,7 @@ static bool pick_pair(struct ikev1_quick *q, const struct wire_ts *own, const st
 
 static bool set_offer(struct ike_exchange *x, struct ikev1_quick *q)
 {
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	struct ike_child *old = old_child(x);
 	struct ike_peer_side peer = {s->leases, s->lease_count, &x->sa->remote.addr};
 	struct wire_ts own, other;
@@ -82,8 +82,8 @@ static uint16_t encap_of(const struct ike_sa *sa)
 // from the gateway, and what it refuses has broken its tunnel already.
 static bool towards_client(const struct ike_sa *sa)
 {
-	return !sa->initiator && sa->session &&
-	       (sa->v1->user_auth || sa->v1->peer_unity || sa->session->lease_count);
+	const struct ike_session *s = ikev1_session_of(sa);
+	return !sa->initiator && s && (sa->v1->user_auth || sa->v1->peer_unity || s->lease_count);
 }
 
 static void set_exact(struct ikev1_quick *q, const struct ike_child *old)
@@ -124,7 +124,7 @@ static bool put_id(struct wire_builder *b, const struct selector *s)
 static enum ike_verdict put_first(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	const struct want *want = x->task->arg;
 	struct wire_builder *b = &x->out.b;
 	enum ike_reason why = IKE_REASON_CHILD_UNKNOWN;
@@ -156,6 +156,13 @@ static enum ike_verdict nothing_to_do(struct ike_exchange *x)
 	struct ike_child *old = old_child(x);
 	if (old)
 		old->rekeying = false;
+	return IKE_DONE;
+}
+
+static enum ike_verdict later(struct ike_exchange *x)
+{
+	old_child(x)->rekeying = false;
+	ike_child_rekey_failed(old_child(x), true);
 	return IKE_DONE;
 }
 
@@ -196,6 +203,8 @@ static enum ike_verdict build(struct ike_exchange *x)
 		return generated(x);
 	if (superfluous(x))
 		return nothing_to_do(x);
+	if (old_child(x) && ikev1_peer_begins(x->sa, old_child(x)->soft_tries))
+		return later(x);
 	struct ikev1_quick *q = ikev1_quick_new(x);
 	if (!q)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
@@ -238,15 +247,14 @@ static void put_third(struct ike_exchange *x, struct ike_child *c)
 static enum ike_verdict install(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
-	struct ike_session *s = x->sa->session;
+	struct ike_session *s = ikev1_session_of(x->sa);
 	struct ike_child *c = ikev1_quick_child(q), *old = old_child(x);
 	if (!c || !s || s->closing)
 		return ike_fail(x, IKE_REASON_CHILD_UNKNOWN, 0);
 	ike_child_set(c, &q->plan, (uint32_t)q->plan.choice.spi);
 	c->id_local = q->terms.ts_i.items[0];
 	c->id_remote = q->terms.ts_r.items[0];
-	c->initiated = true;
-	c->began_ns = q->began_ns;
+	ikev1_quick_mark(x, c);
 	enum ike_reason why = ike_child_install(c, &q->terms, true);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, 0);
@@ -344,8 +352,12 @@ static void failed(struct ike_sa *sa, struct ike_task *t)
 		old->rekeying = false;
 		ike_child_rekey_failed(old, !want->refused && old->soft_tries < REKEY_TRIES);
 	}
-	if (sa->session && sa->state == IKE_SA_ESTABLISHED)
-		ike_session_watch(sa->session);
+	struct ike_session *s = ikev1_session_of(sa);
+	// A new one that was begun on an ISAKMP SA which has been replaced.
+	if (s && s->sa != sa && !want->old_spi && !want->refused)
+		(void)ikev1_add_child(s->sa, want->conf);
+	else if (s && s->sa->state == IKE_SA_ESTABLISHED)
+		ike_session_watch(s);
 }
 
 static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *conf)

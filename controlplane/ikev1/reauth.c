@@ -16,9 +16,10 @@
 
 LOG_SUBSYSTEM("ike");
 
-#define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
-#define RETIRED_S      3        // until its DELETE, where that is ours to send
+#define COLLIDED_NS    (100 * NS_PER_MS) // between two that may have been begun at the same time
+#define RETIRED_S      3                 // until its DELETE, where that is ours to send
 #define DELETE_AGAIN_S 1
+#define WAITS          6 // for a phase 1 of the peer's, half a minute in all
 
 // ---- whose session -----------------------------------------------------------------------------
 
@@ -35,10 +36,14 @@ static bool collided(const struct ike_sa *fresh, const struct ike_sa *present)
 	       fresh->created_ns <= present->established_ns + COLLIDED_NS;
 }
 
-// Who says INITIAL_CONTACT has forgotten the session, unless he began before it was there.
+// Who says INITIAL_CONTACT has forgotten the session; unless he began before it was there, or it is our
+// quick mode that has met his re-authentication: strongSwan drops the old ISAKMP SA for it, says so, and
+// goes on with the child SAs.
 static bool forgotten(const struct ike_sa *fresh, const struct ike_sa *present)
 {
-	return fresh->v1->initial_contact && !collided(fresh, present);
+	const struct ike_exchange *ours = present->out_progress;
+	bool crossed = ours && ours->type == IKEV1_EXCHANGE_QUICK;
+	return fresh->v1->initial_contact && !crossed && !collided(fresh, present);
 }
 
 static bool may_follow(const struct ike_sa *sa, const struct ike_session *o)
@@ -104,6 +109,21 @@ static void retired_over(struct wheel_timer *t, void *arg)
 	wheel_set(&e->wheel, &sa->life, e->now_ns + DELETE_AGAIN_S * NS_PER_S, retired_over, sa);
 }
 
+// What we began on it and is not there yet is begun anew; a quick mode that the peer has heard of ends.
+static bool ends_with(const struct ike_sa *old)
+{
+	const struct ike_exchange *x = old->out_progress;
+	return x && x != old->engine->running && (x->type != IKEV1_EXCHANGE_QUICK || !x->v1.began);
+}
+
+// Should both sides wait for each other's DELETE, because they saw things in another order, one of them
+// is the first to send one, and the other one's ISAKMP SA is in use again.
+static uint64_t patience_ns(const struct ike_engine *e)
+{
+	uint64_t ns = IKE_REAUTH_GRACE_S * NS_PER_S;
+	return ns + random_u64(e->p.random) % ns;
+}
+
 // It stays a while for the peer's own DELETE, or until ours.
 static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 {
@@ -113,9 +133,6 @@ static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 		return;
 	}
 	ikev1_config_free(old);
-	ike_tasks_drop(old);
-	if (old->out_progress && old->out_progress != e->running)
-		ike_exchange_end(old->out_progress);
 	ike_sa_rest(old);
 	wheel_cancel(&e->wheel, &old->v1->dpd.again);
 	old->v1->dpd.waiting = false;
@@ -124,16 +141,27 @@ static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 	old->v1->told = false;
 	heir->v1->spare = ike_sa_our_spi(old);
 	ike_sa_state_set(old, IKE_SA_REKEYED);
-	uint32_t after_s = ours ? RETIRED_S : IKE_REAUTH_GRACE_S;
-	wheel_set(&e->wheel, &old->life, e->now_ns + after_s * NS_PER_S, retired_over, old);
+	ike_tasks_drop(old);
+	if (ends_with(old))
+		ike_exchange_end(old->out_progress);
+	uint64_t after_ns = ours ? RETIRED_S * NS_PER_S : patience_ns(e);
+	wheel_set(&e->wheel, &old->life, e->now_ns + after_ns, retired_over, old);
+}
+
+struct ike_session *ikev1_session_of(const struct ike_sa *sa)
+{
+	if (sa->session || !sa->v1->retired_from)
+		return sa->session;
+	struct ike_session *s = ike_session_by_id(sa->engine, sa->v1->retired_from);
+	return s && ikev1_is(s->sa) ? s : NULL;
 }
 
 struct ike_sa *ikev1_spare_of(const struct ike_sa *sa)
 {
 	struct ike_sa *o = sa->v1->spare ? ike_sa_by_spi(sa->engine, sa->v1->spare) : NULL;
 	// Who logs in has forgotten his old one.
-	bool spare = o && !sa->v1->user_auth && ikev1_is(o) && o->state == IKE_SA_REKEYED && !o->v1->told &&
-		     sa->session && o->v1->retired_from == sa->session->id;
+	bool spare = o && !sa->v1->user_auth && ikev1_is(o) && o->state == IKE_SA_REKEYED &&
+		     !o->v1->told && sa->session && o->v1->retired_from == sa->session->id;
 	return spare ? o : NULL;
 }
 
@@ -168,14 +196,24 @@ static bool wins(const struct ike_sa *fresh, const struct ike_sa *present)
 					      : fresh->spi_r > present->spi_r;
 }
 
-// Those that came to their time while there was no ISAKMP SA.
-static void wake_children(struct ike_session *s)
+// One that we made on the old ISAKMP SA while the peer was at the new one: it may go with the old one,
+// without a word.
+static bool doubtful(const struct ike_child *c, const struct ike_sa *sa)
 {
+	return !sa->initiator && !sa->v1->peer_settles && c->initiated &&
+	       c->joined_ns + COLLIDED_NS >= sa->created_ns;
+}
+
+// Those that came to their time while there was no ISAKMP SA, too.
+static void wake_children(struct ike_sa *sa)
+{
+	struct ike_session *s = sa->session;
 	struct ike_child *c;
 	if (!s->conn->lifetime.child_rekey_s || s->conn->responder_only)
 		return;
 	LIST_FOREACH (c, &s->children, link)
-		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying && !c->soft.set)
+		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying &&
+			(!c->soft.set || doubtful(c, sa)))
 			ike_child_rekey_failed(c, true);
 }
 
@@ -187,7 +225,7 @@ static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
 	ike_sa_established(sa);
 	retire(old, sa, both ? old->initiator : sa->initiator);
 	ike_session_moved(s);
-	wake_children(s);
+	wake_children(sa);
 }
 
 static void stand_back(struct ike_sa *sa, struct ike_session *s)
@@ -254,12 +292,17 @@ static struct ike_sa *begin(const struct ike_sa *old)
 	return NULL;
 }
 
+bool ikev1_peer_begins(const struct ike_sa *sa, uint8_t tries)
+{
+	return tries < WAITS && ike_half_open_ikev1(sa->engine, &sa->remote.addr);
+}
+
 int ikev1_reauthenticate(struct ike_sa *sa)
 {
 	struct ike_session *s = sa->session;
 	if (!s || s->sa != sa || (sa->state != IKE_SA_ESTABLISHED && sa->state != IKE_SA_EXPIRED))
 		return -ENOTCONN;
-	if (s->closing || s->rekeying)
+	if (s->closing || s->rekeying || ikev1_peer_begins(sa, sa->soft_tries))
 		return -EBUSY;
 	if (!ike_may_begin(s))
 		return -EPERM;
