@@ -9,8 +9,9 @@
 #include "controlplane/exchange.h"
 
 #define CHILDREN_S 60 // that an old session waits for the child SAs of the new one
-#define CONFIRMED_S \
-	64 // and for its peer to use them: our answer may be lost as often as it is asked for
+// Our answer may be lost as often as it is asked for; whose old SAs show no sign does not need them.
+#define CONFIRMED_S 64
+#define SILENT_S    5
 
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s)
 {
@@ -40,11 +41,12 @@ void ike_session_follow(struct ike_session *s)
 	ike_session_succeed(old, s, IKE_FOLLOWED_S);
 }
 
-// Who began the new one may not have our answer yet, and so has nothing but the old one.
-static bool unconfirmed(const struct ike_session *n)
+// Who began the new one may not have our answer yet: it has nothing but the old one, and uses it.
+static bool unconfirmed(const struct ike_session *s, const struct ike_session *n)
 {
-	return !n->initiator && ike_routes_pending(n) &&
-	       n->engine->now_ns < n->established_ns + CONFIRMED_S * NS_PER_S;
+	uint64_t now = s->engine->now_ns, sign = ike_sa_last_sign(s->sa);
+	return !n->initiator && ike_routes_pending(n) && sign > n->established_ns &&
+	       now < sign + SILENT_S * NS_PER_S && now < n->established_ns + CONFIRMED_S * NS_PER_S;
 }
 
 bool ike_session_superseded_early(struct ike_session *s)
@@ -52,7 +54,7 @@ bool ike_session_superseded_early(struct ike_session *s)
 	struct ike_session *n = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
 	if (!n)
 		return false;
-	return unconfirmed(n) ||
+	return unconfirmed(s, n) ||
 	       (!s->duplicate && s->initiator && ike_session_making_children(n) &&
 		       s->engine->now_ns < n->established_ns + CHILDREN_S * NS_PER_S);
 }
