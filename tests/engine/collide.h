@@ -42,7 +42,7 @@ struct collide_run {
 		number; // of the packet that has another fate, from the start of the actions on; 0: none
 	enum bench_fate fate;
 	bool random;      // losses, order, delays and what begins first: by the seed
-	uint64_t packets; // out: sent in the first ten seconds
+	uint64_t packets; // out: sent in the first seconds
 };
 
 // False: something is wrong; it was printed with what brings it back.
