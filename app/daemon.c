@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "app/daemon.h"
 
+#include "app/qcd_secret.h"
+
 #include "base/log.h"
 
 #include <errno.h>
@@ -66,6 +68,20 @@ static int load_credentials(struct daemon *d)
 static void drop_credentials(struct daemon *d)
 {
 	ike_credentials_free(d->credentials);
+}
+
+// Without it peers learn of a crash by themselves, later.
+static int load_qcd_secret(struct daemon *d)
+{
+	if (d->cfg->main.quick_crash_detection &&
+		qcd_secret_load(d->cfg->main.state_dir, &random_system, &d->qcd_secret) < 0)
+		log_notice("no tokens of quick crash detection are made");
+	return 0;
+}
+
+static void drop_qcd_secret(struct daemon *d)
+{
+	secret_fini(&d->qcd_secret);
 }
 
 static int start_log(struct daemon *d)
@@ -177,6 +193,7 @@ static int start_engine(struct daemon *d)
 		.jobs = ike_helpers_jobs(d->helpers),
 		.addresses = &d->addresses,
 		.sink = dp_sink(d->dp),
+		.qcd_secret = secret_view(&d->qcd_secret),
 	};
 	return ike_engine_new(&params, &d->engine);
 }
@@ -218,6 +235,7 @@ static const struct stage {
 	{"configuration", load_config, drop_config},
 	{"credentials", load_credentials, drop_credentials},
 	{"log", start_log, stop_log},
+	{"secret of crash detection", load_qcd_secret, drop_qcd_secret},
 	{"data plane", start_dataplane, stop_dataplane},
 	{"pools", start_pools, stop_pools},
 	{"events", open_events, close_events},

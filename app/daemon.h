@@ -10,6 +10,7 @@ struct daemon {
 	const char *config_path;
 	struct cfg *cfg;
 	struct ike_credentials *credentials;
+	struct secret qcd_secret;
 	struct dp *dp;
 	struct pools *pools;
 	struct address_source addresses;

@@ -54,8 +54,8 @@ struct mgmt_provider {
 		void *ctx, const char *connection, const struct ip_addr *peer, const char **why);
 	// child: our inbound SPI, or 0: the IKE SA. 0, -ENOENT, -EBUSY, -EPERM, -ENOTSUP, -ENOMEM.
 	int (*rekey)(void *ctx, uint64_t session, uint32_t child);
-	int (*reauthenticate)(void *ctx, uint64_t session); // or NULL: not available
-	const char *const *handoff_names;                   // DP_HANDOFF_CAUSES of them
+	int (*reauthenticate)(void *ctx, uint64_t session);
+	const char *const *handoff_names; // DP_HANDOFF_CAUSES of them
 	const struct clock_source *clock;
 };
 

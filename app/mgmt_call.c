@@ -224,8 +224,7 @@ void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 		c->end = true;
 		return;
 	case MGMT_REAUTHENTICATE:
-		c->why = p->reauthenticate ? refusal(c, p->reauthenticate(p->ctx, c->id))
-					   : "not available";
+		c->why = refusal(c, p->reauthenticate(p->ctx, c->id));
 		c->end = true;
 		return;
 	default:

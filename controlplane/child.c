@@ -426,13 +426,13 @@ void ike_child_redundant(struct ike_child *c)
 	set_rekeyed(c);
 }
 
-bool ike_child_has_successor(const struct ike_child *c)
+const struct ike_child *ike_child_successor(const struct ike_child *c)
 {
 	const struct ike_child *o;
 	LIST_FOREACH (o, &c->session->children, link)
 		if (o->replaced == c)
-			return true;
-	return false;
+			return o;
+	return NULL;
 }
 
 void ike_child_switch(struct ike_child *c)
@@ -497,10 +497,17 @@ static void leave_session(struct ike_child *c)
 	struct sa_counters in, out;
 	LIST_REMOVE(c, link);
 	s->child_count--;
+	bool taken = false;
 	LIST_FOREACH (o, &s->children, link) {
 		if (o->replaced != c)
 			continue;
 		o->replaced = NULL; // nothing is left to be marked or timed
+		// The youngest: the peer has tried again, and may know nothing of the others.
+		if (taken && !ikev1_is(s->sa))
+			ike_child_redundant(o);
+		if (taken)
+			continue;
+		taken = true;
 		c->superseded = !ikev1_is(s->sa);
 		// IKEv1's third message, or ESP, says that the peer has it; a copy of an old first one
 		// is never followed by it.

@@ -373,8 +373,8 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced);
 void ike_child_switch(struct ike_child *c);
 // Two have replaced the same one, and this is the one that is not used: the peer will delete it.
 void ike_child_redundant(struct ike_child *c);
-// Is it being replaced: by one of the peer's that is not switched to yet.
-bool ike_child_has_successor(const struct ike_child *c);
+// The youngest that replaces it and is not switched to yet, or NULL.
+const struct ike_child *ike_child_successor(const struct ike_child *c);
 // Gives everything back: SPI, SAs, routes; freed at once or when the sink has returned its SAs.
 void ike_child_drop(struct ike_child *c);
 // The same after its DELETE; but the inbound SA of one that was superseded receives a little longer:

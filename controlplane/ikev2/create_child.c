@@ -113,11 +113,13 @@ static enum ike_verdict not_found(struct ike_exchange *x, uint32_t spi)
 }
 
 // RFC 7296 2.25.1: "If a peer receives a request to rekey a Child SA that it is currently trying to
-// close, it SHOULD reply with TEMPORARY_FAILURE." That includes one that has a successor.
+// close, it SHOULD reply with TEMPORARY_FAILURE." That includes one whose successor is in use, or of our
+// making.
 static bool is_ending(const struct ike_child *c)
 {
+	const struct ike_child *next = ike_child_successor(c);
 	return c->state == IKE_CHILD_DELETING || c->state == IKE_CHILD_REKEYED ||
-	       ike_child_has_successor(c);
+	       (next && next->ours);
 }
 
 // RFC 7296 2.25.1: "a request to rekey a Child SA that it is currently rekeying, it SHOULD reply as

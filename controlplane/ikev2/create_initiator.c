@@ -125,7 +125,7 @@ static bool still_wanted(const struct ike_exchange *x, const struct ike_child *o
 		return false;
 	return !want->old_spi ||
 	       (old && old->state != IKE_CHILD_DELETING && old->state != IKE_CHILD_REKEYED &&
-		       !ike_child_has_successor(old));
+		       !ike_child_successor(old));
 }
 
 // A child SA's successor has the same worker.
@@ -366,7 +366,7 @@ static int queue(struct ike_sa *sa, const struct ike_want *what)
 int ikev2_rekey_child(struct ike_sa *sa, struct ike_child *child)
 {
 	// One that is READY may not be there yet at the peer: our response may be under way, or lost.
-	if (sa->state != IKE_SA_ESTABLISHED || child->rekeying || ike_child_has_successor(child) ||
+	if (sa->state != IKE_SA_ESTABLISHED || child->rekeying || ike_child_successor(child) ||
 		child->state != IKE_CHILD_ACTIVE)
 		return -EBUSY;
 	child->rekeying = true;

@@ -110,6 +110,31 @@ static void one_is_about_to_finish(void **state)
 	}
 }
 
+// Ours is done but for its inbound SA, which takes its time, when the peer's request comes again: the old
+// one is as good as deleted, and nothing is sent by what the peer does not have.
+static void one_waits_for_its_install(void **state)
+{
+	for (int by_gw = 0; by_gw < 2; by_gw++) {
+		struct pair p = rekey_pair(14, &rekey_defaults, &rekey_defaults);
+		struct bench_node *slow = by_gw ? p.gw : p.client, *quick = by_gw ? p.client : p.gw;
+		struct loss l = {.from = slow,
+			.exchange = IKEV2_EXCHANGE_CREATE_CHILD_SA,
+			.response = 0,
+			.count = 1};
+		bench_filter_add(p.b, lose, &l);
+		assert_int_equal(rekey_child(slow), 0);
+		bench_run(p.b, 400);
+		quick->sink.install_delay_ns = 300 * NS_PER_MS;
+		assert_int_equal(rekey_child(quick), 0);
+		run_with_traffic(&p, 3000, 10);
+		quick->sink.install_delay_ns = 0;
+		bench_expect(slow, "ike_rekey_later", 1);
+		bench_expect(slow, "ike_child_rekeyed", 1);
+		bench_run(p.b, 6000);
+		expect_alive_and_end(&p);
+	}
+}
+
 // Ours waits in the queue, or for its key pair, while the peer rekeys the same: it never leaves.
 static void overtaken(void **state)
 {
@@ -332,6 +357,7 @@ int main(void)
 		T(both_at_once_with_one_lost),
 		T(one_has_finished),
 		T(one_is_about_to_finish),
+		T(one_waits_for_its_install),
 		T(overtaken),
 		T(rekey_against_delete),
 		T(delete_against_delete),
