@@ -23,6 +23,8 @@
 #define ORPHANED_S     10       // without its quick mode: until it is given up if nobody uses it
 #define DELETE_AGAIN_S 1
 #define DELETES        2
+#define DELETES_MAX    10 // while the peer goes on to use it
+#define USED_NS        (500 * NS_PER_MS)
 #define LINGER_S       3 // an inbound SA behind its first DELETE
 
 bool ike_selectors_equal(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m)
@@ -203,20 +205,25 @@ void ikev1_child_left(struct ike_session *s, const struct ike_child *c)
 		revive(heir);
 }
 
-static void gone(struct wheel_timer *t, void *arg)
+// The peer sends on it all the same: it has not heard.
+static bool unheard(const struct ike_child *c)
 {
-	ike_child_drop(arg);
+	struct sa_counters in, out;
+	ike_child_counters(c, &in, &out);
+	return in.last_used_ns + USED_NS > c->engine->now_ns;
 }
 
 static void delete_again(struct wheel_timer *t, void *arg)
 {
 	struct ike_child *c = arg;
 	struct ike_engine *e = c->engine;
+	if (c->told >= DELETES && (c->told == DELETES_MAX || !unheard(c))) {
+		ike_child_drop(c);
+		return;
+	}
 	(void)ikev1_tell_child_deleted(c->session->sa, c);
-	bool last = ++c->told == DELETES;
-	uint64_t after_s = last ? LINGER_S - DELETE_AGAIN_S : DELETE_AGAIN_S;
-	wheel_set(
-		&e->wheel, &c->hard, e->now_ns + after_s * NS_PER_S, last ? gone : delete_again, c);
+	uint64_t after_s = ++c->told < DELETES ? DELETE_AGAIN_S : LINGER_S - DELETE_AGAIN_S;
+	wheel_set(&e->wheel, &c->hard, e->now_ns + after_s * NS_PER_S, delete_again, c);
 }
 
 int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)

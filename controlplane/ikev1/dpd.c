@@ -103,6 +103,9 @@ static void again(struct wheel_timer *t, void *arg)
 		return;
 	}
 	ike_refused(sa->engine, sa, &sa->remote, IKE_REASON_PEER_DEAD);
+	struct ike_sa *spare = ikev1_spare_of(sa);
+	if (spare) // nothing was ever heard on this one, perhaps
+		(void)ikev1_revive(spare);
 	ike_sa_close(sa, IKE_REASON_PEER_DEAD);
 }
 

@@ -76,6 +76,7 @@ struct ikev1_sa {
 	uint64_t retired_from, life_ns;
 	uint64_t spare;        // our SPI of the one retired last in favour of this one, or 0
 	bool told;             // its DELETE has left once
+	uint8_t put_off;       // times that its end was put off
 	struct endpoint began; // as responder: where the peer's first message came from
 	uint16_t auth;         // negotiated, enum ikev1_auth
 	struct ikev1_keys keys;

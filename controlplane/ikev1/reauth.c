@@ -19,6 +19,8 @@ LOG_SUBSYSTEM("ike");
 #define COLLIDED_NS    (100 * NS_PER_MS) // between two that may have been begun at the same time
 #define RETIRED_S      3                 // until its DELETE, where that is ours to send
 #define DELETE_AGAIN_S 1
+#define PUT_OFF_NS     (2 * NS_PER_S)
+#define PUT_OFF_MAX    10
 #define WAITS          6 // for a phase 1 of the peer's, half a minute in all
 
 // ---- whose session -----------------------------------------------------------------------------
@@ -95,10 +97,38 @@ struct ike_session *ikev1_session_before(const struct ike_sa *sa)
 
 // ---- the old one ---------------------------------------------------------------------------------
 
+// As responder we are done with phase 1 before the peer is, which may never hear our last message.
+static struct ike_sa *unheard_heir(const struct ike_sa *sa)
+{
+	struct ike_session *s = ike_session_by_id(sa->engine, sa->v1->retired_from);
+	struct ike_sa *heir = s && ikev1_is(s->sa) ? s->sa : NULL;
+	bool unheard = heir && heir != sa && heir->state == IKE_SA_ESTABLISHED &&
+		       !heir->initiator && heir->last_heard_ns <= heir->established_ns;
+	return unheard ? heir : NULL;
+}
+
+static void retired_over(struct wheel_timer *t, void *arg);
+
+// It asks, and the old one waits. Who would answer and does not has not got that far.
+static bool put_off(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
+	struct ike_sa *heir = sa->v1->told ? NULL : unheard_heir(sa);
+	if (!heir)
+		return false;
+	if (++sa->v1->put_off > PUT_OFF_MAX)
+		return heir->v1->peer_dpd && ikev1_revive(sa);
+	(void)ikev1_probe(heir);
+	wheel_set(&e->wheel, &sa->life, e->now_ns + PUT_OFF_NS, retired_over, sa);
+	return true;
+}
+
 static void retired_over(struct wheel_timer *t, void *arg)
 {
 	struct ike_sa *sa = arg;
 	struct ike_engine *e = sa->engine;
+	if (put_off(sa))
+		return;
 	if (sa->v1->told) {
 		(void)ike_sa_delete(sa);
 		return;
@@ -139,6 +169,7 @@ static void retire(struct ike_sa *old, struct ike_sa *heir, bool ours)
 	old->v1->life_ns = old->life.set ? old->life.due_ms * NS_PER_MS : 0;
 	old->v1->retired_from = heir->session->id;
 	old->v1->told = false;
+	old->v1->put_off = 0;
 	heir->v1->spare = ike_sa_our_spi(old);
 	ike_sa_state_set(old, IKE_SA_REKEYED);
 	ike_tasks_drop(old);

@@ -88,7 +88,7 @@ static void return_after_expiry(void **state)
 		expect_expired(v.gw, false);
 		uint64_t session = bench_session(v.gw).id;
 		struct ip_addr lease = bench_session(v.gw).inner[0];
-		bench_run(v.b, 305000);
+		bench_run(v.b, 335000);
 		assert_int_equal(v1_sa(v.gw)->state, IKE_SA_EXPIRED);
 		bench_expect(v.gw, "ikev1_expired", 1);
 		expect_expired(v.gw, true);
@@ -118,7 +118,7 @@ static void keepalives_after_expiry(void **state)
 		.nat = true,
 		.gw_more = "lifetime: { ike_hard_s = 300; ike_rekey_s = 200; };"});
 	v1_need_up(&v);
-	bench_run(v.b, 305000);
+	bench_run(v.b, 335000);
 	assert_int_equal(v1_sa(v.client)->state, IKE_SA_EXPIRED);
 	uint64_t before = v.client->sent;
 	bench_run(v.b, 100000);

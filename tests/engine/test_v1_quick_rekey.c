@@ -34,7 +34,7 @@ static void rekey_replaces(void **state)
 		assert_int_equal(v1_child_of(r.client_session, 1)->state, IKE_CHILD_REKEYED);
 		assert_true(v1_traffic(&v));
 		// Nobody deletes the old one: each side does so by itself after a while.
-		bench_run(v.b, IKE_REKEYED_GRACE_S * 1000 + 1000);
+		bench_run(v.b, IKE_REKEYED_GRACE_S * 1000 + 5000);
 		assert_int_equal(r.gw_session->child_count, 1);
 		assert_int_equal(r.client_session->child_count, 1);
 		assert_int_equal(v.gw->engine->child_count, 1);
@@ -121,8 +121,10 @@ static void failed_rekeying_is_not_shown(void **state)
 	assert_int_equal(shown(v.client), IKE_SESSION_REKEYING);
 	bench_run(v.b, 20000);
 	bench_expect(v.client, "ikev1_no_answer", 1);
-	assert_int_equal(shown(v.client), IKE_SESSION_ESTABLISHED);
 	v1_filters_clear(v.w);
+	bench_run(v.b, 5000); // it is tried again
+	assert_int_equal(shown(v.client), IKE_SESSION_ESTABLISHED);
+	bench_expect(v.gw, "ike_child_rekeyed", 1);
 	v1_down(&v);
 }
 

@@ -136,7 +136,7 @@ static void expired_session(void **state)
 		.client_more = "dpd = { delay_s = 0; };"});
 	v1_need_up(&v);
 	struct ike_session_info before = bench_session(v.gw);
-	bench_run(v.b, 61000);
+	bench_run(v.b, 67000);
 	bench_expect(v.gw, "ikev1_expired", 1);
 	assert_int_equal(bench_session(v.gw).id, before.id);
 	connect_again(&v);
