@@ -28,7 +28,7 @@ struct collide_world {
 	const char *text[2]; // of the configurations; the connection is "c"
 	bool ikev1;
 	bool leases;    // the first pool of a gives c its address
-	bool one_sided; // only c can re-authenticate
+	bool one_sided; // only c can re-authenticate, and that is how IKEv1 rekeys
 	bool lively; // nobody has to begin anything: short lifetimes on both sides do, for minutes
 	struct cfg *cfg[2];
 	struct ike_credentials *credentials[2];
@@ -42,7 +42,7 @@ struct collide_run {
 		number; // of the packet that has another fate, from the start of the actions on; 0: none
 	enum bench_fate fate;
 	bool random;      // losses, order, delays and what begins first: by the seed
-	uint64_t packets; // out: sent in the first ten seconds
+	uint64_t packets; // out: sent in the first seconds
 };
 
 // False: something is wrong; it was printed with what brings it back.
