@@ -175,6 +175,11 @@ static void sink_route_del(void *ctx, uint32_t tunnel, const struct ip_prefix *d
 {
 }
 
+static int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst)
+{
+	return 0;
+}
+
 static void sink_move(void *ctx, uint32_t tunnel, const struct tunnel_path *path)
 {
 }
@@ -225,10 +230,26 @@ static bool sink_congested(void *ctx)
 
 static struct sa_sink sink_of(struct node *n)
 {
-	return (struct sa_sink){n, 1, sink_worker_of, sink_spi_reserve, sink_spi_release,
-		sink_tunnel_add, sink_tunnel_del, sink_route_add, sink_route_del, sink_move,
-		sink_pmtu, sink_sa_add, sink_sa_switch, sink_sa_del, sink_sa_stats, sink_ike_spi,
-		sink_congested};
+	return (struct sa_sink){
+		.ctx = n,
+		.workers = 1,
+		.worker_of = sink_worker_of,
+		.spi_reserve = sink_spi_reserve,
+		.spi_release = sink_spi_release,
+		.tunnel_add = sink_tunnel_add,
+		.tunnel_del = sink_tunnel_del,
+		.route_add = sink_route_add,
+		.route_del = sink_route_del,
+		.route_move = sink_route_move,
+		.tunnel_move = sink_move,
+		.tunnel_pmtu = sink_pmtu,
+		.sa_add = sink_sa_add,
+		.sa_switch = sink_sa_switch,
+		.sa_del = sink_sa_del,
+		.sa_stats = sink_sa_stats,
+		.ike_spi = sink_ike_spi,
+		.congested = sink_congested,
+	};
 }
 
 static int node_init(
