@@ -78,7 +78,8 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 			ike_count(e, IKE_REASON_INITIAL_CONTACT);
 			ike_sa_close(o->sa, IKE_REASON_INITIAL_CONTACT);
 		} else if (!o->closing &&
-			   (unique == CFG_UNIQUE_REPLACE || o->initiator != s->initiator)) {
+			   (unique == CFG_UNIQUE_REPLACE || (unique == CFG_UNIQUE_KEEP && same) ||
+				   o->initiator != s->initiator)) {
 			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
 		}
 	}
