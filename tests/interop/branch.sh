@@ -132,9 +132,10 @@ check "IKEv1: the hub has the user" grep -qF "XAuth authentication of 'branch7' 
 for v in v2 v1; do stream_start $v in "${INNER[$v]}" $v "${NET[$v]}.1" "$LIFE"; done
 for v in v2 v1; do stream_wait $v; done
 
+# Begun by the hub.
 rekeyed() { # HUB COUNT
 	local n
-	n=$(($(grep -oE "CHILD_SA lan\{[0-9]+\} established" "$LAB_DIR/$1.charon.log" | sort -u | wc -l) - 1))
+	n=$(grep -cE "generating (CREATE_CHILD_SA|QUICK_MODE) request [0-9]+ \[.* SA " "$LAB_DIR/$1.charon.log")
 	echo "$n rekeyings"
 	[ "$n" -ge "$2" ]
 }
