@@ -160,6 +160,7 @@ static void attempt(struct ike_starter *st)
 		return;
 	struct ike_session *s = ike_starter_path(st, &b) ? ike_begin(e, &b) : NULL;
 	st->attempts++;
+	st->tried_ns = e->now_ns;
 	st->next_address++;
 	if (!s) {
 		st->last = IKE_REASON_NO_PATH;
@@ -263,6 +264,18 @@ void ike_starter_up(struct ike_session *s)
 		st->next_address--;
 }
 
+// A re-authentication that is under way when its session ends is the next try.
+static void take_reauthentication(struct ike_starter *st, const struct ike_session *s)
+{
+	struct ike_session *n =
+		s->reauth_attempt ? ike_session_by_id(st->engine, s->reauth_attempt) : NULL;
+	if (!n || n->established_ns || st->connecting)
+		return;
+	st->connecting = n->id;
+	st->next_address++;
+	st->state = IKE_STARTER_CONNECTING;
+}
+
 void ike_starter_down(struct ike_session *s, enum ike_reason why)
 {
 	struct ike_engine *e = s->engine;
@@ -276,6 +289,7 @@ void ike_starter_down(struct ike_session *s, enum ike_reason why)
 		st->current = s->successor;
 	if (s->established_ns && e->now_ns - s->established_ns >= LIVED_NS)
 		st->attempts = 0;
+	take_reauthentication(st, s);
 	if (e->shutting_down || st->sessions || st->connecting || (!tried && !s->established_ns))
 		return;
 	st->last = why;
@@ -292,6 +306,18 @@ void ike_starter_down(struct ike_session *s, enum ike_reason why)
 		(unsigned long long)((st->timer.due_ms * NS_PER_MS - e->now_ns) / NS_PER_S));
 }
 
+// Packets do not bring back at once what has ended at once.
+static void attempt_soon(struct ike_starter *st)
+{
+	uint64_t now = st->engine->now_ns, due_ns = st->tried_ns + pause_ns(st);
+	if (!st->tried_ns || due_ns <= now) {
+		attempt(st);
+		return;
+	}
+	st->wanted = true;
+	schedule(st, due_ns - now);
+}
+
 void ike_starter_wanted(struct ike_engine *e, const struct sa_event *ev)
 {
 	size_t i = (size_t)(ev->session & ~IKE_STARTER_OWNER);
@@ -302,7 +328,7 @@ void ike_starter_wanted(struct ike_engine *e, const struct sa_event *ev)
 	if (st->sessions)
 		restore_soon(st);
 	else if (st->state == IKE_STARTER_WAITING)
-		attempt(st);
+		attempt_soon(st);
 	else
 		st->wanted = true;
 }

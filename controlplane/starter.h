@@ -29,6 +29,7 @@ struct ike_starter {
 	struct endpoint peer;
 	size_t next_address;
 	uint32_t attempts; // since one has lived for a while
+	uint64_t tried_ns; // the last of them
 	struct wheel_timer timer;
 	enum ike_reason last;
 	uint64_t asked;

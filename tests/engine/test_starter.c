@@ -315,6 +315,42 @@ static void no_storm_where_sessions_do_not_last(void **state)
 	sites_free(&t);
 }
 
+// The same on demand, with a packet at every moment.
+static void no_storm_on_demand(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_ON_DEMAND, "\"" PEER_ADDR "\"", "");
+	for (int i = 0; i < 600 * 10; i++) {
+		packet_for(t.a);
+		bench_run(t.b, 100);
+		if (bench_session_count(t.z))
+			(void)!ike_delete_session(t.z->engine, bench_session(t.z).id);
+	}
+	assert_in_range(bench_counter(t.a, "ike_started"), 8, 30);
+	sites_free(&t);
+}
+
+// The peer ends the session while it is being authenticated anew: that is the next one.
+static void reauthentication_is_the_next_try(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	for (int i = 0; i < 8; i++) {
+		uint64_t a = bench_session(t.a).id, z = bench_session(t.z).id;
+		t.a->job_delay_ns = 3 * NS_PER_S;
+		assert_int_equal(ike_reauthenticate(t.a->engine, a), 0);
+		bench_run(t.b, 10);
+		assert_int_equal(ike_delete_session(t.z->engine, z), 0);
+		bench_run(t.b, 12 * 1000);
+		t.a->job_delay_ns = 0;
+		bench_run(t.b, 20 * 1000);
+		assert_int_equal(bench_session_count(t.a), 1);
+		assert_int_equal(bench_session_count(t.z), 1);
+		assert_true(traffic(&t));
+	}
+	sites_free(&t);
+}
+
 static void df_of_the_tunnel_that_waits(void **state)
 {
 	static const struct {
@@ -393,6 +429,8 @@ int main(void)
 		cmocka_unit_test(child_comes_back_without_a_packet),
 		cmocka_unit_test(one_of_two_children_comes_back),
 		cmocka_unit_test(no_storm_where_sessions_do_not_last),
+		cmocka_unit_test(no_storm_on_demand),
+		cmocka_unit_test(reauthentication_is_the_next_try),
 		cmocka_unit_test(df_of_the_tunnel_that_waits),
 		cmocka_unit_test(never_where_it_only_responds),
 		cmocka_unit_test(connect_by_hand),
