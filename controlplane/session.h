@@ -129,6 +129,7 @@ struct ike_session {
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
+	uint8_t resources_put_off; // times in a row
 	// Its first IKE SA: which tells it from others, also once it was rekeyed
 	bool initiator; // we began
 	uint64_t begun_ns, spi_i, spi_r;
