@@ -28,7 +28,9 @@ void check_main(struct loader *l, const config_setting_t *root)
 	}
 	if (member(group, "state_dir"))
 		diag_warning(&l->diags, place(group, "state_dir"),
-			"not supported yet: leases in main.state_dir: they are kept in memory");
+			m->quick_crash_detection
+				? "main.state_dir: qcd.secret survives a restart there, leases do not"
+				: "main.state_dir: not used, quick_crash_detection is false");
 	if (m->half_open_max && m->cookie_threshold > m->half_open_max)
 		diag_warning(&l->diags, place(group, "cookie_threshold"),
 			"main.cookie_threshold: %u is never reached, half_open_max is %u",

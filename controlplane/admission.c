@@ -60,6 +60,32 @@ struct ike_session *ike_session_admit(const struct ike_admission *a, uint16_t wo
 	return s;
 }
 
+#define ENDING_MAX \
+	8 // sessions of one owner that wait for the answer to their DELETE, or for its time
+
+static void end_at_once(struct ike_session *o, enum ike_reason why)
+{
+	if (o->sa->rival) // the session would go on with that
+		ike_sa_close(o->sa->rival, why);
+	ike_sa_close(o->sa, why);
+}
+
+// A peer that authenticates again and again, and answers nothing, does not pile up what it leaves behind.
+static void end_oldest(struct ike_session *s)
+{
+	struct ike_peer owner = ike_session_peer(s);
+	struct ike_session *o = NULL, *oldest = NULL;
+	unsigned ending = 0;
+	while ((o = ike_session_of_owner(s->engine, &owner, o))) {
+		if (o == s || !o->closing || !o->successor)
+			continue;
+		ending++;
+		oldest = !oldest || o->id < oldest->id ? o : oldest;
+	}
+	if (ending > ENDING_MAX)
+		end_at_once(oldest, IKE_REASON_REPLACED);
+}
+
 void ike_supersede(struct ike_session *s, bool initial_contact)
 {
 	struct ike_engine *e = s->engine;
@@ -76,13 +102,14 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 			o->successor = s->id;
 		if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
 			ike_count(e, IKE_REASON_INITIAL_CONTACT);
-			ike_sa_close(o->sa, IKE_REASON_INITIAL_CONTACT);
+			end_at_once(o, IKE_REASON_INITIAL_CONTACT);
 		} else if (!o->closing &&
 			   (unique == CFG_UNIQUE_REPLACE || (unique == CFG_UNIQUE_KEEP && same) ||
 				   o->initiator != s->initiator)) {
 			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
 		}
 	}
+	end_oldest(s);
 }
 
 uint16_t ike_worker_hint(const struct ike_sa *sa, const struct ike_datagram *from)

@@ -136,22 +136,27 @@ void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint3
 	c->ts_remote_count = plan->ts_remote_count;
 }
 
+struct tunnel_spec ike_tunnel_spec(const struct cfg_connection *conn, const struct cfg_child *conf)
+{
+	return (struct tunnel_spec){
+		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
+		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
+						 : SA_DF_COPY,
+		.reverse_path = conn->tunnel_interface,
+		.hold = conn->initiate != CFG_INITIATE_NONE,
+		.per_worker = ike_per_resource(conn),
+	};
+}
+
 static enum ike_reason tunnel_ensure(struct ike_session *s, const struct cfg_child *conf)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
 	if (s->tunnel != TUNNEL_NONE || ike_starter_tunnel_take(s))
 		return IKE_REASON_NONE;
-	struct tunnel_spec spec = {
-		.worker = s->worker,
-		.path = ike_path(s->sa),
-		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
-		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
-						 : SA_DF_COPY,
-		.session = ike_tunnel_owner(s),
-		.reverse_path = s->conn->tunnel_interface,
-		.hold = s->conn->initiate != CFG_INITIATE_NONE,
-		.per_worker = ike_per_resource(s->conn),
-	};
+	struct tunnel_spec spec = ike_tunnel_spec(s->conn, conf);
+	spec.worker = s->worker;
+	spec.path = ike_path(s->sa);
+	spec.session = ike_tunnel_owner(s);
 	if (sink->tunnel_add(sink->ctx, &spec, &s->tunnel) == 0)
 		return IKE_REASON_NONE;
 	s->tunnel = TUNNEL_NONE;
@@ -520,6 +525,7 @@ static void leave_session(struct ike_child *c)
 			o->switch_at_install = true;
 	}
 	ike_resources_watch(s);
+	ike_starter_child_gone(s);
 	ike_child_counters(c, &in, &out);
 	count_traffic(c, s, SA_IN, &in);
 	count_traffic(c, s, SA_OUT, &out);

@@ -39,6 +39,19 @@ void ike_session_begin_children(struct ike_session *s)
 	}
 }
 
+bool ike_session_restore_children(struct ike_session *s)
+{
+	bool missing = false;
+	for (size_t i = 0; i < confs(s); i++) {
+		const struct cfg_child *conf = &s->conn->children[i];
+		if (has_child(s, conf))
+			continue;
+		missing = true;
+		(void)ike_child_add(s->sa, conf); // else with the next look
+	}
+	return missing;
+}
+
 void ike_session_child_asked(struct ike_session *s, const struct cfg_child *conf)
 {
 	size_t i = conf_index(s, conf);

@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "controlplane/handshake.h"
 
+#include "controlplane/starter.h"
+
 bool ike_suite_supported(const struct suite *s)
 {
 	return ike_crypto_supports(TRANSFORM_ENCR, s->encr.id, s->encr.key_bits) &&
@@ -93,9 +95,5 @@ bool ike_own_identity(const struct ike_sa *sa, const struct cfg_connection *conn
 
 bool ike_session_only(const struct ike_session *s)
 {
-	const struct ike_engine *e = s->engine;
-	for (size_t i = 0; i < e->order_len; i++)
-		if (e->order[i] && e->order[i] != s && e->order[i]->conn == s->conn)
-			return false;
-	return true;
+	return ike_starter_of(s->engine, s->conn)->all == 1;
 }

@@ -39,9 +39,10 @@ static void sa_due(struct wheel_timer *t, void *arg)
 {
 	struct ike_sa *sa = arg;
 	struct ike_session *s = sa->session;
-	if (!s || s->sa != sa || sa->state != IKE_SA_ESTABLISHED || !ike_may_begin(s))
+	if (!s || s->sa != sa || sa->state != IKE_SA_ESTABLISHED)
 		return;
-	int rc = ike_sa_rekey(sa);
+	// One that is to end may yet stay (succession.c).
+	int rc = ike_may_begin(s) ? ike_sa_rekey(sa) : s->closing ? -EBUSY : -EPERM;
 	if (rc == -EBUSY || rc == -ENOMEM)
 		ike_sa_rekey_failed(sa, true);
 }
@@ -82,9 +83,11 @@ static bool in_use(const struct ike_child *c)
 static void child_due(struct wheel_timer *t, void *arg)
 {
 	struct ike_child *c = arg;
-	if (!in_use(c) || !ike_may_begin(c->session))
+	if (!in_use(c))
 		return;
-	int rc = ike_child_rekey(c);
+	int rc = ike_may_begin(c->session) ? ike_child_rekey(c)
+		 : c->session->closing     ? -EBUSY
+					   : -EPERM;
 	if ((rc == -EBUSY && !c->rekeying) || rc == -ENOMEM)
 		ike_child_rekey_failed(c, true);
 }

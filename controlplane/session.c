@@ -177,6 +177,7 @@ struct ike_session *ike_session_new(struct ike_sa *sa, const struct cfg_connecti
 	LIST_INIT(&s->routes);
 	htab_insert(&e->sessions_by_id, &s->by_id, id_hash(e, s->id));
 	e->session_count++;
+	ike_starter_of(e, conn)->all++;
 	sa->session = s;
 	return s;
 }
@@ -256,6 +257,7 @@ static void session_free(struct ike_session *s)
 		htab_remove(&e->sessions_by_owner, &s->by_owner);
 	htab_remove(&e->sessions_by_id, &s->by_id);
 	order_remove(e, s);
+	ike_starter_of(e, s->conn)->all--;
 	e->session_count--;
 	secret_fini(&s->identity);
 	free(s->identity_text);

@@ -130,6 +130,7 @@ struct ike_session {
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
+	uint8_t resources_put_off; // times in a row
 	// Its first IKE SA: which tells it from others, also once it was rekeyed
 	bool initiator; // we began
 	uint64_t begun_ns, spi_i, spi_r;
@@ -276,6 +277,8 @@ MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);
 
 // ---- the children of what we begin (children.c) ------------------------------------------------
 
+// Asks for the child SAs of its connection that it has not. True: some are missing.
+bool ike_session_restore_children(struct ike_session *s);
 // All of the connection's that it has not got. Only where we began the session.
 void ike_session_begin_children(struct ike_session *s);
 // It is being asked for.
@@ -358,6 +361,8 @@ void ike_plan_from_answer(struct ike_child_plan *plan, const struct ike_child_te
 struct ike_child *ike_child_new(struct ike_session *s, enum ike_reason *why);
 // The same with an SPI of this worker.
 struct ike_child *ike_child_new_on(struct ike_session *s, uint16_t worker, enum ike_reason *why);
+// What all tunnels of a connection have alike; worker, path and session are the caller's.
+struct tunnel_spec ike_tunnel_spec(const struct cfg_connection *conn, const struct cfg_child *conf);
 // Is one of the connection's children one for each worker.
 bool ike_per_resource(const struct cfg_connection *conn);
 // How many child SAs a session may have, those being replaced not counted.

@@ -110,7 +110,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 		out->inner[out->inner_count++] = s->assigned[i];
 	out->worker = s->worker;
 	out->established_ns = s->established_ns;
-	out->initiator = s->sa->initiator;
+	out->initiator = s->initiator;
 	out->responder_only = s->conn->responder_only;
 	out->mobike = s->sa->mobike;
 	out->rekey_ns = due_ns(&s->sa->soft);
@@ -169,11 +169,17 @@ bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info 
 
 // ---- what may be asked -----------------------------------------------------------------------
 
+// Why nothing of ours may begin.
+static int may_not(const struct ike_session *s)
+{
+	return s->conn->responder_only ? -EPERM : -EBUSY; // it is about to end
+}
+
 int ike_rekey_ike(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_rekey(s->sa) : -EPERM;
+	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_rekey(s->sa) : may_not(s);
 	ike_leave(e);
 	return rc;
 }
@@ -182,7 +188,7 @@ int ike_reauthenticate(struct ike_engine *e, uint64_t session)
 {
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
-	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_reauthenticate(s->sa) : -EPERM;
+	int rc = !s ? -ENOENT : ike_may_begin(s) ? ike_sa_reauthenticate(s->sa) : may_not(s);
 	ike_leave(e);
 	return rc;
 }
@@ -197,7 +203,9 @@ int ike_rekey_child(struct ike_engine *e, uint64_t session, uint32_t child)
 {
 	ike_enter(e);
 	struct ike_child *c = find_child(e, session, child);
-	int rc = !c ? -ENOENT : ike_may_begin(c->session) ? ike_child_rekey(c) : -EPERM;
+	int rc = !c                          ? -ENOENT
+		 : ike_may_begin(c->session) ? ike_child_rekey(c)
+					     : may_not(c->session);
 	ike_leave(e);
 	return rc;
 }
@@ -224,7 +232,7 @@ int ike_add_child(struct ike_engine *e, uint64_t session, const char *child_name
 	ike_enter(e);
 	struct ike_session *s = ike_session_by_id(e, session);
 	const struct cfg_child *conf = s ? child_named(s, child_name) : NULL;
-	int rc = !conf ? -ENOENT : ike_may_begin(s) ? ike_child_add(s->sa, conf) : -EPERM;
+	int rc = !conf ? -ENOENT : ike_may_begin(s) ? ike_child_add(s->sa, conf) : may_not(s);
 	ike_leave(e);
 	return rc;
 }

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+LOG_SUBSYSTEM("ike");
+
 // ---- one IKE SA --------------------------------------------------------------------------------
 
 static const struct ike_task *first_task(const struct cfg_connection *conn)
@@ -80,43 +82,11 @@ uint64_t ike_initiate(struct ike_engine *e, const char *connection, const struct
 #define SPREAD_NS     (2 * NS_PER_MS) // between two connections at start
 #define AGAIN_NS      NS_PER_S        // after the first failure, or when one that was up ended
 #define AGAIN_MAX_NS  (60 * NS_PER_S)
-#define STARTER_OWNER (1ull << 63) // in tunnel_spec.session: the rest is a connection's index
-
-enum starter_state { IDLE, WAITING, CONNECTING, UP, RETRY };
+#define LIVED_NS      (60 * NS_PER_S) // one that lasted so long was a success
+#define RESTORE_NS    NS_PER_S        // until a missing child SA is asked for
+#define RESTORE_UP_NS (5 * NS_PER_S)  // the same where the session has just begun
 
 static const char *const state_texts[] = {"-", "waiting", "connecting", "up", "retry"};
-
-// One for each connection of the configuration.
-struct ike_starter {
-	struct ike_engine *engine;
-	const struct cfg_connection *conn;
-	enum starter_state state;
-	bool wanted;         // on_demand: a packet came while a retry is awaited
-	uint64_t connecting; // our session that is not established yet, or 0
-	uint64_t sessions;   // established ones
-	uint64_t current;    // the one that was established last
-	struct endpoint peer;
-	size_t next_address;
-	uint32_t attempts;
-	struct wheel_timer timer;
-	enum ike_reason last;
-	uint64_t asked;
-	// The tunnel that waits for a session
-	uint32_t tunnel;
-	uint16_t worker;
-	LIST_HEAD(, ike_route) routes;
-	uint32_t route_count;
-};
-
-static bool begins(const struct ike_starter *st)
-{
-	return st->conn->initiate != CFG_INITIATE_NONE;
-}
-
-static struct ike_starter *starter_of(const struct ike_engine *e, const struct cfg_connection *conn)
-{
-	return &e->starters[conn - e->p.cfg->connections];
-}
 
 // The i-th address, counted round; false: no address can be called.
 static bool address_at(const struct cfg_connection *conn, size_t i, struct ip_addr *out)
@@ -165,7 +135,7 @@ bool ike_local_for(const struct cfg *cfg, const struct ip_addr *peer, struct sa_
 	return found;
 }
 
-static bool path_of(struct ike_starter *st, struct ike_begin *b)
+bool ike_starter_path(const struct ike_starter *st, struct ike_begin *b)
 {
 	struct ip_addr peer;
 	*b = (struct ike_begin){.conn = st->conn};
@@ -176,191 +146,6 @@ static bool path_of(struct ike_starter *st, struct ike_begin *b)
 	return true;
 }
 
-// ---- the tunnel that waits -----------------------------------------------------------------------
-
-static bool route_known(const struct ike_starter *st, const struct ip_prefix *dst)
-{
-	const struct ike_route *r;
-	LIST_FOREACH (r, &st->routes, link)
-		if (ip_prefix_eq(&r->dst, dst))
-			return true;
-	return false;
-}
-
-static void wait_route(struct ike_starter *st, const struct ip_prefix *dst)
-{
-	const struct sa_sink *sink = st->engine->p.sink;
-	struct ike_route *r = calloc(1, sizeof(*r));
-	if (!r || sink->route_add(sink->ctx, st->tunnel, dst) < 0) {
-		ike_count(st->engine, r ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_NO_MEMORY);
-		free(r);
-		return;
-	}
-	r->dst = *dst;
-	r->users = 1;
-	LIST_INSERT_HEAD(&st->routes, r, link);
-	st->route_count++;
-}
-
-// Those that are not there yet. Children of a connection may share some.
-static void wait_routes(struct ike_starter *st)
-{
-	const struct cfg_connection *conn = st->conn;
-	bool fresh = LIST_EMPTY(&st->routes);
-	if (conn->tunnel_interface) {
-		for (size_t i = 0; i < conn->tunnel_route_count; i++)
-			if (fresh || !route_known(st, &conn->tunnel_routes[i]))
-				wait_route(st, &conn->tunnel_routes[i]);
-		return;
-	}
-	for (size_t i = 0; i < conn->child_count; i++) {
-		const struct cfg_child *c = &conn->children[i];
-		struct ip_prefix all[IKE_ROUTES_MAX];
-		uint8_t n = 0;
-		if (!ike_selectors_prefixes(c->remote_ts, (uint8_t)c->remote_ts_count, all, &n))
-			continue;
-		for (uint8_t k = 0; k < n; k++)
-			if (!route_known(st, &all[k]))
-				wait_route(st, &all[k]);
-	}
-}
-
-static void wait_tunnel(struct ike_starter *st)
-{
-	struct ike_engine *e = st->engine;
-	const struct sa_sink *sink = e->p.sink;
-	struct ike_begin b;
-	if (st->tunnel != TUNNEL_NONE || !path_of(st, &b))
-		return;
-	st->worker = (uint16_t)((size_t)(st - e->starters) % sink->workers);
-	struct tunnel_spec spec = {
-		.worker = st->worker,
-		.path = {.local = b.local, .remote = b.remote, .port = b.origin.port},
-		.session = STARTER_OWNER | (uint64_t)(st - e->starters),
-		.reverse_path = st->conn->tunnel_interface,
-		.hold = true,
-		.per_worker = ike_per_resource(st->conn),
-	};
-	if (sink->tunnel_add(sink->ctx, &spec, &st->tunnel) < 0) {
-		st->tunnel = TUNNEL_NONE;
-		return;
-	}
-	wait_routes(st);
-}
-
-static void wait_over(struct ike_starter *st)
-{
-	const struct sa_sink *sink = st->engine->p.sink;
-	struct ike_route *r;
-	while ((r = LIST_FIRST(&st->routes))) {
-		sink->route_del(sink->ctx, st->tunnel, &r->dst);
-		LIST_REMOVE(r, link);
-		free(r);
-	}
-	st->route_count = 0;
-	if (st->tunnel != TUNNEL_NONE)
-		sink->tunnel_del(sink->ctx, st->tunnel);
-	st->tunnel = TUNNEL_NONE;
-}
-
-uint16_t ike_starter_worker(
-	const struct ike_engine *e, const struct cfg_connection *conn, uint16_t other)
-{
-	const struct ike_starter *st = starter_of(e, conn);
-	return st->tunnel != TUNNEL_NONE ? st->worker : other;
-}
-
-bool ike_starter_tunnel_take(struct ike_session *s)
-{
-	struct ike_starter *st = starter_of(s->engine, s->conn);
-	const struct sa_sink *sink = s->engine->p.sink;
-	struct tunnel_path path = ike_path(s->sa);
-	struct ike_route *r;
-	if (st->tunnel == TUNNEL_NONE)
-		return false;
-	if (st->worker != s->worker) {
-		wait_over(st); // an SA never moves, and so no tunnel does
-		return false;
-	}
-	s->tunnel = st->tunnel;
-	s->tunnel_waited = true;
-	s->tunnel_routed = s->conn->tunnel_interface;
-	while ((r = LIST_FIRST(&st->routes))) {
-		LIST_REMOVE(r, link);
-		LIST_INSERT_HEAD(&s->routes, r, link);
-	}
-	s->route_count += st->route_count;
-	st->route_count = 0;
-	st->tunnel = TUNNEL_NONE;
-	sink->tunnel_move(sink->ctx, s->tunnel, &path);
-	return true;
-}
-
-static bool wanted_route(const struct cfg_connection *conn, const struct ip_prefix *dst)
-{
-	if (conn->tunnel_interface) {
-		for (size_t i = 0; i < conn->tunnel_route_count; i++)
-			if (ip_prefix_eq(&conn->tunnel_routes[i], dst))
-				return true;
-		return false;
-	}
-	for (size_t i = 0; i < conn->child_count; i++) {
-		struct ip_prefix all[IKE_ROUTES_MAX];
-		uint8_t n = 0;
-		const struct cfg_child *c = &conn->children[i];
-		if (!ike_selectors_prefixes(c->remote_ts, (uint8_t)c->remote_ts_count, all, &n))
-			continue;
-		for (uint8_t k = 0; k < n; k++)
-			if (ip_prefix_eq(&all[k], dst))
-				return true;
-	}
-	return false;
-}
-
-bool ike_starter_tunnel_give(struct ike_session *s)
-{
-	struct ike_engine *e = s->engine;
-	struct ike_starter *st = starter_of(e, s->conn);
-	const struct sa_sink *sink = e->p.sink;
-	struct ike_route *r, *next;
-	if (!begins(st) || st->tunnel != TUNNEL_NONE || e->shutting_down || !e->started ||
-		st->sessions || s->tunnel == TUNNEL_NONE || LIST_EMPTY(&s->routes))
-		return false;
-	for (r = LIST_FIRST(&s->routes); r; r = next) {
-		next = LIST_NEXT(r, link);
-		LIST_REMOVE(r, link);
-		s->route_count--;
-		if (r->pending || !wanted_route(s->conn, &r->dst)) {
-			if (!r->pending)
-				sink->route_del(sink->ctx, s->tunnel, &r->dst);
-			free(r);
-			continue;
-		}
-		r->users = 1;
-		LIST_INSERT_HEAD(&st->routes, r, link);
-		st->route_count++;
-	}
-	sink->tunnel_family(sink->ctx, s->tunnel, 0);
-	st->tunnel = s->tunnel;
-	st->worker = s->worker;
-	wait_routes(st);
-	return true;
-}
-
-void ike_starter_wait(const struct ike_session *s)
-{
-	struct ike_engine *e = s->engine;
-	struct ike_starter *st = starter_of(e, s->conn);
-	if (begins(st) && !st->sessions && e->started && !e->shutting_down)
-		wait_tunnel(st);
-}
-
-uint64_t ike_tunnel_owner(const struct ike_session *s)
-{
-	const struct ike_starter *st = starter_of(s->engine, s->conn);
-	return begins(st) ? STARTER_OWNER | (uint64_t)(st - s->engine->starters) : s->id;
-}
-
 // ---- tries ---------------------------------------------------------------------------------------
 
 static void schedule(struct ike_starter *st, uint64_t after_ns);
@@ -369,21 +154,26 @@ static void attempt(struct ike_starter *st)
 {
 	struct ike_engine *e = st->engine;
 	struct ike_begin b;
+	char peer[IP_TEXT_MAX];
 	st->wanted = false;
 	if (st->sessions || st->connecting || e->shutting_down)
 		return;
-	struct ike_session *s = path_of(st, &b) ? ike_begin(e, &b) : NULL;
+	struct ike_session *s = ike_starter_path(st, &b) ? ike_begin(e, &b) : NULL;
 	st->attempts++;
+	st->tried_ns = e->now_ns;
 	st->next_address++;
 	if (!s) {
 		st->last = IKE_REASON_NO_PATH;
 		ike_count(e, IKE_REASON_NO_PATH);
-		schedule(st, AGAIN_MAX_NS);
+		if (ike_starter_begins(st))
+			schedule(st, AGAIN_MAX_NS);
 		return;
 	}
 	st->peer = b.remote;
 	st->connecting = s->id;
-	st->state = CONNECTING;
+	log_notice("%llu: \"%s\" connects to %s, try %u", (unsigned long long)s->id, st->conn->name,
+		ip_text(&b.remote.addr, peer), st->attempts);
+	st->state = IKE_STARTER_CONNECTING;
 	ike_count(e, IKE_REASON_STARTED);
 }
 
@@ -393,14 +183,14 @@ static void due(struct wheel_timer *t, void *arg)
 	if (st->conn->initiate == CFG_INITIATE_START || st->wanted)
 		attempt(st);
 	else
-		st->state = WAITING;
+		st->state = IKE_STARTER_WAITING;
 }
 
 static void schedule(struct ike_starter *st, uint64_t after_ns)
 {
 	struct ike_engine *e = st->engine;
 	uint64_t jitter = after_ns > 4 ? random_u64(e->p.random) % (after_ns / 4) : 0;
-	st->state = RETRY;
+	st->state = IKE_STARTER_RETRY;
 	wheel_set(&e->wheel, &st->timer, e->now_ns + after_ns - jitter, due, st);
 }
 
@@ -413,70 +203,134 @@ static uint64_t pause_ns(const struct ike_starter *st)
 	return ns < AGAIN_MAX_NS ? ns : AGAIN_MAX_NS;
 }
 
+// Child SAs that the peer has deleted or refused, or that came to their end, are asked for anew, with
+// pauses that grow as long as some are missing. On demand none at all are made before a packet comes.
+static void restore_due(struct wheel_timer *t, void *arg)
+{
+	struct ike_starter *st = arg;
+	struct ike_engine *e = st->engine;
+	struct ike_session *s = ike_session_by_id(e, st->current);
+	if (!s || s->sa->state != IKE_SA_ESTABLISHED || !ike_may_begin(s))
+		return;
+	bool idle = !s->sa->out_progress && TAILQ_EMPTY(&s->sa->tasks);
+	bool asleep =
+		st->conn->initiate == CFG_INITIATE_ON_DEMAND && !s->child_count && !st->wanted;
+	if (asleep || (idle && !ike_session_restore_children(s)))
+		return;
+	st->wanted = false;
+	uint64_t ns = RESTORE_NS << (st->restore_tries < 6 ? st->restore_tries : 6);
+	if (idle && st->restore_tries < UINT8_MAX)
+		st->restore_tries++;
+	wheel_set(&e->wheel, &st->restore, e->now_ns + ns, restore_due, st);
+}
+
+// A packet asks for them: the first time at once.
+static void restore_soon(struct ike_starter *st)
+{
+	st->wanted = true;
+	if (!st->restore.set || st->restore_tries == 0)
+		restore_due(&st->restore, st);
+}
+
+void ike_starter_child_gone(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	struct ike_starter *st = ike_starter_of(e, s->conn);
+	if (!ike_starter_begins(st) || s->id != st->current || s->closing || st->restore.set)
+		return;
+	st->restore_tries = s->engine->now_ns - st->restored_ns > LIVED_NS ? 0 : st->restore_tries;
+	st->restored_ns = e->now_ns;
+	uint64_t ns = RESTORE_NS << (st->restore_tries < 6 ? st->restore_tries : 6);
+	wheel_set(&e->wheel, &st->restore, e->now_ns + ns, restore_due, st);
+}
+
 void ike_starter_up(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
-	struct ike_starter *st = starter_of(e, s->conn);
+	struct ike_starter *st = ike_starter_of(e, s->conn);
 	bool tried = st->connecting == s->id;
 	st->sessions++;
 	st->current = s->id;
 	if (tried)
 		st->connecting = 0;
-	if (!begins(st))
-		return;
 	wheel_cancel(&e->wheel, &st->timer);
-	st->state = UP;
-	st->attempts = 0;
+	st->state = IKE_STARTER_UP;
 	st->peer = s->sa->remote;
 	st->last = IKE_REASON_NONE;
+	st->restore_tries = 0;
+	if (ike_starter_begins(st))
+		wheel_set(&e->wheel, &st->restore, e->now_ns + RESTORE_UP_NS, restore_due, st);
 	// The address that has answered is the first to be tried again.
 	if (tried)
 		st->next_address--;
 }
 
+// A re-authentication that is under way when its session ends is the next try.
+static void take_reauthentication(struct ike_starter *st, const struct ike_session *s)
+{
+	struct ike_session *n =
+		s->reauth_attempt ? ike_session_by_id(st->engine, s->reauth_attempt) : NULL;
+	if (!n || n->established_ns || st->connecting)
+		return;
+	st->connecting = n->id;
+	st->next_address++;
+	st->state = IKE_STARTER_CONNECTING;
+}
+
 void ike_starter_down(struct ike_session *s, enum ike_reason why)
 {
 	struct ike_engine *e = s->engine;
-	struct ike_starter *st = starter_of(e, s->conn);
+	struct ike_starter *st = ike_starter_of(e, s->conn);
 	bool tried = st->connecting == s->id;
 	if (s->established_ns)
 		st->sessions--;
 	if (tried)
 		st->connecting = 0;
-	if (!begins(st) || e->shutting_down || !e->started || st->sessions || st->connecting ||
-		(!tried && !s->established_ns))
+	if (st->current == s->id)
+		st->current = s->successor;
+	if (s->established_ns && e->now_ns - s->established_ns >= LIVED_NS)
+		st->attempts = 0;
+	take_reauthentication(st, s);
+	if (e->shutting_down || st->sessions || st->connecting || (!tried && !s->established_ns))
 		return;
 	st->last = why;
+	st->state = IKE_STARTER_IDLE;
+	if (!ike_starter_begins(st) || !e->started)
+		return;
 	if (st->conn->initiate == CFG_INITIATE_ON_DEMAND && s->established_ns) {
 		wheel_cancel(&e->wheel, &st->timer);
-		st->state = WAITING;
+		st->state = IKE_STARTER_WAITING;
 		return;
 	}
 	schedule(st, pause_ns(st));
+	log_notice("\"%s\": %s: connects again in %llu s", st->conn->name, ike_reason_text(why),
+		(unsigned long long)((st->timer.due_ms * NS_PER_MS - e->now_ns + NS_PER_S - 1) /
+				     NS_PER_S));
 }
 
-// The peer has deleted its child SAs, or they came to their end, and there is traffic for them.
-static void restore_children(struct ike_starter *st)
+// Packets do not bring back at once what has ended at once.
+static void attempt_soon(struct ike_starter *st)
 {
-	struct ike_session *s = ike_session_by_id(st->engine, st->current);
-	if (!s || s->child_count || !ike_may_begin(s) || s->sa->state != IKE_SA_ESTABLISHED ||
-		s->sa->out_progress || !TAILQ_EMPTY(&s->sa->tasks))
+	uint64_t now = st->engine->now_ns, due_ns = st->tried_ns + pause_ns(st);
+	if (!st->tried_ns || due_ns <= now) {
+		attempt(st);
 		return;
-	for (size_t i = 0; i < s->conn->child_count; i++)
-		(void)ike_child_add(s->sa, &s->conn->children[i]);
+	}
+	st->wanted = true;
+	schedule(st, due_ns - now);
 }
 
 void ike_starter_wanted(struct ike_engine *e, const struct sa_event *ev)
 {
-	size_t i = (size_t)(ev->session & ~STARTER_OWNER);
-	if (!(ev->session & STARTER_OWNER) || i >= e->p.cfg->connection_count)
+	size_t i = (size_t)(ev->session & ~IKE_STARTER_OWNER);
+	if (!(ev->session & IKE_STARTER_OWNER) || i >= e->p.cfg->connection_count)
 		return;
 	struct ike_starter *st = &e->starters[i];
 	st->asked++;
 	if (st->sessions)
-		restore_children(st);
-	else if (st->state == WAITING)
-		attempt(st);
+		restore_soon(st);
+	else if (st->state == IKE_STARTER_WAITING)
+		attempt_soon(st);
 	else
 		st->wanted = true;
 }
@@ -502,7 +356,8 @@ void ike_starters_free(struct ike_engine *e)
 {
 	for (size_t i = 0; i < e->p.cfg->connection_count; i++) {
 		wheel_cancel(&e->wheel, &e->starters[i].timer);
-		wait_over(&e->starters[i]);
+		wheel_cancel(&e->wheel, &e->starters[i].restore);
+		ike_wait_over(&e->starters[i]);
 	}
 	free(e->starters);
 	e->starters = NULL;
@@ -515,12 +370,12 @@ void ike_start(struct ike_engine *e)
 	e->started = true;
 	for (size_t i = 0; i < e->p.cfg->connection_count; i++) {
 		struct ike_starter *st = &e->starters[i];
-		if (!begins(st) || st->conn->responder_only)
+		if (!ike_starter_begins(st) || st->conn->responder_only)
 			continue;
-		wait_tunnel(st);
-		st->state = WAITING;
+		ike_wait_tunnel(st);
+		st->state = IKE_STARTER_WAITING;
 		if (st->conn->initiate == CFG_INITIATE_START) {
-			st->state = RETRY;
+			st->state = IKE_STARTER_RETRY;
 			wheel_set(&e->wheel, &st->timer, e->now_ns + n++ * SPREAD_NS, due, st);
 		}
 	}
@@ -540,7 +395,7 @@ uint64_t ike_connect(struct ike_engine *e, const char *connection, const char **
 	*why = "the connection names no single address of the peer";
 	if (!address_at(conn, 0, &any))
 		return 0;
-	struct ike_starter *st = starter_of(e, conn);
+	struct ike_starter *st = ike_starter_of(e, conn);
 	*why = "it is up or connecting already";
 	if (st->sessions || st->connecting)
 		return 0;
@@ -569,7 +424,7 @@ bool ike_connection_get(const struct ike_engine *e, size_t i, struct ike_connect
 		.sessions = st->sessions,
 		.state = state_texts[st->state],
 		.peer = st->peer,
-		.attempts = st->attempts,
+		.attempts = st->state == IKE_STARTER_UP ? 0 : st->attempts,
 		.next_try_ns = st->timer.set ? st->timer.due_ms * NS_PER_MS : 0,
 		.last_error = st->last == IKE_REASON_NONE ? "" : ike_reason_text(st->last),
 		.held = st->asked,

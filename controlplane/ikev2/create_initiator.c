@@ -277,7 +277,7 @@ static void not_found(struct ike_exchange *x, struct ike_child *old)
 static void want_again(struct ike_session *s, const struct ike_want *want)
 {
 	if (want->resource)
-		ike_resources_watch(s);
+		ike_resources_put_off(s);
 	else
 		ike_child_again(s, want->conf);
 }

@@ -13,14 +13,16 @@ static bool enabled(const struct ike_engine *e)
 	return e->p.qcd_secret.len > 0;
 }
 
-// RFC 6290 5.1: of the secret and both SPIs, so that it can be made again after a restart.
-static bool make_token(
-	const struct ike_engine *e, uint64_t spi_i, uint64_t spi_r, uint8_t token[static TOKEN_LEN])
+// RFC 6290 5.1: of the secret and both SPIs, so that it can be made again after a restart. And of our
+// role: who asks with the roles exchanged names an IKE SA that is not here by the SPIs of one that is.
+static bool make_token(const struct ike_engine *e, bool initiator, uint64_t spi_i, uint64_t spi_r,
+	uint8_t token[static TOKEN_LEN])
 {
-	uint8_t full[IKE_PRF_MAX], spis[16];
-	struct wr w = wr_of(spis, sizeof(spis));
+	uint8_t full[IKE_PRF_MAX], name[17];
+	struct wr w = wr_of(name, sizeof(name));
 	wr_u64(&w, spi_i);
 	wr_u64(&w, spi_r);
+	wr_u8(&w, initiator);
 	struct view part = wr_done(&w);
 	if (ike_prf(PRF_HMAC_SHA2_256, e->p.qcd_secret, &part, 1, full) != IKE_CRYPTO_OK)
 		return false;
@@ -29,11 +31,11 @@ static bool make_token(
 	return true;
 }
 
-static void put_token(
-	struct wire_builder *b, const struct ike_engine *e, uint64_t spi_i, uint64_t spi_r)
+static void put_token(struct wire_builder *b, const struct ike_engine *e, bool initiator,
+	uint64_t spi_i, uint64_t spi_r)
 {
 	uint8_t token[TOKEN_LEN];
-	if (!make_token(e, spi_i, spi_r, token))
+	if (!make_token(e, initiator, spi_i, spi_r, token))
 		return;
 	// RFC 6290 4.1: "Protocol ID (1 octet) MUST be 1".
 	wire_open(b, IKEV2_PAYLOAD_NOTIFY);
@@ -63,10 +65,15 @@ static void keep_token(struct ike_sa *sa, const struct ike_message *m)
 	secret_move(&sa->qcd_token, &token);
 }
 
+static void put_token_of(struct ike_exchange *x, const struct ike_sa *sa)
+{
+	put_token(&x->out.b, sa->engine, sa->initiator, sa->spi_i, sa->spi_r);
+}
+
 static void auth_put(struct ike_exchange *x)
 {
 	if (enabled(x->sa->engine))
-		put_token(&x->out.b, x->sa->engine, x->sa->spi_i, x->sa->spi_r);
+		put_token_of(x, x->sa);
 }
 
 static void auth_read(struct ike_exchange *x)
@@ -78,7 +85,7 @@ static void auth_read(struct ike_exchange *x)
 static void rekey_put(struct ike_exchange *x, struct ike_sa *sa)
 {
 	if (!x->initiator && enabled(sa->engine))
-		put_token(&x->out.b, sa->engine, sa->spi_i, sa->spi_r);
+		put_token_of(x, sa);
 }
 
 static void rekey_read(struct ike_exchange *x, struct ike_sa *sa)
@@ -89,7 +96,7 @@ static void rekey_read(struct ike_exchange *x, struct ike_sa *sa)
 
 static enum ike_verdict renewal_build(struct ike_exchange *x)
 {
-	put_token(&x->out.b, x->sa->engine, x->sa->spi_i, x->sa->spi_r);
+	put_token_of(x, x->sa);
 	return IKE_DONE;
 }
 
@@ -159,7 +166,7 @@ static void show(struct ike_engine *e, const struct ike_datagram *d, const struc
 	reply.flags = IKE_FLAG_RESPONSE | (ike_header_initiator(h) ? 0 : IKE_FLAG_INITIATOR);
 	wire_build_message(&b, buf, sizeof(buf), &reply);
 	wire_put_notify(&b, IKEV2_NOTIFY_INVALID_IKE_SPI, (struct view){NULL, 0});
-	put_token(&b, e, h->spi_i, h->spi_r);
+	put_token(&b, e, !ike_header_initiator(h), h->spi_i, h->spi_r);
 	struct view bytes = wire_build_done(&b);
 	if (bytes.len == 0 || bytes.len > d->bytes.len) {
 		ike_count(e, IKE_REASON_NO_REPLY_AMPLIFY);

@@ -7,6 +7,10 @@
 // Both sides may make some. Who began the IKE SA goes first, the other adds what its own workers lack.
 #define FIRST_NS  (10 * NS_PER_MS)
 #define SECOND_NS (2 * NS_PER_S)
+// The same when one has gone, or could not be made: a peer that deletes or puts off each one sets no pace.
+#define FIRST_AGAIN_NS  NS_PER_S
+#define SECOND_AGAIN_NS (3 * NS_PER_S)
+#define AGAIN_DOUBLED   5 // times that the pause is doubled at most
 
 void ike_resource_put(struct wire_builder *b)
 {
@@ -64,13 +68,19 @@ bool ike_resource_room(const struct ike_session *s, const struct cfg_child *conf
 	return count_all(s, conf) < IKE_RESOURCES_MAX;
 }
 
+static void resources_due(struct wheel_timer *t, void *arg);
+
 void ike_resources_agreed(struct ike_session *s, bool more)
 {
+	struct ike_engine *e = s->engine;
+	uint64_t after_ns = s->sa->initiator ? FIRST_NS : SECOND_NS;
+	bool first = more && !s->resources;
 	s->resources = more;
-	if (more)
-		ike_resources_watch(s);
-	else
-		wheel_cancel(&s->engine->wheel, &s->resources_due);
+	s->resources_put_off = 0;
+	if (first)
+		wheel_set(&e->wheel, &s->resources_due, e->now_ns + after_ns, resources_due, s);
+	else if (!more)
+		wheel_cancel(&e->wheel, &s->resources_due);
 }
 
 // One child SA of each worker that has none, as long as the first one stands.
@@ -106,7 +116,15 @@ static void resources_due(struct wheel_timer *t, void *arg)
 void ike_resources_watch(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
-	uint64_t after_ns = s->sa->initiator ? FIRST_NS : SECOND_NS;
-	if (s->resources)
+	uint64_t after_ns = s->sa->initiator ? FIRST_AGAIN_NS : SECOND_AGAIN_NS;
+	after_ns <<= s->resources_put_off;
+	if (s->resources && !s->resources_due.set)
 		wheel_set(&e->wheel, &s->resources_due, e->now_ns + after_ns, resources_due, s);
+}
+
+void ike_resources_put_off(struct ike_session *s)
+{
+	if (s->resources_put_off < AGAIN_DOUBLED)
+		s->resources_put_off++;
+	ike_resources_watch(s);
 }

@@ -20,3 +20,5 @@ bool ike_resource_room(const struct ike_session *s, const struct cfg_child *conf
 void ike_resources_agreed(struct ike_session *s, bool more);
 // Child SAs for the workers that have none are made after a moment, if this side may begin any.
 void ike_resources_watch(struct ike_session *s);
+// The same, later at each call: the peer has no use for one now.
+void ike_resources_put_off(struct ike_session *s);

@@ -202,6 +202,65 @@ static void both_families(void **state)
 	pair_down(&p);
 }
 
+static enum bench_fate no_informational(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct ike_header h = bench_header(p);
+	return h.exchange == IKEV2_EXCHANGE_INFORMATIONAL ? BENCH_DROP : BENCH_PASS;
+}
+
+// Who authenticates again and again, and answers no DELETE, leaves a few behind and no more.
+static void does_not_pile_up(void **state)
+{
+	for (int row = 0; row < 2; row++) {
+		struct side gw = {.more = policies[row]};
+		struct pair p = pair_new(&gw, &defaults);
+		bench_filter_add(p.b, no_informational, NULL);
+		for (int i = 0; i < 60; i++) {
+			assert_true(bench_connect(p.client, p.gw, "c") > 0);
+			bench_run(p.b, 100);
+			assert_in_range(bench_session_count(p.gw), 1, 9);
+			assert_int_equal(pool_in_use(p.gw, 0), 1);
+		}
+		struct ip_addr addr = bench_session(p.gw).inner[0];
+		char text[IP_TEXT_MAX];
+		ip_text(&addr, text);
+		assert_true(bench_traffic(p.client, p.gw, text, "10.99.0.7"));
+		assert_true(bench_traffic(p.gw, p.client, "10.99.0.7", text));
+		bench_free(p.b);
+	}
+}
+
+static enum bench_fate no_rekeying_of(struct bench *b, struct bench_packet *p, void *arg)
+{
+	const struct bench_node *n = arg;
+	struct ike_header h = bench_header(p);
+	bool asks = h.exchange == IKEV2_EXCHANGE_CREATE_CHILD_SA && !ike_header_response(&h);
+	return asks && ip_eq(&p->from.addr, &n->addr) ? BENCH_DROP : BENCH_PASS;
+}
+
+// INITIAL_CONTACT ends the whole of a session, also where both sides are rekeying its IKE SA.
+static void forgotten_while_rekeying(void **state)
+{
+	struct side gw = {.more = policies[0]};
+	struct pair p = pair_new(&gw, &defaults);
+	assert_true(pair_up(&p));
+	bench_filter_add(p.b, no_rekeying_of, p.gw);
+	bench_filter_add(p.b, no_informational, NULL);
+	assert_int_equal(ike_rekey_ike(p.gw->engine, 1), 0);
+	bench_run(p.b, 20);
+	assert_int_equal(ike_rekey_ike(p.client->engine, 1), 0);
+	bench_run(p.b, 2);
+	assert_non_null(bench_sa_of(p.gw, 1)->rival);
+	bench_kill(p.client);
+	bench_start(p.client);
+	(void)connect(&p);
+	bench_expect(p.gw, "ike_initial_contact", 1);
+	assert_int_equal(bench_session_count(p.gw), 1);
+	assert_int_equal(p.gw->engine->sa_count, 1);
+	bench_filters_clear(p.b);
+	pair_down(&p);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -212,6 +271,8 @@ int main(void)
 		T(first_broken_then_made),
 		T(limits),
 		T(both_families),
+		T(does_not_pile_up),
+		T(forgotten_while_rekeying),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

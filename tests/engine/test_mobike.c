@@ -220,7 +220,7 @@ static void rekeying_keeps_it(void **state)
 		assert_int_equal(ike_rekey_ike(by->engine, bench_session(by).id), 0);
 		bench_run(p.b, 200);
 		assert_true(bench_session(p.gw).mobike && bench_session(p.client).mobike);
-		assert_int_equal(bench_session(p.client).initiator, !by_gw);
+		assert_true(bench_session(p.client).initiator);
 		assert_int_equal(move_node(p.gw, GW_1), -ENOTSUP);
 		assert_int_equal(move_node(p.client, CLIENT_2), 0);
 		bench_run(p.b, 100);

@@ -225,6 +225,59 @@ static void never_for_one_that_is_here(void **state)
 	bench_free(p.b);
 }
 
+struct shown {
+	const struct bench_node *by;
+	struct bench_packet answer;
+};
+
+static enum bench_fate keep_answer(struct bench *b, struct bench_packet *p, void *arg)
+{
+	struct shown *s = arg;
+	struct ike_header h = bench_header(p);
+	if (ip_eq(&p->from.addr, &s->by->addr) && h.next_payload == IKEV2_PAYLOAD_NOTIFY)
+		memcpy(&s->answer, p, offsetof(struct bench_packet, bytes) + p->len);
+	return BENCH_PASS;
+}
+
+// The very SPIs of an IKE SA that is here, as if their owners had the other roles: there is none by that
+// SPI of ours, and what is shown for it ends nothing.
+static void roles_exchanged(void **state)
+{
+	static struct shown s;
+	for (int by_client = 0; by_client < 2; by_client++) {
+		struct pair p = qcd_pair(&defaults, &defaults);
+		assert_true(pair_up(&p));
+		struct bench_node *n = by_client ? p.client : p.gw,
+				  *peer = by_client ? p.gw : p.client;
+		struct ike_sa *sa = bench_sa_of(n, 1);
+		struct ike_header h = {.spi_i = sa->spi_i,
+			.spi_r = sa->spi_r,
+			.major = 2,
+			.exchange = IKEV2_EXCHANGE_INFORMATIONAL,
+			.flags = sa->initiator ? IKE_FLAG_INITIATOR : 0};
+		uint8_t buf[100] = {0};
+		struct endpoint from = bench_at("203.0.113.99", 500), to = {n->addr, 500};
+		struct wire_builder w;
+		memset(&s, 0, sizeof(s));
+		s.by = n;
+		bench_filter_add(p.b, keep_answer, &s);
+		wire_build_message(&w, buf, sizeof(buf), &h);
+		wire_put_raw(&w, IKEV2_PAYLOAD_SK, (struct view){buf + 32, 60});
+		struct view v = wire_build_done(&w);
+		bench_inject(p.b, &from, &to, v.p, v.len);
+		bench_run(p.b, 2);
+		assert_true(s.answer.len > 0);
+		// From the peer's point of view an answer of the role that n has.
+		s.answer.bytes[19] ^= IKE_FLAG_INITIATOR;
+		struct endpoint victim = {peer->addr, 500};
+		bench_inject(p.b, &from, &victim, s.answer.bytes, s.answer.len);
+		bench_run(p.b, 2);
+		bench_expect(peer, "ike_qcd_crashed", 0);
+		bench_expect(peer, "ike_qcd_bad", 1);
+		pair_down(&p);
+	}
+}
+
 static void not_too_often(void **state)
 {
 	struct pair p = qcd_pair(&defaults, &defaults);
@@ -342,6 +395,7 @@ int main(void)
 		T(not_for_everybody),
 		T(only_for_what_is_lost),
 		T(never_for_one_that_is_here),
+		T(roles_exchanged),
 		T(not_too_often),
 		T(only_the_right_one),
 		T(half_open_is_not_ended),

@@ -104,6 +104,32 @@ static void responder_only_takes_them(void **state)
 	pair_down(&p);
 }
 
+// The peer says TEMPORARY_FAILURE, or deletes each one as soon as it is there: it sets no pace.
+static void no_storm(void **state)
+{
+	for (int deletes = 0; deletes < 2; deletes++) {
+		struct pair p = sites("true", "true", "");
+		struct ike_session *s = bench_sa_of(p.gw, bench_session(p.gw).id)->session;
+		uint64_t tried = bench_counter(p.client, "ike_child_created");
+		s->rekey_window_ns = p.b->now_ns;
+		s->rekey_count = deletes ? 0 : 1000;
+		for (int i = 0; i < 900; i++) {
+			struct ike_session_info now = bench_session(p.gw);
+			for (uint8_t k = 0; k < now.child_count && (deletes || i == 0); k++)
+				if (now.children[k].worker != s->worker)
+					(void)!ike_delete_child(
+						p.gw->engine, now.id, now.children[k].spi_in);
+			bench_run(p.b, 10);
+		}
+		tried = bench_counter(p.client, "ike_child_created") - tried +
+			bench_counter(p.gw, "ike_rekey_rate");
+		assert_in_range(tried, 1, 10);
+		bench_run(p.b, 40 * 1000);
+		expect_one_each(&p);
+		pair_down(&p);
+	}
+}
+
 static void too_many(void **state)
 {
 	struct pair p = sites("true", "true", "");
@@ -129,6 +155,7 @@ int main(void)
 		cmocka_unit_test(lost_one_comes_back),
 		cmocka_unit_test(peer_that_does_not_know_it),
 		cmocka_unit_test(responder_only_takes_them),
+		cmocka_unit_test(no_storm),
 		cmocka_unit_test(too_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

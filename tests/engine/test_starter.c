@@ -243,6 +243,142 @@ static void child_that_the_peer_deleted(void **state)
 	sites_free(&t);
 }
 
+static void child_comes_back_without_a_packet(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	for (int i = 0; i < 2; i++) {
+		struct ike_session_info s = bench_session(t.z);
+		assert_int_equal(ike_delete_child(t.z->engine, s.id, s.children[0].spi_in), 0);
+		bench_run(t.b, 100);
+		assert_int_equal(bench_session(t.a).child_count, 0);
+		bench_run(t.b, 5000);
+		assert_int_equal(bench_session(t.a).child_count, 1);
+		assert_true(traffic(&t));
+	}
+	sites_free(&t);
+}
+
+#define SECOND                                                                                      \
+	", { name = \"second\"; local_ts = [ \"10.99.0.0/24\" ]; remote_ts = [ \"10.8.0.0/16\" ]; " \
+	"esp_proposals = [ \"aes128gcm16\" ]; df = \"clear\"; }"
+#define SECOND_Z                                                                                    \
+	", { name = \"second\"; local_ts = [ \"10.8.0.0/16\" ]; remote_ts = [ \"10.99.0.0/24\" ]; " \
+	"esp_proposals = [ \"aes128gcm16\" ]; }"
+
+static void one_of_two_children_comes_back(void **state)
+{
+	struct sites t = {.b = bench_new()};
+	struct side a = {
+		.remote = "id = \"client@example\"; auth = \"psk\"; addresses = [ \"" PEER_ADDR
+			  "\" ];",
+		.pools = "",
+		.more = "initiate = \"start\";",
+		.children = SITE_A SECOND};
+	struct side z = {.pools = "", .more = "", .children = SITE_B SECOND_Z};
+	t.a = side_add(t.b, "a", GW_ADDR, &a, true);
+	t.z = side_add(t.b, "z", PEER_ADDR, &z, false);
+	ike_start(t.a->engine);
+	assert_int_equal(tunnel_of(t.a)->route_count, 2);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 500);
+	struct ike_session_info s = bench_session(t.z);
+	assert_int_equal(s.child_count, 2);
+	for (int i = 0; i < 2; i++) {
+		s = bench_session(t.z);
+		assert_int_equal(ike_delete_child(t.z->engine, s.id, s.children[i].spi_in), 0);
+		bench_run(t.b, 10 * 1000);
+		assert_int_equal(bench_session(t.a).child_count, 2);
+		assert_true(traffic(&t));
+		assert_true(bench_traffic(t.a, t.z, "10.99.0.7", "10.8.1.1"));
+	}
+	sites_free(&t);
+}
+
+// The peer lets us in and throws us out at once.
+static void no_storm_where_sessions_do_not_last(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	for (int i = 0; i < 600 * 10; i++) {
+		bench_run(t.b, 100);
+		if (bench_session_count(t.z))
+			(void)!ike_delete_session(t.z->engine, bench_session(t.z).id);
+	}
+	assert_in_range(bench_counter(t.a, "ike_started"), 8, 30);
+	// One that lasts makes good for it.
+	assert_true(bench_run_until(t.b, bench_established, t.a, 70 * 1000));
+	bench_run(t.b, 61 * 1000);
+	assert_int_equal(ike_delete_session(t.z->engine, bench_session(t.z).id), 0);
+	bench_run(t.b, 100);
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	sites_free(&t);
+}
+
+// The same on demand, with a packet at every moment.
+static void no_storm_on_demand(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_ON_DEMAND, "\"" PEER_ADDR "\"", "");
+	for (int i = 0; i < 600 * 10; i++) {
+		packet_for(t.a);
+		bench_run(t.b, 100);
+		if (bench_session_count(t.z))
+			(void)!ike_delete_session(t.z->engine, bench_session(t.z).id);
+	}
+	assert_in_range(bench_counter(t.a, "ike_started"), 8, 30);
+	sites_free(&t);
+}
+
+// The peer ends the session while it is being authenticated anew: that is the next one.
+static void reauthentication_is_the_next_try(void **state)
+{
+	struct sites t = sites_new(CFG_INITIATE_START, "\"" PEER_ADDR "\"", "");
+	assert_true(bench_run_until(t.b, bench_established, t.a, 2000));
+	bench_run(t.b, 50);
+	for (int i = 0; i < 8; i++) {
+		uint64_t a = bench_session(t.a).id, z = bench_session(t.z).id;
+		t.a->job_delay_ns = 3 * NS_PER_S;
+		assert_int_equal(ike_reauthenticate(t.a->engine, a), 0);
+		bench_run(t.b, 10);
+		assert_int_equal(ike_delete_session(t.z->engine, z), 0);
+		bench_run(t.b, 12 * 1000);
+		t.a->job_delay_ns = 0;
+		bench_run(t.b, 20 * 1000);
+		assert_int_equal(bench_session_count(t.a), 1);
+		assert_int_equal(bench_session_count(t.z), 1);
+		assert_true(traffic(&t));
+	}
+	sites_free(&t);
+}
+
+static void df_of_the_tunnel_that_waits(void **state)
+{
+	static const struct {
+		const char *text;
+		enum sa_df df;
+	} rows[] = {{"copy", SA_DF_COPY}, {"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bench *b = bench_new();
+		char *child;
+		assert_true(
+			asprintf(&child,
+				"{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; remote_ts = "
+				"[ \"10.7.0.0/16\" ]; esp_proposals = [ \"aes128gcm16\" ]; df = "
+				"\"%s\"; }",
+				rows[i].text) > 0);
+		struct side a = {.remote = "id = \"client@example\"; auth = \"psk\"; addresses = "
+					   "[ \"" PEER_ADDR "\" ];",
+			.pools = "",
+			.more = "initiate = \"on_demand\";",
+			.children = child};
+		struct bench_node *n = side_add(b, "a", GW_ADDR, &a, true);
+		ike_start(n->engine);
+		assert_int_equal(tunnel_of(n)->spec.df, rows[i].df);
+		free(child);
+		bench_free(b);
+	}
+}
+
 static void never_where_it_only_responds(void **state)
 {
 	struct sites t =
@@ -268,6 +404,13 @@ static void connect_by_hand(void **state)
 	bench_run(t.b, 50);
 	assert_true(traffic(&t));
 	assert_int_equal(info_of(t.a).sessions, 1);
+	assert_string_equal(info_of(t.a).state, "up");
+	assert_int_equal(ike_delete_session(t.z->engine, bench_session(t.z).id), 0);
+	bench_run(t.b, 5000);
+	struct ike_connection_info info = info_of(t.a);
+	assert_string_equal(info.state, "-");
+	assert_string_equal(info.last_error, ike_reason_text(IKE_REASON_DELETED_BY_PEER));
+	assert_int_equal(bench_session_count(t.a), 0);
 	sites_free(&t);
 }
 
@@ -283,6 +426,12 @@ int main(void)
 		cmocka_unit_test(packet_starts_it),
 		cmocka_unit_test(failed_demand_waits_for_the_next_packet),
 		cmocka_unit_test(child_that_the_peer_deleted),
+		cmocka_unit_test(child_comes_back_without_a_packet),
+		cmocka_unit_test(one_of_two_children_comes_back),
+		cmocka_unit_test(no_storm_where_sessions_do_not_last),
+		cmocka_unit_test(no_storm_on_demand),
+		cmocka_unit_test(reauthentication_is_the_next_try),
+		cmocka_unit_test(df_of_the_tunnel_that_waits),
 		cmocka_unit_test(never_where_it_only_responds),
 		cmocka_unit_test(connect_by_hand),
 	};
