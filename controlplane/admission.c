@@ -109,7 +109,8 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
 		}
 	}
-	end_oldest(s);
+	if (unique != CFG_UNIQUE_NO)
+		end_oldest(s);
 }
 
 uint16_t ike_worker_hint(const struct ike_sa *sa, const struct ike_datagram *from)

@@ -354,8 +354,9 @@ enum ike_reason ike_child_install(
 		return why;
 	c->tunnel = c->session->tunnel;
 	c->state = IKE_CHILD_INSTALLING;
-	why = add_sas(c, t, i_am_initiator);
-	return why == IKE_REASON_NONE ? add_routes(c) : why;
+	// What the peer sends at once is compared with them.
+	why = add_routes(c);
+	return why == IKE_REASON_NONE ? add_sas(c, t, i_am_initiator) : why;
 }
 
 void ike_child_expired(struct ike_child *c)

@@ -10,6 +10,7 @@
 
 #define RETRY_MIN_NS (500 * NS_PER_MS)
 #define RETRY_MAX_NS (60 * NS_PER_S)
+#define VOLUME_NS    NS_PER_S // IKEv1: least time between two rekeyings by bytes or packets
 
 bool ike_may_begin(const struct ike_session *s)
 {
@@ -139,10 +140,18 @@ void ike_child_soft_stop(struct ike_child *c)
 
 void ike_child_soft_reached(struct ike_child *c)
 {
+	struct ike_engine *e = c->engine;
 	if (!in_use(c) || c->rekeying || !ike_may_begin(c->session))
 		return;
-	ike_count(c->engine, IKE_REASON_CHILD_SOFT_LIMIT);
-	child_due(&c->soft, c);
+	// IKEv1's peer may have named a volume that each packet reaches.
+	uint64_t soonest = c->joined_ns + (c->session->sa->version == IKE_MAJOR_1 ? VOLUME_NS : 0);
+	if (c->soft.set && c->soft.due_ms * NS_PER_MS <= soonest + NS_PER_MS)
+		return;
+	ike_count(e, IKE_REASON_CHILD_SOFT_LIMIT);
+	if (e->now_ns < soonest)
+		wheel_set(&e->wheel, &c->soft, soonest, child_due, c);
+	else
+		child_due(&c->soft, c);
 }
 
 void ike_child_rekey_failed(struct ike_child *c, bool again)

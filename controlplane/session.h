@@ -118,6 +118,7 @@ struct ike_session {
 	uint16_t lingering_count;
 	LIST_HEAD(, ike_route) routes;
 	uint32_t route_count;
+	uint64_t family;    // of its tunnel (routes.c); 0: none
 	bool tunnel_routed; // has the routes of its tunnel interface
 	bool tunnel_waited; // its tunnel has waited for it (starter.c), and had routes of its own
 	uint64_t established_ns;

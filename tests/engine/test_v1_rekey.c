@@ -52,6 +52,24 @@ static void by_bytes(void **state)
 	v1_down(&v);
 }
 
+// A peer may name a volume that each packet reaches.
+static void by_every_packet(void **state)
+{
+	struct v1 v = sites_new(WAITS, WAITS);
+	v1_need_up(&v);
+	for (int i = 0; i < 1000; i++) {
+		struct sa_event ev = {.type = SA_EVENT_SOFT_LIMIT,
+			.child = site_child(v.gw)->spi_in,
+			.dir = SA_OUT};
+		ike_sa_event(v.gw->engine, &ev);
+		bench_run(v.b, 5);
+		assert_true(v1_traffic(&v));
+	}
+	assert_in_range(bench_counter(v.gw, "ike_child_rekeyed"), 4, 5);
+	bench_run(v.b, 70 * 1000);
+	v1_down(&v);
+}
+
 // A client is offered the suite in use, and no other.
 static void towards_a_client(void **state)
 {
@@ -417,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_time),
 		cmocka_unit_test(by_bytes),
+		cmocka_unit_test(by_every_packet),
 		cmocka_unit_test(towards_a_client),
 		cmocka_unit_test(refused_or_silent),
 		cmocka_unit_test(without_an_isakmp_sa),
