@@ -10,7 +10,8 @@
 
 #define RETRY_MIN_NS (500 * NS_PER_MS)
 #define RETRY_MAX_NS (60 * NS_PER_S)
-#define VOLUME_NS    NS_PER_S // IKEv1: least time between two rekeyings by bytes or packets
+#define NAMED_MIN_NS (10 * NS_PER_S) // however short a lifetime the peer names: no sooner
+#define VOLUME_NS    NS_PER_S        // IKEv1: least time between two rekeyings by bytes or packets
 
 bool ike_may_begin(const struct ike_session *s)
 {
@@ -60,6 +61,8 @@ static uint64_t agreed_left_ns(const struct ike_sa *sa)
 	uint64_t passed_ns = sa->engine->now_ns - sa->established_ns;
 	if (!life_ns)
 		return UINT64_MAX;
+	if (life_ns < NAMED_MIN_NS)
+		life_ns = NAMED_MIN_NS;
 	return life_ns > passed_ns ? (life_ns - passed_ns) / 10 * 9 : 0;
 }
 
@@ -116,9 +119,11 @@ void ike_child_soft_start(struct ike_child *c)
 	struct ike_engine *e = c->engine;
 	const struct cfg_connection *conn = c->session->conn;
 	uint64_t soft_ns = conn->lifetime.child_rekey_s * NS_PER_S;
+	uint64_t named_ns =
+		c->life_s * NS_PER_S > NAMED_MIN_NS ? c->life_s * NS_PER_S : NAMED_MIN_NS;
 	// What the peer has agreed on may end sooner.
-	if (c->life_s && soft_ns > c->life_s * NS_PER_S / 10 * 9)
-		soft_ns = c->life_s * NS_PER_S / 10 * 9;
+	if (c->life_s && soft_ns > named_ns / 10 * 9)
+		soft_ns = named_ns / 10 * 9;
 	c->soft_tries = 0;
 	if (soft_ns && !conn->responder_only)
 		wheel_set(&e->wheel, &c->soft, e->now_ns + jittered(e, soft_ns), child_due, c);

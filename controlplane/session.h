@@ -285,7 +285,7 @@ void ike_session_begin_children(struct ike_session *s);
 void ike_session_child_asked(struct ike_session *s, const struct cfg_child *conf);
 // The peer does not want it.
 void ike_session_child_refused(struct ike_session *s, const struct cfg_child *conf);
-bool ike_session_making_children(const struct ike_session *s);
+bool ike_session_making_children(struct ike_session *s);
 // One of its child SAs is installed and in use.
 bool ike_children_ready(const struct ike_session *s);
 

@@ -258,6 +258,8 @@ void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed);
 enum ike_verdict ikev1_quick_request(struct ike_exchange *x);
 // 0, -ENOMEM, -EBUSY, -ENOTCONN (no established ISAKMP SA).
 int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf);
+// Of a child with several pairs of selectors: there is no child SA for one of them.
+bool ikev1_child_missing(struct ike_session *s, const struct cfg_child *conf);
 int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child);
 
 // ---- children.c: which of several child SAs with the same selectors counts -------------------------------

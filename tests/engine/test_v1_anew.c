@@ -102,6 +102,19 @@ static void told_by_hand(void **state)
 	v1_down(&v);
 }
 
+// The other side's wish for a very short life is not ours to fulfil all the time.
+static void very_short(void **state)
+{
+	struct v1 v = sites_new("lifetime: { child_rekey_s = 3000; };",
+		"lifetime: { ike_hard_s = 1; ike_rekey_s = 0; child_hard_s = 1; child_rekey_s = 0; };");
+	v1_need_up(&v);
+	assert_int_equal(v1_sa(v.gw)->v1->life_s, 1);
+	assert_in_range(rekey_in_s(v.gw), 7, 9);
+	assert_int_equal(site_child(v.gw)->life_s, 1);
+	assert_in_range((site_child(v.gw)->soft.due_ms * NS_PER_MS - v.b->now_ns) / NS_PER_S, 7, 9);
+	v1_down(&v);
+}
+
 // ---- under way without one -----------------------------------------------------------------------
 
 static void over(struct bench_node *n)
@@ -200,6 +213,7 @@ int main(void)
 		cmocka_unit_test(told),
 		cmocka_unit_test(agreed),
 		cmocka_unit_test(told_by_hand),
+		cmocka_unit_test(very_short),
 		cmocka_unit_test(begun_anew),
 		cmocka_unit_test(forgotten_children),
 		cmocka_unit_test(short_lived),
