@@ -305,6 +305,26 @@ static void new_one_is_deleted(void **state)
 	pair_down(&p);
 }
 
+// Who is called says all the time that his authentication is over, and refuses the next one: he sets no pace.
+static void told_all_the_time(void **state)
+{
+	struct pair p = pair_new(&defaults, &defaults);
+	assert_true(pair_up(&p));
+	bench_run(p.b, 11 * 1000);
+	p.client->fail_jobs = 1000;
+	for (int i = 0; i < 500; i++) {
+		tell_lifetime(&p, (const uint8_t[4]){0}, 4);
+		bench_run(p.b, 10);
+	}
+	assert_in_range(bench_counter(p.client, "ike_reauth_begun"), 1, 3);
+	p.client->fail_jobs = 0;
+	uint64_t old = bench_session(p.client).id;
+	bench_run(p.b, 120 * 1000);
+	assert_int_equal(bench_session_count(p.client), 1);
+	assert_true(bench_session(p.client).id > old);
+	pair_down(&p);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -319,6 +339,7 @@ int main(void)
 		T(several_children),
 		T(anonymous_gateway),
 		T(new_one_is_deleted),
+		T(told_all_the_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
