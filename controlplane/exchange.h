@@ -146,6 +146,8 @@ void ike_sa_keepalive(struct ike_sa *sa);
 // Its timers but the hard lifetime's stop, and go on: until life_ns, 0: without limit.
 void ike_sa_rest(struct ike_sa *sa);
 void ike_sa_resume(struct ike_sa *sa, uint64_t life_ns);
+// IKEv1: of an established one, v1->life_s is less than it was.
+void ike_sa_shortened(struct ike_sa *sa);
 // IKEv1: how long it stays behind its announced lifetime.
 uint32_t ike_sa_grace_s(uint32_t life_s);
 // When the peer was heard of last, by a message or by ESP.

@@ -4,8 +4,7 @@
 // Soft lifetimes: when this side begins to rekey. Both ends of a tunnel often have the same lifetimes;
 // a part of each is drawn by lot, so that they seldom begin at the same moment (RFC 7296 2.8: "the
 // timing of rekeying requests SHOULD be jittered").
-#include "controlplane/exchange.h"
-#include "controlplane/session.h"
+#include "controlplane/ikev1/ikev1.h"
 
 #include <errno.h>
 
@@ -36,11 +35,17 @@ static uint64_t retry_ns(const struct ike_engine *e, uint8_t tries)
 
 // ---- IKE SAs ---------------------------------------------------------------------------------
 
+// One of IKEv1 that has expired has left its session without any, which is to get another one.
+static bool replaceable(const struct ike_sa *sa)
+{
+	return sa->state == IKE_SA_ESTABLISHED || sa->state == IKE_SA_EXPIRED;
+}
+
 static void sa_due(struct wheel_timer *t, void *arg)
 {
 	struct ike_sa *sa = arg;
 	struct ike_session *s = sa->session;
-	if (!s || s->sa != sa || sa->state != IKE_SA_ESTABLISHED)
+	if (!s || s->sa != sa || !replaceable(sa))
 		return;
 	// One that is to end may yet stay (succession.c).
 	int rc = ike_may_begin(s) ? ike_sa_rekey(sa) : s->closing ? -EBUSY : -EPERM;
@@ -48,12 +53,25 @@ static void sa_due(struct wheel_timer *t, void *arg)
 		ike_sa_rekey_failed(sa, true);
 }
 
+// What the peer has agreed on, or told, may end sooner.
+static uint64_t agreed_left_ns(const struct ike_sa *sa)
+{
+	uint64_t life_ns = ikev1_is(sa) ? sa->v1->life_s * NS_PER_S : 0;
+	uint64_t passed_ns = sa->engine->now_ns - sa->established_ns;
+	if (!life_ns)
+		return UINT64_MAX;
+	return life_ns > passed_ns ? (life_ns - passed_ns) / 10 * 9 : 0;
+}
+
 void ike_sa_soft_start(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
-	uint64_t soft_ns = sa->conn->lifetime.ike_rekey_s * NS_PER_S;
+	uint64_t soft_ns = sa->conn->lifetime.ike_rekey_s * NS_PER_S, left_ns = agreed_left_ns(sa);
+	bool wanted = soft_ns && !sa->conn->responder_only;
+	if (soft_ns > left_ns)
+		soft_ns = left_ns;
 	sa->soft_tries = 0;
-	if (soft_ns && !sa->conn->responder_only)
+	if (wanted)
 		wheel_set(&e->wheel, &sa->soft, e->now_ns + jittered(e, soft_ns), sa_due, sa);
 }
 
@@ -65,7 +83,7 @@ void ike_sa_soft_stop(struct ike_sa *sa)
 void ike_sa_rekey_failed(struct ike_sa *sa, bool again)
 {
 	struct ike_engine *e = sa->engine;
-	if (!again || sa->state != IKE_SA_ESTABLISHED || !sa->session)
+	if (!again || !replaceable(sa) || !sa->session)
 		return;
 	wheel_set(&e->wheel, &sa->soft, e->now_ns + retry_ns(e, sa->soft_tries), sa_due, sa);
 	if (sa->soft_tries < UINT8_MAX)

@@ -111,6 +111,10 @@ struct ikev1_sa {
 	struct ikev1_fragments *fragments;
 
 	bool deleted; // by the peer: only DELETE of its children is still taken, for a moment
+	// expire.c: those before it that did not last, and what they tried in vain; of an expired one,
+	// nobody has answered our phase 1
+	uint8_t short_lived;
+	bool unanswered;
 	// After phase 1; each owned by the file of its name
 	struct ikev1_login *login;   // until established: XAUTH and authorization
 	struct ikev1_config *config; // Mode Configuration under way
@@ -306,3 +310,5 @@ int ikev1_probe(struct ike_sa *sa);
 // The ISAKMP SA's time is over or the peer has deleted it. With children its session stays: state
 // EXPIRED, without keys, and ends with its last child; else it ends now. tell: a DELETE leaves first.
 void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell);
+// The phase 1 that was to follow it has failed; answered: the peer is there, though.
+void ikev1_expired_answer(struct ike_sa *sa, bool answered);

@@ -231,9 +231,9 @@ static enum ike_verdict install_late(struct ike_exchange *x)
 static void read_lifetime(const struct ikev1_message *m, struct ike_child *c)
 {
 	const struct ikev1_notification *n = ikev1_notify_find(m, IKEV1_NOTIFY_RESPONDER_LIFETIME);
-	uint64_t life_s;
-	if (n && n->protocol == IKEV1_PROTOCOL_ESP && ikev1_lifetime_parse(n->data, false, &life_s))
-		ikev1_quick_limits(c, life_s, 0);
+	struct ikev1_lifetime life;
+	if (n && n->protocol == IKEV1_PROTOCOL_ESP && ikev1_lifetime_parse(n->data, false, &life))
+		ikev1_quick_limits(c, life.seconds, life.kilobytes);
 }
 
 static void put_third(struct ike_exchange *x, struct ike_child *c)

@@ -137,6 +137,7 @@ static void without_an_isakmp_sa(void **state)
 	v1_need_up(&v);
 	uint32_t spi = site_child(v.gw)->spi_in;
 	uint64_t session = bench_session(v.gw).id;
+	v.client->cfg->connections[0].responder_only = true; // it would begin anew at once
 	ike_enter(v.gw->engine);
 	ikev1_sa_expire(v1_sa(v.gw), IKE_REASON_HARD_LIFETIME, true);
 	ike_leave(v.gw->engine);
@@ -281,7 +282,8 @@ static enum bench_fate lose_main(struct v1_watch *w, const struct v1_message *m,
 
 static void reauthentication_fails(void **state)
 {
-	struct v1 v = sites_new("lifetime: { ike_rekey_s = 100; ike_hard_s = 200; };", "");
+	struct v1 v = sites_new("lifetime: { ike_rekey_s = 100; ike_hard_s = 200; };",
+		"lifetime: { ike_rekey_s = 0; };");
 	v1_need_up(&v);
 	v1_filter_add(v.w, lose_main, NULL);
 	bench_run(v.b, 190000);
@@ -388,6 +390,7 @@ static void expired_and_idle(void **state)
 	v.gw->cfg->connections[0].lifetime.child_hard_s = 20000;
 	v.client->cfg->connections[0].lifetime.child_hard_s = 20000;
 	v1_need_up(&v);
+	v.client->cfg->connections[0].responder_only = true;
 	ike_enter(v.gw->engine);
 	ikev1_sa_expire(v1_sa(v.gw), IKE_REASON_HARD_LIFETIME, true);
 	ike_leave(v.gw->engine);
