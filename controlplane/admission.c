@@ -60,8 +60,8 @@ struct ike_session *ike_session_admit(const struct ike_admission *a, uint16_t wo
 	return s;
 }
 
-#define ENDING_MAX \
-	8 // sessions of one owner that wait for the answer to their DELETE, or for its time
+// Sessions of one owner that wait for the answer to their DELETE, or for its time.
+#define ENDING_MAX 8
 
 static void end_at_once(struct ike_session *o, enum ike_reason why)
 {
