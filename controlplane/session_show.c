@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Sessions as the outside sees them: the walk in order of ids, and what may be asked of each.
-#include "controlplane/session.h"
+#include "controlplane/ikev1/ikev1.h"
 
 #include "controlplane/ikev2/mobike.h"
 
@@ -41,6 +41,12 @@ static enum ike_session_state state_of(const struct ike_session *s)
 static uint64_t due_ns(const struct wheel_timer *t)
 {
 	return t->set ? t->due_ms * NS_PER_MS : 0;
+}
+
+// Some IKEv1 peers run phase 1 again by themselves.
+static uint64_t rekey_ns(const struct ike_sa *sa)
+{
+	return ikev1_is(sa) && !ikev1_reauth_is_ours(sa) ? 0 : due_ns(&sa->soft);
 }
 
 static void show_child(const struct ike_child *c, struct ike_child_info *out)
@@ -113,7 +119,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	out->initiator = s->initiator;
 	out->responder_only = s->conn->responder_only;
 	out->mobike = s->sa->mobike;
-	out->rekey_ns = due_ns(&s->sa->soft);
+	out->rekey_ns = rekey_ns(s->sa);
 	out->reauth_ns = s->sa->reauth_ns;
 	out->expires_ns = due_ns(&s->sa->life);
 	if (out->state != IKE_SESSION_EXPIRED) {

@@ -283,6 +283,8 @@ int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child);
 // Phase 1 once more, begun by us; the session goes on with the new ISAKMP SA. 0, -EBUSY (under way, or
 // the session ends), -ENOTCONN, -ENOTSUP (it is the peer's to begin), -EPERM, -ENOMEM.
 int ikev1_reauthenticate(struct ike_sa *sa);
+// Is phase 1 of this session ours to run again.
+bool ikev1_reauth_is_ours(const struct ike_sa *sa);
 // The peer is at it: phase 1 has begun anew and will take the session over. strongSwan's child SAs belong
 // to the new ISAKMP SA from its first message on: what is made on the old one is lost. tries: that this
 // was said before; it is not said for ever.

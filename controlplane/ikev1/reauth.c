@@ -296,7 +296,7 @@ struct ike_sa *ikev1_take_over(struct ike_sa *sa, struct ike_session *s)
 
 // Who is asked for a user has to type a password, perhaps; and who called to get an address of us is a
 // client. Both come again by themselves.
-static bool ours(const struct ike_sa *sa)
+bool ikev1_reauth_is_ours(const struct ike_sa *sa)
 {
 	const struct ike_session *s = sa->session;
 	if (s->conn->remote.user_auth != CFG_USER_NONE)
@@ -344,7 +344,7 @@ int ikev1_reauthenticate(struct ike_sa *sa)
 		return -EBUSY;
 	if (!ike_may_begin(s))
 		return -EPERM;
-	if (!ours(sa))
+	if (!ikev1_reauth_is_ours(sa))
 		return -ENOTSUP;
 	struct ike_sa *fresh = begin(sa);
 	if (!fresh)
