@@ -235,8 +235,16 @@ static bool doubtful(const struct ike_child *c, const struct ike_sa *sa)
 	       c->joined_ns + COLLIDED_NS >= sa->created_ns;
 }
 
+// strongSwan's child SAs belong to one of its ISAKMP SAs. Ours has adopted them; the one that it has begun
+// meanwhile in place of the one before ours leaves them there, and they go with it.
+static bool left_behind(const struct ike_sa *sa, const struct ike_sa *old)
+{
+	return !sa->initiator && !sa->v1->peer_settles && old->initiator &&
+	       sa->created_ns <= old->established_ns + (RETIRED_S + DELETE_AGAIN_S) * NS_PER_S;
+}
+
 // Those that came to their time while there was no ISAKMP SA, too.
-static void wake_children(struct ike_sa *sa)
+static void wake_children(struct ike_sa *sa, bool all)
 {
 	struct ike_session *s = sa->session;
 	struct ike_child *c;
@@ -244,7 +252,7 @@ static void wake_children(struct ike_sa *sa)
 		return;
 	LIST_FOREACH (c, &s->children, link)
 		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying &&
-			(!c->soft.set || doubtful(c, sa)))
+			(all || !c->soft.set || doubtful(c, sa)))
 			ike_child_rekey_failed(c, true);
 }
 
@@ -254,9 +262,10 @@ static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
 	ike_session_move(s, sa);
 	sa->v1->took_over_ns = sa->engine->now_ns;
 	ike_sa_established(sa);
+	bool all = left_behind(sa, old);
 	retire(old, sa, both ? old->initiator : sa->initiator);
 	ike_session_moved(s);
-	wake_children(sa);
+	wake_children(sa, all);
 }
 
 static void stand_back(struct ike_sa *sa, struct ike_session *s)
