@@ -152,6 +152,8 @@ static void put_cell(char cell[CELL_MAX], const json_t *row, const struct column
 		break;
 	case LIST:
 		put_list(cell, value);
+		if (!*cell)
+			put_text(cell, "-");
 		break;
 	case FLAG:
 		snprintf(cell, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");

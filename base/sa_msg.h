@@ -47,7 +47,8 @@ struct tunnel_spec {
 	enum sa_df df;
 	// Kept by the data plane for its reports, opaque to it.
 	uint64_t session;
-	// Inbound: a packet's source must lead back into this very tunnel by the routes.
+	// Inbound: a packet's source must lead back into this very tunnel by the routes, or into one of its
+	// family (tunnel_family()).
 	bool reverse_path;
 	// Outbound packets that find no SA in use are kept, the first 16 of a tunnel (256 of a worker) for
 	// 10 s, and leave in order with the sa_switch() to the first SA whose selectors hold them;
@@ -140,6 +141,10 @@ struct sa_sink {
 	// The route goes from one tunnel, which has it (-ENOENT), to another one that has not: at once, so
 	// that no packet finds none of them.
 	int (*route_move)(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst);
+	// Tunnels of one number are a family: between them routes move while packets are on their way in
+	// each of them. 0, as at first: of none. In force for what comes by an SA that is added, and by a
+	// route that is added or moved, from now on.
+	void (*tunnel_family)(void *ctx, uint32_t tunnel, uint64_t family);
 	void (*tunnel_move)(void *ctx, uint32_t tunnel, const struct tunnel_path *path);
 	void (*tunnel_pmtu)(void *ctx, uint32_t tunnel, uint16_t outer_mtu);
 	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch(). The SPI is one of the

@@ -231,6 +231,14 @@ static void check_children(struct loader *l, struct cfg_connection *n, const con
 	}
 }
 
+static void check_sessions(
+	struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
+{
+	if (n->max_sessions && n->unique != CFG_UNIQUE_NO)
+		diag_warning(&l->diags, member(s, "max_sessions"),
+			"max_sessions: not used, unique leaves a user one session");
+}
+
 void check_connections(struct loader *l, const config_setting_t *root)
 {
 	const config_setting_t *list = member(root, "connections");
@@ -247,6 +255,7 @@ void check_connections(struct loader *l, const config_setting_t *root)
 		check_legacy(l, s, member(s, "ike_proposals"), "ike_proposals", n->ike_proposals,
 			n->ike_proposal_count);
 		check_user_auth(l, n, s);
+		check_sessions(l, n, s);
 		check_initiate(l, n, s);
 		check_tunnel_interface(l, n, s);
 		check_auth(l, n, s);

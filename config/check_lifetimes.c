@@ -49,6 +49,18 @@ static void check_reauth(
 			t->reauth_s);
 }
 
+// Those of bytes and packets still set the hard ones.
+static void check_soft_seconds(
+	struct loader *l, const struct cfg_connection *n, const config_setting_t *lifetime)
+{
+	static const char *const names[] = {"ike_rekey_s", "child_rekey_s"};
+	const uint32_t values[] = {n->lifetime.ike_rekey_s, n->lifetime.child_rekey_s};
+	for (size_t i = 0; n->responder_only && i < 2; i++)
+		if (member(lifetime, names[i]) && values[i])
+			diag_warning(&l->diags, member(lifetime, names[i]),
+				"lifetime.%s: not used, responder_only never rekeys", names[i]);
+}
+
 static void check_dpd(struct loader *l, struct cfg_connection *n, const config_setting_t *dpd)
 {
 	if (n->dpd.delay_s == 0 || n->dpd.timeout_s == 0 || n->dpd.timeout_s >= n->dpd.delay_s)
@@ -72,6 +84,7 @@ void check_lifetimes(struct loader *l, struct cfg_connection *n, const config_se
 	check_amount(l, lifetime, "child_hard_bytes", t->child_rekey_bytes, t->child_hard_bytes);
 	check_amount(
 		l, lifetime, "child_hard_packets", t->child_rekey_packets, t->child_hard_packets);
+	check_soft_seconds(l, n, lifetime);
 	check_reauth(l, n, lifetime);
 	check_dpd(l, n, member(s, "dpd"));
 }

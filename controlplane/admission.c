@@ -60,8 +60,8 @@ struct ike_session *ike_session_admit(const struct ike_admission *a, uint16_t wo
 	return s;
 }
 
-#define ENDING_MAX \
-	8 // sessions of one owner that wait for the answer to their DELETE, or for its time
+// Sessions of one owner that wait for the answer to their DELETE, or for its time.
+#define ENDING_MAX 8
 
 static void end_at_once(struct ike_session *o, enum ike_reason why)
 {
@@ -109,7 +109,8 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
 		}
 	}
-	end_oldest(s);
+	if (unique != CFG_UNIQUE_NO)
+		end_oldest(s);
 }
 
 uint16_t ike_worker_hint(const struct ike_sa *sa, const struct ike_datagram *from)

@@ -171,6 +171,12 @@ static uint64_t hard_limit(uint64_t hard, uint64_t soft)
 	return soft && soft < UINT64_MAX / 2 ? soft + soft / 4 + 1 : 0;
 }
 
+uint64_t ike_child_hard_bytes(const struct ike_child *c)
+{
+	const struct cfg_lifetime *life = &c->session->conn->lifetime;
+	return hard_limit(life->child_hard_bytes, life->child_rekey_bytes);
+}
+
 static bool is_leased(const struct ike_session *s, const struct ip_range *r)
 {
 	for (uint8_t i = 0; i < s->lease_count; i++)
@@ -222,8 +228,7 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.integ_key_len = keys->integ_len,
 		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
 		.soft_bytes = lesser(life->child_rekey_bytes, c->life_bytes / 10 * 9),
-		.hard_bytes = lesser(
-			hard_limit(life->child_hard_bytes, life->child_rekey_bytes), c->life_bytes),
+		.hard_bytes = lesser(ike_child_hard_bytes(c), c->life_bytes),
 		.soft_packets = life->child_rekey_packets,
 		.hard_packets = hard_limit(life->child_hard_packets, life->child_rekey_packets),
 		.ts_local_count = c->ts_local_count,
@@ -349,8 +354,9 @@ enum ike_reason ike_child_install(
 		return why;
 	c->tunnel = c->session->tunnel;
 	c->state = IKE_CHILD_INSTALLING;
-	why = add_sas(c, t, i_am_initiator);
-	return why == IKE_REASON_NONE ? add_routes(c) : why;
+	// What the peer sends at once is compared with them.
+	why = add_routes(c);
+	return why == IKE_REASON_NONE ? add_sas(c, t, i_am_initiator) : why;
 }
 
 void ike_child_expired(struct ike_child *c)

@@ -2,16 +2,18 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The child SAs of a session that we began: one for each child of its connection.
-#include "controlplane/session.h"
+#include "controlplane/ikev1/ikev1.h"
 
 static size_t conf_index(const struct ike_session *s, const struct cfg_child *conf)
 {
 	return (size_t)(conf - s->conn->children);
 }
 
-static bool has_child(const struct ike_session *s, const struct cfg_child *conf)
+static bool has_child(struct ike_session *s, const struct cfg_child *conf)
 {
 	const struct ike_child *c;
+	if (ikev1_is(s->sa) && ikev1_child_missing(s, conf))
+		return false;
 	LIST_FOREACH (c, &s->children, link)
 		if (c->conf == conf && c->state != IKE_CHILD_REKEYED &&
 			c->state != IKE_CHILD_DELETING)
@@ -68,7 +70,7 @@ void ike_session_child_refused(struct ike_session *s, const struct cfg_child *co
 	s->refused |= 1u << i;
 }
 
-bool ike_session_making_children(const struct ike_session *s)
+bool ike_session_making_children(struct ike_session *s)
 {
 	for (size_t i = 0; i < confs(s); i++)
 		if (s->making & 1u << i && !has_child(s, &s->conn->children[i]))

@@ -331,12 +331,16 @@ void ike_child_installed(struct ike_engine *e, uint32_t child)
 
 // ---- initiator: request, retransmission, response ----
 
+bool ike_several_addresses(const struct cfg_connection *conn)
+{
+	return conn->initiate != CFG_INITIATE_NONE && conn->remote.address_count > 1;
+}
+
 static unsigned request_tries(const struct ike_sa *sa)
 {
 	if (sa->init_refused)
 		return IKE_REFUSED_TRIES;
-	bool others = sa->state == IKE_SA_INIT_SENT && sa->conn->initiate != CFG_INITIATE_NONE &&
-		      sa->conn->remote.address_count > 1;
+	bool others = sa->state == IKE_SA_INIT_SENT && ike_several_addresses(sa->conn);
 	if (sa->mobike && !sa->mobike->initiator && sa->state == IKE_SA_ESTABLISHED)
 		return IKE_MOBIKE_TRIES;
 	return others ? IKE_SEVERAL_TRIES : IKE_RETRANSMIT_TRIES;

@@ -10,7 +10,7 @@
 #define IKE_RETRANSMIT_BASE_NS (500 * NS_PER_MS)
 #define IKE_RETRANSMIT_MAX_NS  (32 * NS_PER_S)
 #define IKE_RETRANSMIT_TRIES   7              // requests sent in all: given up after 63.5 s
-#define IKE_SEVERAL_TRIES      4              // of IKE_SA_INIT where another address is next: 7.5 s
+#define IKE_SEVERAL_TRIES      4              // of the first where another address is next: 7.5 s
 #define IKE_REFUSED_TRIES      3              // of IKE_SA_INIT if it was refused: 3.5 s
 #define IKE_PROBE_MIN_NS       (8 * NS_PER_S) // that a probe is tried at least
 #define IKE_PROBE_PAUSE_NS     (5 * NS_PER_S) // between two tries of it at most
@@ -111,6 +111,8 @@ void ike_effects_drop(struct ike_exchange *x);
 void ike_exchange_await(struct ike_exchange *x);
 // Our outstanding request, if there is one, to where the peer is now; its tries begin anew.
 void ike_request_again(struct ike_sa *sa);
+// Where the connection is begun by us and more than one address of the peer may be called.
+bool ike_several_addresses(const struct cfg_connection *conn);
 // Its task has done what it was for.
 void ike_exchange_task_done(struct ike_exchange *x);
 // Begin the next task if nothing of ours is under way.
@@ -146,6 +148,8 @@ void ike_sa_keepalive(struct ike_sa *sa);
 // Its timers but the hard lifetime's stop, and go on: until life_ns, 0: without limit.
 void ike_sa_rest(struct ike_sa *sa);
 void ike_sa_resume(struct ike_sa *sa, uint64_t life_ns);
+// IKEv1: of an established one, v1->life_s is less than it was.
+void ike_sa_shortened(struct ike_sa *sa);
 // IKEv1: how long it stays behind its announced lifetime.
 uint32_t ike_sa_grace_s(uint32_t life_s);
 // When the peer was heard of last, by a message or by ESP.

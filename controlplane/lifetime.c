@@ -4,13 +4,14 @@
 // Soft lifetimes: when this side begins to rekey. Both ends of a tunnel often have the same lifetimes;
 // a part of each is drawn by lot, so that they seldom begin at the same moment (RFC 7296 2.8: "the
 // timing of rekeying requests SHOULD be jittered").
-#include "controlplane/exchange.h"
-#include "controlplane/session.h"
+#include "controlplane/ikev1/ikev1.h"
 
 #include <errno.h>
 
 #define RETRY_MIN_NS (500 * NS_PER_MS)
 #define RETRY_MAX_NS (60 * NS_PER_S)
+#define NAMED_MIN_NS (10 * NS_PER_S) // however short a lifetime the peer names: no sooner
+#define VOLUME_NS    NS_PER_S        // IKEv1: least time between two rekeyings by bytes or packets
 
 bool ike_may_begin(const struct ike_session *s)
 {
@@ -35,11 +36,17 @@ static uint64_t retry_ns(const struct ike_engine *e, uint8_t tries)
 
 // ---- IKE SAs ---------------------------------------------------------------------------------
 
+// One of IKEv1 that has expired has left its session without any, which is to get another one.
+static bool replaceable(const struct ike_sa *sa)
+{
+	return sa->state == IKE_SA_ESTABLISHED || sa->state == IKE_SA_EXPIRED;
+}
+
 static void sa_due(struct wheel_timer *t, void *arg)
 {
 	struct ike_sa *sa = arg;
 	struct ike_session *s = sa->session;
-	if (!s || s->sa != sa || sa->state != IKE_SA_ESTABLISHED)
+	if (!s || s->sa != sa || !replaceable(sa))
 		return;
 	// One that is to end may yet stay (succession.c).
 	int rc = ike_may_begin(s) ? ike_sa_rekey(sa) : s->closing ? -EBUSY : -EPERM;
@@ -47,12 +54,27 @@ static void sa_due(struct wheel_timer *t, void *arg)
 		ike_sa_rekey_failed(sa, true);
 }
 
+// What the peer has agreed on, or told, may end sooner.
+static uint64_t agreed_left_ns(const struct ike_sa *sa)
+{
+	uint64_t life_ns = ikev1_is(sa) ? sa->v1->life_s * NS_PER_S : 0;
+	uint64_t passed_ns = sa->engine->now_ns - sa->established_ns;
+	if (!life_ns)
+		return UINT64_MAX;
+	if (life_ns < NAMED_MIN_NS)
+		life_ns = NAMED_MIN_NS;
+	return life_ns > passed_ns ? (life_ns - passed_ns) / 10 * 9 : 0;
+}
+
 void ike_sa_soft_start(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
-	uint64_t soft_ns = sa->conn->lifetime.ike_rekey_s * NS_PER_S;
+	uint64_t soft_ns = sa->conn->lifetime.ike_rekey_s * NS_PER_S, left_ns = agreed_left_ns(sa);
+	bool wanted = soft_ns && !sa->conn->responder_only;
+	if (soft_ns > left_ns)
+		soft_ns = left_ns;
 	sa->soft_tries = 0;
-	if (soft_ns && !sa->conn->responder_only)
+	if (wanted)
 		wheel_set(&e->wheel, &sa->soft, e->now_ns + jittered(e, soft_ns), sa_due, sa);
 }
 
@@ -64,7 +86,7 @@ void ike_sa_soft_stop(struct ike_sa *sa)
 void ike_sa_rekey_failed(struct ike_sa *sa, bool again)
 {
 	struct ike_engine *e = sa->engine;
-	if (!again || sa->state != IKE_SA_ESTABLISHED || !sa->session)
+	if (!again || !replaceable(sa) || !sa->session)
 		return;
 	wheel_set(&e->wheel, &sa->soft, e->now_ns + retry_ns(e, sa->soft_tries), sa_due, sa);
 	if (sa->soft_tries < UINT8_MAX)
@@ -97,9 +119,11 @@ void ike_child_soft_start(struct ike_child *c)
 	struct ike_engine *e = c->engine;
 	const struct cfg_connection *conn = c->session->conn;
 	uint64_t soft_ns = conn->lifetime.child_rekey_s * NS_PER_S;
+	uint64_t named_ns =
+		c->life_s * NS_PER_S > NAMED_MIN_NS ? c->life_s * NS_PER_S : NAMED_MIN_NS;
 	// What the peer has agreed on may end sooner.
-	if (c->life_s && soft_ns > c->life_s * NS_PER_S / 10 * 9)
-		soft_ns = c->life_s * NS_PER_S / 10 * 9;
+	if (c->life_s && soft_ns > named_ns / 10 * 9)
+		soft_ns = named_ns / 10 * 9;
 	c->soft_tries = 0;
 	if (soft_ns && !conn->responder_only)
 		wheel_set(&e->wheel, &c->soft, e->now_ns + jittered(e, soft_ns), child_due, c);
@@ -121,10 +145,19 @@ void ike_child_soft_stop(struct ike_child *c)
 
 void ike_child_soft_reached(struct ike_child *c)
 {
-	if (!in_use(c) || c->rekeying || !ike_may_begin(c->session))
+	struct ike_engine *e = c->engine;
+	const struct ike_child *heir = in_use(c) ? ike_child_successor(c) : NULL;
+	if (!in_use(c) || c->rekeying || (heir && heir->settle.set) || !ike_may_begin(c->session))
 		return;
-	ike_count(c->engine, IKE_REASON_CHILD_SOFT_LIMIT);
-	child_due(&c->soft, c);
+	// IKEv1's peer may have named a volume that each packet reaches.
+	uint64_t soonest = c->joined_ns + (c->session->sa->version == IKE_MAJOR_1 ? VOLUME_NS : 0);
+	if (c->soft.set && c->soft.due_ms * NS_PER_MS <= soonest + NS_PER_MS)
+		return;
+	ike_count(e, IKE_REASON_CHILD_SOFT_LIMIT);
+	if (e->now_ns < soonest)
+		wheel_set(&e->wheel, &c->soft, soonest, child_due, c);
+	else
+		child_due(&c->soft, c);
 }
 
 void ike_child_rekey_failed(struct ike_child *c, bool again)

@@ -145,6 +145,27 @@ bool ike_routes_pending(const struct ike_session *s)
 	return false;
 }
 
+static void family_set(struct ike_session *s, uint64_t family)
+{
+	const struct sa_sink *sink = s->engine->p.sink;
+	if (s->family == family)
+		return;
+	s->family = family;
+	sink->tunnel_family(sink->ctx, s->tunnel, family);
+}
+
+// Who waits for another one's route may send from there at once, and the other one still when it has
+// given the route away: the data plane must not take either for a stranger. All of an owner have one
+// number, under the engine's secret key; anonymous ones that of the eldest.
+static void family_join(struct ike_session *s, struct ike_session *from)
+{
+	uint64_t family = from->family ? from->family : s->family ? s->family : from->id;
+	if (!s->anonymous)
+		family = s->by_owner.hash | 1;
+	family_set(from, family);
+	family_set(s, family);
+}
+
 // One that the session does not have yet.
 static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *dst)
 {
@@ -152,7 +173,10 @@ static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *
 	struct ike_route *r = calloc(1, sizeof(*r));
 	if (!r)
 		return IKE_REASON_NO_MEMORY;
-	r->pending = holder(s, dst) != NULL;
+	struct ike_session *from = holder(s, dst);
+	if (from)
+		family_join(s, from);
+	r->pending = from != NULL;
 	int rc = r->pending ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
 	if (rc < 0) {
 		free(r);

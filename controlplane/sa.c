@@ -303,10 +303,29 @@ void ike_sa_resume(struct ike_sa *sa, uint64_t life_ns)
 	watch_peer(sa);
 }
 
-void ike_sa_established(struct ike_sa *sa)
+static void life_begin(struct ike_sa *sa)
 {
 	struct ike_engine *e = sa->engine;
 	uint32_t life_s = hard_lifetime_s(sa);
+	uint32_t grace_s = ikev1_is(sa) ? ike_sa_grace_s(life_s) : 0;
+	uint64_t due = sa->established_ns + (life_s + grace_s) * NS_PER_S;
+	// Of what is told late there may be nothing left.
+	uint64_t soonest = e->now_ns + (life_s < GRACE_MAX_S ? life_s : GRACE_MAX_S) * NS_PER_S;
+	wheel_cancel(&e->wheel, &sa->life);
+	if (life_s)
+		wheel_set(&e->wheel, &sa->life, due > soonest ? due : soonest, hard_lifetime, sa);
+}
+
+void ike_sa_shortened(struct ike_sa *sa)
+{
+	life_begin(sa);
+	if (sa->soft.set)
+		ike_sa_soft_start(sa);
+}
+
+void ike_sa_established(struct ike_sa *sa)
+{
+	struct ike_engine *e = sa->engine;
 	ike_sa_state_set(sa, IKE_SA_ESTABLISHED);
 	spi_known_set(sa, true);
 	ike_count(e, IKE_REASON_ESTABLISHED);
@@ -314,12 +333,7 @@ void ike_sa_established(struct ike_sa *sa)
 	forget_init(sa);
 	sa->established_ns = e->now_ns;
 	sa->last_heard_ns = e->now_ns;
-	wheel_cancel(&e->wheel, &sa->life);
-	if (life_s)
-		wheel_set(&e->wheel, &sa->life,
-			e->now_ns +
-				(life_s + (ikev1_is(sa) ? ike_sa_grace_s(life_s) : 0)) * NS_PER_S,
-			hard_lifetime, sa);
+	life_begin(sa);
 	ike_sa_soft_start(sa);
 	watch_peer(sa);
 }

@@ -206,6 +206,14 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 	return 0;
 }
 
+// Given by us or by the peer; IKEv1's peer gives it later.
+static const char *inner_text(const struct ike_session *s, char out[IP_TEXT_MAX])
+{
+	if (s->lease_count)
+		return ip_text(&s->leases[0].addr, out);
+	return s->assigned_count ? ip_text(&s->assigned[0], out) : "none";
+}
+
 void ike_session_established(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
@@ -222,8 +230,7 @@ void ike_session_established(struct ike_session *s)
 		(unsigned long long)s->id,
 		s->user ? log_printable(s->user, strlen(s->user), user, sizeof(user)) : "",
 		s->user ? " as " : "", s->identity_text ? s->identity_text : "",
-		endpoint_text(&s->sa->remote, peer), s->conn->name,
-		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none", s->worker);
+		endpoint_text(&s->sa->remote, peer), s->conn->name, inner_text(s, addr), s->worker);
 }
 
 // Its children go one by one, so that each SA comes back with its counters; the tunnel follows.

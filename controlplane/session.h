@@ -119,6 +119,7 @@ struct ike_session {
 	uint16_t lingering_count;
 	LIST_HEAD(, ike_route) routes;
 	uint32_t route_count;
+	uint64_t family;    // of its tunnel (routes.c); 0: none
 	bool tunnel_routed; // has the routes of its tunnel interface
 	bool tunnel_waited; // its tunnel has waited for it (starter.c), and had routes of its own
 	uint64_t established_ns;
@@ -285,7 +286,7 @@ void ike_session_begin_children(struct ike_session *s);
 void ike_session_child_asked(struct ike_session *s, const struct cfg_child *conf);
 // The peer does not want it.
 void ike_session_child_refused(struct ike_session *s, const struct cfg_child *conf);
-bool ike_session_making_children(const struct ike_session *s);
+bool ike_session_making_children(struct ike_session *s);
 // One of its child SAs is installed and in use.
 bool ike_children_ready(const struct ike_session *s);
 
@@ -396,6 +397,8 @@ struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
 // Present counters of both directions, zero where the sink has none.
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// What it may carry in one direction, by our configuration; 0: any number.
+uint64_t ike_child_hard_bytes(const struct ike_child *c);
 // A hard limit was reached.
 void ike_child_expired(struct ike_child *c);
 // The sink has returned one of its SAs; a GONE one is freed with the last.

@@ -165,7 +165,8 @@ static void attempt(struct ike_starter *st)
 	if (!s) {
 		st->last = IKE_REASON_NO_PATH;
 		ike_count(e, IKE_REASON_NO_PATH);
-		schedule(st, AGAIN_MAX_NS);
+		if (ike_starter_begins(st))
+			schedule(st, AGAIN_MAX_NS);
 		return;
 	}
 	st->peer = b.remote;
@@ -303,7 +304,8 @@ void ike_starter_down(struct ike_session *s, enum ike_reason why)
 	}
 	schedule(st, pause_ns(st));
 	log_notice("\"%s\": %s: connects again in %llu s", st->conn->name, ike_reason_text(why),
-		(unsigned long long)((st->timer.due_ms * NS_PER_MS - e->now_ns) / NS_PER_S));
+		(unsigned long long)((st->timer.due_ms * NS_PER_MS - e->now_ns + NS_PER_S - 1) /
+				     NS_PER_S));
 }
 
 // Packets do not bring back at once what has ended at once.

@@ -132,4 +132,8 @@ void ike_session_lost(struct ike_session *s)
 	while ((o = ike_session_of_owner(e, &owner, o)))
 		if (o != s && o->successor == s->id)
 			revive(o);
+	// Of an anonymous owner: the one that we know to be the same.
+	o = s->follows ? ike_session_by_id(e, s->follows) : NULL;
+	if (o && o->successor == s->id)
+		revive(o);
 }

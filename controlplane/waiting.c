@@ -166,6 +166,7 @@ bool ike_starter_tunnel_give(struct ike_session *s)
 		LIST_INSERT_HEAD(&st->routes, r, link);
 		st->route_count++;
 	}
+	sink->tunnel_family(sink->ctx, s->tunnel, 0);
 	st->tunnel = s->tunnel;
 	st->worker = s->worker;
 	wait_routes(st);

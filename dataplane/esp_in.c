@@ -234,13 +234,29 @@ static enum dp_drop check_inner(struct esp_op *op, uint8_t next, uint32_t len, s
 	return merge_ecn(inner, ip, outer_tos(op->m) & ECN_MASK);
 }
 
-// The inner source must lead back into the same tunnel.
+static uint64_t family_of(const struct dp_worker *w, uint32_t index)
+{
+	return atomic_load_explicit(dp_tunnel_family(w->dp, index), memory_order_acquire);
+}
+
+// The destination's tunnel may have gone since it was looked up, and its slot may be another's: whose
+// family then is asked for makes no difference: no two families have the same number.
+static bool same_family(
+	const struct dp_worker *w, const struct dp_tunnel *t, const struct dp_dst_entry *e)
+{
+	uint64_t family = family_of(w, t->index);
+	return family && family == family_of(w, e->index);
+}
+
+// The inner source must lead back into the same tunnel, or into one that takes its routes over, or
+// from which it has them.
 static enum dp_drop check_way_back(
 	const struct dp_worker *w, const struct dp_tunnel *t, const struct ip_info *ip)
 {
 	struct dp_dst_entry e;
-	bool back = dp_dst_lookup(w->dp->dst, ip->family, ip->src, &e) == DP_DST_TUNNEL &&
-		    e.index == t->index && e.generation == t->generation;
+	if (dp_dst_lookup(w->dp->dst, ip->family, ip->src, &e) != DP_DST_TUNNEL)
+		return DP_DROP_reverse_path;
+	bool back = (e.index == t->index && e.generation == t->generation) || same_family(w, t, &e);
 	return back ? DP_DROP_NONE : DP_DROP_reverse_path;
 }
 

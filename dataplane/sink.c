@@ -262,6 +262,7 @@ int dp_sink_init(struct dp *d)
 		.route_add = sink_route_add,
 		.route_del = sink_route_del,
 		.route_move = sink_route_move,
+		.tunnel_family = sink_tunnel_family,
 		.tunnel_move = sink_tunnel_move,
 		.tunnel_pmtu = sink_tunnel_pmtu,
 		.sa_add = sink_sa_add,

@@ -98,6 +98,7 @@ struct tunnel_ctl *sink_tunnel(
 // The functions of sa_sink that concern tunnels and routes (sink_tunnel.c).
 int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id);
 void sink_tunnel_del(void *ctx, uint32_t id);
+void sink_tunnel_family(void *ctx, uint32_t id, uint64_t family);
 void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path);
 void sink_tunnel_pmtu(void *ctx, uint32_t id, uint16_t outer_mtu);
 int sink_route_add(void *ctx, uint32_t id, const struct ip_prefix *dst);

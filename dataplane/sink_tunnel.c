@@ -182,6 +182,16 @@ void sink_tunnel_del(void *ctx, uint32_t id)
 							   .generation = t->generation});
 }
 
+void sink_tunnel_family(void *ctx, uint32_t id, uint64_t family)
+{
+	struct dp_sink *s = ctx;
+	struct worker_ctl *wc;
+	uint32_t index;
+	struct tunnel_ctl *t = sink_tunnel(s, id, &wc, &index);
+	if (t && !t->deleting)
+		atomic_store_explicit(dp_tunnel_family(s->dp, index), family, memory_order_release);
+}
+
 // All SAs that a worker has of the tunnel came back before its copy did. The last copy frees the slot.
 void sink_tunnel_returned(struct dp_sink *s, const struct dp_return *r)
 {
@@ -190,6 +200,7 @@ void sink_tunnel_returned(struct dp_sink *s, const struct dp_return *r)
 		return;
 	t->used = false;
 	t->deleting = false;
+	atomic_store_explicit(dp_tunnel_family(s->dp, r->tunnel), 0, memory_order_relaxed);
 	fifo_put(free_slots(s, dp_tunnel_shared(sink_layout(s), r->tunnel),
 			 (uint16_t)dp_tunnel_worker(r->tunnel)),
 		dp_tunnel_slot(r->tunnel));

@@ -38,9 +38,10 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
 		w->watch[i].left = DP_RSS_WATCH;
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
+	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
 	w->now_ns = clock_now_ns(d->seams.clock);
 
-	int rc = w->wake_fd < 0 || !w->uplink_cause ? -ENOMEM : 0;
+	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
@@ -75,6 +76,7 @@ void dp_worker_free(struct dp_worker *w)
 	dp_slab_fini(&w->out);
 	dp_slab_fini(&w->tunnels);
 	free((void *)(uintptr_t)w->uplink_cause);
+	free((void *)(uintptr_t)w->family);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
 	secret_wipe(w, sizeof(*w));

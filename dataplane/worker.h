@@ -139,6 +139,9 @@ struct dp_worker {
 	// Written by the control thread, as it hands the SPI out and when the tunnel moves, and by the
 	// worker when it sees that the peer has moved. Read by all workers.
 	_Atomic uint8_t *uplink_cause;
+	// The family of each of its tunnels, a shared one's at the worker that owns it. Written by the
+	// control thread, read by all workers.
+	_Atomic uint64_t *family;
 
 	struct dp_stats stats __rte_cache_aligned;
 
@@ -273,6 +276,11 @@ static inline struct dp_tunnel *dp_tunnel_at(
 	uint32_t slot = dp_tunnel_slot(index);
 	struct dp_tunnel *t = slot < w->tunnels.slots ? dp_slab_at(&w->tunnels, slot) : NULL;
 	return t && t->generation == generation ? t : NULL;
+}
+
+static inline _Atomic uint64_t *dp_tunnel_family(const struct dp *d, uint32_t index)
+{
+	return &d->workers[dp_tunnel_worker(index)]->family[dp_tunnel_slot(index)];
 }
 
 // The limits that come next, from the SA's counters.

@@ -180,6 +180,10 @@ static int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct i
 	return 0;
 }
 
+static void sink_tunnel_family(void *ctx, uint32_t tunnel, uint64_t family)
+{
+}
+
 static void sink_move(void *ctx, uint32_t tunnel, const struct tunnel_path *path)
 {
 }
@@ -241,6 +245,7 @@ static struct sa_sink sink_of(struct node *n)
 		.route_add = sink_route_add,
 		.route_del = sink_route_del,
 		.route_move = sink_route_move,
+		.tunnel_family = sink_tunnel_family,
 		.tunnel_move = sink_move,
 		.tunnel_pmtu = sink_pmtu,
 		.sa_add = sink_sa_add,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// Mode Configuration as client: an address is asked for, or its SET is waited for; then comes the
-// first child SA.
+// Mode Configuration as client: an address is asked for, or its SET is waited for; then come
+// the child SAs.
 #include "controlplane/ikev1/login.h"
 
 static bool wants_address(const struct cfg_connection *conn)
@@ -10,24 +10,18 @@ static bool wants_address(const struct cfg_connection *conn)
 	return conn->request_v4 || conn->request_v6;
 }
 
-// The peer has made it, where both sides began.
-static bool is_there(const struct ike_session *s, const struct cfg_child *conf)
-{
-	const struct ike_child *c;
-	LIST_FOREACH (c, &s->children, link)
-		if (c->conf == conf && c->state != IKE_CHILD_DELETING)
-			return true;
-	return false;
-}
-
 void ikev1_client_child(struct ike_sa *sa)
 {
 	struct ikev1_config *c = sa->v1->config;
-	if (!sa->first_child || !c || c->child_begun || sa->state != IKE_SA_ESTABLISHED ||
-		!sa->session || is_there(sa->session, sa->first_child))
+	struct ike_session *s = sa->session;
+	if (!sa->first_child || !c || c->child_begun || sa->state != IKE_SA_ESTABLISHED || !s)
 		return;
 	c->child_begun = true;
-	(void)ikev1_add_child(sa, sa->first_child); // without it the session ends by itself
+	// Without any the session ends by itself. Where both sides began, the peer may have made some.
+	if (s->initiator)
+		ike_session_begin_children(s);
+	else
+		(void)ike_session_restore_children(s);
 }
 
 static void apply_child(struct ike_exchange *x, void *unused)

@@ -248,14 +248,24 @@ static void no_answer(struct ike_exchange *x)
 	ike_exchange_end(x);
 }
 
+static unsigned tries_of(const struct ike_exchange *x)
+{
+	const struct ike_sa *sa = x->sa;
+	unsigned most = x->v1.tries_max;
+	// Nothing has been heard, and another address may be called.
+	bool others = sa->initiator && sa->state <= IKE_SA_PHASE1 && !sa->spi_r &&
+		      !sa->reauth_session && ike_several_addresses(sa->conn);
+	if (others && most > IKE_SEVERAL_TRIES)
+		most = IKE_SEVERAL_TRIES;
+	return sa->init_refused && most > IKE_REFUSED_TRIES ? IKE_REFUSED_TRIES : most;
+}
+
 static void retransmit_due(struct wheel_timer *t, void *arg)
 {
 	struct ike_exchange *x = arg;
 	struct ike_engine *e = x->sa->engine;
 	struct ike_datagram to = ike_sa_path(x->sa);
-	unsigned tries = x->sa->init_refused && x->v1.tries_max > IKE_REFUSED_TRIES
-				 ? IKE_REFUSED_TRIES
-				 : x->v1.tries_max;
+	unsigned tries = tries_of(x);
 	if (x->phase != IKE_PHASE_SENT) // its answer has come and is being worked upon
 		return;
 	if (x->v1.tries >= tries) {

@@ -111,6 +111,10 @@ struct ikev1_sa {
 	struct ikev1_fragments *fragments;
 
 	bool deleted; // by the peer: only DELETE of its children is still taken, for a moment
+	// expire.c: those before it that did not last, and what they tried in vain; of an expired one,
+	// nobody has answered our phase 1
+	uint8_t short_lived;
+	bool unanswered;
 	// After phase 1; each owned by the file of its name
 	struct ikev1_login *login;   // until established: XAUTH and authorization
 	struct ikev1_config *config; // Mode Configuration under way
@@ -254,6 +258,8 @@ void ikev1_config_quick(struct ike_sa *sa, const struct ip_addr *claimed);
 enum ike_verdict ikev1_quick_request(struct ike_exchange *x);
 // 0, -ENOMEM, -EBUSY, -ENOTCONN (no established ISAKMP SA).
 int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf);
+// Of a child with several pairs of selectors: there is no child SA for one of them.
+bool ikev1_child_missing(struct ike_session *s, const struct cfg_child *conf);
 int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child);
 
 // ---- children.c: which of several child SAs with the same selectors counts -------------------------------
@@ -308,3 +314,5 @@ int ikev1_probe(struct ike_sa *sa);
 // The ISAKMP SA's time is over or the peer has deleted it. With children its session stays: state
 // EXPIRED, without keys, and ends with its last child; else it ends now. tell: a DELETE leaves first.
 void ikev1_sa_expire(struct ike_sa *sa, enum ike_reason why, bool tell);
+// The phase 1 that was to follow it has failed; answered: the peer is there, though.
+void ikev1_expired_answer(struct ike_sa *sa, bool answered);

@@ -11,6 +11,8 @@
 
 LOG_SUBSYSTEM("ike");
 
+#define LIFE_MIN_S 10 // of an ISAKMP SA, whatever the peer says
+
 // ---- DELETE of the peer ------------------------------------------------------------------------
 
 // The peer names its inbound SPI, which we send to; some (vpnc) name both of a pair. Ours alone is not
@@ -179,18 +181,46 @@ static void initial_contact(struct ike_sa *sa)
 		ike_supersede(sa->session, true);
 }
 
-// RFC 2407 4.6.3.1, in an exchange of its own: of a child SA that we have begun.
-static void responder_lifetime(struct ike_sa *sa, const struct ikev1_notification *n)
+// Of the child SA that we have begun. What it may carry can no longer be changed.
+static bool child_lifetime(struct ike_sa *sa, const struct ikev1_notification *n)
 {
 	struct rd r = rd_view(n->spi);
 	uint32_t spi;
-	uint64_t life_s;
+	struct ikev1_lifetime life;
 	struct ike_child *c = NULL;
 	if (n->protocol == IKEV1_PROTOCOL_ESP && sa->session && rd_u32(&r, &spi) && rd_empty(&r))
 		c = ike_child_by_spi_out(sa->session, spi);
-	if (c && ikev1_lifetime_parse(n->data, false, &life_s))
-		ike_child_shorten(c, life_s);
-	else
+	if (!c || !ikev1_lifetime_parse(n->data, false, &life))
+		return false;
+	ike_child_shorten(c, life.seconds);
+	return true;
+}
+
+// Of the ISAKMP SA, that we have begun too: until then there has to be another one.
+static bool isakmp_lifetime(struct ike_sa *sa, const struct ikev1_notification *n)
+{
+	struct ikev1_sa *v1 = sa->v1;
+	uint8_t cookies[16];
+	struct ikev1_lifetime life;
+	bool this = n->spi.len == 0 || view_eq(n->spi, ikev1_cookies(sa, cookies));
+	if (n->protocol != IKEV1_PROTOCOL_ISAKMP || !sa->initiator || !this ||
+		(sa->state != IKE_SA_LOGIN && sa->state != IKE_SA_ESTABLISHED) ||
+		!ikev1_lifetime_parse(n->data, true, &life) || !life.seconds)
+		return false;
+	if (life.seconds < LIFE_MIN_S)
+		life.seconds = LIFE_MIN_S;
+	if (v1->life_s && v1->life_s <= life.seconds)
+		return true;
+	v1->life_s = (uint32_t)(life.seconds < UINT32_MAX ? life.seconds : UINT32_MAX);
+	if (sa->state == IKE_SA_ESTABLISHED && !v1->deleted)
+		ike_sa_shortened(sa);
+	return true;
+}
+
+// RFC 2407 4.6.3.1, in an exchange of its own.
+static void responder_lifetime(struct ike_sa *sa, const struct ikev1_notification *n)
+{
+	if (!child_lifetime(sa, n) && !isakmp_lifetime(sa, n))
 		ike_count(sa->engine, IKE_REASON_V1_NOTIFY_IGNORED);
 }
 

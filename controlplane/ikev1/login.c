@@ -99,7 +99,8 @@ static void tell_lifetime(struct ike_sa *sa, bool again)
 	bool waits = again || (v1->mode == IKEV1_EXCHANGE_AGGRESSIVE && !v1->user_auth);
 	if (sa->initiator || !(waits || v1->life_cut))
 		return;
-	size_t len = ikev1_lifetime_data(data, sizeof(data), true, left ? left : IKEV1_LIFE_SAID_S);
+	struct ikev1_lifetime life = {.seconds = left ? left : IKEV1_LIFE_SAID_S};
+	size_t len = ikev1_lifetime_data(data, sizeof(data), true, &life);
 	struct ikev1_notification n = {.doi = IKEV1_DOI_IPSEC,
 		.protocol = IKEV1_PROTOCOL_ISAKMP,
 		.type = IKEV1_NOTIFY_RESPONDER_LIFETIME,

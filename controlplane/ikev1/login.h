@@ -96,7 +96,7 @@ void ikev1_config_put(struct wire_builder *b, const struct ike_sa *sa,
 	const struct ikev1_asked *asked, const struct lease *leases, uint8_t count);
 
 void ikev1_client_begin(struct ike_sa *sa);
-// The first child SA, if the session has none of it yet.
+// The connection's child SAs that the session has not yet, where this one was begun for them.
 void ikev1_client_child(struct ike_sa *sa);
 enum ike_verdict ikev1_client_pushed(struct ike_exchange *x, const struct ikev1_cfg *cfg);
 

@@ -76,7 +76,8 @@ void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb)
 {
 	if (life_s && life_s <= UINT32_MAX && (!c->life_s || life_s < c->life_s))
 		c->life_s = (uint32_t)life_s;
-	if (life_kb && life_kb <= UINT64_MAX / 1024)
+	if (life_kb && life_kb <= UINT64_MAX / 1024 &&
+		(!c->life_bytes || life_kb * 1024 < c->life_bytes))
 		c->life_bytes = life_kb * 1024;
 }
 
@@ -160,15 +161,28 @@ static uint16_t notify_of(enum ike_reason why)
 	}
 }
 
-// RFC 2407 4.6.3.1: the initiator is told where our lifetime is shorter than its own. It rekeys by
-// that; we do not.
+// What ends the child SA here before it ends over there.
+static struct ikev1_lifetime shorter(
+	const struct ikev1_transform *theirs, const struct ike_child *c)
+{
+	uint64_t ours_s = c->session->conn->lifetime.child_hard_s;
+	uint64_t ours_kb = ike_child_hard_bytes(c) / 1024;
+	uint64_t theirs_s = theirs->life_s ? theirs->life_s : IKEV1_LIFE_DEFAULT_S;
+	bool told_kb = theirs->life_kb && theirs->life_kb <= ours_kb;
+	return (struct ikev1_lifetime){
+		.seconds = ours_s < theirs_s ? ours_s : 0,
+		.kilobytes = told_kb ? 0 : ours_kb,
+	};
+}
+
+// RFC 2407 4.6.3.1: the initiator is told where our lifetime is shorter than its own. It rekeys by that,
+// before we do or where we never would.
 static void put_lifetime(struct ike_exchange *x, const struct ike_child *c)
 {
 	const struct ikev1_quick *q = x->state;
-	uint32_t ours = c->session->conn->lifetime.child_hard_s;
-	uint64_t theirs = q->choice.transform.life_s;
-	uint8_t spi[4], data[16];
-	if (!ours || (theirs ? theirs : IKEV1_LIFE_DEFAULT_S) <= ours)
+	struct ikev1_lifetime ours = shorter(&q->choice.transform, c);
+	uint8_t spi[4], data[32];
+	if (!ours.seconds && !ours.kilobytes)
 		return;
 	struct wr w = wr_of(spi, sizeof(spi));
 	wr_u32(&w, c->spi_in);
@@ -177,7 +191,7 @@ static void put_lifetime(struct ike_exchange *x, const struct ike_child *c)
 			.protocol = IKEV1_PROTOCOL_ESP,
 			.type = IKEV1_NOTIFY_RESPONDER_LIFETIME,
 			.spi = wr_done(&w),
-			.data = {data, ikev1_lifetime_data(data, sizeof(data), false, ours)}});
+			.data = {data, ikev1_lifetime_data(data, sizeof(data), false, &ours)}});
 }
 
 static void put_second(struct ike_exchange *x, const struct ike_child *c)

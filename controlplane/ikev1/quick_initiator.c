@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Quick mode as initiator: new child SAs and their rekeying. An IKEv1 offer has one ID a side: of
-// several selectors it is the first.
+// several selectors each pair of one address family is a child SA of its own.
 #include "controlplane/ikev1/quick.h"
 
 #include <errno.h>
@@ -12,11 +12,24 @@
 
 enum step { BEGIN, GENERATED };
 
+// The IDs of one quick mode.
+struct pair {
+	struct selector own, other;
+};
+
+struct pairs {
+	struct pair items[IKE_CHILDREN_MAX];
+	size_t count;
+};
+
 // What is to be done, kept by the task.
 struct want {
 	uint32_t old_spi; // our inbound SPI of the child to rekey, or 0
 	const struct cfg_child *conf;
-	bool refused; // by the peer
+	struct pair pair; // of a new one
+	bool paired;      // there is such a pair
+	bool missing;     // one of several: only if nobody has made it meanwhile
+	bool refused;     // by the peer
 };
 
 static const struct cfg_child *conf_of(const struct ike_exchange *x)
@@ -31,43 +44,70 @@ static struct ike_child *old_child(const struct ike_exchange *x)
 	return c && c->session && c->session == ikev1_session_of(x->sa) ? c : NULL;
 }
 
-// The peer has rekeyed it meanwhile, or it has gone.
+// ---- pairs of selectors ------------------------------------------------------------------------
+
+static void pairs_of(struct ike_session *s, const struct cfg_child *conf, struct pairs *out)
+{
+	struct ike_peer_side peer = {s->leases, s->lease_count, &s->sa->remote.addr};
+	struct wire_ts own, other;
+	out->count = 0;
+	ike_child_offer(conf, &peer, &own, &other);
+	ike_session_own_side(s, &own);
+	for (uint8_t i = 0; i < other.count; i++)
+		for (uint8_t k = 0; k < own.count && out->count < IKE_CHILDREN_MAX; k++)
+			if (own.items[k].range.lo.family == other.items[i].range.lo.family)
+				out->items[out->count++] =
+					(struct pair){own.items[k], other.items[i]};
+}
+
+// One is a part of the other: either side may have narrowed it.
+static bool alike(const struct selector *a, const struct selector *b)
+{
+	return selector_within(a, b) || selector_within(b, a);
+}
+
+static bool is_there(
+	const struct ike_session *s, const struct cfg_child *conf, const struct pair *p)
+{
+	const struct ike_child *c;
+	LIST_FOREACH (c, &s->children, link)
+		if (c->conf == conf && c->state != IKE_CHILD_REKEYED &&
+			c->state != IKE_CHILD_DELETING && alike(&c->id_local, &p->own) &&
+			alike(&c->id_remote, &p->other))
+			return true;
+	return false;
+}
+
+bool ikev1_child_missing(struct ike_session *s, const struct cfg_child *conf)
+{
+	struct pairs pairs;
+	pairs_of(s, conf, &pairs);
+	for (size_t i = 0; i < pairs.count && pairs.count > 1; i++)
+		if (!is_there(s, conf, &pairs.items[i]))
+			return true;
+	return false;
+}
+
+// The peer has made or rekeyed it meanwhile, or what was to be rekeyed has gone.
 static bool superfluous(const struct ike_exchange *x)
 {
 	const struct want *w = x->task->arg;
 	const struct ike_child *c = old_child(x);
-	return w->old_spi && (!c || (c->state != IKE_CHILD_ACTIVE && c->state != IKE_CHILD_READY));
+	const struct ike_session *s = ikev1_session_of(x->sa);
+	if (!w->old_spi)
+		return w->missing && s && is_there(s, w->conf, &w->pair);
+	return !c || (c->state != IKE_CHILD_ACTIVE && c->state != IKE_CHILD_READY);
 }
 
 // ---- first message -----------------------------------------------------------------------------
 
-// The first pair of one address family.
-static bool pick_pair(struct ikev1_quick *q, const struct wire_ts *own, const struct wire_ts *other)
-{
-	for (uint8_t i = 0; i < other->count; i++)
-		for (uint8_t k = 0; k < own->count; k++)
-			if (own->items[k].range.lo.family == other->items[i].range.lo.family) {
-				q->own = own->items[k];
-				q->other = other->items[i];
-				return true;
-			}
-	return false;
-}
-
 static bool set_offer(struct ike_exchange *x, struct ikev1_quick *q)
 {
-	struct ike_session *s = ikev1_session_of(x->sa);
-	struct ike_child *old = old_child(x);
-	struct ike_peer_side peer = {s->leases, s->lease_count, &x->sa->remote.addr};
-	struct wire_ts own, other;
-	if (old) {
-		q->own = old->id_local;
-		q->other = old->id_remote;
-		return true;
-	}
-	ike_child_offer(conf_of(x), &peer, &own, &other);
-	ike_session_own_side(s, &own);
-	return pick_pair(q, &own, &other);
+	const struct want *w = x->task->arg;
+	const struct ike_child *old = old_child(x);
+	q->own = old ? old->id_local : w->pair.own;
+	q->other = old ? old->id_remote : w->pair.other;
+	return old || w->paired;
 }
 
 static uint16_t encap_of(const struct ike_sa *sa)
@@ -231,9 +271,9 @@ static enum ike_verdict install_late(struct ike_exchange *x)
 static void read_lifetime(const struct ikev1_message *m, struct ike_child *c)
 {
 	const struct ikev1_notification *n = ikev1_notify_find(m, IKEV1_NOTIFY_RESPONDER_LIFETIME);
-	uint64_t life_s;
-	if (n && n->protocol == IKEV1_PROTOCOL_ESP && ikev1_lifetime_parse(n->data, false, &life_s))
-		ikev1_quick_limits(c, life_s, 0);
+	struct ikev1_lifetime life;
+	if (n && n->protocol == IKEV1_PROTOCOL_ESP && ikev1_lifetime_parse(n->data, false, &life))
+		ikev1_quick_limits(c, life.seconds, life.kilobytes);
 }
 
 static void put_third(struct ike_exchange *x, struct ike_child *c)
@@ -345,6 +385,17 @@ void ikev1_quick_refused(struct ike_exchange *x)
 	ike_exchange_end(x);
 }
 
+static int may_begin(const struct ike_sa *sa)
+{
+	if (sa->state != IKE_SA_ESTABLISHED || sa->v1->deleted || !sa->session)
+		return -ENOTCONN;
+	if (sa->session->closing)
+		return -EBUSY;
+	return ike_may_begin(sa->session) ? 0 : -EPERM;
+}
+
+static int queue(struct ike_sa *sa, const struct want *what);
+
 // Some peers never answer a gateway's quick mode: after some tries the child SA stays as it is until its
 // hard limit.
 static void failed(struct ike_sa *sa, struct ike_task *t)
@@ -358,17 +409,20 @@ static void failed(struct ike_sa *sa, struct ike_task *t)
 	}
 	struct ike_session *s = ikev1_session_of(sa);
 	// A new one that was begun on an ISAKMP SA which has been replaced.
-	if (s && s->sa != sa && !want->old_spi && !want->refused)
-		(void)ikev1_add_child(s->sa, want->conf);
-	else if (s && s->sa->state == IKE_SA_ESTABLISHED)
+	if (s && s->sa != sa && !want->old_spi && !want->refused && may_begin(s->sa) == 0 &&
+		queue(s->sa, want) == 0)
+		return;
+	if (s && !want->old_spi)
+		ike_session_child_refused(s, want->conf);
+	if (s && s->sa->state == IKE_SA_ESTABLISHED)
 		ike_session_watch(s);
 }
 
-static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *conf)
+static int queue(struct ike_sa *sa, const struct want *what)
 {
 	struct want *want = malloc(sizeof(*want));
 	struct ike_task t = {
-		.name = old_spi ? "rekey of a child SA" : "new child SA",
+		.name = what->old_spi ? "rekey of a child SA" : "new child SA",
 		.type = IKEV1_EXCHANGE_QUICK,
 		.build = build,
 		.failed = failed,
@@ -377,23 +431,28 @@ static int queue(struct ike_sa *sa, uint32_t old_spi, const struct cfg_child *co
 	};
 	if (!want)
 		return -ENOMEM;
-	*want = (struct want){.old_spi = old_spi, .conf = conf};
+	*want = *what;
 	return ike_task_add(sa, &t);
 }
 
-static int may_begin(const struct ike_sa *sa)
-{
-	if (sa->state != IKE_SA_ESTABLISHED || sa->v1->deleted || !sa->session)
-		return -ENOTCONN;
-	if (sa->session->closing)
-		return -EBUSY;
-	return ike_may_begin(sa->session) ? 0 : -EPERM;
-}
-
+// Of several pairs those that are missing, or all.
 int ikev1_add_child(struct ike_sa *sa, const struct cfg_child *conf)
 {
 	int rc = may_begin(sa);
-	return rc < 0 ? rc : queue(sa, 0, conf);
+	if (rc < 0)
+		return rc;
+	struct pairs pairs;
+	struct want want = {.conf = conf, .missing = ikev1_child_missing(sa->session, conf)};
+	pairs_of(sa->session, conf, &pairs);
+	if (!pairs.count)
+		return queue(sa, &want); // and is refused there
+	want.paired = true;
+	for (size_t i = 0; i < pairs.count && rc == 0; i++) {
+		want.pair = pairs.items[i];
+		if (!want.missing || !is_there(sa->session, conf, &want.pair))
+			rc = queue(sa, &want);
+	}
+	return rc;
 }
 
 int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child)
@@ -410,7 +469,7 @@ int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child)
 	if (rc < 0)
 		return rc;
 	child->rekeying = true;
-	rc = queue(sa, child->spi_in, child->conf);
+	rc = queue(sa, &(struct want){.old_spi = child->spi_in, .conf = child->conf});
 	if (rc < 0)
 		child->rekeying = false;
 	return rc;

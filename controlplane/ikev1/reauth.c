@@ -11,6 +11,7 @@
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/login.h"
 #include "controlplane/ikev1/quick.h"
+#include "controlplane/starter.h"
 
 #include <errno.h>
 
@@ -243,29 +244,33 @@ static bool left_behind(const struct ike_sa *sa, const struct ike_sa *old)
 	       sa->created_ns <= old->established_ns + (RETIRED_S + DELETE_AGAIN_S) * NS_PER_S;
 }
 
-// Those that came to their time while there was no ISAKMP SA, too.
+// Those that came to their time while there was no ISAKMP SA, too. all: the peer may have given them up.
 static void wake_children(struct ike_sa *sa, bool all)
 {
 	struct ike_session *s = sa->session;
+	bool by_time = s->conn->lifetime.child_rekey_s;
 	struct ike_child *c;
-	if (!s->conn->lifetime.child_rekey_s || s->conn->responder_only)
+	if (s->conn->responder_only)
 		return;
 	LIST_FOREACH (c, &s->children, link)
 		if (c->state == IKE_CHILD_ACTIVE && !c->rekeying &&
-			(all || !c->soft.set || doubtful(c, sa)))
+			(all || (by_time && (!c->soft.set || doubtful(c, sa)))))
 			ike_child_rekey_failed(c, true);
 }
 
 static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
 {
 	struct ike_sa *old = s->sa;
+	bool expired = old->state == IKE_SA_EXPIRED;
 	ike_session_move(s, sa);
 	sa->v1->took_over_ns = sa->engine->now_ns;
 	ike_sa_established(sa);
-	bool all = left_behind(sa, old);
+	bool all = (expired && sa->initiator) || left_behind(sa, old);
 	retire(old, sa, both ? old->initiator : sa->initiator);
 	ike_session_moved(s);
 	wake_children(sa, all);
+	if (expired)
+		ike_starter_child_gone(s);
 }
 
 static void stand_back(struct ike_sa *sa, struct ike_session *s)
@@ -326,6 +331,7 @@ static struct ike_sa *begin(const struct ike_sa *old)
 	sa->remote = old->remote;
 	sa->floated = old->floated;
 	sa->v1->psk = old->v1->psk;
+	sa->v1->short_lived = old->state == IKE_SA_EXPIRED ? old->soft_tries : 0;
 	if (ike_task_add(sa, &t) == 0)
 		return sa;
 	ike_sa_close(sa, IKE_REASON_NO_MEMORY);
@@ -365,6 +371,8 @@ void ikev1_reauth_over(struct ike_sa *sa)
 		return;
 	s->rekeying = false;
 	// Unless the peer has done it meanwhile.
-	if (ikev1_is(s->sa) && s->sa->established_ns < sa->created_ns)
-		ike_sa_rekey_failed(s->sa, true);
+	if (!ikev1_is(s->sa) || s->sa->established_ns >= sa->created_ns)
+		return;
+	ike_sa_rekey_failed(s->sa, true);
+	ikev1_expired_answer(s->sa, sa->spi_r != 0);
 }

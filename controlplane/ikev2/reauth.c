@@ -30,6 +30,9 @@ static void schedule(struct ike_sa *sa)
 	struct ike_session *s = sa->session;
 	if (!s || !sa->reauth_ns)
 		return;
+	// What has failed is tried again in its own time, whatever the peer says meanwhile.
+	if (s->reauth_tries && sa->reauth.set)
+		return;
 	s->reauth_due_ns = sa->reauth_ns + LATE_S * NS_PER_S;
 	if (s->initiator) {
 		uint64_t lead = (sa->reauth_ns - sa->authenticated_ns) / LEAD_PART;

@@ -249,10 +249,14 @@ void ikev1_put_notify(struct wire_builder *b, const struct ikev1_notification *n
 void ikev1_put_delete_isakmp(struct wire_builder *b, uint64_t spi_i, uint64_t spi_r);
 void ikev1_put_delete_esp(struct wire_builder *b, const uint32_t *spis, uint16_t count);
 void ikev1_put_natd(struct wire_builder *b, bool draft, struct view hash);
-// RESPONDER-LIFETIME's data: life type and duration in seconds, as attributes.
-size_t ikev1_lifetime_data(uint8_t *buf, size_t cap, bool phase1, uint32_t life_s);
+// RESPONDER-LIFETIME's data: life types and durations as attributes, up to UINT32_MAX.
+struct ikev1_lifetime {
+	uint64_t seconds, kilobytes; // 0: not said
+};
+size_t ikev1_lifetime_data(
+	uint8_t *buf, size_t cap, bool phase1, const struct ikev1_lifetime *life);
 // Its reading, phase 1 or 2. False: not readable.
-MUST_USE bool ikev1_lifetime_parse(struct view data, bool phase1, uint64_t *life_s);
+MUST_USE bool ikev1_lifetime_parse(struct view data, bool phase1, struct ikev1_lifetime *out);
 
 // ---- vendor IDs --------------------------------------------------------------------------------
 

@@ -268,7 +268,7 @@ enum wire_error ikev1_sa_parse(struct view body, bool phase1, struct ikev1_sa_of
 	return WIRE_OK;
 }
 
-bool ikev1_lifetime_parse(struct view data, bool phase1, uint64_t *life_s)
+bool ikev1_lifetime_parse(struct view data, bool phase1, struct ikev1_lifetime *out)
 {
 	struct rd r = rd_view(data);
 	struct ikev1_transform t = {0};
@@ -281,7 +281,7 @@ bool ikev1_lifetime_parse(struct view data, bool phase1, uint64_t *life_s)
 			return false;
 	if (reading.life_type)
 		return false;
-	*life_s = t.life_s;
+	*out = (struct ikev1_lifetime){t.life_s, t.life_kb};
 	return true;
 }
 
@@ -346,25 +346,38 @@ static void close_transform(struct sa_out *o)
 	wr_patch_u8(w, o->proposal + 7, o->transforms);
 }
 
-static void put_life(struct wire_builder *b, bool phase1, uint32_t life_s)
+static void put_limit(struct wire_builder *b, bool phase1, uint16_t unit, uint32_t value)
 {
 	uint16_t type = phase1 ? IKEV1_IKE_LIFE_TYPE : IKEV1_ESP_LIFE_TYPE;
 	uint16_t duration = phase1 ? IKEV1_IKE_LIFE_DURATION : IKEV1_ESP_LIFE_DURATION;
 	uint8_t four[4];
 	struct wr w = wr_of(four, sizeof(four));
-	wr_u32(&w, life_s);
-	ikev1_put_attr_basic(b, type, IKEV1_LIFE_SECONDS);
-	if (life_s <= UINT16_MAX)
-		ikev1_put_attr_basic(b, duration, (uint16_t)life_s);
+	wr_u32(&w, value);
+	ikev1_put_attr_basic(b, type, unit);
+	if (value <= UINT16_MAX)
+		ikev1_put_attr_basic(b, duration, (uint16_t)value);
 	else
 		ikev1_put_attr(b, duration, wr_done(&w));
 }
 
-size_t ikev1_lifetime_data(uint8_t *buf, size_t cap, bool phase1, uint32_t life_s)
+static void put_life(struct wire_builder *b, bool phase1, uint32_t life_s)
+{
+	put_limit(b, phase1, IKEV1_LIFE_SECONDS, life_s);
+}
+
+static uint32_t of_32_bits(uint64_t value)
+{
+	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+size_t ikev1_lifetime_data(uint8_t *buf, size_t cap, bool phase1, const struct ikev1_lifetime *life)
 {
 	struct wire_builder b;
 	wire_build_begin(&b, buf, cap);
-	put_life(&b, phase1, life_s);
+	if (life->seconds)
+		put_life(&b, phase1, of_32_bits(life->seconds));
+	if (life->kilobytes)
+		put_limit(&b, phase1, IKEV1_LIFE_KILOBYTES, of_32_bits(life->kilobytes));
 	return wire_build_done(&b).len;
 }
 

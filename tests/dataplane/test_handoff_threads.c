@@ -383,6 +383,43 @@ static void routes_change_hands(void **state)
 	assert_false(dp_dst_in_use(fx.dp, &a));
 }
 
+// What comes out of each of a family's tunnels leads back into it, whichever has the route at the
+// moment, and each worker sees another one's tunnel.
+static void family_while_routes_move(void **state)
+{
+	const struct sa_sink *sink = &fx.dp->sa_sink;
+	struct hc_client c[2] = {make("198.51.100.7", 0, 0, 0), make("198.51.100.8", 1, 0, 1)};
+	struct ip_prefix dst = fx_prefix(c[0].inner);
+	uint64_t sent = 0;
+	for (unsigned k = 0; k < 2; k++) {
+		struct tunnel_spec spec = {.worker = (uint16_t)k,
+			.path = fx_path(c[k].peer, c[k].peer_port),
+			.reverse_path = true};
+		c[k].tunnel = fx_tunnel_of(&spec, k ? "10.1.200.1" : c[0].inner);
+		sink->tunnel_family(sink->ctx, c[k].tunnel, 7);
+		hc_child_add(&c[k], "10.1.0.0/16");
+	}
+	settle();
+	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
+		if (i % 8 == 0)
+			for (unsigned k = 0; k < 2; k++, sent++)
+				hc_send(&c[k], c[0].inner, HOST);
+		assert_int_equal(
+			sink->route_move(sink->ctx, c[i % 2].tunnel, c[!(i % 2)].tunnel, &dst), 0);
+		until(sent < 64 ? 0 : sent - 64);
+	}
+	until(sent);
+	assert_int_equal(dropped(), 0);
+	assert_int_equal(out_packets[FX_INSIDE], sent);
+	// The other one is a stranger from now on.
+	sink->tunnel_family(sink->ctx, c[1].tunnel, 8);
+	for (unsigned k = 0; k < 2; k++)
+		hc_send(&c[k], c[0].inner, HOST);
+	until(sent + 2);
+	assert_int_equal(fx_drops(DP_DROP_reverse_path), 1);
+	assert_int_equal(out_packets[FX_INSIDE], sent + 1);
+}
+
 // Tunnels begin and end while packets for them are on their way between the workers.
 static void coming_and_going(void **state)
 {
@@ -417,6 +454,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lying_nic, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekeying, setup, teardown),
 		cmocka_unit_test_setup_teardown(routes_change_hands, setup, teardown),
+		cmocka_unit_test_setup_teardown(family_while_routes_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_and_going, setup, teardown),
 	};
 	fx_eal();

@@ -42,6 +42,7 @@ struct bench_tunnel {
 	LIST_ENTRY(bench_tunnel) link;
 	uint32_t id;
 	struct tunnel_spec spec;
+	uint64_t family;
 	struct ip_prefix routes[256];
 	unsigned route_count, moves;
 };
@@ -142,7 +143,7 @@ struct bench_nat {
 
 // An inner packet each way between two nodes at every moment at which something happens, and at the
 // last one before: as the data plane would, by the sender's routes, selectors and newest outbound SA
-// in use. Lost: it finds none, or nobody has its SPI when it arrives.
+// in use. Lost: it finds none, nobody has its SPI when it arrives, or its source does not lead back.
 struct bench_traffic {
 	struct bench_node *node[2];
 	struct ip_addr inner[2];
@@ -287,6 +288,11 @@ void bench_enqueue(struct bench *b, const struct bench_packet *p, uint64_t due_n
 // bench_sink.c
 bool bench_sink_matches(
 	const struct bench_sa *sa, const struct ip_addr *local, const struct ip_addr *remote);
+// The tunnel that the routes name: the longest prefix wins. TUNNEL_NONE: there is none.
+uint32_t bench_sink_route(const struct bench_sink *s, const struct ip_addr *dst);
+// tunnel_spec.reverse_path of a packet from remote by this SA.
+bool bench_sink_leads_back(
+	struct bench_sink *s, const struct bench_sa *in, const struct ip_addr *remote);
 bool bench_sink_fit(const struct sa_spec *in, const struct sa_spec *out); // same suite and keys
 void bench_sink_received(struct bench_sink *s, struct bench_sa *in);      // one packet
 void bench_sink_init(struct bench_sink *s, struct bench_node *n);

@@ -206,6 +206,13 @@ static int route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_pre
 	return 0;
 }
 
+static void tunnel_family(void *ctx, uint32_t tunnel, uint64_t family)
+{
+	struct bench_tunnel *t = tunnel_find(ctx, tunnel);
+	assert_non_null(t);
+	t->family = family;
+}
+
 static void tunnel_move(void *ctx, uint32_t tunnel, const struct tunnel_path *path)
 {
 	struct bench_sink *s = ctx;
@@ -332,6 +339,7 @@ void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 		.route_add = route_add,
 		.route_del = route_del,
 		.route_move = route_move,
+		.tunnel_family = tunnel_family,
 		.tunnel_move = tunnel_move,
 		.tunnel_pmtu = tunnel_pmtu,
 		.sa_add = sa_add,
@@ -443,6 +451,32 @@ bool bench_sink_matches(
 	       matches(sa->spec.ts_remote, sa->spec.ts_remote_count, remote);
 }
 
+// The tunnel that the routes name: the longest prefix wins.
+uint32_t bench_sink_route(const struct bench_sink *s, const struct ip_addr *dst)
+{
+	const struct bench_tunnel *t;
+	uint32_t best = TUNNEL_NONE;
+	int bits = -1;
+	LIST_FOREACH (t, &s->tunnels, link) {
+		for (unsigned i = 0; i < t->route_count; i++)
+			if (t->routes[i].bits > bits && ip_prefix_contains(&t->routes[i], dst)) {
+				bits = t->routes[i].bits;
+				best = t->id;
+			}
+	}
+	return best;
+}
+
+bool bench_sink_leads_back(
+	struct bench_sink *s, const struct bench_sa *in, const struct ip_addr *remote)
+{
+	const struct bench_tunnel *t = tunnel_find(s, in->spec.tunnel);
+	if (!t->spec.reverse_path)
+		return true;
+	const struct bench_tunnel *back = tunnel_find(s, bench_sink_route(s, remote));
+	return back && (back == t || (back->family && back->family == t->family));
+}
+
 bool bench_sink_fit(const struct sa_spec *a, const struct sa_spec *b)
 {
 	return a->encr.id == b->encr.id && a->encr.key_bits == b->encr.key_bits &&
@@ -488,7 +522,9 @@ bool bench_traffic(struct bench_node *a, struct bench_node *b, const char *src, 
 	}
 	if (!in || !bench_sink_matches(in, &to, &from))
 		return false;
+	// What does not lead back is looked at after it was authenticated.
+	bool back = bench_sink_leads_back(&b->sink, in, &from);
 	out->counters.packets++;
 	bench_sink_received(&b->sink, in);
-	return true;
+	return back;
 }

@@ -14,27 +14,11 @@ void bench_traffic_watch(struct bench *b, struct bench_node *a, const char *a_in
 	assert_int_equal(ip_parse(c_inner, &b->traffic.inner[1]), 0);
 }
 
-// The tunnel that the routes name: the longest prefix wins.
-static uint32_t route(const struct bench_sink *s, const struct ip_addr *dst)
-{
-	const struct bench_tunnel *t;
-	uint32_t best = TUNNEL_NONE;
-	int bits = -1;
-	LIST_FOREACH (t, &s->tunnels, link) {
-		for (unsigned i = 0; i < t->route_count; i++)
-			if (t->routes[i].bits > bits && ip_prefix_contains(&t->routes[i], dst)) {
-				bits = t->routes[i].bits;
-				best = t->id;
-			}
-	}
-	return best;
-}
-
 static struct bench_sa *outbound(
 	struct bench_sink *s, const struct ip_addr *src, const struct ip_addr *dst)
 {
 	struct bench_sa *sa, *newest = NULL;
-	uint32_t tunnel = route(s, dst);
+	uint32_t tunnel = bench_sink_route(s, dst);
 	LIST_FOREACH (sa, &s->sas, link) {
 		if (sa->spec.dir == SA_OUT && sa->spec.tunnel == tunnel && sa->switched &&
 			(!newest || sa->order > newest->order) && bench_sink_matches(sa, src, dst))
@@ -97,9 +81,10 @@ void bench_traffic_arrive(struct bench *b, const struct bench_packet *p)
 	struct bench_traffic *t = &b->traffic;
 	struct bench_node *n = bench_node_at(b, &p->to.addr);
 	struct bench_sa *in = inbound(n, p->esp);
-	if (!in)
-		lost(b, n == t->node[0], p->esp, p->number);
-	else if (!t->silent)
+	unsigned from = n == t->node[0];
+	if (!in || !bench_sink_leads_back(&n->sink, in, &t->inner[from]))
+		lost(b, from, p->esp, p->number);
+	if (in && !t->silent)
 		bench_sink_received(&n->sink, in);
 }
 

@@ -305,6 +305,42 @@ static void new_one_is_deleted(void **state)
 	pair_down(&p);
 }
 
+static void new_one_of_an_anonymous_gateway_is_deleted(void **state)
+{
+	struct side gw = {.credentials = PSK_GROUP}, client = {.credentials = PSK_GROUP};
+	struct pair p = pair_new(&gw, &client);
+	assert_true(pair_up(&p));
+	assert_int_equal(ike_reauthenticate(p.client->engine, 1), 0);
+	bench_run(p.b, 500);
+	assert_int_equal(ike_delete_session(p.client->engine, 2), 0);
+	bench_run(p.b, 30000);
+	bench_expect(p.client, "ike_revived", 1);
+	assert_int_equal(bench_session_count(p.client), 1);
+	assert_int_equal(bench_session(p.client).id, 1);
+	assert_true(pair_traffic(&p));
+	pair_down(&p);
+}
+
+// Who is called says all the time that his authentication is over, and refuses the next one: he sets no pace.
+static void told_all_the_time(void **state)
+{
+	struct pair p = pair_new(&defaults, &defaults);
+	assert_true(pair_up(&p));
+	bench_run(p.b, 11 * 1000);
+	p.client->fail_jobs = 1000;
+	for (int i = 0; i < 500; i++) {
+		tell_lifetime(&p, (const uint8_t[4]){0}, 4);
+		bench_run(p.b, 10);
+	}
+	assert_in_range(bench_counter(p.client, "ike_reauth_begun"), 1, 3);
+	p.client->fail_jobs = 0;
+	uint64_t old = bench_session(p.client).id;
+	bench_run(p.b, 120 * 1000);
+	assert_int_equal(bench_session_count(p.client), 1);
+	assert_true(bench_session(p.client).id > old);
+	pair_down(&p);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -319,6 +355,8 @@ int main(void)
 		T(several_children),
 		T(anonymous_gateway),
 		T(new_one_is_deleted),
+		T(new_one_of_an_anonymous_gateway_is_deleted),
+		T(told_all_the_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -302,7 +302,8 @@ static void responder_lifetime_alone(void **state)
 	uint8_t spi[4], data[16];
 	struct wr w = wr_of(spi, sizeof(spi));
 	wr_u32(&w, child_of(r.gw_session)->spi_in);
-	size_t len = ikev1_lifetime_data(data, sizeof(data), false, 100);
+	size_t len = ikev1_lifetime_data(
+		data, sizeof(data), false, &(struct ikev1_lifetime){.seconds = 100});
 	bench_run(v.b, 50000);
 	struct v1_say *s = v1_say_begin(&v, v.gw, r.gw);
 	ikev1_put_notify(&s->b, &(struct ikev1_notification){.doi = IKEV1_DOI_IPSEC,

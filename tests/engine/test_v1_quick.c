@@ -321,14 +321,15 @@ static void responder_lifetime(void **state)
 		const struct v1_message *two = v1_quick(&v, v.gw, 1);
 		const struct ikev1_notification *n =
 			ikev1_notify_find(&two->m, IKEV1_NOTIFY_RESPONDER_LIFETIME);
-		uint64_t life_s;
+		struct ikev1_lifetime life;
 		unsigned least = rows[i].gw_s < rows[i].client_s ? rows[i].gw_s : rows[i].client_s;
 		assert_int_equal(n != NULL, rows[i].told);
 		if (n) {
 			assert_int_equal(n->protocol, IKEV1_PROTOCOL_ESP);
 			assert_int_equal(n->spi.len, 4);
-			assert_true(ikev1_lifetime_parse(n->data, false, &life_s));
-			assert_int_equal(life_s, rows[i].gw_s);
+			assert_true(ikev1_lifetime_parse(n->data, false, &life));
+			assert_int_equal(life.seconds, rows[i].gw_s);
+			assert_int_equal(life.kilobytes, 0);
 		}
 		// Each side ends it by itself when the lesser of both lifetimes is over.
 		v1_filter_add(v.w, lose_informational, NULL);
@@ -375,6 +376,44 @@ static void encapsulation(void **state)
 	}
 }
 
+// What the initiator may send is told in kilobytes, where the gateway's limit is the lesser one.
+static void lifetimes_in_bytes(void **state)
+{
+	static const struct {
+		const char *more;
+		uint64_t told_kb, hard_bytes;
+	} rows[] = {
+		{"child_hard_bytes = 10485760;", 10240, 10485760},
+		{"child_rekey_bytes = 4194304;", 5120, 5242881}, // and a quarter
+		{"child_rekey_bytes = 0;", 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *gw;
+		assert_true(asprintf(&gw, "responder_only = true; lifetime: { %s };",
+				    rows[i].more) > 0);
+		struct v1 v = v1_new(&(struct v1_setup){
+			.gw_more = gw, .client_more = "lifetime: { child_rekey_bytes = 0; };"});
+		free(gw);
+		struct v1_ready r = v1_ready_child(&v);
+		const struct ikev1_notification *n = ikev1_notify_find(
+			&v1_quick(&v, v.gw, 1)->m, IKEV1_NOTIFY_RESPONDER_LIFETIME);
+		struct ikev1_lifetime life = {0};
+		uint64_t bytes = rows[i].told_kb * 1024;
+		assert_true(!n || ikev1_lifetime_parse(n->data, false, &life));
+		assert_int_equal(life.kilobytes, rows[i].told_kb);
+		const struct sa_spec *spec = &bench_sink_find(
+			&v.client->sink, v1_child_of(r.client_session, 0)->spi_in, SA_OUT)
+						      ->spec;
+		assert_int_equal(spec->hard_bytes, bytes);
+		assert_int_equal(spec->soft_bytes, bytes / 10 * 9);
+		assert_int_equal(
+			bench_sink_find(&v.gw->sink, v1_child_of(r.gw_session, 0)->spi_in, SA_IN)
+				->spec.hard_bytes,
+			rows[i].hard_bytes);
+		v1_down(&v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +426,7 @@ int main(void)
 		cmocka_unit_test(no_endless_rekeying),
 		cmocka_unit_test(too_many_requests),
 		cmocka_unit_test(responder_lifetime),
+		cmocka_unit_test(lifetimes_in_bytes),
 		cmocka_unit_test(encapsulation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

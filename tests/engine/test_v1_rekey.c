@@ -44,11 +44,29 @@ static void by_bytes(void **state)
 	struct sa_event ev = {.type = SA_EVENT_SOFT_LIMIT, .child = before, .dir = SA_OUT};
 	ike_sa_event(v.gw->engine, &ev);
 	ike_sa_event(v.gw->engine, &ev); // the other direction's
-	bench_run(v.b, 1000);
+	bench_run(v.b, 1500);
 	assert_int_not_equal(site_child(v.gw)->spi_in, before);
 	bench_expect(v.gw, "ike_child_rekeyed", 1);
 	bench_expect(v.gw, "ike_child_soft_limit", 1);
 	assert_true(v1_traffic(&v));
+	v1_down(&v);
+}
+
+// A peer may name a volume that each packet reaches.
+static void by_every_packet(void **state)
+{
+	struct v1 v = sites_new(WAITS, WAITS);
+	v1_need_up(&v);
+	for (int i = 0; i < 1000; i++) {
+		struct sa_event ev = {.type = SA_EVENT_SOFT_LIMIT,
+			.child = site_child(v.gw)->spi_in,
+			.dir = SA_OUT};
+		ike_sa_event(v.gw->engine, &ev);
+		bench_run(v.b, 5);
+		assert_true(v1_traffic(&v));
+	}
+	assert_in_range(bench_counter(v.gw, "ike_child_rekeyed"), 4, 5);
+	bench_run(v.b, 70 * 1000);
 	v1_down(&v);
 }
 
@@ -119,6 +137,7 @@ static void without_an_isakmp_sa(void **state)
 	v1_need_up(&v);
 	uint32_t spi = site_child(v.gw)->spi_in;
 	uint64_t session = bench_session(v.gw).id;
+	v.client->cfg->connections[0].responder_only = true; // it would begin anew at once
 	ike_enter(v.gw->engine);
 	ikev1_sa_expire(v1_sa(v.gw), IKE_REASON_HARD_LIFETIME, true);
 	ike_leave(v.gw->engine);
@@ -263,7 +282,8 @@ static enum bench_fate lose_main(struct v1_watch *w, const struct v1_message *m,
 
 static void reauthentication_fails(void **state)
 {
-	struct v1 v = sites_new("lifetime: { ike_rekey_s = 100; ike_hard_s = 200; };", "");
+	struct v1 v = sites_new("lifetime: { ike_rekey_s = 100; ike_hard_s = 200; };",
+		"lifetime: { ike_rekey_s = 0; };");
 	v1_need_up(&v);
 	v1_filter_add(v.w, lose_main, NULL);
 	bench_run(v.b, 190000);
@@ -370,6 +390,7 @@ static void expired_and_idle(void **state)
 	v.gw->cfg->connections[0].lifetime.child_hard_s = 20000;
 	v.client->cfg->connections[0].lifetime.child_hard_s = 20000;
 	v1_need_up(&v);
+	v.client->cfg->connections[0].responder_only = true;
 	ike_enter(v.gw->engine);
 	ikev1_sa_expire(v1_sa(v.gw), IKE_REASON_HARD_LIFETIME, true);
 	ike_leave(v.gw->engine);
@@ -414,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_time),
 		cmocka_unit_test(by_bytes),
+		cmocka_unit_test(by_every_packet),
 		cmocka_unit_test(towards_a_client),
 		cmocka_unit_test(refused_or_silent),
 		cmocka_unit_test(without_an_isakmp_sa),

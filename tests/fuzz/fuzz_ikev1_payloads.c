@@ -61,12 +61,14 @@ static void check_fragment(struct view body)
 
 static void check_lifetime(struct view data, bool phase1)
 {
-	uint64_t life_s, again;
-	uint8_t buf[16];
-	if (!ikev1_lifetime_parse(data, phase1, &life_s) || life_s > UINT32_MAX)
+	struct ikev1_lifetime life, again;
+	uint8_t buf[32];
+	if (!ikev1_lifetime_parse(data, phase1, &life) || life.seconds > UINT32_MAX ||
+		life.kilobytes > UINT32_MAX || (!life.seconds && !life.kilobytes))
 		return;
-	size_t len = ikev1_lifetime_data(buf, sizeof(buf), phase1, (uint32_t)life_s);
-	CHECK(ikev1_lifetime_parse((struct view){buf, len}, phase1, &again) && life_s == again);
+	size_t len = ikev1_lifetime_data(buf, sizeof(buf), phase1, &life);
+	CHECK(ikev1_lifetime_parse((struct view){buf, len}, phase1, &again) &&
+		life.seconds == again.seconds && life.kilobytes == again.kilobytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

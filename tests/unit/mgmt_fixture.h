@@ -104,7 +104,6 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.inner = {{IP_V4, {171, 72, 1, 7}}, {IP_V6, {0x20, 1, 0xd, 0xb8, [15] = 1}}},
 		.inner_count = 2,
 		.worker = 1,
-		.ike = {.encr = {ENCR_AES_GCM_16, 128}, .prf = PRF_HMAC_SHA2_256, .dh = DH_X25519},
 		.established_ns = NOW_NS - 5 * NS_PER_S,
 		.initiator = after == 0,
 		.mobike = after == 0,
@@ -116,6 +115,9 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.packets_in = 3,
 		.packets_out = 4,
 	};
+	if (f->state != IKE_SESSION_CONNECTING)
+		out->ike = (struct suite){
+			.encr = {ENCR_AES_GCM_16, 128}, .prf = PRF_HMAC_SHA2_256, .dh = DH_X25519};
 	out->child_count = out->id % 2 ? f->children : 0;
 	for (size_t i = 0; i < out->child_count; i++)
 		out->children[i] = fake_child();

@@ -226,6 +226,19 @@ static void test_roles_and_lifetimes(void **state)
 	free(got);
 }
 
+static void test_what_is_not_there_yet_is_a_hyphen(void **state)
+{
+	char *got = printed("{\"sas\":[{\"session\":1,\"name\":\"\",\"esp\":\"\",\"ts_local\":[],"
+			    "\"ts_remote\":[]}]}");
+	const char *row = strchr(got, '\n');
+	assert_non_null(row);
+	// CHILD, REMOTE, both SPIs, ESP, the four times and counts that are null, the selectors
+	assert_string_equal(row,
+		"\n      1  -      -       -       -        -    0    -      -        -        0   "
+		"      0         0        0  -      -\n");
+	free(got);
+}
+
 static void test_counters_leave_out_zeros(void **state)
 {
 	char *got = printed("{\"counters\":{\"a\":0,\"dp_drop_runt\":7,\"b\":0}}");
@@ -295,6 +308,7 @@ int main(void)
 		cmocka_unit_test(test_legacy_suites_are_marked),
 		cmocka_unit_test(test_connections_and_their_tries),
 		cmocka_unit_test(test_roles_and_lifetimes),
+		cmocka_unit_test(test_what_is_not_there_yet_is_a_hyphen),
 		cmocka_unit_test(test_counters_leave_out_zeros),
 		cmocka_unit_test(test_ask),
 	};

@@ -196,7 +196,17 @@ static void warnings_do_not_refuse(void **state)
 		{CONNECTION(
 			 "responder_only = true;\nlifetime = { ike_rekey_s = 600; reauth_s = 500; };")
 				PORT(""),
-			ANY_NAME},
+			ANY_NAME
+			"7: lifetime.ike_rekey_s: not used, responder_only never rekeys\n"},
+		{CONNECTION("responder_only = true;\nlifetime = { ike_rekey_s = 0;\n"
+			    "child_rekey_s = 300; child_rekey_bytes = 9L; };") PORT(""),
+			ANY_NAME
+			"8: lifetime.child_rekey_s: not used, responder_only never rekeys\n"},
+		{CONNECTION("max_sessions = 3;") PORT(""),
+			ANY_NAME "6: max_sessions: not used, unique leaves a user one session\n"},
+		{CONNECTION("unique = \"keep\";\nmax_sessions = 3;") PORT(""),
+			ANY_NAME "7: max_sessions: not used, unique leaves a user one session\n"},
+		{CONNECTION("unique = \"no\";\nmax_sessions = 3;") PORT(""), ANY_NAME},
 		{CONNECTION("lifetime = { ike_rekey_s = 0; ike_hard_s = 500;\nreauth_s = 500; };")
 				PORT(""),
 			ANY_NAME

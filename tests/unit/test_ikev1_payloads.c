@@ -219,42 +219,56 @@ static void lifetimes(void **state)
 		uint8_t data[24];
 		size_t len;
 		bool phase1, ok;
-		uint64_t life_s;
+		uint64_t life_s, life_kb;
 	} cases[] = {
-		{{0x80, 11, 0, 1, 0x80, 12, 0x0e, 0x10}, 8, true, true, 3600},
-		{{0x80, 1, 0, 1, 0x80, 2, 0x0e, 0x10}, 8, false, true, 3600},
-		{{0x80, 1, 0, 1, 0, 2, 0, 4, 0, 1, 0x51, 0x80}, 12, false, true, 86400},
-		{{0x80, 1, 0, 2, 0, 2, 0, 4, 0, 1, 0x51, 0x80}, 12, false, true, 0}, // kilobytes
-		{{0x80, 1, 0, 2, 0x80, 2, 0, 9, 0x80, 1, 0, 1, 0x80, 2, 0, 8}, 16, false, true, 8},
-		{{0x80, 11, 0, 1, 0x80, 12, 0x0e, 0x10}, 8, false, false, 0}, // the other phase's
-		{{0x80, 2, 0x0e, 0x10, 0x80, 1, 0, 1}, 8, false, false, 0},
-		{{0x80, 1, 0, 1}, 4, false, false, 0},
-		{{0x80, 1, 0, 1, 0x80, 2, 0x0e}, 7, false, false, 0},
-		{{0x80, 1, 0, 1, 0, 2, 0, 5, 1, 2, 3, 4}, 12, false, false, 0},
-		{{0x80, 1, 0, 1, 0, 2, 0, 0}, 8, false, false, 0},
-		{{0x80, 1, 0, 1, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 17, false, false, 0},
-		{{0x80, 1, 0, 3, 0x80, 2, 0, 1}, 8, false, false, 0},
-		{{0}, 0, false, false, 0},
+		{{0x80, 11, 0, 1, 0x80, 12, 0x0e, 0x10}, 8, true, true, 3600, 0},
+		{{0x80, 1, 0, 1, 0x80, 2, 0x0e, 0x10}, 8, false, true, 3600, 0},
+		{{0x80, 1, 0, 1, 0, 2, 0, 4, 0, 1, 0x51, 0x80}, 12, false, true, 86400, 0},
+		{{0x80, 1, 0, 2, 0, 2, 0, 4, 0, 1, 0x51, 0x80}, 12, false, true, 0, 86400},
+		{{0x80, 1, 0, 2, 0x80, 2, 0, 9, 0x80, 1, 0, 1, 0x80, 2, 0, 8}, 16, false, true, 8,
+			9},
+		{{0x80, 11, 0, 1, 0x80, 12, 0x0e, 0x10}, 8, false, false, 0,
+			0}, // the other phase's
+		{{0x80, 2, 0x0e, 0x10, 0x80, 1, 0, 1}, 8, false, false, 0, 0},
+		{{0x80, 1, 0, 1}, 4, false, false, 0, 0},
+		{{0x80, 1, 0, 1, 0x80, 2, 0x0e}, 7, false, false, 0, 0},
+		{{0x80, 1, 0, 1, 0, 2, 0, 5, 1, 2, 3, 4}, 12, false, false, 0, 0},
+		{{0x80, 1, 0, 1, 0, 2, 0, 0}, 8, false, false, 0, 0},
+		{{0x80, 1, 0, 1, 0, 2, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 17, false, false, 0, 0},
+		{{0x80, 1, 0, 3, 0x80, 2, 0, 1}, 8, false, false, 0, 0},
+		{{0}, 0, false, false, 0, 0},
 	};
 	static const uint32_t built[] = {1, 65535, 65536, UINT32_MAX};
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		uint64_t life_s = 99;
+		struct ikev1_lifetime life = {99, 99};
 		struct view v = exact_copy((struct view){cases[i].data, cases[i].len});
-		assert_int_equal(ikev1_lifetime_parse(v, cases[i].phase1, &life_s), cases[i].ok);
-		assert_true(life_s == (cases[i].ok ? cases[i].life_s : 99));
+		assert_int_equal(ikev1_lifetime_parse(v, cases[i].phase1, &life), cases[i].ok);
+		assert_true(life.seconds == (cases[i].ok ? cases[i].life_s : 99));
+		assert_true(life.kilobytes == (cases[i].ok ? cases[i].life_kb : 99));
 		free_view(v);
 	}
-	for (size_t i = 0; i < 2 * COUNT(built); i++) {
-		uint8_t buf[12];
-		uint64_t life_s;
-		bool phase1 = i % 2;
-		size_t len = ikev1_lifetime_data(buf, sizeof(buf), phase1, built[i / 2]);
-		assert_int_equal(len, built[i / 2] > 65535 ? 12 : 8);
-		assert_true(ikev1_lifetime_parse((struct view){buf, len}, phase1, &life_s));
-		assert_true(life_s == built[i / 2]);
-		assert_int_equal(ikev1_lifetime_data(buf, 7, phase1, built[i / 2]), 0);
+	for (size_t i = 0; i < 8 * COUNT(built); i++) {
+		uint8_t buf[24];
+		struct ikev1_lifetime life = {99, 99}, said = {0, 0};
+		bool phase1 = i & 1, seconds = i & 2, kilobytes = i & 4;
+		uint32_t value = built[i / 8];
+		said.seconds = seconds ? value : 0;
+		said.kilobytes = kilobytes ? value : 0;
+		size_t len = ikev1_lifetime_data(buf, sizeof(buf), phase1, &said);
+		assert_int_equal(len, (seconds + kilobytes) * (value > 65535 ? 12 : 8));
+		assert_int_equal(
+			ikev1_lifetime_parse((struct view){buf, len}, phase1, &life), len > 0);
+		if (len == 0)
+			continue;
+		assert_true(life.seconds == said.seconds && life.kilobytes == said.kilobytes);
+		assert_int_equal(ikev1_lifetime_data(buf, 7, phase1, &said), 0);
 	}
+	uint8_t buf[24];
+	struct ikev1_lifetime life, more = {UINT64_MAX, 1ull << 32};
+	size_t len = ikev1_lifetime_data(buf, sizeof(buf), false, &more);
+	assert_true(ikev1_lifetime_parse((struct view){buf, len}, false, &life));
+	assert_true(life.seconds == UINT32_MAX && life.kilobytes == UINT32_MAX);
 }
 
 static void vendors(void **state)

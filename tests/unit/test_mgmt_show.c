@@ -37,6 +37,9 @@ static void test_session_states(void **state)
 		json_t *j = show(f, "sessions");
 		json_t *s = json_array_get(json_object_get(j, "sessions"), 0);
 		assert_string_equal(json_string_value(json_object_get(s, "state")), rows[i].text);
+		check_json(json_object_get(s, "ike"), f->state == IKE_SESSION_CONNECTING
+							      ? "\"\""
+							      : "\"aes128gcm16-prfsha256-x25519\"");
 		json_decref(j);
 	}
 }
