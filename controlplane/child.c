@@ -522,7 +522,7 @@ static void leave_session(struct ike_child *c)
 		c->superseded = !ikev1_is(s->sa);
 		// IKEv1's third message, or ESP, says that the peer has it; a copy of an old first one
 		// is never followed by it.
-		if (ikev1_is(s->sa))
+		if (ikev1_is(s->sa) && !o->settle.set)
 			continue;
 		if (o->state == IKE_CHILD_READY)
 			ike_child_switch(o);
@@ -551,6 +551,7 @@ static void child_end(struct ike_child *c, bool may_linger)
 	if (c->state == IKE_CHILD_GONE)
 		return;
 	wheel_cancel(&e->wheel, &c->hard);
+	wheel_cancel(&e->wheel, &c->settle);
 	ike_child_soft_stop(c);
 	if (c->joined)
 		leave_session(c);

@@ -146,7 +146,8 @@ void ike_child_soft_stop(struct ike_child *c)
 void ike_child_soft_reached(struct ike_child *c)
 {
 	struct ike_engine *e = c->engine;
-	if (!in_use(c) || c->rekeying || !ike_may_begin(c->session))
+	const struct ike_child *heir = in_use(c) ? ike_child_successor(c) : NULL;
+	if (!in_use(c) || c->rekeying || (heir && heir->settle.set) || !ike_may_begin(c->session))
 		return;
 	// IKEv1's peer may have named a volume that each packet reaches.
 	uint64_t soonest = c->joined_ns + (c->session->sa->version == IKE_MAJOR_1 ? VOLUME_NS : 0);

@@ -65,6 +65,7 @@ struct ike_child {
 	struct selector id_local,
 		id_remote;            // the IDs of its quick mode; what is installed may be less
 	bool initiated;               // we began its quick mode
+	struct wheel_timer settle;    // ours: until it is used without a sign that the peer has it
 	uint64_t lower_nonce;         // the beginning of the lower one of its quick mode
 	uint64_t began_ns, joined_ns; // its quick mode; itself
 	uint64_t own_soft_ns, own_hard_ns; // of a REKEYED one: its timers before, 0: none

@@ -20,7 +20,8 @@
 
 #define COLLIDED_NS    NS_PER_S // between two that may have been begun at the same time
 #define REDUNDANT_S    5        // until its initiator deletes it
-#define ORPHANED_S     10       // without its quick mode: until it is given up if nobody uses it
+#define SETTLE_NS      (250 * NS_PER_MS)
+#define ORPHANED_S     10 // without its quick mode: until it is given up if nobody uses it
 #define DELETE_AGAIN_S 1
 #define DELETES        2
 #define DELETES_MAX    10 // while the peer goes on to use it
@@ -146,10 +147,28 @@ static void unconfirmed(struct wheel_timer *t, void *arg)
 	(void)ike_child_delete(c);
 }
 
+static void settled(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg;
+	if (c->state == IKE_CHILD_READY)
+		ike_child_switch(c);
+	else
+		c->switch_at_install = true;
+}
+
+// The third message has no answer, and ESP right behind it may be looked at before it: the peer has no SA
+// for that yet. What the peer sends by the new SA says that it has; who sends nothing had time enough.
+void ikev1_child_settles(struct ike_child *c)
+{
+	struct ike_engine *e = c->engine;
+	wheel_set(&e->wheel, &c->settle, e->now_ns + SETTLE_NS, settled, c);
+}
+
 void ikev1_child_orphaned(struct ike_child *c)
 {
 	struct ike_engine *e = c->engine;
-	if (c->orphaned || (c->state != IKE_CHILD_READY && c->state != IKE_CHILD_INSTALLING))
+	if (c->orphaned || c->settle.set ||
+		(c->state != IKE_CHILD_READY && c->state != IKE_CHILD_INSTALLING))
 		return;
 	c->orphaned = true;
 	c->own_hard_ns = due_ns(&c->hard);
@@ -163,6 +182,7 @@ void ikev1_child_switched(struct ike_child *c, struct ike_child *old)
 	if (c->orphaned)
 		hard_again(c);
 	c->orphaned = false;
+	wheel_cancel(&c->engine->wheel, &c->settle);
 	LIST_FOREACH (r, &c->session->children, link) {
 		if (r == c || r->state != IKE_CHILD_ACTIVE || (r != old && !same_ts(r, c)))
 			continue;

@@ -268,6 +268,8 @@ int ikev1_rekey_child(struct ike_sa *sa, struct ike_child *child);
 void ikev1_child_switched(struct ike_child *c, struct ike_child *old);
 // Is it in use; whoever has sent on one that waits for quick mode's third message has confirmed it.
 bool ikev1_child_used(struct ike_child *c);
+// Ours, its third message is on its way: outbound it replaces the old one as soon as the peer has used it.
+void ikev1_child_settles(struct ike_child *c);
 // The quick mode that makes it has ended before its time: if it is not used either, it goes.
 void ikev1_child_orphaned(struct ike_child *c);
 // c has left its session: if it was in use, the one that it had replaced is again.

@@ -279,7 +279,11 @@ static void read_lifetime(const struct ikev1_message *m, struct ike_child *c)
 static void put_third(struct ike_exchange *x, struct ike_child *c)
 {
 	ikev1_send_as(x, IKEV1_FORM_QUICK_3); // HASH alone
-	c->switch_at_install = true;
+	// Cisco's clients may forget the old one at once.
+	if (old_child(x) && !x->sa->v1->peer_unity)
+		ikev1_child_settles(c);
+	else
+		c->switch_at_install = true;
 	x->out.await_child = c->spi_in;
 	x->out.await_failed = install_late;
 }

@@ -236,12 +236,19 @@ static bool doubtful(const struct ike_child *c, const struct ike_sa *sa)
 	       c->joined_ns + COLLIDED_NS >= sa->created_ns;
 }
 
-// Those that came to their time while there was no ISAKMP SA, too. expired: there was none, and the peer
-// may have given them up together with it.
-static void wake_children(struct ike_sa *sa, bool expired)
+// strongSwan's child SAs belong to one of its ISAKMP SAs. Ours has adopted them; the one that it has begun
+// meanwhile in place of the one before ours leaves them there, and they go with it.
+static bool left_behind(const struct ike_sa *sa, const struct ike_sa *old)
+{
+	return !sa->initiator && !sa->v1->peer_settles && old->initiator &&
+	       sa->created_ns <= old->established_ns + (RETIRED_S + DELETE_AGAIN_S) * NS_PER_S;
+}
+
+// Those that came to their time while there was no ISAKMP SA, too. all: the peer may have given them up.
+static void wake_children(struct ike_sa *sa, bool all)
 {
 	struct ike_session *s = sa->session;
-	bool by_time = s->conn->lifetime.child_rekey_s, all = expired && sa->initiator;
+	bool by_time = s->conn->lifetime.child_rekey_s;
 	struct ike_child *c;
 	if (s->conn->responder_only)
 		return;
@@ -258,9 +265,10 @@ static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
 	ike_session_move(s, sa);
 	sa->v1->took_over_ns = sa->engine->now_ns;
 	ike_sa_established(sa);
+	bool all = (expired && sa->initiator) || left_behind(sa, old);
 	retire(old, sa, both ? old->initiator : sa->initiator);
 	ike_session_moved(s);
-	wake_children(sa, expired);
+	wake_children(sa, all);
 	if (expired)
 		ike_starter_child_gone(s);
 }

@@ -61,12 +61,40 @@ static void switch_at_the_third_message_or_the_first_packet(void **state)
 		assert_int_not_equal(fresh->spi_in, old);
 		assert_int_equal(fresh->state, IKE_CHILD_READY);
 		assert_false(bench_sink_find(&v.gw->sink, fresh->spi_in, SA_OUT)->switched);
-		if (by_packet)
+		if (by_packet) { // the client has waited for one of ours
+			bench_run(v.b, 200);
 			assert_true(v1_traffic(&v));
+		}
 		// else QM2 is sent again, and QM3 with it
 		bench_run(v.b, by_packet ? 50 : 1000);
 		assert_int_equal(fresh->state, IKE_CHILD_ACTIVE);
 		assert_true(bench_sink_find(&v.gw->sink, fresh->spi_in, SA_OUT)->switched);
+		v1_down(&v);
+	}
+}
+
+// The peer may look at ESP before the third message: the initiator waits for its first packet, or a moment.
+static void initiator_waits_for_a_sign(void **state)
+{
+	for (int by_packet = 0; by_packet < 2; by_packet++) {
+		struct v1 v = v1_new(&(struct v1_setup){0});
+		struct v1_ready r = v1_ready_child(&v);
+		ike_enter(v.client->engine);
+		assert_int_equal(ikev1_rekey_child(r.client, v1_child_of(r.client_session, 0)), 0);
+		ike_leave(v.client->engine);
+		bench_run(v.b, 100);
+		struct ike_child *fresh = v1_child_of(r.client_session, 0);
+		const struct bench_sa *out =
+			bench_sink_find(&v.client->sink, fresh->spi_in, SA_OUT);
+		assert_int_equal(fresh->state, IKE_CHILD_READY);
+		assert_false(out->switched);
+		assert_int_equal(v1_child_of(r.gw_session, 0)->state, IKE_CHILD_ACTIVE);
+		if (by_packet)
+			assert_true(v1_traffic(&v));
+		bench_run(v.b, by_packet ? 20 : 250);
+		assert_int_equal(fresh->state, IKE_CHILD_ACTIVE);
+		assert_true(out->switched);
+		v1_expect_fit(&r);
 		v1_down(&v);
 	}
 }
@@ -96,7 +124,7 @@ static void rekeying_is_shown(void **state)
 		assert_int_equal(shown(v.gw), IKE_SESSION_ESTABLISHED);
 		v1_release(v.w);
 		v1_hold(v.w, v.client, IKEV1_EXCHANGE_QUICK); // the third message
-		bench_run(v.b, 100);
+		bench_run(v.b, 300);
 		assert_int_equal(v1_held(v.w), 1);
 		assert_int_equal(shown(v.gw), meanwhile);
 		assert_int_equal(shown(v.client), IKE_SESSION_ESTABLISHED);
@@ -266,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rekey_replaces),
 		cmocka_unit_test(switch_at_the_third_message_or_the_first_packet),
+		cmocka_unit_test(initiator_waits_for_a_sign),
 		cmocka_unit_test(rekeying_is_shown),
 		cmocka_unit_test(failed_rekeying_is_not_shown),
 		cmocka_unit_test(each_message_is_lost),

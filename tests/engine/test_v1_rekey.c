@@ -44,7 +44,7 @@ static void by_bytes(void **state)
 	struct sa_event ev = {.type = SA_EVENT_SOFT_LIMIT, .child = before, .dir = SA_OUT};
 	ike_sa_event(v.gw->engine, &ev);
 	ike_sa_event(v.gw->engine, &ev); // the other direction's
-	bench_run(v.b, 1000);
+	bench_run(v.b, 1500);
 	assert_int_not_equal(site_child(v.gw)->spi_in, before);
 	bench_expect(v.gw, "ike_child_rekeyed", 1);
 	bench_expect(v.gw, "ike_child_soft_limit", 1);

@@ -17,7 +17,7 @@ import struct
 import sys
 import time
 
-PORT = 7000  # and the last bytes of both addresses: one end may have several others
+PORT = 7000  # and the bytes of both addresses: one end may have several others
 LINGER = 4.0
 LATE = 0.1  # an end that was held up for so long does not catch up: that would be a burst
 FORM = struct.Struct("!cI59x")  # kind, number: 64 bytes
@@ -33,7 +33,7 @@ class End:
         self.repeated = 0
         self.errors = {}
         self.peer_listens = False
-        port = PORT + sum(socket.inet_aton(a)[3] for a in (own, peer))
+        port = PORT + sum(sum(socket.inet_aton(a)) for a in (own, peer))
         self.peer = (peer, port)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
