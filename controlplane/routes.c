@@ -136,15 +136,6 @@ void ike_routes_end(struct ike_session *s)
 		route_end(s, r);
 }
 
-bool ike_routes_pending(const struct ike_session *s)
-{
-	const struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link)
-		if (r->pending)
-			return true;
-	return false;
-}
-
 static void family_set(struct ike_session *s, uint64_t family)
 {
 	const struct sa_sink *sink = s->engine->p.sink;

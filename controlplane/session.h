@@ -121,7 +121,6 @@ struct ike_session {
 	uint32_t route_count;
 	uint64_t family;    // of its tunnel (routes.c); 0: none
 	bool tunnel_routed; // has the routes of its tunnel interface
-	bool tunnel_waited; // its tunnel has waited for it (starter.c), and had routes of its own
 	uint64_t established_ns;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
 	uint64_t rekey_window_ns;                              // start of the present window
@@ -270,8 +269,6 @@ void ike_routes_leave(struct ike_session *s);
 // The same, and the others are given up.
 void ike_routes_end(struct ike_session *s);
 
-// Whether another session has some of its routes.
-bool ike_routes_pending(const struct ike_session *s);
 // The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
 // not, and then it has none of them.
 MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);

@@ -109,7 +109,6 @@ bool ike_starter_tunnel_take(struct ike_session *s)
 		return false;
 	}
 	s->tunnel = st->tunnel;
-	s->tunnel_waited = true;
 	s->tunnel_routed = s->conn->tunnel_interface;
 	while ((r = LIST_FIRST(&st->routes))) {
 		LIST_REMOVE(r, link);

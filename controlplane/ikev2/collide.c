@@ -20,12 +20,6 @@ struct ike_create *ike_create_sent(const struct ike_sa *sa)
 	return x->state;
 }
 
-bool ike_create_rekeys_ike(const struct ike_exchange *ours)
-{
-	const struct ike_create *c = ours->state;
-	return ours->type == IKEV2_EXCHANGE_CREATE_CHILD_SA && c && c->rekey_ike;
-}
-
 // RFC 7296 2.8.1: "an octet-by-octet comparison (instead of, for instance, comparing the nonces as
 // large integers) [...] If you reach the end of one nonce, that nonce is the lower one."
 static int compare(struct view a, struct view b)

@@ -59,8 +59,6 @@ void ikev2_rival_heard(struct ike_sa *sa);
 
 // Our own CREATE_CHILD_SA whose request has left on this IKE SA and is not settled; or NULL.
 struct ike_create *ike_create_sent(const struct ike_sa *sa);
-// Is it, or will it be once its key pair is there, a rekeying of the IKE SA.
-bool ike_create_rekeys_ike(const struct ike_exchange *ours);
 // The peer's exchange, which we have answered, rekeys what ours does.
 void ike_rival_note(struct ike_create *ours, const struct ike_child_terms *theirs, uint32_t spi_in);
 // Ours has got its response. RFC 7296 2.8.1: "the SA created with the lowest of the four nonces used in

@@ -34,8 +34,9 @@ static const struct clock_source fake_clock = {.now_ns = fake_now};
 
 static void on_ike(void *ctx, const struct ike_datagram *d)
 {
-	(void)ctx;
-	(void)d;
+	struct pair_side *s = ctx;
+	if (s->ike)
+		s->ike(s->control, d);
 }
 
 static void on_event(void *ctx, const struct sa_event *ev)
@@ -45,6 +46,8 @@ static void on_event(void *ctx, const struct sa_event *ev)
 	if (ev->type == SA_EVENT_RETURNED)
 		s->returned_packets[ev->dir] += ev->counters.packets;
 	s->last[s->event_count++ % PAIR_EVENTS] = *ev;
+	if (s->event)
+		s->event(s->control, ev);
 }
 
 // ---- Life ----
@@ -165,6 +168,8 @@ void pair_run(void)
 			for (unsigned i = 0; i < d->worker_count; i++)
 				moved += dp_worker_poll_once(d->workers[i]);
 			moved += dp_poll(d, pair.now_ns);
+			if (pair.side[side].work)
+				moved += pair.side[side].work(pair.side[side].control);
 		}
 		moved += pair_wires();
 	} while (moved);

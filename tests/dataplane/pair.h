@@ -24,6 +24,12 @@ struct pair_side {
 	uint64_t returned_packets[2];      // of SAs that came back, by enum sa_dir
 	struct sa_event last[PAIR_EVENTS]; // the latest ones, in a ring
 	unsigned event_count;
+	// Who stands for the control plane, if anybody: told what arrives; work() is called at each turn and
+	// says whether it has moved something.
+	void *control;
+	void (*ike)(void *control, const struct ike_datagram *d);
+	void (*event)(void *control, const struct sa_event *ev);
+	unsigned (*work)(void *control);
 };
 
 struct pair {
