@@ -62,7 +62,7 @@ peer_config() { # NUMBER LOCAL REMOTE [CONNECTION-EXTRA [SECRETS]]
 
 established() { # NUMBER
 	shows sessions "[.sessions[] | select(.connection == \"site$1\")] | length == 1 and
-		(.[0] | .state == \"established\" and (.child_sas | length == 1))"
+		(.[0] | .state == \"established\" and ([.child_sas[].name] | sort == [\"lan\", \"own\"]))"
 }
 
 # The peer's LAN is an address of its own.
@@ -76,7 +76,7 @@ meets() { # NUMBER CONFIG WHAT
 		$CHARON_MARK"
 	need "$3: the peer starts" charon_start "$c" <"$LAB_DIR/$c.conf"
 	check "$3: the headend initiates" cli initiate "site$1" "192.0.2.1$1"
-	need "$3: the session is established" within 10 established "$1"
+	need "$3: the session is established, with both child SAs" within 10 established "$1"
 	check "$3: inside pings the site" pings in 10.99.0.10 "$lan" 10
 	check "$3: the site pings inside" pings "$c" "$lan" 10.99.0.10 10
 	check "$3: the site asks for another child SA" swan "$c" --initiate --child own --timeout 10
