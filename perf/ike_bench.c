@@ -443,8 +443,8 @@ static int measure(struct bench *b)
 		connect_one(b, i);
 	ike_status(b->headend.engine, &st);
 	if (st.sessions != b->sas || st.children != b->sas) {
-		fprintf(stderr, "ike_bench: %llu of %lu sessions\n",
-			(unsigned long long)st.sessions, b->sas);
+		fprintf(stderr, "ike_bench: %llu sessions and %llu child SAs, not %lu each\n",
+			(unsigned long long)st.sessions, (unsigned long long)st.children, b->sas);
 		return 1;
 	}
 	if (b->json)

@@ -52,8 +52,10 @@ static bool forgotten(const struct ike_sa *fresh, const struct ike_sa *present)
 static bool may_follow(const struct ike_sa *sa, const struct ike_session *o)
 {
 	bool alive = o->sa->state == IKE_SA_ESTABLISHED || o->sa->state == IKE_SA_EXPIRED;
+	// Calls of ours from several addresses are meant to be several sessions.
+	bool ours_too = !sa->initiator || ip_eq(&o->sa->local.addr, &sa->local.addr);
 	return o->sa != sa && ikev1_is(o->sa) && alive && !o->closing && o->established_ns &&
-	       o->conn == sa->conn;
+	       o->conn == sa->conn && ours_too;
 }
 
 // The one that we re-authenticate: the peer has to be who it was.
