@@ -24,7 +24,8 @@ LOG_SUBSYSTEM("ike");
 static int tables_init(struct ike_engine *e)
 {
 	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id,
-		&e->sessions_by_owner, &e->children_by_spi, &e->waiting, &e->installing};
+		&e->sessions_by_owner, &e->children_by_spi, &e->routes_by_dst, &e->waiting,
+		&e->installing};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (htab_init(all[i], TABLE_MIN) < 0)
 			return -ENOMEM;
@@ -40,6 +41,7 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->children_by_spi);
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);
+	htab_fini(&e->routes_by_dst);
 	ike_cookies_free(e->cookies);
 	ike_index_free(e->index);
 	ike_users_free(e->users);

@@ -317,6 +317,7 @@ struct ike_engine {
 	uint64_t now_ns; // of the present input
 	uint8_t hash_key[16];
 	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_owner, children_by_spi;
+	struct htab routes_by_dst;
 	struct htab waiting; // exchanges by token
 	uint64_t next_token, next_session;
 	uint64_t half_open, half_open_ikev1, sa_count, child_count, jobs_pending, kept_dead;

@@ -10,13 +10,48 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static uint64_t dst_hash(const struct ike_engine *e, const struct ip_prefix *dst)
+{
+	uint8_t key[18] = {dst->addr.family, dst->bits};
+	memcpy(key + 2, dst->addr.bytes, ip_len(dst->addr.family));
+	return siphash(e->hash_key, key, sizeof(key));
+}
+
+struct ike_route *ike_route_find(
+	const struct ike_engine *e, const void *owner, const struct ip_prefix *dst)
+{
+	struct htab_node *n = htab_first(&e->routes_by_dst, dst_hash(e, dst));
+	for (; n; n = htab_next(n)) {
+		struct ike_route *r = container_of(n, struct ike_route, by_dst);
+		if (r->owner == owner && ip_prefix_eq(&r->dst, dst))
+			return r;
+	}
+	return NULL;
+}
+
+struct ike_route *ike_route_make(
+	struct ike_engine *e, const void *owner, const struct ip_prefix *dst)
+{
+	struct ike_route *r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->owner = owner;
+	r->dst = *dst;
+	r->users = 1;
+	htab_insert(&e->routes_by_dst, &r->by_dst, dst_hash(e, dst));
+	return r;
+}
+
+void ike_route_free(struct ike_engine *e, struct ike_route *r)
+{
+	LIST_REMOVE(r, link);
+	htab_remove(&e->routes_by_dst, &r->by_dst);
+	free(r);
+}
+
 static struct ike_route *find(const struct ike_session *s, const struct ip_prefix *dst)
 {
-	struct ike_route *r;
-	LIST_FOREACH (r, &s->routes, link)
-		if (ip_prefix_eq(&r->dst, dst))
-			return r;
-	return NULL;
+	return ike_route_find(s->engine, s, dst);
 }
 
 // Walk the sessions with which s may share: its owner's; of an anonymous owner only those that we
@@ -124,9 +159,8 @@ static void route_end(struct ike_session *s, struct ike_route *r)
 		hand_over(s, to, &r->dst);
 	if (!r->pending)
 		sink->route_del(sink->ctx, s->tunnel, &r->dst);
-	LIST_REMOVE(r, link);
 	s->route_count--;
-	free(r);
+	ike_route_free(s->engine, r);
 }
 
 void ike_routes_end(struct ike_session *s)
@@ -158,24 +192,23 @@ static void family_join(struct ike_session *s, struct ike_session *from)
 }
 
 // One that the session does not have yet.
-static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *dst)
+static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *dst, bool kept)
 {
 	const struct sa_sink *sink = s->engine->p.sink;
-	struct ike_route *r = calloc(1, sizeof(*r));
+	struct ike_route *r = ike_route_make(s->engine, s, dst);
 	if (!r)
 		return IKE_REASON_NO_MEMORY;
+	LIST_INSERT_HEAD(&s->routes, r, link);
 	struct ike_session *from = holder(s, dst);
 	if (from)
 		family_join(s, from);
 	r->pending = from != NULL;
+	r->kept = kept;
 	int rc = r->pending ? 0 : sink->route_add(sink->ctx, s->tunnel, dst);
 	if (rc < 0) {
-		free(r);
+		ike_route_free(s->engine, r);
 		return rc == -EEXIST ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_SA_REFUSED;
 	}
-	r->dst = *dst;
-	r->users = 1;
-	LIST_INSERT_HEAD(&s->routes, r, link);
 	s->route_count++;
 	return IKE_REASON_NONE;
 }
@@ -189,7 +222,7 @@ enum ike_reason ike_route_get(struct ike_session *s, const struct ip_prefix *dst
 	}
 	if (s->route_count >= IKE_ROUTES_MAX + s->conn->tunnel_route_count)
 		return IKE_REASON_ROUTE_LIMIT;
-	return route_new(s, dst);
+	return route_new(s, dst, false);
 }
 
 void ike_route_put(struct ike_session *s, const struct ip_prefix *dst)
@@ -210,7 +243,7 @@ enum ike_reason ike_tunnel_routes(struct ike_session *s)
 	if (s->tunnel_routed)
 		return IKE_REASON_NONE;
 	for (size_t i = 0; i < s->conn->tunnel_route_count; i++) {
-		enum ike_reason why = route_new(s, &s->conn->tunnel_routes[i]);
+		enum ike_reason why = route_new(s, &s->conn->tunnel_routes[i], true);
 		if (why != IKE_REASON_NONE) {
 			tunnel_routes_end(s, i);
 			return why;

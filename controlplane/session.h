@@ -77,7 +77,10 @@ LIST_HEAD(ike_children, ike_child);
 // A destination that the data plane gives to the session's tunnel.
 struct ike_route {
 	LIST_ENTRY(ike_route) link;
+	struct htab_node by_dst; // in the engine's table
+	const void *owner;       // the session, or the connection's starter
 	struct ip_prefix dst;
+	bool kept;      // the connection's waiting tunnel has it too
 	uint32_t users; // leases and children
 	bool pending;   // another session of the owner has it in the data plane at present
 };
@@ -269,6 +272,13 @@ void ike_routes_leave(struct ike_session *s);
 // The same, and the others are given up.
 void ike_routes_end(struct ike_session *s);
 
+// One of this owner (a session or a starter), or NULL. O(1), however many routes there are.
+struct ike_route *ike_route_find(
+	const struct ike_engine *e, const void *owner, const struct ip_prefix *dst);
+// A new one, in the engine's table and in no list yet; NULL: no memory. And its end, out of both.
+struct ike_route *ike_route_make(
+	struct ike_engine *e, const void *owner, const struct ip_prefix *dst);
+void ike_route_free(struct ike_engine *e, struct ike_route *r);
 // The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
 // not, and then it has none of them.
 MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);

@@ -5,29 +5,26 @@
 // without a session. What is meant for the peer is held or dropped there, and never leaves in clear.
 #include "controlplane/starter.h"
 
-#include <stdlib.h>
-
 static bool route_known(const struct ike_starter *st, const struct ip_prefix *dst)
 {
-	const struct ike_route *r;
-	LIST_FOREACH (r, &st->routes, link)
-		if (ip_prefix_eq(&r->dst, dst))
-			return true;
-	return false;
+	return ike_route_find(st->engine, st, dst) != NULL;
 }
 
 static void wait_route(struct ike_starter *st, const struct ip_prefix *dst)
 {
 	const struct sa_sink *sink = st->engine->p.sink;
-	struct ike_route *r = calloc(1, sizeof(*r));
-	if (!r || sink->route_add(sink->ctx, st->tunnel, dst) < 0) {
-		ike_count(st->engine, r ? IKE_REASON_ROUTE_TAKEN : IKE_REASON_NO_MEMORY);
-		free(r);
+	struct ike_route *r = ike_route_make(st->engine, st, dst);
+	if (!r) {
+		ike_count(st->engine, IKE_REASON_NO_MEMORY);
 		return;
 	}
-	r->dst = *dst;
-	r->users = 1;
 	LIST_INSERT_HEAD(&st->routes, r, link);
+	if (sink->route_add(sink->ctx, st->tunnel, dst) < 0) {
+		ike_count(st->engine, IKE_REASON_ROUTE_TAKEN);
+		ike_route_free(st->engine, r);
+		return;
+	}
+	r->kept = true;
 	st->route_count++;
 }
 
@@ -35,10 +32,9 @@ static void wait_route(struct ike_starter *st, const struct ip_prefix *dst)
 static void wait_routes(struct ike_starter *st)
 {
 	const struct cfg_connection *conn = st->conn;
-	bool fresh = LIST_EMPTY(&st->routes);
 	if (conn->tunnel_interface) {
 		for (size_t i = 0; i < conn->tunnel_route_count; i++)
-			if (fresh || !route_known(st, &conn->tunnel_routes[i]))
+			if (!route_known(st, &conn->tunnel_routes[i]))
 				wait_route(st, &conn->tunnel_routes[i]);
 		return;
 	}
@@ -80,8 +76,7 @@ void ike_wait_over(struct ike_starter *st)
 	struct ike_route *r;
 	while ((r = LIST_FIRST(&st->routes))) {
 		sink->route_del(sink->ctx, st->tunnel, &r->dst);
-		LIST_REMOVE(r, link);
-		free(r);
+		ike_route_free(st->engine, r);
 	}
 	st->route_count = 0;
 	if (st->tunnel != TUNNEL_NONE)
@@ -112,6 +107,7 @@ bool ike_starter_tunnel_take(struct ike_session *s)
 	s->tunnel_routed = s->conn->tunnel_interface;
 	while ((r = LIST_FIRST(&st->routes))) {
 		LIST_REMOVE(r, link);
+		r->owner = s;
 		LIST_INSERT_HEAD(&s->routes, r, link);
 	}
 	s->route_count += st->route_count;
@@ -121,14 +117,11 @@ bool ike_starter_tunnel_take(struct ike_session *s)
 	return true;
 }
 
-static bool wanted_route(const struct cfg_connection *conn, const struct ip_prefix *dst)
+// Is it one that the waiting tunnel has. Those of a tunnel interface are marked.
+static bool wanted_route(const struct cfg_connection *conn, const struct ike_route *r)
 {
-	if (conn->tunnel_interface) {
-		for (size_t i = 0; i < conn->tunnel_route_count; i++)
-			if (ip_prefix_eq(&conn->tunnel_routes[i], dst))
-				return true;
-		return false;
-	}
+	if (r->kept || conn->tunnel_interface)
+		return r->kept;
 	for (size_t i = 0; i < conn->child_count; i++) {
 		struct ip_prefix all[IKE_ROUTES_MAX];
 		uint8_t n = 0;
@@ -136,7 +129,7 @@ static bool wanted_route(const struct cfg_connection *conn, const struct ip_pref
 		if (!ike_selectors_prefixes(c->remote_ts, (uint8_t)c->remote_ts_count, all, &n))
 			continue;
 		for (uint8_t k = 0; k < n; k++)
-			if (ip_prefix_eq(&all[k], dst))
+			if (ip_prefix_eq(&all[k], &r->dst))
 				return true;
 	}
 	return false;
@@ -153,14 +146,16 @@ bool ike_starter_tunnel_give(struct ike_session *s)
 		return false;
 	for (r = LIST_FIRST(&s->routes); r; r = next) {
 		next = LIST_NEXT(r, link);
-		LIST_REMOVE(r, link);
 		s->route_count--;
-		if (r->pending || !wanted_route(s->conn, &r->dst)) {
+		if (r->pending || !wanted_route(s->conn, r)) {
 			if (!r->pending)
 				sink->route_del(sink->ctx, s->tunnel, &r->dst);
-			free(r);
+			ike_route_free(e, r);
 			continue;
 		}
+		LIST_REMOVE(r, link);
+		r->owner = st;
+		r->kept = true;
 		r->users = 1;
 		LIST_INSERT_HEAD(&st->routes, r, link);
 		st->route_count++;
