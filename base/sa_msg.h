@@ -22,6 +22,34 @@ enum sa_dir { SA_IN, SA_OUT };
 
 enum sa_df { SA_DF_COPY, SA_DF_SET, SA_DF_CLEAR };
 
+// RFC 4301 3.2: transport mode protects what two hosts say to each other, without a second IP header.
+enum sa_mode { SA_TUNNEL, SA_TRANSPORT };
+
+// What is too large for the path: inner packets in fragments that are each encrypted, or one ESP packet
+// in fragments (RFC 4301 8.2; a peer has to put them together).
+enum sa_fragment { SA_FRAGMENT_BEFORE, SA_FRAGMENT_AFTER };
+
+#define SA_MSS_AUTO 1 // as the tunnel's path MTU allows
+
+// A session's share; both 0: no limit.
+struct sa_rate {
+	uint64_t bytes_per_s; // of inner packets
+	uint64_t burst_bytes;
+};
+
+// What a tunnel's packets get on their way beside encryption. All zero: the plain case.
+struct tunnel_treatment {
+	enum sa_fragment fragment;
+	uint16_t mtu_max; // outer packets, bytes; 0: the port's
+	uint16_t mss;     // ceiling of the MSS in TCP's SYN, both ways, bytes; 0: off; SA_MSS_AUTO
+	bool dscp_set;    // outer DSCP is this one, else the inner one is copied (RFC 2983)
+	uint8_t dscp;
+	bool ecn_off; // outer packets are Not-ECT (RFC 6040 4.1, compatibility mode)
+	struct sa_rate rate_in, rate_out;
+	uint16_t policy; // access list: its connection's index in the configuration + 1; 0: none
+	bool apart;      // what comes out of this tunnel enters no other one, and the reverse
+};
+
 // Where a datagram came from or leaves: the port by its index in the configuration, the receive
 // queue's worker (the worker hint for a new NAT-T client).
 struct sa_origin {
@@ -45,6 +73,7 @@ struct tunnel_spec {
 	uint16_t worker; // owner of all its SAs, both directions
 	struct tunnel_path path;
 	enum sa_df df;
+	struct tunnel_treatment treat;
 	// Kept by the data plane for its reports, opaque to it.
 	uint64_t session;
 	// Inbound: a packet's source must lead back into this very tunnel by the routes, or into one of its
@@ -66,6 +95,7 @@ struct sa_spec {
 	uint32_t child; // our inbound SPI, host order, in both directions
 	uint32_t spi;   // on the wire, host order: equals child for SA_IN, the peer's for SA_OUT
 	enum sa_dir dir;
+	enum sa_mode mode;
 	struct proposal_encr encr;
 	uint16_t integ; // INTEG_NONE with AEAD
 	bool esn;
@@ -73,6 +103,9 @@ struct sa_spec {
 	uint8_t encr_key_len;
 	uint8_t integ_key[SA_INTEG_KEY_MAX];
 	uint8_t integ_key_len;
+	// SA_OUT: traffic flow confidentiality (RFC 4303 2.7): inner packets are padded up to a multiple of
+	// so many bytes, or to the path's MTU if that comes first; UINT16_MAX: all to the MTU; 0: none.
+	uint16_t tfc;
 	uint16_t replay_window; // packets, 32 to 4096; 0: off (SA_IN)
 	uint64_t seq; // last sequence number used (SA_OUT) or highest seen (SA_IN); 0: new
 	// Limits over the SA's life, 0: none. A soft one is reported once (also when half of the sequence

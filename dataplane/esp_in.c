@@ -4,7 +4,7 @@
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
 #include "dataplane/replay.h"
-#include "dataplane/worker.h"
+#include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
 
@@ -304,6 +304,8 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 		why = check_inner(op, next, len, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
 		why = check_way_back(w, t, &ip);
+	if (why == DP_DROP_NONE && unlikely(t->treat))
+		why = dp_treat_in(w, t, sa, op->esp + ESP_HDR_LEN + sa->iv_len, &ip);
 	if (why != DP_DROP_NONE) {
 		// A limit of packets under one key is about all of them.
 		dp_sa_count(w, sa, 0);

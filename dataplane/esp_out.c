@@ -3,7 +3,7 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
-#include "dataplane/worker.h"
+#include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
 
@@ -180,7 +180,9 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 			without_sa(w, t, op->m, why);
 			continue;
 		}
-		why = wrap(w, op, t);
+		if (unlikely(t->treat))
+			why = dp_treat_out(w, t, op->sa, op->m);
+		why = why == DP_DROP_NONE ? wrap(w, op, t) : why;
 		if (why != DP_DROP_NONE) {
 			refuse(w, op->m, why);
 			continue;

@@ -192,6 +192,14 @@ struct dp_sa_cold {
 
 #define DP_OUTER_MAX 56 // IPv6, UDP, marker
 
+// What a tunnel's packets get beside encryption (treat.h), each bit for both directions.
+enum dp_treat {
+	DP_TREAT_POLICY = 1, // access list (policy.c)
+	DP_TREAT_POLICE = 2, // rate (police.c)
+	DP_TREAT_MSS = 4,    // TCP's MSS (mss.c)
+	DP_TREAT_APART = 8,  // no other tunnel
+};
+
 enum dp_tunnel_flag { DP_TUNNEL_HOLD = 1, DP_TUNNEL_REVERSE_PATH = 2 };
 
 // Written by its worker alone, by messages; a shared one is there once for each worker, under the same
@@ -217,7 +225,9 @@ struct dp_tunnel {
 	uint64_t session;
 	struct dp_pending pending;
 	uint64_t no_child_ns; // last told; 0: not since an SA came into use
-};
+	struct tunnel_treatment treatment;
+	uint16_t treat; // bits, enum dp_treat
+} __attribute__((aligned(64)));
 static_assert(offsetof(struct dp_tunnel, hdr) <= 64 && sizeof(struct dp_tunnel) % 64 == 0,
 	"what each packet needs but the header is one cache line");
 

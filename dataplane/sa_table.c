@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The worker's SAs: published and withdrawn by messages, limits, selectors, and what is reported.
-#include "dataplane/worker.h"
+#include "dataplane/treat.h"
 
 #include "base/secret.h"
 
@@ -320,6 +320,8 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 	t->df = msg->df;
 	t->flags = msg->flags;
 	t->mtu = msg->mtu;
+	t->treatment = msg->treat;
+	t->treat = dp_treat_bits(&msg->treat);
 	t->next_hop = msg->next_hop;
 	t->pending.is_tunnel = true;
 	dp_tunnel_set_path(t, &msg->path);

@@ -120,7 +120,8 @@ static void send_add(struct dp_sink *s, const struct tunnel_ctl *t, const struct
 						.chunk = *tunnel_chunk(&s->workers[i], t->index),
 						.path = spec->path,
 						.next_hop = next_hop(s->dp, &spec->path),
-						.session = spec->session});
+						.session = spec->session,
+						.treat = spec->treat});
 }
 
 int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)

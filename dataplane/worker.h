@@ -61,6 +61,7 @@ struct dp_msg {
 			struct tunnel_path path;
 			struct ip_addr next_hop;
 			uint64_t session;
+			struct tunnel_treatment treat;
 		};
 		struct dp_neigh neigh;
 	};
