@@ -4,6 +4,7 @@
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
 #include "dataplane/replay.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -301,7 +302,9 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 		return why;
 	why = strip_trailer(op, &next, &len);
 	if (why == DP_DROP_NONE)
-		why = check_inner(op, next, len, &ip);
+		why = unlikely(sa->flags & DP_SA_TRANSPORT)
+			      ? dp_transport_restore(op, next, len, &ip)
+			      : check_inner(op, next, len, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
 		why = check_way_back(w, t, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->treat))
