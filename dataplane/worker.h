@@ -97,6 +97,8 @@ struct dp_stats {
 	dp_counter_t polls, idle_polls, sleeps;
 	dp_counter_t rx_packets, tx_packets, punts, ike_unknown;
 	dp_counter_t esp_in_packets, esp_out_packets;
+	dp_counter_t ecn_alarms, ecn_suspect; // ecn.c
+	dp_counter_t mss_clamped, tfc_padded;
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
 	dp_counter_t sas, tunnels;
@@ -116,6 +118,7 @@ struct dp_worker {
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
+	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
@@ -153,8 +156,12 @@ struct dp_worker {
 	int wake_fd; // eventfd
 };
 
+void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
+
 static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
 {
+	if (unlikely(w->trace))
+		dp_trace_drop(w, m, why);
 	dp_add(&w->stats.drops[why], 1);
 	rte_pktmbuf_free(m);
 }
