@@ -286,7 +286,9 @@ void cli_print(const json_t *reply, bool detail, FILE *out)
 				print_table(&tables[i], value, out);
 			return;
 		}
-	if ((value = json_object_get(reply, "counters")))
+	if ((value = json_object_get(reply, "trace")))
+		cli_trace_print(value, out);
+	else if ((value = json_object_get(reply, "counters")))
 		print_counters(value, out);
 	else if ((value = json_object_get(reply, "status")))
 		print_object(value, "", out);

@@ -233,6 +233,36 @@ json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_n
 	return j;
 }
 
+static json_t *hexadecimal(struct view v)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *text = malloc(2 * v.len + 1);
+	if (!text)
+		return json_null();
+	for (size_t i = 0; i < v.len; i++) {
+		text[2 * i] = digits[v.p[i] >> 4];
+		text[2 * i + 1] = digits[v.p[i] & 15];
+	}
+	json_t *j = json_stringn(text, 2 * v.len);
+	free(text);
+	return j;
+}
+
+json_t *mgmt_trace(const struct mgmt_trace_row *r)
+{
+	const struct dp_trace_row *t = &r->row;
+	json_t *j = json_pack("{so si so ss si so so so si sb so}", "packet",
+		mgmt_number(t->packet), "worker", t->worker, "time_ns", mgmt_number(t->unix_ns),
+		"stage", dp_trace_stage_name[t->stage], "length", (int)t->len, "port",
+		t->port ? mgmt_name(t->port) : json_null(), "why",
+		t->why ? mgmt_name(t->why) : json_null(), "session", mgmt_number(t->session),
+		"captured", (int)t->bytes.len, "framed", t->framed, "summary",
+		mgmt_name(r->summary));
+	if (t->bytes.p)
+		json_object_set_new(j, "bytes", hexadecimal(t->bytes));
+	return j;
+}
+
 json_t *mgmt_status(const struct mgmt_status *s, uint64_t now_ns)
 {
 	return json_pack("{ss so si si so so so so sb so sb sb}", "version", SALLYPORT_VERSION,

@@ -8,6 +8,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/grace.h"
 #include "dataplane/sink.h"
+#include "dataplane/trace.h"
 
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -69,6 +70,7 @@ void dp_free(struct dp *d)
 	if (!d)
 		return;
 	dp_local_fini(d);
+	dp_trace_fini(d);
 	dp_ports_stop(d);
 	dp_sink_fini(d);
 	for (uint16_t i = 0; i < d->worker_count; i++)

@@ -184,6 +184,9 @@ struct dp {
 	// Our IKE SPIs whose datagrams go into the ring for known ones. Written by the control
 	// thread, read by workers.
 	struct ike_filter known_spis;
+	// The trace that runs, read by workers; that one or the last one; those that workers may still see.
+	_Atomic(struct dp_trace *) trace;
+	struct dp_trace *last_trace, *retired_traces;
 	int wake_fd; // eventfd
 	atomic_bool wake_armed;
 	uint64_t now_ns; // of the running dp_poll()

@@ -3,6 +3,7 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
+#include "dataplane/trace.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -41,6 +42,8 @@ static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 			without_tunnel(w, m);
 			continue;
 		}
+		if (unlikely(w->trace))
+			dp_trace_inner(w, m, true, t->session);
 		if (t->out) {
 			rte_prefetch0(t->out);
 			rte_prefetch0((uint8_t *)t->out + 64);

@@ -116,6 +116,7 @@ struct dp_worker {
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
+	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
@@ -153,8 +154,12 @@ struct dp_worker {
 	int wake_fd; // eventfd
 };
 
+void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
+
 static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
 {
+	if (unlikely(w->trace))
+		dp_trace_drop(w, m, why);
 	dp_add(&w->stats.drops[why], 1);
 	rte_pktmbuf_free(m);
 }
