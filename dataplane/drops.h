@@ -30,6 +30,8 @@
 	X(esp_dummy, "dummy packet (next header 59), consumed")                                   \
 	X(esp_inner, "decrypted packet is not a valid IP packet")                                 \
 	X(esp_ecn, "congestion mark on a packet whose inner header does not allow it (RFC 6040)") \
+	X(policed_in, "decrypted packet above its session's rate_in")                             \
+	X(policed_out, "packet for a peer above its session's rate_out")                          \
 	X(selector, "decrypted packet outside its SA's selectors (also a false inner source)")    \
 	X(no_child, "destination belongs to a tunnel without a usable outbound SA")               \
 	X(no_selector, "no child SA of the tunnel has selectors for the packet")                  \

@@ -97,11 +97,6 @@ static void without_sa(
 		dp_drop(w, m, why);
 }
 
-static uint32_t overhead(const struct dp_tunnel *t, const struct dp_sa *sa)
-{
-	return t->hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
-}
-
 static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 {
 	return RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
@@ -122,14 +117,6 @@ static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *se
 	return DP_DROP_NONE;
 }
 
-// Largest inner packet that fits, for the ICMP answer.
-static uint16_t inner_mtu(const struct dp_tunnel *t, const struct dp_sa *sa)
-{
-	uint32_t room = t->mtu > overhead(t, sa) ? t->mtu - overhead(t, sa) : 0;
-	room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
-	return (uint16_t)(room > 2 ? room - 2 : 0);
-}
-
 // Room before and behind, padding and trailer, ESP header. RFC 4303 2.4: padding is 1, 2, 3, ...
 static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t)
 {
@@ -139,11 +126,11 @@ static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp
 	uint32_t tail = text - inner + sa->icv_len;
 	uint8_t *p = dp_data(m), next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
 
-	if (overhead(t, sa) + text > t->mtu) {
-		dp_meta(m)->mtu = inner_mtu(t, sa);
+	if (dp_overhead(t, sa) + text > t->mtu) {
+		dp_meta(m)->mtu = dp_inner_mtu(t, sa);
 		return DP_DROP_too_big;
 	}
-	if (rte_pktmbuf_headroom(m) < overhead(t, sa) + RTE_ETHER_HDR_LEN ||
+	if (rte_pktmbuf_headroom(m) < dp_overhead(t, sa) + RTE_ETHER_HDR_LEN ||
 		rte_pktmbuf_tailroom(m) < tail)
 		return DP_DROP_no_room;
 	enum dp_drop why = next_seq(w, sa, &op->seq);
@@ -192,7 +179,8 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 		}
 		dp_keys_prefetch(op->sa, op->text_len);
 		// Counted here, so that the limit that this packet reaches holds for the next.
-		dp_sa_count(w, op->sa, op->m->data_len);
+		// What TFC has added is in data_len alone.
+		dp_sa_count(w, op->sa, op->m->pkt_len);
 		tunnels[kept] = t;
 		if (kept != i)
 			memcpy(&w->ops[kept], op, offsetof(struct esp_op, ok));
@@ -237,13 +225,14 @@ static void outer_v6(uint8_t *h, uint16_t total, struct inner_marks marks)
 static void put_outer(struct esp_op *op, const struct dp_tunnel *t, struct inner_marks marks)
 {
 	struct rte_mbuf *m = op->m;
-	uint16_t total = (uint16_t)(overhead(t, op->sa) + op->text_len);
+	uint16_t total = (uint16_t)(dp_overhead(t, op->sa) + op->text_len);
 	uint8_t *h = op->esp - t->hdr_len;
 
 	m->data_off -= (uint16_t)(dp_data(m) - h);
 	m->data_len = total;
 	m->pkt_len = total;
 	memcpy(h, t->hdr, t->hdr_len);
+	marks.tos = (uint8_t)((marks.tos & t->tos_keep) | t->tos_set);
 	if (t->outer_family == IP_V4)
 		outer_v4(t, h, total, marks, (uint16_t)op->seq);
 	else

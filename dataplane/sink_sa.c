@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "dataplane/replay.h"
+#include "dataplane/treat.h"
 
 #include <rte_malloc.h>
 
@@ -256,6 +257,7 @@ static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec,
 	if (rc)
 		return rc;
 	set_seq(sa, spec);
+	dp_tfc_set(sa, spec);
 	set_limits(sa, spec);
 	return 0;
 }
@@ -373,6 +375,7 @@ static void read_counters(struct dp_sa *sa, struct sa_counters *out)
 		.replayed = dp_get(&c->replayed),
 		.selector_mismatch = dp_get(&c->selector_mismatch),
 		.malformed = dp_get(&c->malformed),
+		.policed = dp_get(&c->policed),
 		.last_used_ns = dp_get(&sa->last_used_ns),
 	};
 }

@@ -97,6 +97,8 @@ struct dp_stats {
 	dp_counter_t polls, idle_polls, sleeps;
 	dp_counter_t rx_packets, tx_packets, punts, ike_unknown;
 	dp_counter_t esp_in_packets, esp_out_packets;
+	dp_counter_t ecn_alarms, ecn_suspect; // ecn.c
+	dp_counter_t mss_clamped, tfc_padded;
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
 	dp_counter_t sas, tunnels;
