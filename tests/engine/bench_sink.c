@@ -228,6 +228,12 @@ static void tunnel_pmtu(void *ctx, uint32_t tunnel, uint16_t outer_mtu)
 	assert_non_null(tunnel_find(ctx, tunnel));
 }
 
+static uint16_t tunnel_mtu(void *ctx, uint32_t tunnel)
+{
+	assert_non_null(tunnel_find(ctx, tunnel));
+	return 1500;
+}
+
 static int sa_add(void *ctx, const struct sa_spec *spec)
 {
 	struct bench_sink *s = ctx;
@@ -342,6 +348,7 @@ void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 		.tunnel_family = tunnel_family,
 		.tunnel_move = tunnel_move,
 		.tunnel_pmtu = tunnel_pmtu,
+		.tunnel_mtu = tunnel_mtu,
 		.sa_add = sa_add,
 		.sa_switch = sa_switch,
 		.sa_del = sa_del,
