@@ -112,7 +112,10 @@ struct bench_lane {
 	uint64_t random;
 	unsigned variant, slice; // of the run
 	uint64_t cycles;         // that it took
-	bool fault;              // packets lost, or not what they should be
+	uint64_t least_work;     // bench_quiet()
+	unsigned sent_count;
+	bool disturbed; // others used the core meanwhile
+	bool fault;     // packets lost, or not what they should be
 };
 
 struct bench {
@@ -202,6 +205,7 @@ struct bench_row {
 	double one_key;        // the bound with one key, 0: not measured
 	double one_key_share;  // of the bound with many
 	double mpps, gbps;
+	double disturbed; // share of the runs
 	struct bench_stage stages[BENCH_STAGES];
 	unsigned stage_count;
 };
@@ -209,6 +213,8 @@ struct bench_row {
 // False: the row is void, and stderr says why.
 MUST_USE bool bench_measure(
 	struct bench *b, enum bench_direction d, unsigned size, struct bench_row *row);
+// The core does a fixed piece of work as fast as it ever did on this lane.
+bool bench_quiet(struct bench_lane *l);
 double bench_median(double *values, unsigned n); // sorts
 
 void bench_json_begin(void);

@@ -54,11 +54,15 @@ void bench_json_end(void)
 
 void bench_text_row(const struct bench_row *r)
 {
-	char buf[16];
+	char buf[16], disturbed[32] = "";
+	if (r->disturbed > 0)
+		snprintf(disturbed, sizeof(disturbed), " (%.0f %% of runs disturbed)",
+			r->disturbed * 100);
 	printf("%-3s %s %4s B %5u tunnels: gateway %6.1f cycles/packet, crypto %6.1f (one key %.1f), "
-	       "ratio %.3f, %.2f Mpps, %.2f Gbit/s\n",
+	       "ratio %.3f, %.2f Mpps, %.2f Gbit/s%s\n",
 		direction(r), r->suite, size(r, buf, ""), r->tunnels, r->gateway, r->bound,
-		r->one_key > 0 ? r->one_key : r->bound, r->bound / r->gateway, r->mpps, r->gbps);
+		r->one_key > 0 ? r->one_key : r->bound, r->bound / r->gateway, r->mpps, r->gbps,
+		disturbed);
 	for (unsigned i = 0; i < r->stage_count; i++)
 		printf("      %-10s %6.1f\n", r->stages[i].name, r->stages[i].cycles);
 	fflush(stdout);
