@@ -147,7 +147,7 @@ void bench_settle(struct bench *b);
 // Keys, SPI, sequence numbers of a direction, for the oracle and for sa_add().
 struct sa_spec bench_spec(const struct bench *b, uint32_t tunnel, enum sa_dir dir);
 // A child of the tunnel with new keys, in use from now on.
-void bench_child_add(struct bench *b, uint32_t tunnel);
+void bench_child_add(struct bench *b, uint32_t tunnel, struct bench_tunnel *t);
 uint64_t bench_lost(struct bench *b); // drops and punts of all workers so far
 
 // The two ports' bursts are the bench's from now on.
@@ -168,8 +168,10 @@ static inline const uint8_t *bench_frame(const struct bench_store *s, const stru
 {
 	return s->bytes + (size_t)p->at * 64;
 }
-// A slice of the store into the lane's mbufs, as a NIC leaves them.
-void bench_write(struct bench_lane *l, unsigned slice);
+// A slice of a store into the lane's mbufs, as a NIC leaves them; and one packet of it.
+void bench_write(struct bench_lane *l, const struct bench_lane *from, unsigned slice);
+void bench_write_one(
+	const struct bench_lane *from, struct rte_mbuf *m, const struct bench_packet *k);
 // What the gateway sent is one of the slice's packets, as OpenSSL has it.
 bool bench_sample_right(const struct bench_lane *l, unsigned slice, struct rte_mbuf *m);
 
@@ -217,7 +219,20 @@ MUST_USE bool bench_measure(
 bool bench_quiet(struct bench_lane *l);
 double bench_median(double *values, unsigned n); // sorts
 
+// On all lanes at once: lane 0 on this thread, the others on their lcores; returns when all have.
+void bench_on_all(struct bench *b, int (*f)(void *));
+// Until all lanes are here.
+void bench_meet(struct bench *b);
+
+// ---- Other things than cycles: each prints its own results, false where they are void ----
+
+MUST_USE bool bench_handoff(struct bench *b, enum bench_direction d, unsigned size);
+MUST_USE bool bench_updates(struct bench *b, enum bench_direction d, unsigned size);
+MUST_USE bool bench_latency(struct bench *b, enum bench_direction d, unsigned size);
+
 void bench_json_begin(void);
+// The keys that all objects begin with; the caller goes on with its own and "}".
+void bench_json_head(const struct bench *b);
 void bench_json_row(const struct bench_row *r);
 void bench_json_end(void);
 void bench_text_row(const struct bench_row *r);

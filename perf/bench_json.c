@@ -33,15 +33,32 @@ static const char *size(const struct bench_row *r, char buf[static 16], const ch
 	return buf;
 }
 
-void bench_json_row(const struct bench_row *r)
+static void head(const struct bench_row *r)
 {
 	char buf[16];
 	printf("%s\n {\"direction\":\"%s\",\"suite\":\"%s\",\"size\":%s,\"tunnels\":%u,"
-	       "\"workers\":%u,\"order\":\"%s\",\"gateway_cycles\":%.1f,\"crypto_cycles\":%.1f,"
-	       "\"ratio\":%.4f,\"mpps\":%.4f,\"gbps\":%.4f,",
+	       "\"workers\":%u,\"order\":\"%s\",",
 		printed++ ? "," : "", direction(r), r->suite, size(r, buf, "\""), r->tunnels,
-		r->workers, bench_order_name[r->order], r->gateway, r->bound, r->bound / r->gateway,
-		r->mpps, r->gbps);
+		r->workers, bench_order_name[r->order]);
+}
+
+void bench_json_head(const struct bench *b)
+{
+	struct bench_row r = {.direction = b->direction,
+		.suite = b->suite.name,
+		.size = b->size,
+		.tunnels = b->tunnel_count,
+		.workers = b->lane_count,
+		.order = b->o.order};
+	head(&r);
+}
+
+void bench_json_row(const struct bench_row *r)
+{
+	head(r);
+	printf("\"gateway_cycles\":%.1f,\"crypto_cycles\":%.1f,\"ratio\":%.4f,\"mpps\":%.4f,"
+	       "\"gbps\":%.4f,",
+		r->gateway, r->bound, r->bound / r->gateway, r->mpps, r->gbps);
 	stages(r);
 	printf("}");
 	fflush(stdout);

@@ -84,7 +84,7 @@ static void check(struct bench_lane *l)
 }
 
 // All lanes begin together.
-static void meet(struct bench *b)
+void bench_meet(struct bench *b)
 {
 	unsigned mine = atomic_fetch_add(&b->arrived, 1) / b->lane_count;
 	while (atomic_load(&b->arrived) / b->lane_count == mine)
@@ -94,10 +94,10 @@ static void meet(struct bench *b)
 static int run(void *lane)
 {
 	struct bench_lane *l = lane;
-	bench_write(l, l->slice);
+	bench_write(l, l, l->slice);
 	if (l->variant != GATEWAY)
 		bench_bound_prepare(l, l->slice, l->variant >= ONE_KEY);
-	meet(l->b);
+	bench_meet(l->b);
 	bool quiet = bench_quiet(l);
 	if (l->variant == GATEWAY)
 		run_gateway(l);
@@ -109,7 +109,7 @@ static int run(void *lane)
 }
 
 // Lane 0 on this thread, the others on their lcores.
-static void on_all(struct bench *b, int (*f)(void *))
+void bench_on_all(struct bench *b, int (*f)(void *))
 {
 	for (unsigned i = 1; i < b->lane_count; i++)
 		if (rte_eal_remote_launch(f, b->lanes[i], b->lanes[i]->w->lcore))
@@ -151,7 +151,7 @@ static bool any_disturbed(const struct bench *b)
 static bool run_once(struct bench *b, double *cycles, double *mpps)
 {
 	double sum = 0, rate = 0;
-	on_all(b, run);
+	bench_on_all(b, run);
 	for (unsigned i = 0; i < b->lane_count; i++) {
 		double c = (double)b->lanes[i]->cycles / BENCH_ROUND;
 		sum += c;
@@ -277,7 +277,7 @@ static enum outcome attempt(struct bench *b, struct bench_row *row)
 {
 	static struct samples s;
 	s = (struct samples){.patience = b->o.rounds * VARIANTS * (b->o.quick ? 1 : 3)};
-	on_all(b, fill);
+	bench_on_all(b, fill);
 	uint64_t lost = bench_lost(b);
 	if (!all_rounds(b, &s))
 		return VOID;
@@ -299,8 +299,6 @@ bool bench_measure(struct bench *b, enum bench_direction d, unsigned size, struc
 		.tunnels = b->tunnel_count,
 		.workers = b->lane_count,
 		.order = b->o.order};
-	b->direction = d;
-	b->size = size;
 	for (unsigned i = 0; i < ATTEMPTS && got == DOUBTFUL; i++)
 		got = attempt(b, row);
 	if (got == DOUBTFUL)
