@@ -5,6 +5,8 @@
 // arrives while the others are looked at.
 #include "dataplane/fast.h"
 #include "dataplane/replay.h"
+#include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 static void count_cold(dp_counter_t *c)
@@ -70,21 +72,6 @@ static unsigned check_burst(struct dp_worker *w)
 	}
 	w->esp_in.n = 0;
 	return kept;
-}
-
-// RFC 6040 4.2, figure 4: what a router between the peers marked on the outer header reaches the
-// inner one; congestion on a packet that cannot carry it is a drop.
-static inline enum dp_drop merge_ecn(uint8_t *inner, const struct ip_info *ip, uint8_t outer_ecn)
-{
-	uint8_t inner_ecn = ip->tos & ECN_MASK;
-	if (likely(outer_ecn == inner_ecn))
-		return DP_DROP_NONE;
-	if (outer_ecn == ECN_CE && inner_ecn == ECN_NOT_ECT)
-		return DP_DROP_esp_ecn;
-	if ((outer_ecn == ECN_CE && inner_ecn != ECN_CE) ||
-		(outer_ecn == ECN_ECT1 && inner_ecn == ECN_ECT0))
-		ip_set_ecn(inner, ip->family, outer_ecn);
-	return DP_DROP_NONE;
 }
 
 // RFC 4303 2.4: the padding is 1, 2, 3, ...; "the receiver SHOULD inspect the Padding field".
@@ -217,6 +204,11 @@ static inline enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op)
 	return DP_DROP_NONE;
 }
 
+static inline uint8_t *inner_of(const struct esp_op *op)
+{
+	return op->esp + ESP_HDR_LEN + op->sa->iv_len;
+}
+
 static __rte_noinline enum dp_drop parse_other(
 	const uint8_t *inner, uint8_t next, uint32_t len, struct ip_info *ip)
 {
@@ -235,8 +227,9 @@ static __rte_noinline enum dp_drop parse_other(
 
 // The inner packet: whole, of the family that next header says, within the SA's selectors.
 static inline enum dp_drop check_inner(
-	struct esp_op *op, uint8_t *inner, uint8_t next, uint32_t len, struct ip_info *ip)
+	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
 {
+	uint8_t *inner = inner_of(op);
 	if (likely(next == 4 && dp_plain_v4(inner, len, false))) {
 		ip_info_of_v4(inner, ip);
 	} else {
@@ -246,7 +239,7 @@ static inline enum dp_drop check_inner(
 	}
 	if (unlikely(!dp_sa_selects_fast(op->sa, false, inner, ip->total)))
 		return DP_DROP_selector;
-	return merge_ecn(inner, ip, outer_tos(op) & ECN_MASK);
+	return dp_ecn_in(w, inner, ip, outer_tos(op) & ECN_MASK);
 }
 
 static uint64_t family_of(const struct dp_worker *w, uint32_t index)
@@ -283,30 +276,32 @@ static void count_refusal(struct dp_sa *sa, enum dp_drop why)
 	else if (why == DP_DROP_selector || why == DP_DROP_reverse_path)
 		count_cold(&c->selector_mismatch);
 	else if (why != DP_DROP_esp_dummy && why != DP_DROP_esp_replay &&
-		 why != DP_DROP_esp_stopped)
+		 why != DP_DROP_esp_stopped && why != DP_DROP_policed_in)
 		count_cold(&c->malformed);
 }
 
 // What few SAs need.
 static __rte_noinline enum dp_drop check_special(
-	struct dp_worker *w, struct esp_op *op, uint8_t *inner, const struct ip_info *ip)
+	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
 {
 	struct dp_sa *sa = op->sa;
 	struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
-	enum dp_drop why = DP_DROP_NONE;
-	if (sa->special & DP_SPECIAL_REVERSE)
+	enum dp_drop why = sa->special & DP_SPECIAL_TRANSPORT
+				   ? dp_transport_restore(op, next, len, ip)
+				   : check_inner(w, op, next, len, ip);
+	if (why == DP_DROP_NONE && (sa->special & DP_SPECIAL_REVERSE))
 		why = check_way_back(w, t, ip);
 	if (why == DP_DROP_NONE && (sa->special & DP_SPECIAL_TREAT))
-		why = dp_treat_in(w, t, sa, inner, ip);
+		why = dp_treat_in(w, t, sa, inner_of(op), ip);
 	return why;
 }
 
 // What lies behind the inner packet (traffic flow confidentiality padding, RFC 4303 2.7, trailer,
 // ICV) is cut off; the outer headers too.
-static inline void uncover(
-	struct dp_worker *w, struct esp_op *op, uint8_t *inner, const struct ip_info *ip)
+static inline void uncover(struct dp_worker *w, struct esp_op *op, const struct ip_info *ip)
 {
 	struct rte_mbuf *m = op->m;
+	uint8_t *inner = inner_of(op);
 	struct dp_inner *r = &w->route.p[w->route.n++];
 	m->data_off = (uint16_t)(inner - (uint8_t *)m->buf_addr);
 	m->data_len = ip->total;
@@ -326,7 +321,6 @@ static inline void uncover(
 static inline enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
-	uint8_t *inner = op->esp + ESP_HDR_LEN + sa->iv_len;
 	struct ip_info ip;
 	uint32_t len;
 	uint8_t next;
@@ -341,17 +335,22 @@ static inline enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 		return why;
 	why = strip_trailer(op, &next, &len);
 	if (likely(why == DP_DROP_NONE))
-		why = check_inner(op, inner, next, len, &ip);
-	if (unlikely(sa->special) && why == DP_DROP_NONE)
-		why = check_special(w, op, inner, &ip);
+		why = likely(!sa->special) ? check_inner(w, op, next, len, &ip)
+					   : check_special(w, op, next, len, &ip);
 	if (unlikely(why != DP_DROP_NONE)) {
 		// A limit of packets under one key is about all of them.
 		dp_sa_count(w, sa, 0);
 		return why;
 	}
 	dp_sa_count(w, sa, ip.total);
-	uncover(w, op, inner, &ip);
+	uncover(w, op, &ip);
 	return DP_DROP_NONE;
+}
+
+static uint64_t session_of(const struct dp_worker *w, const struct dp_sa *sa)
+{
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
+	return t->session;
 }
 
 void dp_esp_in(struct dp_worker *w)
@@ -362,6 +361,8 @@ void dp_esp_in(struct dp_worker *w)
 	for (unsigned i = 0; i < n; i++) {
 		enum dp_drop why = finish(w, &ops[i]);
 		if (likely(why == DP_DROP_NONE)) {
+			if (unlikely(w->trace))
+				dp_trace_inner(w, ops[i].m, false, session_of(w, ops[i].sa));
 			good++;
 			continue;
 		}

@@ -4,6 +4,8 @@
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
 #include "dataplane/fast.h"
+#include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #define IP4_DF    0x40
@@ -135,14 +137,9 @@ static __rte_noinline void refuse(struct dp_worker *w, const struct esp_op *op, 
 		dp_drop(w, op->m, why);
 		return;
 	}
-	describe(w, op)->mtu = inner_mtu(op->sa);
+	describe(w, op)->mtu = op->mtu;
 	dp_add(&w->stats.drops[why], 1);
 	dp_punt(w, op->m, DP_PUNT_TOO_BIG);
-}
-
-static __rte_noinline enum dp_drop treat(struct dp_worker *w, struct esp_op *op)
-{
-	return dp_treat_out(w, dp_slab_at(&w->tunnels, op->sa->tunnel_slot), op->sa, op->m);
 }
 
 // The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
@@ -152,6 +149,21 @@ static __rte_noinline enum dp_drop seq_end(struct dp_worker *w, struct dp_sa *sa
 	sa->flags |= DP_SA_STOPPED;
 	dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_HARD_LIMIT);
 	return DP_DROP_seq_end;
+}
+
+static inline enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+{
+	uint64_t last = dp_get(&sa->seq);
+	if (unlikely(last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)))
+		return seq_end(w, sa);
+	*seq = last + 1;
+	dp_set(&sa->seq, last + 1);
+	return DP_DROP_NONE;
+}
+
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+{
+	return next_seq(w, sa, seq);
 }
 
 // ---- Stage 1: the newest SA of each one's tunnel; its lines are on their way ----
@@ -190,7 +202,8 @@ static inline void put_trailer(struct rte_mbuf *m, uint8_t *p, uint32_t inner, u
 static inline void note_marks(struct esp_op *op, const uint8_t *inner)
 {
 	bool v4 = inner[0] >> 4 == 4;
-	op->tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
+	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
+	op->tos = (uint8_t)((tos & op->sa->out.tos_keep) | op->sa->out.tos_set);
 	// IPv6 is never fragmented on its way, so its outer packet is not either.
 	op->df = v4 ? inner[6] & IP4_DF : true;
 }
@@ -201,7 +214,7 @@ static inline bool outer_df(const struct esp_op *op)
 	return df == SA_DF_SET || (df == SA_DF_COPY && op->df);
 }
 
-// RFC 6040 4.1: the ECN field goes along as it is; RFC 4301 8.1: DF copied, set or cleared.
+// RFC 6040 4.1: the ECN field goes along (tos_keep); RFC 4301 8.1: DF copied, set or cleared.
 static inline uint16_t outer_sum(uint32_t sum, const struct esp_op *op, uint16_t total, bool df)
 {
 	return (uint16_t)~ip_fold(
@@ -262,16 +275,16 @@ static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
 	uint32_t inner = op->len, text = RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
 	uint32_t around = overhead(sa);
 
-	if (unlikely(around + text > sa->out.mtu))
+	if (unlikely(around + text > sa->out.mtu)) {
+		op->mtu = inner_mtu(sa);
 		return DP_DROP_too_big;
+	}
 	if (unlikely(rte_pktmbuf_headroom(m) < around + RTE_ETHER_HDR_LEN ||
 		     rte_pktmbuf_tailroom(m) < text - inner + sa->icv_len))
 		return DP_DROP_no_room;
-	uint64_t last = dp_get(&sa->seq);
-	if (unlikely(last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)))
-		return seq_end(w, sa);
-	op->seq = last + 1;
-	dp_set(&sa->seq, last + 1);
+	enum dp_drop why = next_seq(w, sa, &op->seq);
+	if (unlikely(why != DP_DROP_NONE))
+		return why;
 	note_marks(op, p);
 	put_trailer(m, p, inner, text);
 	op->text_len = (uint16_t)text;
@@ -284,23 +297,34 @@ static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
 	return DP_DROP_NONE;
 }
 
+// What few SAs need.
+static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_op *op)
+{
+	struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	if (op->sa->special & DP_SPECIAL_TREAT) {
+		enum dp_drop why = dp_treat_out(w, t, op->sa, op->m);
+		if (why != DP_DROP_NONE)
+			return why;
+		op->len = op->m->data_len; // TFC adds to it
+	}
+	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t) : wrap(w, op);
+}
+
 static inline bool prepare(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
-	enum dp_drop why = DP_DROP_NONE;
 	if (unlikely(!sa || (sa->flags & DP_SA_STOPPED) ||
 		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
-	if (unlikely(op->sa->special & DP_SPECIAL_TREAT))
-		why = treat(w, op);
-	why = why == DP_DROP_NONE ? wrap(w, op) : why;
+	enum dp_drop why = likely(!op->sa->special) ? wrap(w, op) : wrap_special(w, op);
 	if (unlikely(why != DP_DROP_NONE)) {
 		refuse(w, op, why);
 		return false;
 	}
-	// Counted here, so that the limit that this packet reaches holds for the next.
-	dp_sa_count(w, op->sa, op->len);
+	// Counted here, so that the limit that this packet reaches holds for the next. What TFC has
+	// added is in data_len alone.
+	dp_sa_count(w, op->sa, op->m->pkt_len);
 	return true;
 }
 
@@ -339,13 +363,26 @@ static __rte_noinline void send_slowly(
 	dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, m);
 }
 
+// The outer header that was not written before the encryption.
+static __rte_noinline void cover(
+	struct dp_worker *w, struct esp_op *op, uint8_t **h, uint32_t *total)
+{
+	if (!(op->sa->special & DP_SPECIAL_TRANSPORT)) {
+		put_template(w, op, *h, (uint16_t)*total);
+		return;
+	}
+	dp_transport_uncover(op, dp_slab_at(&w->tunnels, op->sa->tunnel_slot));
+	*h = dp_data(op->m);
+	*total = op->m->data_len;
+}
+
 static inline void finish(struct dp_worker *w, struct esp_op *op)
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
 	uint8_t *h = op->esp - o->hdr_len;
 	if (unlikely(o->build == DP_BUILD_TUNNEL))
-		put_template(w, op, h, (uint16_t)total);
+		cover(w, op, &h, &total);
 	if (unlikely(o->hop_gen != w->neigh_gen)) {
 		send_slowly(w, op, h, total);
 		return;
@@ -353,11 +390,22 @@ static inline void finish(struct dp_worker *w, struct esp_op *op)
 	dp_tx_eth(w, &w->dp->ports[o->port], &w->neighs[o->hop], h[0] >> 4 == 4, op->m, h, total);
 }
 
+static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op *ops, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct dp_tunnel *t = dp_tunnel_at(w, ops[i].to, ops[i].generation);
+		if (t)
+			dp_trace_inner(w, ops[i].m, true, t->session);
+	}
+}
+
 void dp_esp_out(struct dp_worker *w)
 {
 	struct esp_op *ops = w->esp_out.op;
 	unsigned n = w->esp_out.n, sent = 0;
 	w->esp_out.n = 0;
+	if (unlikely(w->trace))
+		trace_burst(w, ops, n);
 	find_sas(w, ops, n);
 	n = prepare_burst(w, ops, n);
 	dp_seal_burst(&w->crypto, ops, n);

@@ -4,6 +4,7 @@
 // What the stages do to every packet, inline: headers as they mostly are, and prefetching.
 #pragma once
 
+#include "dataplane/trace.h"
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
@@ -169,8 +170,8 @@ static inline void dp_tx_eth(struct dp_worker *w, const struct dp_port *port,
 	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)(len + RTE_ETHER_HDR_LEN);
 	m->pkt_len = len + RTE_ETHER_HDR_LEN;
-	// What the port is asked to do for us: nothing.
-	m->ol_flags = 0;
+	// What the port is asked to do for us: nothing. A mark of the trace stays.
+	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
 	struct dp_batch *b = &w->tx[port->index];
 	if (unlikely(w->id >= port->tx_queues || b->n == RTE_DIM(b->m) - 1)) {
 		dp_tx_frame(w, port, m);

@@ -11,6 +11,8 @@
 
 #include "dataplane/dp.h"
 
+#include <rte_meter.h>
+
 #include <sys/queue.h>
 
 #define DP_CHUNK       64 // SAs or tunnels allocated at once
@@ -122,6 +124,7 @@ enum dp_sa_flag {
 	DP_SA_INSTALLED = 16, // the worker has it
 	DP_SA_OUT = 32,
 	DP_SA_FIRST_TOLD = 64, // SA_IN: a packet has been accepted
+	DP_SA_TRANSPORT = 128, // transport mode (transport.h)
 };
 
 // What happened and has not been told yet (bits by enum sa_event_type), for an SA or a tunnel.
@@ -143,6 +146,7 @@ struct dp_ts {
 enum dp_sa_special {
 	DP_SPECIAL_TREAT = 1,   // the tunnel's treat bits (treat.h)
 	DP_SPECIAL_REVERSE = 2, // SA_IN: DP_TUNNEL_REVERSE_PATH
+	DP_SPECIAL_TRANSPORT = 4,
 };
 
 // How an outbound SA's outer header is written.
@@ -156,14 +160,14 @@ enum dp_build {
 // when the tunnel moves (dp_sa_set_path()).
 struct dp_sa_out {
 	uint32_t tunnel_slot;
-	uint32_t generation; // the tunnel's
-	struct dp_sa *next;  // the tunnel's next newest one in use
+	uint8_t tos_keep, tos_set; // as the tunnel's
+	uint16_t mtu;
+	struct dp_sa *next; // the tunnel's next newest one in use
 	// IPv4: TTL, protocol, checksum 0, source; destination, ports; as they stand in the packet.
 	uint64_t head[2];
 	uint32_t sum;     // partial checksum of the header
 	uint32_t hop_gen; // while it is the worker's neigh_gen, hop is where the next hop stands
 	uint16_t hop;     // in the worker's neighs
-	uint16_t mtu;
 	uint8_t port, df, hdr_len;
 	uint8_t build; // enum dp_build
 };
@@ -223,12 +227,16 @@ struct dp_sa_cold {
 	uint32_t slot;
 	uint32_t tunnel_index, generation;
 	struct dp_pending pending;
-	dp_counter_t auth_failed, replayed, selector_mismatch, malformed;
+	dp_counter_t auth_failed, replayed, selector_mismatch, malformed, policed;
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
 	struct endpoint moved_to; // last one told
 	uint64_t moved_ns;        // when
+	uint16_t tfc;             // as in struct sa_spec
+	uint32_t tfc_inverse;     // 2^32 / tfc, rounded up: instead of a division
 	uint8_t local_count, remote_count;
-	struct dp_ts *ts; // local ones, then remote ones
+	bool peer_sum_known;
+	uint16_t peer_sum; // ones' complement sum of the addresses in the peer's checksums
+	struct dp_ts *ts;  // local ones, then remote ones
 	struct dp_ts ts_inline[2 * DP_TS_INLINE];
 };
 
@@ -242,6 +250,14 @@ enum dp_treat {
 	DP_TREAT_POLICE = 2, // rate (police.c)
 	DP_TREAT_MSS = 4,    // TCP's MSS (mss.c)
 	DP_TREAT_APART = 8,  // no other tunnel
+	DP_TREAT_TFC = 16,   // out only: one of its SAs pads (tfc.c)
+};
+
+// A tunnel's share of one direction at one worker (police.c); time in nanoseconds.
+struct dp_police {
+	bool on;
+	struct rte_meter_srtcm_profile profile;
+	struct rte_meter_srtcm meter;
 };
 
 enum dp_tunnel_flag { DP_TUNNEL_HOLD = 1, DP_TUNNEL_REVERSE_PATH = 2 };
@@ -261,8 +277,10 @@ struct dp_tunnel {
 	uint8_t udp_at;  // the UDP header's offset in hdr; 0: plain ESP
 	uint8_t flags;   // enum dp_tunnel_flag
 	uint8_t held;    // packets in its worker's struct dp_hold
-	uint16_t mtu;    // outer
-	uint16_t port;   // index
+	// Outer TOS: what is kept of the inner one, and what is added (treat.h).
+	uint8_t tos_keep, tos_set;
+	uint16_t mtu;  // outer
+	uint16_t port; // index
 	uint32_t sum;
 	uint8_t hdr[DP_OUTER_MAX];
 	struct ip_addr next_hop;
@@ -271,7 +289,8 @@ struct dp_tunnel {
 	struct dp_pending pending;
 	uint64_t no_child_ns; // last told; 0: not since an SA came into use
 	struct tunnel_treatment treatment;
-	uint16_t treat; // bits, enum dp_treat
+	uint16_t treat;             // bits, enum dp_treat
+	struct dp_police police[2]; // DP_TREAT_POLICE; by enum sa_dir
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct dp_tunnel) % 64 == 0, "tunnels begin at a cache line");
 

@@ -221,6 +221,16 @@ bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
 
 // ---- Messages about SAs ----
 
+// A tunnel's treatment and flags are there before its SAs and do not change.
+static void set_special(struct dp_sa *sa, const struct dp_tunnel *t)
+{
+	bool reverse = !(sa->flags & DP_SA_OUT) && (t->flags & DP_TUNNEL_REVERSE_PATH);
+	bool treat = t->treat || dp_sa_cold(sa)->tfc;
+	sa->special =
+		(uint8_t)((treat ? DP_SPECIAL_TREAT : 0) | (reverse ? DP_SPECIAL_REVERSE : 0) |
+			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0));
+}
+
 static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 {
 	struct dp_sa *sa = msg->sa;
@@ -231,15 +241,12 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	c->pending.bits = 0;
 	sa->flags |= DP_SA_INSTALLED;
 	dp_add(&w->stats.sas, 1);
+	// Its add came before, and its delete comes behind ours.
 	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
-	sa->special = 0;
-	if (t && t->treat)
-		sa->special |= DP_SPECIAL_TREAT;
+	RTE_VERIFY(t != NULL);
+	set_special(sa, t);
 	if (!out) {
-		if (t && (t->flags & DP_TUNNEL_REVERSE_PATH))
-			sa->special |= DP_SPECIAL_REVERSE;
-		if (t)
-			LIST_INSERT_HEAD(&t->in, c, of_tunnel);
+		LIST_INSERT_HEAD(&t->in, c, of_tunnel);
 		sa->peer_v4 = 0;
 		sa->spi = msg->spi;
 		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
@@ -272,6 +279,8 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (t->out)
 		dp_sa_cold(t->out)->out_at = &sa->out.next;
 	t->out = sa;
+	if (dp_sa_cold(sa)->tfc)
+		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
 	dp_sa_set_path(sa, t);
 	dp_way_set(w, t);
@@ -292,14 +301,13 @@ static void sa_del(struct dp_worker *w, const struct dp_msg *msg)
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 
 	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
+	RTE_VERIFY(t != NULL);
 	if (sa->flags & DP_SA_OUT) {
 		out_unlink(sa);
-		if (t)
-			dp_way_set(w, t);
+		dp_way_set(w, t);
 	} else {
 		sa->spi = 0;
-		if (t)
-			LIST_REMOVE(c, of_tunnel);
+		LIST_REMOVE(c, of_tunnel);
 	}
 	unpend(w, &c->pending);
 	sa->flags &= (uint8_t)~DP_SA_INSTALLED;
@@ -329,8 +337,7 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 	t->df = msg->df;
 	t->flags = msg->flags;
 	t->mtu = msg->mtu;
-	t->treatment = msg->treat;
-	t->treat = dp_treat_bits(&msg->treat);
+	dp_treat_set(w, t, &msg->treat);
 	t->next_hop = msg->next_hop;
 	t->pending.is_tunnel = true;
 	dp_tunnel_set_path(t, &msg->path);

@@ -25,6 +25,7 @@ struct esp_op {
 	uint32_t to, generation; // outbound: the tunnel, as in struct dp_dst_entry
 	uint32_t from;           // outbound: id of the tunnel that it came out of, or TUNNEL_NONE
 	uint16_t port;           // came in by, index
+	uint16_t mtu;            // too big: the largest inner packet that fits, bytes
 	bool df;                 // outbound: of the inner packet
 	// private to the suites
 	uint8_t iv[16] __attribute__((aligned(64)));

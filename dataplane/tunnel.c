@@ -57,7 +57,8 @@ void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t)
 {
 	struct dp_sa_out *o = &sa->out;
 	bool marker = t->udp_at && t->hdr_len > t->udp_at + UDP_HDR;
-	o->generation = t->generation;
+	o->tos_keep = t->tos_keep;
+	o->tos_set = t->tos_set;
 	o->mtu = t->mtu;
 	o->port = (uint8_t)t->port;
 	o->df = t->df;
@@ -65,7 +66,7 @@ void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t)
 	o->sum = t->sum;
 	o->hop_gen = 0;
 	o->build = DP_BUILD_TUNNEL;
-	if (t->outer_family != IP_V4 || marker)
+	if (t->outer_family != IP_V4 || marker || (sa->flags & DP_SA_TRANSPORT))
 		return;
 	o->build = t->udp_at ? DP_BUILD_V4_UDP : DP_BUILD_V4;
 	memcpy(&o->head[0], t->hdr + 8, 8);
