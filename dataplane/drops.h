@@ -33,12 +33,17 @@
 	X(esp_dummy, "dummy packet (next header 59), consumed")                                   \
 	X(esp_inner, "decrypted packet is not a valid IP packet")                                 \
 	X(esp_ecn, "congestion mark on a packet whose inner header does not allow it (RFC 6040)") \
+	X(policed_in, "decrypted packet above its session's rate_in")                             \
+	X(policed_out, "packet for a peer above its session's rate_out")                          \
 	X(selector, "decrypted packet outside its SA's selectors (also a false inner source)")    \
 	X(no_child, "destination belongs to a tunnel without a usable outbound SA")               \
 	X(no_selector, "no child SA of the tunnel has selectors for the packet")                  \
 	X(hold_full, "no room for another packet that waits for its tunnel's SA")                 \
 	X(hold_timeout, "packet waited in vain for its tunnel's SA")                              \
 	X(reverse_path, "decrypted packet whose source is not routed into its tunnel")            \
+	X(transport_fragment,                                                                     \
+		"fragment in transport mode, which is for whole datagrams (RFC 4303)")            \
+	X(clear_refused, "clear packet from an address that is to speak in ESP (transport mode)") \
 	X(no_tunnel, "destination belongs to a pool but to no client")                            \
 	X(stale_tunnel, "tunnel has gone while the packet was on its way")                        \
 	X(seq_end, "outbound sequence numbers are used up")                                       \

@@ -4,6 +4,8 @@
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
 #include "dataplane/replay.h"
+#include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -106,19 +108,6 @@ static unsigned check_burst(struct dp_worker *w, unsigned n)
 	return kept;
 }
 
-// RFC 6040 4.2, figure 4: what a router between the peers marked on the outer header reaches the
-// inner one; congestion on a packet that cannot carry it is a drop.
-static enum dp_drop merge_ecn(uint8_t *inner, struct ip_info *ip, uint8_t outer_ecn)
-{
-	uint8_t inner_ecn = ip->tos & ECN_MASK;
-	if (outer_ecn == ECN_CE && inner_ecn == ECN_NOT_ECT)
-		return DP_DROP_esp_ecn;
-	if ((outer_ecn == ECN_CE && inner_ecn != ECN_CE) ||
-		(outer_ecn == ECN_ECT1 && inner_ecn == ECN_ECT0))
-		ip_set_ecn(inner, ip->family, outer_ecn);
-	return DP_DROP_NONE;
-}
-
 // RFC 4303 2.4: the padding is 1, 2, 3, ...; "the receiver SHOULD inspect the Padding field".
 static enum dp_drop strip_trailer(const struct esp_op *op, uint8_t *next, uint32_t *len)
 {
@@ -215,7 +204,8 @@ static enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op, struct dp
 }
 
 // The inner packet: whole, of the family that next header says, within the SA's selectors.
-static enum dp_drop check_inner(struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
+static enum dp_drop check_inner(
+	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
 {
 	uint8_t *inner = op->esp + ESP_HDR_LEN + op->sa->iv_len;
 	uint8_t family = next == 4 ? IP_V4 : next == PROTO_IPV6 ? IP_V6 : 0;
@@ -231,7 +221,7 @@ static enum dp_drop check_inner(struct esp_op *op, uint8_t next, uint32_t len, s
 									       : DP_DROP_esp_inner;
 	if (!dp_sa_selects(op->sa, inner, ip->total))
 		return DP_DROP_selector;
-	return merge_ecn(inner, ip, outer_tos(op->m) & ECN_MASK);
+	return dp_ecn_in(w, inner, ip, outer_tos(op->m) & ECN_MASK);
 }
 
 static uint64_t family_of(const struct dp_worker *w, uint32_t index)
@@ -268,7 +258,7 @@ static void count_refusal(struct dp_sa *sa, enum dp_drop why)
 	else if (why == DP_DROP_selector || why == DP_DROP_reverse_path)
 		count_cold(&c->selector_mismatch);
 	else if (why != DP_DROP_esp_dummy && why != DP_DROP_esp_replay &&
-		 why != DP_DROP_esp_stopped)
+		 why != DP_DROP_esp_stopped && why != DP_DROP_policed_in)
 		count_cold(&c->malformed);
 }
 
@@ -301,7 +291,9 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 		return why;
 	why = strip_trailer(op, &next, &len);
 	if (why == DP_DROP_NONE)
-		why = check_inner(op, next, len, &ip);
+		why = unlikely(sa->flags & DP_SA_TRANSPORT)
+			      ? dp_transport_restore(op, next, len, &ip)
+			      : check_inner(w, op, next, len, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
 		why = check_way_back(w, t, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->treat))
@@ -317,6 +309,12 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 	meta->tunnel = dp_tunnel_id(t->index, t->generation);
 	meta->worker = w->id;
 	return DP_DROP_NONE;
+}
+
+static uint64_t tunnel_session(const struct dp_worker *w, const struct dp_sa *sa)
+{
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
+	return t->session;
 }
 
 void dp_esp_in(struct dp_worker *w)
@@ -335,6 +333,8 @@ void dp_esp_in(struct dp_worker *w)
 			dp_drop(w, op->m, why);
 			continue;
 		}
+		if (unlikely(w->trace))
+			dp_trace_inner(w, op->m, false, tunnel_session(w, op->sa));
 		dp_add(&w->stats.esp_in_packets, 1);
 		dp_batch_add(&w->route, op->m);
 	}

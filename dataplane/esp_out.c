@@ -3,6 +3,8 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
+#include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -41,6 +43,8 @@ static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 			without_tunnel(w, m);
 			continue;
 		}
+		if (unlikely(w->trace))
+			dp_trace_inner(w, m, true, t->session);
 		if (t->out) {
 			rte_prefetch0(t->out);
 			rte_prefetch0((uint8_t *)t->out + 64);
@@ -94,11 +98,6 @@ static void without_sa(
 		dp_drop(w, m, why);
 }
 
-static uint32_t overhead(const struct dp_tunnel *t, const struct dp_sa *sa)
-{
-	return t->hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
-}
-
 static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 {
 	return RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
@@ -106,7 +105,7 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 
 // The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
 // near its end is among the limits of packets (sink_sa.c).
-static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 {
 	uint64_t last = dp_get(&sa->seq);
 	if (last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)) {
@@ -119,14 +118,6 @@ static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *se
 	return DP_DROP_NONE;
 }
 
-// Largest inner packet that fits, for the ICMP answer.
-static uint16_t inner_mtu(const struct dp_tunnel *t, const struct dp_sa *sa)
-{
-	uint32_t room = t->mtu > overhead(t, sa) ? t->mtu - overhead(t, sa) : 0;
-	room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
-	return (uint16_t)(room > 2 ? room - 2 : 0);
-}
-
 // Room before and behind, padding and trailer, ESP header. RFC 4303 2.4: padding is 1, 2, 3, ...
 static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t)
 {
@@ -136,14 +127,14 @@ static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp
 	uint32_t tail = text - inner + sa->icv_len;
 	uint8_t *p = dp_data(m), next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
 
-	if (overhead(t, sa) + text > t->mtu) {
-		dp_meta(m)->mtu = inner_mtu(t, sa);
+	if (dp_overhead(t, sa) + text > t->mtu) {
+		dp_meta(m)->mtu = dp_inner_mtu(t, sa);
 		return DP_DROP_too_big;
 	}
-	if (rte_pktmbuf_headroom(m) < overhead(t, sa) + RTE_ETHER_HDR_LEN ||
+	if (rte_pktmbuf_headroom(m) < dp_overhead(t, sa) + RTE_ETHER_HDR_LEN ||
 		rte_pktmbuf_tailroom(m) < tail)
 		return DP_DROP_no_room;
-	enum dp_drop why = next_seq(w, sa, &op->seq);
+	enum dp_drop why = dp_next_seq(w, sa, &op->seq);
 	if (why != DP_DROP_NONE)
 		return why;
 	uint32_t pad = text - inner - 2;
@@ -182,14 +173,18 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 		}
 		if (unlikely(t->treat))
 			why = dp_treat_out(w, t, op->sa, op->m);
-		why = why == DP_DROP_NONE ? wrap(w, op, t) : why;
+		if (why == DP_DROP_NONE)
+			why = unlikely(op->sa->flags & DP_SA_TRANSPORT)
+				      ? dp_transport_wrap(w, op, t)
+				      : wrap(w, op, t);
 		if (why != DP_DROP_NONE) {
 			refuse(w, op->m, why);
 			continue;
 		}
 		dp_keys_prefetch(op->sa, op->text_len);
 		// Counted here, so that the limit that this packet reaches holds for the next.
-		dp_sa_count(w, op->sa, op->m->data_len);
+		// What TFC has added is in data_len alone.
+		dp_sa_count(w, op->sa, op->m->pkt_len);
 		tunnels[kept] = t;
 		if (kept != i)
 			memcpy(&w->ops[kept], op, offsetof(struct esp_op, ok));
@@ -234,13 +229,14 @@ static void outer_v6(uint8_t *h, uint16_t total, struct inner_marks marks)
 static void put_outer(struct esp_op *op, const struct dp_tunnel *t, struct inner_marks marks)
 {
 	struct rte_mbuf *m = op->m;
-	uint16_t total = (uint16_t)(overhead(t, op->sa) + op->text_len);
+	uint16_t total = (uint16_t)(dp_overhead(t, op->sa) + op->text_len);
 	uint8_t *h = op->esp - t->hdr_len;
 
 	m->data_off -= (uint16_t)(dp_data(m) - h);
 	m->data_len = total;
 	m->pkt_len = total;
 	memcpy(h, t->hdr, t->hdr_len);
+	marks.tos = (uint8_t)((marks.tos & t->tos_keep) | t->tos_set);
 	if (t->outer_family == IP_V4)
 		outer_v4(t, h, total, marks, (uint16_t)op->seq);
 	else
@@ -267,7 +263,10 @@ void dp_esp_out(struct dp_worker *w)
 			dp_drop(w, op->m, DP_DROP_crypto);
 			continue;
 		}
-		put_outer(op, t, marks[i]);
+		if (unlikely(op->sa->flags & DP_SA_TRANSPORT))
+			dp_transport_uncover(op, t);
+		else
+			put_outer(op, t, marks[i]);
 		dp_add(&w->stats.esp_out_packets, 1);
 		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, op->m);
 	}

@@ -11,6 +11,8 @@
 
 #include "dataplane/dp.h"
 
+#include <rte_meter.h>
+
 #include <sys/queue.h>
 
 #define DP_CHUNK       64 // SAs or tunnels allocated at once
@@ -122,6 +124,7 @@ enum dp_sa_flag {
 	DP_SA_INSTALLED = 16, // the worker has it
 	DP_SA_OUT = 32,
 	DP_SA_FIRST_TOLD = 64, // SA_IN: a packet has been accepted
+	DP_SA_TRANSPORT = 128, // transport mode (transport.h)
 };
 
 // What happened and has not been told yet (bits by enum sa_event_type), for an SA or a tunnel.
@@ -179,12 +182,16 @@ struct dp_sa_cold {
 	uint32_t slot;
 	uint32_t tunnel_index, generation;
 	struct dp_pending pending;
-	dp_counter_t auth_failed, replayed, selector_mismatch, malformed;
+	dp_counter_t auth_failed, replayed, selector_mismatch, malformed, policed;
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
 	struct endpoint moved_to; // last one told
 	uint64_t moved_ns;        // when
+	uint16_t tfc;             // as in struct sa_spec
+	uint32_t tfc_inverse;     // 2^32 / tfc, rounded up: instead of a division
 	uint8_t local_count, remote_count;
-	struct dp_ts *ts; // local ones, then remote ones
+	bool peer_sum_known;
+	uint16_t peer_sum; // ones' complement sum of the addresses in the peer's checksums
+	struct dp_ts *ts;  // local ones, then remote ones
 	struct dp_ts ts_inline[2 * DP_TS_INLINE];
 };
 
@@ -198,6 +205,14 @@ enum dp_treat {
 	DP_TREAT_POLICE = 2, // rate (police.c)
 	DP_TREAT_MSS = 4,    // TCP's MSS (mss.c)
 	DP_TREAT_APART = 8,  // no other tunnel
+	DP_TREAT_TFC = 16,   // out only: one of its SAs pads (tfc.c)
+};
+
+// A tunnel's share of one direction at one worker (police.c); time in nanoseconds.
+struct dp_police {
+	bool on;
+	struct rte_meter_srtcm_profile profile;
+	struct rte_meter_srtcm meter;
 };
 
 enum dp_tunnel_flag { DP_TUNNEL_HOLD = 1, DP_TUNNEL_REVERSE_PATH = 2 };
@@ -216,8 +231,10 @@ struct dp_tunnel {
 	uint8_t udp_at;  // the UDP header's offset in hdr; 0: plain ESP
 	uint8_t flags;   // enum dp_tunnel_flag
 	uint8_t held;    // packets in its worker's struct dp_hold
-	uint16_t mtu;    // outer
-	uint16_t port;   // index
+	// Outer TOS: what is kept of the inner one, and what is added (treat.h).
+	uint8_t tos_keep, tos_set;
+	uint16_t mtu;  // outer
+	uint16_t port; // index
 	uint32_t sum;
 	uint8_t hdr[DP_OUTER_MAX];
 	struct ip_addr next_hop;
@@ -226,7 +243,8 @@ struct dp_tunnel {
 	struct dp_pending pending;
 	uint64_t no_child_ns; // last told; 0: not since an SA came into use
 	struct tunnel_treatment treatment;
-	uint16_t treat; // bits, enum dp_treat
+	uint16_t treat;             // bits, enum dp_treat
+	struct dp_police police[2]; // DP_TREAT_POLICE; by enum sa_dir
 } __attribute__((aligned(64)));
 static_assert(offsetof(struct dp_tunnel, hdr) <= 64 && sizeof(struct dp_tunnel) % 64 == 0,
 	"what each packet needs but the header is one cache line");

@@ -271,6 +271,8 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (t->out)
 		t->out->out.at = &sa->out.next;
 	t->out = sa;
+	if (dp_sa_cold(sa)->tfc)
+		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
 	dp_hold_release(w, t, sa);
 }
@@ -320,8 +322,7 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 	t->df = msg->df;
 	t->flags = msg->flags;
 	t->mtu = msg->mtu;
-	t->treatment = msg->treat;
-	t->treat = dp_treat_bits(&msg->treat);
+	dp_treat_set(w, t, &msg->treat);
 	t->next_hop = msg->next_hop;
 	t->pending.is_tunnel = true;
 	dp_tunnel_set_path(t, &msg->path);

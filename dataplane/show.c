@@ -64,6 +64,11 @@ static const struct row rows[] = {
 	ROW(ike_unknown, "IKE datagrams with an SPI that no established IKE SA of ours has"),
 	ROW(esp_in_packets, "ESP packets decrypted and accepted"),
 	ROW(esp_out_packets, "ESP packets encrypted"),
+	ROW(ecn_alarms, "decrypted packets with a combination of inner and outer ECN fields that is "
+			"always potentially dangerous (RFC 6040 4.2, \"(!!!)\")"),
+	ROW(ecn_suspect, "the same, possibly dangerous (RFC 6040 4.2, \"(!)\")"),
+	ROW(mss_clamped, "TCP SYN whose MSS was lowered"),
+	ROW(tfc_padded, "packets padded for traffic flow confidentiality"),
 	ROW(handoff_in, "packets taken from other workers"),
 	HANDOFF(DP_HANDOFF_MISPREDICTED, "mispredicted",
 		"packets that the NIC gave to another worker than predicted"),
@@ -89,6 +94,13 @@ bool dp_counter(const struct dp *d, size_t i, const char **name, uint64_t *value
 		return true;
 	}
 	i -= RTE_DIM(rows);
+	if (i < DP_PMTU_COUNT) {
+		*name = dp_pmtu_name[i];
+		*help = dp_pmtu_text[i];
+		*value = d->pmtu[i];
+		return true;
+	}
+	i -= DP_PMTU_COUNT;
 	if (i >= DP_DROP_COUNT)
 		return false;
 	*name = dp_drop_name[i];

@@ -7,9 +7,10 @@
 
 #include "dataplane/worker.h"
 
-// The bits of dp_tunnel.treat that its treatment asks for, by direction: what dp_treat_out() and
-// dp_treat_in() look at.
-uint16_t dp_treat_bits(const struct tunnel_treatment *t);
+// A worker's copy of a tunnel begins: bits, outer TOS, meters from the treatment. Path MTU, path and
+// routes may change afterwards without another call.
+void dp_treat_set(
+	struct dp_worker *w, struct dp_tunnel *t, const struct tunnel_treatment *treatment);
 
 // Outbound: an IP packet whose header has been checked, data at its header, that is about to be
 // encrypted with sa. DP_DROP_NONE, or why it is dropped (by the caller).
@@ -19,3 +20,56 @@ enum dp_drop dp_treat_out(
 // Inbound: the decrypted packet, which is within sa's selectors; ip describes it.
 enum dp_drop dp_treat_in(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, uint8_t *inner,
 	const struct ip_info *ip);
+
+// Bytes that ESP and the outer headers add, trailer and padding not counted.
+static inline uint32_t dp_overhead(const struct dp_tunnel *t, const struct dp_sa *sa)
+{
+	return (uint32_t)t->hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+}
+
+// The largest inner packet that fits into the path's MTU.
+static inline uint16_t dp_inner_mtu(const struct dp_tunnel *t, const struct dp_sa *sa)
+{
+	uint32_t room = t->mtu > dp_overhead(t, sa) ? t->mtu - dp_overhead(t, sa) : 0;
+	room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
+	return (uint16_t)(room > 2 ? room - 2 : 0);
+}
+
+// ---- ECN (ecn.c) ----
+
+// RFC 6040 4.2 for fields that differ: dp_ecn_in().
+enum dp_drop dp_ecn_merge(
+	struct dp_worker *w, uint8_t *inner, const struct ip_info *ip, uint8_t outer_ecn);
+
+// What routers between the peers marked on the outer header reaches the inner one. DP_DROP_esp_ecn:
+// congestion on a packet that cannot carry it.
+static inline enum dp_drop dp_ecn_in(
+	struct dp_worker *w, uint8_t *inner, const struct ip_info *ip, uint8_t outer_ecn)
+{
+	if (likely(outer_ecn == ECN_NOT_ECT || outer_ecn == (ip->tos & ECN_MASK)))
+		return DP_DROP_NONE;
+	return dp_ecn_merge(w, inner, ip, outer_ecn);
+}
+
+// ---- TCP's MSS (mss.c) ----
+
+// Lower the MSS option of a SYN to ceiling, if it is above; nothing else is touched. The packet's
+// headers have been checked (ip_parse_packet()). True: it was lowered. Pure.
+bool mss_clamp(uint8_t *p, const struct ip_info *ip, uint16_t ceiling);
+// The ceiling for the tunnel: its own, or what the path's MTU leaves.
+uint16_t dp_mss_ceiling(const struct dp_tunnel *t, const struct dp_sa *sa, uint8_t family);
+
+// ---- Rates (police.c) ----
+
+void dp_police_set(struct dp_worker *w, struct dp_tunnel *t);
+// True: the packet is within the tunnel's rate.
+bool dp_police_pass(
+	struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, enum sa_dir dir, uint32_t len);
+
+// ---- Traffic flow confidentiality (tfc.c) ----
+
+// Control thread, before the SA is added.
+void dp_tfc_set(struct dp_sa *sa, const struct sa_spec *spec);
+// Zeros behind the inner packet, in m->data_len only: m->pkt_len goes on telling the packet's length.
+void dp_tfc_pad(
+	struct dp_worker *w, const struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf *m);

@@ -97,6 +97,8 @@ struct dp_stats {
 	dp_counter_t polls, idle_polls, sleeps;
 	dp_counter_t rx_packets, tx_packets, punts, ike_unknown;
 	dp_counter_t esp_in_packets, esp_out_packets;
+	dp_counter_t ecn_alarms, ecn_suspect; // ecn.c
+	dp_counter_t mss_clamped, tfc_padded;
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
 	dp_counter_t sas, tunnels;
@@ -122,6 +124,7 @@ struct dp_worker {
 	int socket;
 	uint64_t now_ns;
 	uint64_t keep_ns; // when dp_ports_keep() is due
+	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
@@ -160,8 +163,12 @@ struct dp_worker {
 	int wake_fd; // eventfd
 };
 
+void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
+
 static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
 {
+	if (unlikely(w->trace))
+		dp_trace_drop(w, m, why);
 	dp_add(&w->stats.drops[why], 1);
 	rte_pktmbuf_free(m);
 }
@@ -300,6 +307,8 @@ static inline _Atomic uint64_t *dp_tunnel_family(const struct dp *d, uint32_t in
 void dp_sa_limits(struct dp_sa *sa);
 // Count a packet and see to the limits.
 void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes);
+// The number of the packet that is being encrypted; or the SA has come to its end.
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq);
 // The IP packet, whose header has been checked, lies within the SA's selectors.
 bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);

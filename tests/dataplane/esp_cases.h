@@ -19,6 +19,26 @@ struct ec {
 
 extern struct ec ec;
 
+// A tunnel that is treated, and its child: the last worker's.
+struct ec_way {
+	const char *inner, *peer;
+	uint16_t port; // of the peer; 0: plain ESP
+	struct tunnel_treatment treat;
+	uint16_t encr, bits, integ; // AES-GCM-128 if 0
+	uint16_t tfc;
+	bool per_worker;
+};
+void ec_make(const struct ec_way *way);
+#define EC_WAY(i, p, n, ...)                                                     \
+	{                                                                        \
+		.inner = (i), .peer = (p), .port = (n), .treat = { __VA_ARGS__ } \
+	}
+#define EC_MAKE(...) ec_make(&(struct ec_way)EC_WAY(__VA_ARGS__))
+
+// cmocka's setups: one worker or two, no tunnel.
+int ec_start_one(void **state);
+int ec_start_two(void **state);
+
 // cmocka's setups and teardown: with AES-GCM, with the reference configuration's suite (esp-des
 // esp-md5-hmac), without a tunnel.
 int ec_start(void **state);

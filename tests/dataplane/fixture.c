@@ -353,7 +353,10 @@ static void input_outer(const char *peer, uint16_t peer_port, uint16_t our_port,
 		at = fx_ipv4(p, peer, "192.0.2.1", udp ? PROTO_UDP : PROTO_ESP, len + udp);
 	size_t total = at;
 	at -= len + udp;
-	if (at == IP4_HDR) {
+	if (at == IP6_HDR) {
+		p[0] = (uint8_t)(0x60 | tos >> 4);
+		p[1] = (uint8_t)(tos << 4);
+	} else {
 		p[1] = tos;
 		set_be16(p + 10, 0);
 		set_be16(p + 10, (uint16_t)~ip_fold(ip_sum(p, IP4_HDR)));

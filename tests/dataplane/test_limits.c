@@ -124,6 +124,56 @@ static void before_sequence_numbers_end(void **state)
 		}
 }
 
+// The last number is used, or taken, and none comes behind it: an outbound SA stops and says so; what
+// would be an inbound packet's number once more is refused as seen.
+static void the_last_sequence_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		bool esn;
+		uint64_t seq;
+		unsigned passes;
+	} rows[] = {
+		{false, UINT32_MAX - 3ull, 3},
+		{false, UINT32_MAX - 1ull, 1},
+		{false, UINT32_MAX, 0},
+		{true, UINT32_MAX - 3ull, 20},
+		{true, UINT32_MAX, 20},
+		{true, 0x8ffffffffull, 20},
+		{true, UINT64_MAX - 3, 3},
+		{true, UINT64_MAX - 1, 1},
+		{true, UINT64_MAX, 0},
+	};
+	for (size_t i = 0; i < RTE_DIM(rows); i++)
+		for (int dir = SA_IN; dir <= SA_OUT; dir++) {
+			enum dp_drop why = dir == SA_IN ? DP_DROP_esp_replay : DP_DROP_seq_end;
+			uint64_t drops = fx_drops(why);
+			unsigned hards = fx_event_count(SA_EVENT_HARD_LIMIT);
+			struct sa_spec sa =
+				fx_spec(ec.tunnel, SA_IN, ENCR_AES_GCM_16, 128, 0, EC_INNER);
+			struct sa_counters c;
+			bool ends = rows[i].passes < 20;
+			sa.esn = rows[i].esn;
+			sa.seq = rows[i].seq;
+			sa.dir = (enum sa_dir)dir;
+			sa = ec_child_with(sa, (enum sa_dir)dir);
+			for (unsigned n = 1; n <= 20; n++)
+				assert_int_equal(pass(&sa, sa.seq + n), n <= rows[i].passes);
+			assert_true(sink()->sa_stats(sink()->ctx, sa.child, (enum sa_dir)dir, &c));
+			assert_int_equal(c.seq, rows[i].seq + rows[i].passes);
+			assert_int_equal(c.packets, rows[i].passes);
+			// Once stopped, an outbound SA is no choice any more.
+			assert_int_equal(fx_drops(why) - drops, !ends ? 0
+								: dir == SA_OUT
+									? 1
+									: 20 - rows[i].passes);
+			assert_int_equal(
+				fx_event_count(SA_EVENT_HARD_LIMIT) - hards, ends && dir == SA_OUT);
+			sink()->sa_del(sink()->ctx, sa.child, (enum sa_dir)dir);
+			fx_run();
+		}
+}
+
 // Both directions of a child have limits of their own, and each is told of once.
 static void each_direction_once(void **state)
 {
@@ -162,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH(bytes_and_packets),
 		WITH(before_sequence_numbers_end),
+		WITH(the_last_sequence_numbers),
 		WITH(each_direction_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
