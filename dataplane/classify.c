@@ -6,6 +6,7 @@
 #include "dataplane/fast.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/transport.h"
+#include "dataplane/vlan.h"
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -211,16 +212,23 @@ static enum dp_drop take_ip(
 	return transit(w, port, m, &ip);
 }
 
-static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+static enum dp_drop take_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m);
+
+// A frame with a tag, or by a device that has several ports.
+static enum dp_drop take_vlan(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
 {
-	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
-		return DP_DROP_chained;
-	if (m->data_len < RTE_ETHER_HDR_LEN)
-		return DP_DROP_runt;
+	enum dp_drop why;
+	port = dp_vlan_rx(w, port, m, &why);
+	return port ? take_frame(w, port, m) : why;
+}
+
+static enum dp_drop take_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+{
 	const uint8_t *p = dp_data(m);
+	uint16_t type = get_be16(p + 12);
 	if (!eth_for_us(port, p))
 		return DP_DROP_not_for_us;
-	switch (get_be16(p + 12)) {
+	switch (type) {
 	case RTE_ETHER_TYPE_IPV4:
 		return take_ip(w, port, m, IP_V4);
 	case RTE_ETHER_TYPE_IPV6:
@@ -228,9 +236,18 @@ static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct
 	case RTE_ETHER_TYPE_ARP:
 		m->l2_len = RTE_ETHER_HDR_LEN;
 		return punt(w, m, DP_PUNT_ARP);
-	default:
-		return DP_DROP_ethertype;
+	default: // behind a tag that is taken off no other follows
+		return dp_vlan_type(type) ? take_vlan(w, port, m) : DP_DROP_ethertype;
 	}
+}
+
+static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+{
+	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
+		return DP_DROP_chained;
+	if (m->data_len < RTE_ETHER_HDR_LEN)
+		return DP_DROP_runt;
+	return unlikely(port->vlans) ? take_vlan(w, port, m) : take_frame(w, port, m);
 }
 
 // ---- As most frames are ----
@@ -349,14 +366,16 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 	enum dp_handoff cause)
 {
 	struct port_view v = {.port = port};
-	bool outside = port->role == CFG_OUTSIDE;
+	bool outside = port->role == CFG_OUTSIDE, tagged = port->vlans != NULL;
 	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	for (unsigned i = 0; i < RTE_MIN(n, DP_AHEAD); i++)
 		dp_mbuf_prefetch(m[i]);
 	for (unsigned i = 0; i < n; i++) {
 		if (i + DP_AHEAD < n)
 			dp_mbuf_prefetch(m[i + DP_AHEAD]);
-		bool taken = outside ? quick_esp(w, &v, m[i]) : quick_inner(w, &v, m[i]);
+		bool taken = unlikely(tagged) ? false
+			     : outside        ? quick_esp(w, &v, m[i])
+					      : quick_inner(w, &v, m[i]);
 		if (unlikely(!taken))
 			take_other(w, port, m[i], cause);
 	}

@@ -173,7 +173,7 @@ static inline void dp_tx_eth(struct dp_worker *w, const struct dp_port *port,
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
 	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
 	struct dp_batch *b = &w->tx[port->index];
-	if (unlikely(w->id >= port->tx_queues || b->n == RTE_DIM(b->m) - 1)) {
+	if (unlikely(w->id >= port->tx_queues || port->vlans || b->n == RTE_DIM(b->m) - 1)) {
 		dp_tx_frame(w, port, m);
 		return;
 	}
