@@ -17,7 +17,7 @@ enum cli_status {
 	CLI_UNREACHABLE = 3, // no answer from the management socket
 };
 
-#define CLI_WORDS_MAX 8
+#define CLI_WORDS_MAX 64
 
 // A command's words into the request to send, a new reference; NULL after a message on errors.
 json_t *cli_request(char *const *words, size_t count, FILE *errors);
@@ -34,6 +34,12 @@ json_t *cli_ask(const char *socket_path, const json_t *request, FILE *errors);
 
 // Print a reply as tables for people; detail: row by row with all that it holds.
 void cli_print(const json_t *reply, bool detail, FILE *out);
+
+// "--match ...", "--count N" and "--whole" into the request; false after a message on errors.
+bool cli_trace_options(char *const *words, size_t count, json_t *request, FILE *errors);
+// The reply's rows: packet by packet its stages; or into a new file as pcapng, false after a message.
+void cli_trace_print(const json_t *rows, FILE *out);
+bool cli_trace_save(const json_t *rows, const char *path, FILE *errors);
 
 // Run one command line's words and print the reply; json: print the object itself.
 enum cli_status cli_run(const char *socket_path, char *const *words, size_t count, bool json);

@@ -42,9 +42,10 @@ static const struct table tables[] = {
 			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", SUITE},
 			{"W", "worker", NUMBER}, {"AGE", "installed_s", SECONDS},
 			{"REKEY", "rekey_in_s", SECONDS}, {"EXPIRES", "expires_in_s", SECONDS},
-			{"PKTS IN", "packets_in", NUMBER}, {"PKTS OUT", "packets_out", NUMBER},
-			{"REPLAYED", "replayed", NUMBER}, {"BAD ICV", "auth_failed", NUMBER},
-			{"LOCAL", "ts_local", LIST}, {"REMOTE TS", "ts_remote", LIST}}},
+			{"MTU", "path_mtu", NUMBER}, {"PKTS IN", "packets_in", NUMBER},
+			{"PKTS OUT", "packets_out", NUMBER}, {"REPLAYED", "replayed", NUMBER},
+			{"BAD ICV", "auth_failed", NUMBER}, {"LOCAL", "ts_local", LIST},
+			{"REMOTE TS", "ts_remote", LIST}}},
 	{"connections",
 		{{"CONNECTION", "name", TEXT}, {"V", "ike_versions", LIST}, {"ROLE", "role", TEXT},
 			{"STATE", "state", TEXT}, {"PEER", "peer_addr", TEXT},
@@ -285,7 +286,9 @@ void cli_print(const json_t *reply, bool detail, FILE *out)
 				print_table(&tables[i], value, out);
 			return;
 		}
-	if ((value = json_object_get(reply, "counters")))
+	if ((value = json_object_get(reply, "trace")))
+		cli_trace_print(value, out);
+	else if ((value = json_object_get(reply, "counters")))
 		print_counters(value, out);
 	else if ((value = json_object_get(reply, "status")))
 		print_object(value, "", out);

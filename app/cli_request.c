@@ -24,6 +24,8 @@ static const struct command {
 	size_t optional; // of the arguments, the last ones
 	const char *by;  // of clear
 	bool detail;
+	bool options; // of a trace
+	bool bytes;   // asked for
 	const char *help;
 } commands[] = {
 	{{"show", "sessions"}, .help = "who is connected, and the inner addresses"},
@@ -48,6 +50,12 @@ static const struct command {
 		.help = "rekey a child SA by its inbound SPI, or the IKE SA"},
 	{{"reauthenticate"}, {{"SESSION", "session", NUMBER}},
 		.help = "make a session anew, the old one ends without a gap"},
+	{{"trace", "start"}, .options = true,
+		.help = "[--match EXPRESSION] [--count N] [--whole]: trace packets"},
+	{{"trace", "stop"}, .help = "end the trace, which stays to be shown"},
+	{{"trace", "show"}, .help = "each traced packet, stage by stage"},
+	{{"trace", "save"}, {{"FILE", "file", TEXT}}, .bytes = true,
+		.help = "write the traced packets as pcapng"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -90,6 +98,8 @@ void cli_help(FILE *out)
 static bool matches(const struct command *c, char *const *words, size_t count)
 {
 	size_t n = word_count(c), most = n + argument_count(c);
+	if (c->options && count > most && strncmp(words[n], "--", 2) == 0)
+		count = most;
 	if (count > most || count + c->optional < most)
 		return false;
 	for (size_t i = 0; i < n; i++)
@@ -126,6 +136,13 @@ static json_t *build(const struct command *c, char *const *arguments, size_t cou
 		json_object_set_new(j, "by", json_string(c->by));
 	if (c->detail)
 		json_object_set_new(j, "detail", json_true());
+	if (c->bytes)
+		json_object_set_new(j, "bytes", json_true());
+	if (c->options) {
+		bool ok = cli_trace_options(arguments, count, j, errors);
+		json_decref(ok ? NULL : j);
+		return ok ? j : NULL;
+	}
 	for (size_t i = 0; i < count; i++) {
 		json_t *value = argument_value(c->arguments[i].kind, arguments[i]);
 		if (value) {

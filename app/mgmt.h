@@ -11,10 +11,15 @@
 //            {"command":"initiate","connection":"...","address":"..."}, the address may be left out
 //            {"command":"rekey","session":n,"spi":"0x..."}, without an SPI the IKE SA
 //            {"command":"reauthenticate","session":n}
+//            {"command":"trace","what":"start","match":"...","count":n,"whole":true}, a packet trace of
+//            up to n packets that match an expression of pcap-filter(7); all may be left out
+//            {"command":"trace","what":"stop"}
+//            {"command":"trace","what":"show","bytes":true}, with the packets' bytes in hexadecimal digits
 // Replies:   {"sessions":[...]}, {"sas":[...]}, {"connections":[...]}, {"pools":[...]},
 //            {"ports":[...]}, {"workers":[...]}, {"counters":{...}}, {"status":{...}},
 //            {"cleared":n}, {"initiated":session}, {"rekeying":session},
-//            {"reauthenticating":session}, {"error":"..."}
+//            {"reauthenticating":session}, {"tracing":n}, {"traced":n}, {"trace":[...]},
+//            {"error":"..."}
 // What a request begins goes on after its reply.
 #pragma once
 
@@ -55,6 +60,10 @@ struct mgmt_provider {
 	// child: our inbound SPI, or 0: the IKE SA. 0, -ENOENT, -EBUSY, -EPERM, -ENOTSUP, -ENOMEM.
 	int (*rekey)(void *ctx, uint64_t session, uint32_t child);
 	int (*reauthenticate)(void *ctx, uint64_t session);
+	// As dp_trace_start(), dp_trace_stop() and dp_trace_row().
+	int (*trace_start)(void *ctx, const struct dp_trace_spec *spec);
+	int (*trace_stop)(void *ctx);
+	bool (*trace_row)(void *ctx, size_t i, struct dp_trace_row *out);
 	const char *const *handoff_names; // DP_HANDOFF_CAUSES of them
 	const struct clock_source *clock;
 };

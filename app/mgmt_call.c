@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "app/mgmt_internal.h"
 
+#include "dataplane/trace_filter.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +132,38 @@ static bool answer_connection(struct mgmt_call *c, const struct mgmt_provider *p
 	return true;
 }
 
+// The trace's memory may go with the next start: a row keeps what it needs.
+static bool answer_trace(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	struct mgmt_trace_row *r = &c->rows.trace[c->count];
+	if (!p->trace_row(p->ctx, c->cursor, &r->row))
+		return false;
+	trace_summary(r->row.framed, r->row.bytes, r->summary, sizeof(r->summary));
+	size_t len = c->bytes ? r->row.bytes.len : 0;
+	uint8_t *copy = len ? malloc(len) : NULL;
+	if (copy)
+		memcpy(copy, r->row.bytes.p, len);
+	r->row.bytes = (struct view){copy, copy ? len : 0};
+	return true;
+}
+
+static void answer_trace_start(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	int rc = p->trace_start(p->ctx, &c->trace);
+	c->trace.filter = NULL;
+	c->why = rc == 0         ? NULL
+		 : rc == -EBUSY  ? "a trace runs already: stop it first"
+		 : rc == -ENOMEM ? "no memory"
+				 : "refused";
+}
+
+static void answer_trace_stop(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	int rc = p->trace_stop(p->ctx);
+	c->traced = rc < 0 ? 0 : (uint32_t)rc;
+	c->why = rc < 0 ? "no trace runs" : NULL;
+}
+
 static bool answer_row(struct mgmt_call *c, const struct mgmt_provider *p)
 {
 	switch (c->what) {
@@ -141,6 +175,8 @@ static bool answer_row(struct mgmt_call *c, const struct mgmt_provider *p)
 		return p->port(p->ctx, c->cursor, &c->rows.ports[c->count]);
 	case MGMT_WORKERS:
 		return p->worker(p->ctx, c->cursor, &c->rows.workers[c->count]);
+	case MGMT_TRACE_SHOW:
+		return answer_trace(c, p);
 	default:
 		return p->counter(p->ctx, c->cursor, &c->rows.counters[c->count].name,
 			&c->rows.counters[c->count].value);
@@ -227,6 +263,14 @@ void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 		c->why = refusal(c, p->reauthenticate(p->ctx, c->id));
 		c->end = true;
 		return;
+	case MGMT_TRACE_START:
+		answer_trace_start(c, p);
+		c->end = true;
+		return;
+	case MGMT_TRACE_STOP:
+		answer_trace_stop(c, p);
+		c->end = true;
+		return;
 	default:
 		answer_rows(c, p);
 	}
@@ -237,5 +281,12 @@ void mgmt_call_reset(struct mgmt_call *c)
 	if (c->what == MGMT_SESSIONS || c->what == MGMT_SAS)
 		for (size_t i = 0; i < c->count; i++)
 			free(c->rows.sessions[i]);
+	for (size_t i = 0; c->what == MGMT_TRACE_SHOW && i < c->count; i++)
+		free((void *)(uintptr_t)c->rows.trace[i].row.bytes.p);
+	if (c->trace.filter) {
+		trace_filter_free(c->trace.filter);
+		free(c->trace.filter);
+		c->trace.filter = NULL;
+	}
 	c->count = 0;
 }

@@ -25,11 +25,19 @@ enum mgmt_what {
 	MGMT_INITIATE,
 	MGMT_REKEY,
 	MGMT_REAUTHENTICATE,
+	MGMT_TRACE_START,
+	MGMT_TRACE_STOP,
+	MGMT_TRACE_SHOW,
 };
 
 struct mgmt_connection_row {
 	struct ike_connection_info info;
 	char last_error[128]; // what info points to, for the management thread
+};
+
+struct mgmt_trace_row {
+	struct dp_trace_row row; // its bytes are a copy, on the heap
+	char summary[160];
 };
 
 struct mgmt_counter_row {
@@ -52,6 +60,12 @@ struct mgmt_call {
 	// MGMT_REKEY, MGMT_REAUTHENTICATE: of session id
 	uint32_t spi; // ours, inbound; 0: the IKE SA
 
+	// MGMT_TRACE_START: taken by the provider, else freed with the call
+	struct dp_trace_spec trace;
+	// MGMT_TRACE_STOP: how many packets; MGMT_TRACE_SHOW: with their bytes
+	uint32_t traced;
+	bool bytes;
+
 	// MGMT_CLEAR
 	enum ike_clear by;
 	uint64_t id;
@@ -71,6 +85,7 @@ struct mgmt_call {
 		struct dp_port_info ports[ROWS_PER_PORTION];
 		struct dp_worker_info workers[ROWS_PER_PORTION];
 		struct mgmt_counter_row counters[ROWS_PER_PORTION];
+		struct mgmt_trace_row trace[ROWS_PER_PORTION];
 		struct mgmt_status status;
 	} rows;
 };

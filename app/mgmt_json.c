@@ -14,6 +14,7 @@ static const char *const keys[] = {
 	[MGMT_PORTS] = "ports",
 	[MGMT_COUNTERS] = "counters",
 	[MGMT_WORKERS] = "workers",
+	[MGMT_TRACE_SHOW] = "trace",
 };
 
 void mgmt_text_add(struct mgmt_text *t, const char *bytes, size_t len)
@@ -87,6 +88,9 @@ static void add_row(
 	case MGMT_WORKERS:
 		add_element(r, mgmt_worker(&c->rows.workers[i], handoff));
 		break;
+	case MGMT_TRACE_SHOW:
+		add_element(r, mgmt_trace(&c->rows.trace[i]));
+		break;
 	default:
 		add_element(r, mgmt_name(c->rows.counters[i].name));
 		mgmt_text_add(&r->text, ":", 1);
@@ -150,6 +154,12 @@ void mgmt_format(const struct mgmt_call *c, const char *const *handoff_names, st
 		break;
 	case MGMT_REAUTHENTICATE:
 		format_number("reauthenticating", c->id, r);
+		break;
+	case MGMT_TRACE_START:
+		format_number("tracing", c->trace.packets, r);
+		break;
+	case MGMT_TRACE_STOP:
+		format_number("traced", c->traced, r);
 		break;
 	default:
 		format_rows(c, handoff_names, r);

@@ -2,11 +2,15 @@
 // Copyright (c) 2026 The sallyport authors
 #include "app/mgmt_internal.h"
 
+#include "dataplane/trace_filter.h"
+
 #include <jansson.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TRACE_COUNT 100 // packets, unless the request says
 
 // What can be shown, as the request says it.
 static const char *const words[] = {
@@ -114,6 +118,44 @@ static int parse_reauthenticate(const json_t *j, struct mgmt_call *c, char *why,
 	return parse_id(json_object_get(j, "session"), c, why, cap);
 }
 
+// The filter is compiled here, as that may ask a resolver and wait.
+static int parse_trace_start(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const json_t *match = json_object_get(j, "match"), *count = json_object_get(j, "count");
+	if (count && (!json_is_integer(count) || json_integer_value(count) < 1 ||
+			     json_integer_value(count) > DP_TRACE_PACKETS_MAX))
+		return refuse(why, cap, "a trace is of 1 to 10000 packets");
+	if (match && !json_is_string(match))
+		return refuse(why, cap, "match what? an expression as in pcap-filter(7)");
+	struct trace_filter *f = malloc(sizeof(*f));
+	if (!f)
+		return refuse(why, cap, "no memory");
+	if (trace_filter_compile(match ? json_string_value(match) : "", f, why, cap)) {
+		free(f);
+		return -EINVAL;
+	}
+	c->what = MGMT_TRACE_START;
+	c->trace = (struct dp_trace_spec){.filter = f,
+		.packets = count ? (uint32_t)json_integer_value(count) : TRACE_COUNT,
+		.whole = json_is_true(json_object_get(j, "whole"))};
+	return 0;
+}
+
+static int parse_trace(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	const char *what = json_string_value(json_object_get(j, "what"));
+	if (what && strcmp(what, "start") == 0)
+		return parse_trace_start(j, c, why, cap);
+	c->bytes = json_is_true(json_object_get(j, "bytes"));
+	if (what && strcmp(what, "stop") == 0)
+		c->what = MGMT_TRACE_STOP;
+	else if (what && (strcmp(what, "show") == 0 || strcmp(what, "save") == 0))
+		c->what = MGMT_TRACE_SHOW;
+	else
+		return refuse(why, cap, "trace: start, stop or show");
+	return 0;
+}
+
 static const struct {
 	const char *command;
 	int (*parse)(const json_t *j, struct mgmt_call *c, char *why, size_t cap);
@@ -123,6 +165,7 @@ static const struct {
 	{"initiate", parse_initiate},
 	{"rekey", parse_rekey},
 	{"reauthenticate", parse_reauthenticate},
+	{"trace", parse_trace},
 };
 
 static int parse_command(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
@@ -134,7 +177,7 @@ static int parse_command(const json_t *j, struct mgmt_call *c, char *why, size_t
 		if (strcmp(command, parsers[i].command) == 0)
 			return parsers[i].parse(j, c, why, cap);
 	return refuse(why, cap,
-		"unknown command: show, clear, initiate, rekey and reauthenticate are known");
+		"unknown command: show, clear, initiate, rekey, reauthenticate and trace are known");
 }
 
 int mgmt_parse(const char *bytes, size_t len, struct mgmt_call *c, char *why, size_t cap)

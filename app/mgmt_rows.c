@@ -121,6 +121,7 @@ json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 	json_object_set_new(j, "rekey_in_s", seconds_until(now_ns, s->rekey_ns));
 	json_object_set_new(j, "reauth_in_s", seconds_until(now_ns, s->reauth_ns));
 	json_object_set_new(j, "expires_in_s", seconds_until(now_ns, s->expires_ns));
+	json_object_set_new(j, "path_mtu", json_integer(s->path_mtu));
 	json_object_set_new(j, "child_sas", session_children(s));
 	return j;
 }
@@ -148,6 +149,7 @@ json_t *mgmt_sa(const struct ike_session_info *s, const struct ike_child_info *c
 	json_object_set_new(j, "replayed", mgmt_number(c->in.replayed));
 	json_object_set_new(j, "selector_mismatch", mgmt_number(c->in.selector_mismatch));
 	json_object_set_new(j, "malformed", mgmt_number(c->in.malformed));
+	json_object_set_new(j, "path_mtu", json_integer(c->path_mtu));
 	json_object_set_new(j, "ts_local", selectors(c->ts_local, c->ts_local_count));
 	json_object_set_new(j, "ts_remote", selectors(c->ts_remote, c->ts_remote_count));
 	return j;
@@ -231,6 +233,36 @@ json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_n
 	json_object_set_new(j, "handoff_out", handoff);
 	json_object_set_new(j, "tunnels", mgmt_number(w->tunnels));
 	json_object_set_new(j, "sas", mgmt_number(w->sas));
+	return j;
+}
+
+static json_t *hexadecimal(struct view v)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *text = malloc(2 * v.len + 1);
+	if (!text)
+		return json_null();
+	for (size_t i = 0; i < v.len; i++) {
+		text[2 * i] = digits[v.p[i] >> 4];
+		text[2 * i + 1] = digits[v.p[i] & 15];
+	}
+	json_t *j = json_stringn(text, 2 * v.len);
+	free(text);
+	return j;
+}
+
+json_t *mgmt_trace(const struct mgmt_trace_row *r)
+{
+	const struct dp_trace_row *t = &r->row;
+	json_t *j = json_pack("{so si so ss si so so so si sb so}", "packet",
+		mgmt_number(t->packet), "worker", t->worker, "time_ns", mgmt_number(t->unix_ns),
+		"stage", dp_trace_stage_name[t->stage], "length", (int)t->len, "port",
+		t->port ? mgmt_name(t->port) : json_null(), "why",
+		t->why ? mgmt_name(t->why) : json_null(), "session", mgmt_number(t->session),
+		"captured", (int)t->bytes.len, "framed", t->framed, "summary",
+		mgmt_name(r->summary));
+	if (t->bytes.p)
+		json_object_set_new(j, "bytes", hexadecimal(t->bytes));
 	return j;
 }
 

@@ -19,4 +19,5 @@ json_t *mgmt_connection(const struct mgmt_connection_row *r, uint64_t now_ns);
 json_t *mgmt_pool(const struct pool_stats *p);
 json_t *mgmt_port(const struct dp_port_info *p);
 json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_names);
+json_t *mgmt_trace(const struct mgmt_trace_row *r);
 json_t *mgmt_status(const struct mgmt_status *s, uint64_t now_ns);

@@ -163,6 +163,24 @@ static int reauthenticate(void *ctx, uint64_t session)
 	return ike_reauthenticate(d->engine, session);
 }
 
+static int trace_start(void *ctx, const struct dp_trace_spec *spec)
+{
+	struct daemon *d = ctx;
+	return dp_trace_start(d->dp, spec);
+}
+
+static int trace_stop(void *ctx)
+{
+	struct daemon *d = ctx;
+	return dp_trace_stop(d->dp);
+}
+
+static bool trace_row(void *ctx, size_t i, struct dp_trace_row *out)
+{
+	struct daemon *d = ctx;
+	return dp_trace_row(d->dp, i, out);
+}
+
 struct mgmt_provider daemon_provider(struct daemon *d)
 {
 	return (struct mgmt_provider){
@@ -178,6 +196,9 @@ struct mgmt_provider daemon_provider(struct daemon *d)
 		.initiate = initiate,
 		.rekey = rekey,
 		.reauthenticate = reauthenticate,
+		.trace_start = trace_start,
+		.trace_stop = trace_stop,
+		.trace_row = trace_row,
 		.handoff_names = dp_handoff_name,
 		.clock = &clock_system,
 	};

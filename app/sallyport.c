@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define DEFAULT_SOCKET "/run/sallyport/control.sock"
@@ -31,6 +32,16 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+// Saving is asking for the bytes, and the file is the asker's own.
+static enum cli_status show(const json_t *reply, const char *file, bool detail)
+{
+	if (!file) {
+		cli_print(reply, detail, stdout);
+		return CLI_OK;
+	}
+	return cli_trace_save(json_object_get(reply, "trace"), file, stderr) ? CLI_OK : CLI_REFUSED;
+}
+
 enum cli_status cli_run(const char *socket_path, char *const *words, size_t count, bool json)
 {
 	json_t *request = cli_request(words, count, stderr);
@@ -38,21 +49,26 @@ enum cli_status cli_run(const char *socket_path, char *const *words, size_t coun
 		return CLI_USAGE;
 	json_t *reply = cli_ask(socket_path, request, stderr);
 	bool detail = json_is_true(json_object_get(request, "detail"));
-	json_decref(request);
-	if (!reply)
+	const char *file = json_string_value(json_object_get(request, "file"));
+	enum cli_status status = CLI_OK;
+	if (!reply) {
+		json_decref(request);
 		return CLI_UNREACHABLE;
+	}
 	const char *error = json_string_value(json_object_get(reply, "error"));
-	if (json) {
+	if (json && !file) {
 		json_dumpf(reply, stdout, JSON_COMPACT);
 		fputc('\n', stdout);
 	} else if (error) {
 		fprintf(stderr, "sallyport: %s\n", error);
 	} else {
-		cli_print(reply, detail, stdout);
+		status = show(reply, file, detail);
 	}
 	fflush(stdout);
+	status = error ? CLI_REFUSED : status;
 	json_decref(reply);
-	return error ? CLI_REFUSED : CLI_OK;
+	json_decref(request);
+	return status;
 }
 
 // Ends at the first command that fails, with its status.
@@ -78,13 +94,24 @@ static void help(FILE *out)
 	cli_help(out);
 }
 
+// What stands before "trace".
+static int words_end(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "trace") == 0)
+			return i;
+	return argc;
+}
+
 int main(int argc, char **argv)
 {
 	const char *socket_path = DEFAULT_SOCKET;
 	bool json = false;
 	int option;
-	// Options may stand behind the command: getopt_long() sorts the words to the end.
-	while ((option = getopt_long(argc, argv, "s:jh", options, NULL)) != -1) {
+	// Options may stand behind the command: getopt_long() sorts the words to the end. Not those of a
+	// trace, whose expression is words too.
+	int words = words_end(argc, argv);
+	while ((option = getopt_long(words, argv, "s:jh", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			socket_path = optarg;
@@ -102,6 +129,11 @@ int main(int argc, char **argv)
 			help(stderr);
 			return CLI_USAGE;
 		}
+	}
+	if (words < argc &&
+		(strcmp(argv[argc - 1], "--json") == 0 || strcmp(argv[argc - 1], "-j") == 0)) {
+		json = true;
+		argc--;
 	}
 	if (optind < argc)
 		return (int)cli_run(socket_path, argv + optind, (size_t)(argc - optind), json);

@@ -19,6 +19,16 @@ static const struct alg_encr encrs[] = {
 	{ENCR_AES_GCM_8, 192, 24, 4, 8, 8, 1, false, "aes192gcm8", NULL},
 	{ENCR_AES_GCM_8, 256, 32, 4, 8, 8, 1, false, "aes256gcm8", NULL},
 	{ENCR_CHACHA20_POLY1305, 256, 32, 4, 8, 16, 1, true, "chacha20poly1305", NULL},
+	// 192 bits are not in intel-ipsec-mb.
+	{ENCR_AES_CCM_16, 128, 16, 3, 8, 16, 1, false, "aes128ccm16", NULL},
+	{ENCR_AES_CCM_16, 256, 32, 3, 8, 16, 1, false, "aes256ccm16", NULL},
+	{ENCR_AES_CCM_12, 128, 16, 3, 8, 12, 1, false, "aes128ccm12", NULL},
+	{ENCR_AES_CCM_12, 256, 32, 3, 8, 12, 1, false, "aes256ccm12", NULL},
+	{ENCR_AES_CCM_8, 128, 16, 3, 8, 8, 1, false, "aes128ccm8", NULL},
+	{ENCR_AES_CCM_8, 256, 32, 3, 8, 8, 1, false, "aes256ccm8", NULL},
+	{ENCR_NULL_AUTH_AES_GMAC, 128, 16, 4, 8, 16, 1, false, "aes128gmac", NULL},
+	{ENCR_NULL_AUTH_AES_GMAC, 192, 24, 4, 8, 16, 1, false, "aes192gmac", NULL},
+	{ENCR_NULL_AUTH_AES_GMAC, 256, 32, 4, 8, 16, 1, false, "aes256gmac", NULL},
 	{ENCR_AES_CBC, 128, 16, 0, 16, 0, 16, false, "aes128", NULL},
 	{ENCR_AES_CBC, 192, 24, 0, 16, 0, 16, false, "aes192", NULL},
 	{ENCR_AES_CBC, 256, 32, 0, 16, 0, 16, false, "aes256", NULL},
@@ -35,6 +45,8 @@ static const struct alg_integ integs[] = {
 	{INTEG_HMAC_SHA2_384_192, 48, 24, "sha384", NULL},
 	{INTEG_HMAC_SHA2_512_256, 64, 32, "sha512", NULL},
 	{INTEG_HMAC_SHA1_96, 20, 12, "sha1", NULL},
+	{INTEG_AES_XCBC_96, 16, 12, "aesxcbc", NULL},
+	{INTEG_AES_CMAC_96, 16, 12, "aescmac", NULL},
 	{INTEG_HMAC_MD5_96, 16, 12, "md5", "md5"},
 };
 
@@ -75,6 +87,18 @@ static const struct {
 	{"aes128gcm128", "aes128gcm16"},
 	{"aes192gcm128", "aes192gcm16"},
 	{"aes256gcm128", "aes256gcm16"},
+	{"aes128gcm96", "aes128gcm12"},
+	{"aes192gcm96", "aes192gcm12"},
+	{"aes256gcm96", "aes256gcm12"},
+	{"aes128gcm64", "aes128gcm8"},
+	{"aes192gcm64", "aes192gcm8"},
+	{"aes256gcm64", "aes256gcm8"},
+	{"aes128ccm128", "aes128ccm16"},
+	{"aes256ccm128", "aes256ccm16"},
+	{"aes128ccm96", "aes128ccm12"},
+	{"aes256ccm96", "aes256ccm12"},
+	{"aes128ccm64", "aes128ccm8"},
+	{"aes256ccm64", "aes256ccm8"},
 	{"sha", "sha1"},
 	{"sha2_256", "sha256"},
 	{"sha2_384", "sha384"},
@@ -90,6 +114,11 @@ const struct alg_encr *alg_encr(uint16_t id, uint16_t key_bits)
 						 (key_bits == 0 && encrs[i].key_bits == 128)))
 			return &encrs[i];
 	return NULL;
+}
+
+bool alg_encr_conceals(uint16_t id)
+{
+	return id != ENCR_NULL && id != ENCR_NULL_AUTH_AES_GMAC;
 }
 
 const struct alg_integ *alg_integ(uint16_t id)
@@ -214,18 +243,38 @@ static int add_keyword(struct proposal *p, const char *word, bool esp, char *why
 	return 0;
 }
 
+// What IKE messages are never protected by.
+static const char *impossible_for_ike(const struct proposal *p)
+{
+	for (uint8_t i = 0; i < p->encr_count; i++) {
+		uint16_t id = p->encr[i].id;
+		if (!alg_encr_conceals(id))
+			return "an IKE proposal needs encryption";
+		if (id == ENCR_AES_CCM_8 || id == ENCR_AES_CCM_12 || id == ENCR_AES_CCM_16)
+			return "AES-CCM is for ESP alone";
+	}
+	for (uint8_t i = 0; i < p->integ_count; i++)
+		if (p->integ[i] == INTEG_AES_XCBC_96 || p->integ[i] == INTEG_AES_CMAC_96)
+			return "aesxcbc and aescmac are for ESP alone";
+	return NULL;
+}
+
 // What is impossible as a whole, after every keyword was understood.
 static const char *impossible(const struct proposal *p, bool esp)
 {
-	uint8_t aeads = 0;
+	uint8_t aeads = 0, conceal = 0;
 	if (p->encr_count == 0)
 		return "no encryption algorithm";
 	for (uint8_t i = 0; i < p->encr_count; i++) {
 		const struct alg_encr *e = alg_encr(p->encr[i].id, p->encr[i].key_bits);
 		aeads = (uint8_t)(aeads + (e->icv_len != 0));
-		if (!esp && e->id == ENCR_NULL)
-			return "an IKE proposal needs encryption";
+		conceal = (uint8_t)(conceal + alg_encr_conceals(e->id));
 	}
+	const char *problem = esp ? NULL : impossible_for_ike(p);
+	if (problem)
+		return problem;
+	if (conceal && conceal != p->encr_count)
+		return "null or GMAC and ciphers that encrypt cannot share one proposal";
 	if (aeads && aeads != p->encr_count)
 		return "AEAD and other ciphers cannot share one proposal";
 	if (!aeads && p->integ_count == 0)

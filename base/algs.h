@@ -21,9 +21,13 @@ enum encr_id {
 	ENCR_NULL = 11,
 	ENCR_AES_CBC = 12,
 	ENCR_AES_CTR = 13,
+	ENCR_AES_CCM_8 = 14,
+	ENCR_AES_CCM_12 = 15,
+	ENCR_AES_CCM_16 = 16,
 	ENCR_AES_GCM_8 = 18,
 	ENCR_AES_GCM_12 = 19,
 	ENCR_AES_GCM_16 = 20,
+	ENCR_NULL_AUTH_AES_GMAC = 21,
 	ENCR_CHACHA20_POLY1305 = 28,
 };
 
@@ -39,6 +43,8 @@ enum integ_id {
 	INTEG_NONE = 0,
 	INTEG_HMAC_MD5_96 = 1,
 	INTEG_HMAC_SHA1_96 = 2,
+	INTEG_AES_XCBC_96 = 5,
+	INTEG_AES_CMAC_96 = 8,
 	INTEG_HMAC_SHA2_256_128 = 12,
 	INTEG_HMAC_SHA2_384_192 = 13,
 	INTEG_HMAC_SHA2_512_256 = 14,
@@ -102,6 +108,9 @@ const struct alg_encr *alg_encr(uint16_t id, uint16_t key_bits);
 const struct alg_integ *alg_integ(uint16_t id);
 const struct alg_prf *alg_prf(uint16_t id);
 const struct alg_dh *alg_dh(uint16_t id);
+
+// False for ENCR_NULL and AES-GMAC: what they protect can be read by everybody.
+bool alg_encr_conceals(uint16_t id);
 
 const struct alg_encr *alg_encr_keyword(const char *keyword);
 const struct alg_integ *alg_integ_keyword(const char *keyword);

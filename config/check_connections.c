@@ -100,6 +100,18 @@ static void check_legacy(struct loader *l, const config_setting_t *connection,
 					label, proposal_legacy(&p[i], k));
 }
 
+// Deliberate perhaps, but its name does not say it to everybody.
+static void check_readable(
+	struct loader *l, const config_setting_t *names, const struct proposal *p, size_t count)
+{
+	for (size_t i = 0; names && i < count; i++)
+		if (p[i].encr_count && !alg_encr_conceals(p[i].encr[0].id))
+			diag_warning(&l->diags, element(names, i),
+				"esp_proposals: \"%s\" does not encrypt: everybody on the way can read "
+				"the packets",
+				alg_encr(p[i].encr[0].id, p[i].encr[0].key_bits)->keyword);
+}
+
 static const char *user_auth_text(const struct cfg_connection *n)
 {
 	static const char *const names[] = {
@@ -224,6 +236,8 @@ static void check_children(struct loader *l, struct cfg_connection *n, const con
 		check_per_resource(l, n, c, element(list, i));
 		check_legacy(l, s, member(element(list, i), "esp_proposals"), "esp_proposals",
 			c->esp_proposals, c->esp_proposal_count);
+		check_readable(l, member(element(list, i), "esp_proposals"), c->esp_proposals,
+			c->esp_proposal_count);
 		while (window < c->replay_window)
 			window = (uint16_t)(window * 2);
 		c->replay_window = window;

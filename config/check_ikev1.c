@@ -118,13 +118,15 @@ static bool ike_fits(const struct proposal *p)
 	return cipher && group_fits(p);
 }
 
-// RFC 7634 gives ChaCha20-Poly1305 a number in IKEv2 alone.
+// RFC 7634 gives ChaCha20-Poly1305 a number in IKEv2 alone, RFC 4494 AES-CMAC.
 static bool esp_fits(const struct proposal *p, enum cfg_pfs pfs)
 {
-	bool cipher = false;
+	bool cipher = false, integ = p->aead;
 	for (uint8_t i = 0; i < p->encr_count; i++)
 		cipher = cipher || p->encr[i].id != ENCR_CHACHA20_POLY1305;
-	return cipher && (pfs != CFG_PFS_REQUIRED || p->dh_count == 0 || group_fits(p));
+	for (uint8_t i = 0; i < p->integ_count; i++)
+		integ = integ || p->integ[i] != INTEG_AES_CMAC_96;
+	return cipher && integ && (pfs != CFG_PFS_REQUIRED || p->dh_count == 0 || group_fits(p));
 }
 
 // A proposal that could not be read has been complained about, and may have fitted.
@@ -151,7 +153,7 @@ static void check_esp_proposals(
 	if (!fits)
 		diag_error(&l->diags, place(s, "esp_proposals"),
 			"esp_proposals: none is possible with IKEv1, which has neither "
-			"chacha20poly1305 nor x25519 nor x448");
+			"chacha20poly1305 nor aescmac nor x25519 nor x448");
 }
 
 static void check_push(struct loader *l, const struct cfg_connection *n, const config_setting_t *s)

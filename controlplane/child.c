@@ -145,7 +145,7 @@ struct tunnel_spec ike_tunnel_spec(const struct cfg_connection *conn, const stru
 		.reverse_path = conn->tunnel_interface,
 		.hold = conn->initiate != CFG_INITIATE_NONE,
 		.per_worker = ike_per_resource(conn),
-		.treat = ike_treatment(conn),
+		.treat = ike_treatment(conn, conf),
 	};
 }
 

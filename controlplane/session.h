@@ -424,8 +424,9 @@ void ike_child_shorten(struct ike_child *c, uint64_t life_s);
 void ike_child_limit(struct ike_child *c, uint32_t life_s);
 // ---- traffic (traffic.c) -----------------------------------------------------------------------
 
-// What a connection's packets get beside encryption.
-struct tunnel_treatment ike_treatment(const struct cfg_connection *conn);
+// What the packets of a connection's tunnel get beside encryption; conf: its first child.
+struct tunnel_treatment ike_treatment(
+	const struct cfg_connection *conn, const struct cfg_child *conf);
 // Present counters of both directions, zero where the sink has none.
 void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
 // Adds to the session what it has not counted yet.

@@ -25,10 +25,14 @@ static struct sa_rate rate_of(const struct cfg_connection *conn, uint32_t kbit_s
 	return r;
 }
 
-struct tunnel_treatment ike_treatment(const struct cfg_connection *conn)
+struct tunnel_treatment ike_treatment(
+	const struct cfg_connection *conn, const struct cfg_child *conf)
 {
 	_Static_assert(CFG_MSS_AUTO == SA_MSS_AUTO && CFG_MSS_OFF == 0, "as in the configuration");
 	return (struct tunnel_treatment){
+		.fragment = conf->fragment == CFG_FRAGMENT_AFTER ? SA_FRAGMENT_AFTER
+								 : SA_FRAGMENT_BEFORE,
+		.mtu_max = conf->mtu,
 		.mss = conn->mss,
 		.dscp_set = conn->dscp != CFG_DSCP_COPY,
 		.dscp = conn->dscp != CFG_DSCP_COPY ? (uint8_t)conn->dscp : 0,

@@ -85,6 +85,55 @@ struct dp_worker_info {
 
 bool dp_worker_info(struct dp *d, size_t i, struct dp_worker_info *out);
 
+// ---- Packet trace ----
+
+enum dp_trace_stage {
+	DP_TRACE_RX,
+	DP_TRACE_DECRYPTED,
+	DP_TRACE_TO_ENCRYPT,
+	DP_TRACE_HANDOFF, // to another worker
+	DP_TRACE_TAKEN,   // by it
+	DP_TRACE_HELD,    // until its tunnel has an SA
+	DP_TRACE_PUNT,    // to the control thread
+	DP_TRACE_TX,
+	DP_TRACE_DROP,
+	DP_TRACE_STAGES,
+};
+
+extern const char *const dp_trace_stage_name[DP_TRACE_STAGES];
+
+#define DP_TRACE_PACKETS_MAX 10000
+#define DP_TRACE_SNAP        128 // bytes kept of each packet and stage
+
+struct trace_filter;
+
+struct dp_trace_spec {
+	struct trace_filter *filter; // on the heap; taken, whatever comes back
+	uint32_t packets; // 1 to DP_TRACE_PACKETS_MAX: so many are traced, then it is over
+	bool whole;       // packets are kept whole, 16 MiB of them in all
+};
+
+// 0, -EBUSY: one runs; -EINVAL, -ENOMEM. What an earlier trace holds is given up.
+MUST_USE int dp_trace_start(struct dp *d, const struct dp_trace_spec *spec);
+// It stays to be looked at. How many packets it has; -ENOENT: none runs.
+int dp_trace_stop(struct dp *d);
+
+struct dp_trace_row {
+	uint64_t unix_ns;
+	uint32_t packet; // 1, 2, ... in the order in which they were chosen
+	enum dp_trace_stage stage;
+	uint16_t worker;
+	const char *port;  // that it came in or leaves by, or NULL
+	const char *why;   // drop: its name; hand-off, punt: the cause; else NULL
+	uint64_t session;  // TO_ENCRYPT, DECRYPTED: the tunnel's owner's, as in tunnel_spec
+	bool framed;       // bytes begin with the Ethernet header, else with the IP header
+	uint32_t len;      // of the whole packet
+	struct view bytes; // borrowed until the next dp_trace_start()
+};
+
+// Row i in the order in which stages were passed; false past the last.
+bool dp_trace_row(const struct dp *d, size_t i, struct dp_trace_row *out);
+
 // Counter i, summed over workers, by its name ("dp_drop_runt", ...); false past the last.
 bool dp_counter(
 	const struct dp *d, size_t i, const char **name, uint64_t *value, const char **help);

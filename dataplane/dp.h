@@ -13,6 +13,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/drops.h"
 #include "dataplane/ike_filter.h"
+#include "dataplane/pmtu.h"
 
 #include <rte_cycles.h>
 #include <rte_ether.h>
@@ -183,11 +184,15 @@ struct dp {
 	// Our IKE SPIs whose datagrams go into the ring for known ones. Written by the control
 	// thread, read by workers.
 	struct ike_filter known_spis;
+	// The trace that runs, read by workers; that one or the last one; those that workers may still see.
+	_Atomic(struct dp_trace *) trace;
+	struct dp_trace *last_trace, *retired_traces;
 	int wake_fd; // eventfd
 	atomic_bool wake_armed;
 	uint64_t now_ns; // of the running dp_poll()
 	// Drops on the control thread.
 	uint64_t drops[DP_DROP_COUNT];
+	uint64_t pmtu[DP_PMTU_COUNT]; // what became of ICMP too big about ESP
 	// Owned by helper files of the control side; set up by their _init.
 	struct dp_ports *port_state;
 	struct dp_local_state *local;

@@ -4,6 +4,8 @@
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
 #include "dataplane/replay.h"
+#include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -289,7 +291,9 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 		return why;
 	why = strip_trailer(op, &next, &len);
 	if (why == DP_DROP_NONE)
-		why = check_inner(w, op, next, len, &ip);
+		why = unlikely(sa->flags & DP_SA_TRANSPORT)
+			      ? dp_transport_restore(op, next, len, &ip)
+			      : check_inner(w, op, next, len, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
 		why = check_way_back(w, t, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->treat))
@@ -305,6 +309,12 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 	meta->tunnel = dp_tunnel_id(t->index, t->generation);
 	meta->worker = w->id;
 	return DP_DROP_NONE;
+}
+
+static uint64_t tunnel_session(const struct dp_worker *w, const struct dp_sa *sa)
+{
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
+	return t->session;
 }
 
 void dp_esp_in(struct dp_worker *w)
@@ -323,6 +333,8 @@ void dp_esp_in(struct dp_worker *w)
 			dp_drop(w, op->m, why);
 			continue;
 		}
+		if (unlikely(w->trace))
+			dp_trace_inner(w, op->m, false, tunnel_session(w, op->sa));
 		dp_add(&w->stats.esp_in_packets, 1);
 		dp_batch_add(&w->route, op->m);
 	}

@@ -3,6 +3,8 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
+#include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -41,6 +43,8 @@ static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
 			without_tunnel(w, m);
 			continue;
 		}
+		if (unlikely(w->trace))
+			dp_trace_inner(w, m, true, t->session);
 		if (t->out) {
 			rte_prefetch0(t->out);
 			rte_prefetch0((uint8_t *)t->out + 64);
@@ -101,7 +105,7 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 
 // The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
 // near its end is among the limits of packets (sink_sa.c).
-static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 {
 	uint64_t last = dp_get(&sa->seq);
 	if (last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)) {
@@ -130,7 +134,7 @@ static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp
 	if (rte_pktmbuf_headroom(m) < dp_overhead(t, sa) + RTE_ETHER_HDR_LEN ||
 		rte_pktmbuf_tailroom(m) < tail)
 		return DP_DROP_no_room;
-	enum dp_drop why = next_seq(w, sa, &op->seq);
+	enum dp_drop why = dp_next_seq(w, sa, &op->seq);
 	if (why != DP_DROP_NONE)
 		return why;
 	uint32_t pad = text - inner - 2;
@@ -169,7 +173,10 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 		}
 		if (unlikely(t->treat))
 			why = dp_treat_out(w, t, op->sa, op->m);
-		why = why == DP_DROP_NONE ? wrap(w, op, t) : why;
+		if (why == DP_DROP_NONE)
+			why = unlikely(op->sa->flags & DP_SA_TRANSPORT)
+				      ? dp_transport_wrap(w, op, t)
+				      : wrap(w, op, t);
 		if (why != DP_DROP_NONE) {
 			refuse(w, op->m, why);
 			continue;
@@ -256,7 +263,10 @@ void dp_esp_out(struct dp_worker *w)
 			dp_drop(w, op->m, DP_DROP_crypto);
 			continue;
 		}
-		put_outer(op, t, marks[i]);
+		if (unlikely(op->sa->flags & DP_SA_TRANSPORT))
+			dp_transport_uncover(op, t);
+		else
+			put_outer(op, t, marks[i]);
 		dp_add(&w->stats.esp_out_packets, 1);
 		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, op->m);
 	}

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/grace.h"
 
-#include "dataplane/worker.h"
+#include "dataplane/trace.h"
 
 // Requests are numbered; one period at a time runs, for all that were asked for before it began.
 static uint64_t ask(void *ctx)
@@ -51,4 +51,5 @@ void dp_grace_tick(struct dp *d)
 	else if (all_passed(d))
 		d->grace.done = d->grace.running;
 	dp_dst_tick(d->dst);
+	dp_trace_tick(d);
 }

@@ -3,7 +3,7 @@
 //
 // Packets between workers, and from the control thread to a worker. A packet carries ids and a
 // generation, never a pointer to an SA; the taker looks again.
-#include "dataplane/worker.h"
+#include "dataplane/trace.h"
 
 #include <sys/eventfd.h>
 
@@ -54,6 +54,8 @@ void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_ca
 	struct dp_batch *b = &w->handoff[to];
 	dp_meta(m)->kind = (uint8_t)carry;
 	dp_meta(m)->cause = (uint8_t)cause;
+	if (unlikely(w->trace))
+		dp_trace_handoff(w, m, to, cause);
 	dp_batch_add(b, m);
 	if (b->n == RTE_DIM(b->m))
 		flush_to(w, to);
@@ -69,6 +71,8 @@ void dp_handoff_flush(struct dp_worker *w)
 static void take(struct dp_worker *w, struct rte_mbuf *m)
 {
 	const struct dp_port *port = &w->dp->ports[dp_meta(m)->port];
+	if (unlikely(w->trace))
+		dp_trace_taken(w, m);
 	switch ((enum dp_carry)dp_meta(m)->kind) {
 	case DP_CARRY_ESP:
 		dp_batch_add(&w->esp_in, m);

@@ -7,7 +7,7 @@
 //
 // Where there is no room the newcomer is dropped: what came first is mostly what opens a connection
 // (a TCP SYN, a query), and what comes behind it is its repetition.
-#include "dataplane/worker.h"
+#include "dataplane/trace.h"
 
 void dp_hold_init(struct dp_hold *h)
 {
@@ -43,6 +43,8 @@ void dp_hold_packet(struct dp_worker *w, struct dp_tunnel *t, struct rte_mbuf *m
 	*p = (struct dp_held){.tunnel = t, .m = m, .until_ns = w->now_ns + DP_HOLD_NS};
 	TAILQ_INSERT_TAIL(&w->hold.by_age, p, link);
 	t->held++;
+	if (unlikely(w->trace))
+		dp_trace_held(w, m);
 }
 
 void dp_hold_release(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa)

@@ -95,6 +95,7 @@ static void child_free(struct dp_sink *s, struct worker_ctl *wc, struct child_ct
 		LIST_REMOVE(c, link);
 		--*sink_child_count(s, c->tunnel, wc->w->id);
 	}
+	sink_peer_forget(s, c);
 	fifo_put(&wc->free_children, (uint32_t)(c - wc->children));
 	*c = (struct child_ctl){0};
 }
@@ -242,12 +243,23 @@ static void set_limits(struct dp_sa *sa, const struct sa_spec *spec)
 	dp_sa_limits(sa);
 }
 
+static void set_peer_sum(struct dp_sa_cold *c, const struct sa_spec *spec)
+{
+	const struct ip_addr *s = &spec->peer_source, *d = &spec->peer_destination;
+	c->peer_sum_known = s->family && s->family == d->family;
+	if (c->peer_sum_known)
+		c->peer_sum = ip_fold(ip_sum(s->bytes, (uint32_t)ip_len(s->family)) +
+				      ip_sum(d->bytes, (uint32_t)ip_len(d->family)));
+}
+
 static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec, int socket)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	c->child = spec->child;
 	sa->tunnel_slot = dp_tunnel_slot(c->tunnel_index);
-	sa->flags = (uint8_t)((spec->esn ? DP_SA_ESN : 0) | (spec->dir == SA_OUT ? DP_SA_OUT : 0));
+	sa->flags = (uint8_t)((spec->esn ? DP_SA_ESN : 0) | (spec->dir == SA_OUT ? DP_SA_OUT : 0) |
+			      (spec->mode == SA_TRANSPORT ? DP_SA_TRANSPORT : 0));
+	set_peer_sum(c, spec);
 	if (spec->dir == SA_OUT)
 		sa->spi = rte_cpu_to_be_32(spec->spi);
 	int rc = dp_keys_expand(s->crypto.mgr, spec, sa);
@@ -319,6 +331,7 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 	c->reserved = false;
 	c->sa[spec->dir] = sa;
 	c->may_switch |= spec->dir == SA_OUT;
+	sink_peer_learn(s, c);
 	sink_send_promised(
 		wc, &(struct dp_msg){
 			    .type = DP_MSG_SA_ADD, .sa = sa, .chunk = chunk, .spi = spec->spi});
@@ -351,6 +364,8 @@ void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir)
 	if (!c || !c->sa[dir] || c->deleting[dir])
 		return;
 	c->deleting[dir] = true;
+	if (dir == SA_OUT)
+		sink_peer_forget(s, c);
 	if (dir == SA_OUT && c->may_switch) {
 		sink_promise_drop(wc, 1);
 		c->may_switch = false;

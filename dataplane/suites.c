@@ -19,6 +19,15 @@ const struct cipher_row dp_ciphers[] = {
 	{ENCR_AES_GCM_8, 192, HOW_GCM, 0, 24, 4, 8, 8, 4},
 	{ENCR_AES_GCM_8, 256, HOW_GCM, 0, 32, 4, 8, 8, 4},
 	{ENCR_CHACHA20_POLY1305, 0, HOW_CHACHA, IMB_CIPHER_CHACHA20_POLY1305, 32, 4, 8, 16, 4},
+	{ENCR_AES_CCM_16, 128, HOW_CCM, IMB_CIPHER_CCM, 16, 3, 8, 16, 4},
+	{ENCR_AES_CCM_16, 256, HOW_CCM, IMB_CIPHER_CCM, 32, 3, 8, 16, 4},
+	{ENCR_AES_CCM_12, 128, HOW_CCM, IMB_CIPHER_CCM, 16, 3, 8, 12, 4},
+	{ENCR_AES_CCM_12, 256, HOW_CCM, IMB_CIPHER_CCM, 32, 3, 8, 12, 4},
+	{ENCR_AES_CCM_8, 128, HOW_CCM, IMB_CIPHER_CCM, 16, 3, 8, 8, 4},
+	{ENCR_AES_CCM_8, 256, HOW_CCM, IMB_CIPHER_CCM, 32, 3, 8, 8, 4},
+	{ENCR_NULL_AUTH_AES_GMAC, 128, HOW_GMAC, 0, 16, 4, 8, 16, 4},
+	{ENCR_NULL_AUTH_AES_GMAC, 192, HOW_GMAC, 0, 24, 4, 8, 16, 4},
+	{ENCR_NULL_AUTH_AES_GMAC, 256, HOW_GMAC, 0, 32, 4, 8, 16, 4},
 	{ENCR_AES_CBC, 128, HOW_SPLIT, IMB_CIPHER_CBC, 16, 0, 16, 0, 16},
 	{ENCR_AES_CBC, 192, HOW_SPLIT, IMB_CIPHER_CBC, 24, 0, 16, 0, 16},
 	{ENCR_AES_CBC, 256, HOW_SPLIT, IMB_CIPHER_CBC, 32, 0, 16, 0, 16},
@@ -32,12 +41,17 @@ const struct cipher_row dp_ciphers[] = {
 
 const struct auth_row dp_auths[] = {
 	{INTEG_NONE, IMB_AUTH_NULL, 0, 0, 0},
-	{INTEG_HMAC_SHA1_96, IMB_AUTH_HMAC_SHA_1, 20, 64, 12},
-	{INTEG_HMAC_SHA2_256_128, IMB_AUTH_HMAC_SHA_256, 32, 64, 16},
-	{INTEG_HMAC_SHA2_384_192, IMB_AUTH_HMAC_SHA_384, 48, 128, 24},
-	{INTEG_HMAC_SHA2_512_256, IMB_AUTH_HMAC_SHA_512, 64, 128, 32},
-	{INTEG_HMAC_MD5_96, IMB_AUTH_MD5, 16, 64, 12},
+	{INTEG_HMAC_SHA1_96, IMB_AUTH_HMAC_SHA_1, 20, 12, sizeof(struct keys_hmac)},
+	{INTEG_HMAC_SHA2_256_128, IMB_AUTH_HMAC_SHA_256, 32, 16, sizeof(struct keys_hmac)},
+	{INTEG_HMAC_SHA2_384_192, IMB_AUTH_HMAC_SHA_384, 48, 24, sizeof(struct keys_hmac)},
+	{INTEG_HMAC_SHA2_512_256, IMB_AUTH_HMAC_SHA_512, 64, 32, sizeof(struct keys_hmac)},
+	{INTEG_AES_XCBC_96, IMB_AUTH_AES_XCBC, 16, 12, sizeof(struct keys_block_mac)},
+	{INTEG_AES_CMAC_96, IMB_AUTH_AES_CMAC, 16, 12, sizeof(struct keys_block_mac)},
+	{INTEG_HMAC_MD5_96, IMB_AUTH_MD5, 16, 12, sizeof(struct keys_hmac)},
 };
+
+const uint8_t dp_cipher_count = RTE_DIM(dp_ciphers);
+const uint8_t dp_auth_count = RTE_DIM(dp_auths);
 
 static const struct cipher_row *cipher_find(const struct proposal_encr *e)
 {
@@ -139,6 +153,26 @@ static void expand_hmac(
 	secret_wipe(block, sizeof(block));
 }
 
+static void expand_cmac(IMB_MGR *mgr, const uint8_t *key, struct keys_block_mac *out)
+{
+	uint32_t decrypting[44] __attribute__((aligned(16)));
+	IMB_AES_KEYEXP_128(mgr, key, out->schedule, decrypting);
+	IMB_AES_CMAC_SUBKEY_GEN_128(mgr, out->schedule, out->whole, out->padded);
+	secret_wipe(decrypting, sizeof(decrypting));
+}
+
+static void expand_mac(
+	IMB_MGR *mgr, const struct auth_row *a, const uint8_t *key, struct keys_split *out)
+{
+	struct keys_block_mac *b = &out->block_mac;
+	if (a->alg == IMB_AUTH_AES_XCBC)
+		IMB_AES_XCBC_KEYEXP(mgr, key, b->schedule, b->whole, b->padded);
+	else if (a->alg == IMB_AUTH_AES_CMAC)
+		expand_cmac(mgr, key, b);
+	else
+		expand_hmac(mgr, a, key, &out->hmac);
+}
+
 int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa)
 {
 	const struct cipher_row *c = cipher_find(&spec->encr);
@@ -149,13 +183,14 @@ int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa)
 		return -EINVAL;
 
 	union keys *k = dp_sa_keys(sa);
-	if (c->how == HOW_GCM) {
+	if (cipher_is_direct(c)) {
 		expand_gcm(mgr, spec->encr_key, c->key_len, &k->gcm);
 	} else if (c->how == HOW_CHACHA) {
 		memcpy(k->chacha, spec->encr_key, sizeof(k->chacha));
 	} else {
 		expand_cipher(mgr, c, spec->encr_key, &k->split);
-		expand_hmac(mgr, a, spec->integ_key, &k->split.hmac);
+		if (c->how == HOW_SPLIT)
+			expand_mac(mgr, a, spec->integ_key, &k->split);
 	}
 	memcpy(&sa->salt, spec->encr_key + c->key_len, c->salt_len);
 	sa->cipher = (uint8_t)(c - dp_ciphers);

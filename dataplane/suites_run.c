@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Bursts through the suites: what a worker does with keys that are expanded.
-#include "dataplane/suites_table.h"
+#include "dataplane/suites_jobs.h"
 
 #include "base/secret.h"
 
@@ -16,13 +16,13 @@
 void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len)
 {
 	const uint8_t *k = (const uint8_t *)sa + DP_SA_KEYS;
-	uint32_t size = sizeof(struct keys_split);
+	uint32_t size = offsetof(struct keys_split, hmac) + dp_auths[sa->auth].keys_len;
 	for (uint32_t off = 0; off < 256; off += 64)
 		rte_prefetch0(k + off);
-	if (dp_ciphers[sa->cipher].how == HOW_CHACHA)
+	if (dp_ciphers[sa->cipher].how == HOW_CHACHA || dp_ciphers[sa->cipher].how == HOW_CCM)
 		return;
 	uint32_t from = 256;
-	if (dp_ciphers[sa->cipher].how == HOW_GCM) {
+	if (cipher_is_direct(&dp_ciphers[sa->cipher])) {
 		uint32_t powers = (text_len + 15) / 16 + 2;
 		size = sizeof(struct gcm_key_data);
 		if (powers * 16 < size - 256)
@@ -80,13 +80,7 @@ static void put_be64(uint8_t *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-static void put_be32(uint8_t *p, uint32_t v)
-{
-	v = rte_cpu_to_be_32(v);
-	memcpy(p, &v, sizeof(v));
-}
-
-// RFC 4106 5, RFC 7634 2.1: SPI and sequence number, with ESN all 64 bits of it.
+// RFC 4106 5, RFC 4309 5, RFC 7634 2.1: SPI and sequence number, with ESN all 64 bits of it.
 static uint32_t make_aad(struct esp_op *op)
 {
 	memcpy(op->aad, op->esp, 4);
@@ -120,7 +114,7 @@ static void load_iv(struct esp_op *op)
 	const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
 	if (row->salt_len) {
 		memcpy(op->iv, &op->sa->salt, 4);
-		memcpy(op->iv + 4, iv, 8);
+		memcpy(op->iv + row->salt_len, iv, 8);
 	} else {
 		memcpy(op->iv, iv, row->iv_len);
 	}
@@ -144,6 +138,23 @@ static void run_gcm(struct dp_crypto *c, struct esp_op *op, bool seal, uint8_t *
 	f(key, &c->gcm, text, text, len, op->iv, op->aad, aad_len, tag, icv);
 }
 
+// The suites that no job is needed for.
+static bool run_direct(struct dp_crypto *c, struct esp_op *op, bool seal, uint8_t *tag)
+{
+	switch (dp_ciphers[op->sa->cipher].how) {
+	case HOW_GCM:
+		run_gcm(c, op, seal, tag);
+		break;
+	case HOW_GMAC:
+		dp_run_gmac(c, op, tag);
+		break;
+	default:
+		return false;
+	}
+	op->ok = true;
+	return true;
+}
+
 static void fill_chacha(IMB_JOB *j, struct esp_op *op, bool seal)
 {
 	union keys *k = dp_sa_keys(op->sa);
@@ -158,43 +169,6 @@ static void fill_chacha(IMB_JOB *j, struct esp_op *op, bool seal)
 	j->msg_len_to_hash_in_bytes = op->text_len;
 	j->iv_len_in_bytes = 12;
 	j->auth_tag_output_len_in_bytes = 16;
-}
-
-static void set_cipher_keys(IMB_JOB *j, const struct cipher_row *row, const struct keys_split *k)
-{
-	j->iv_len_in_bytes = row->salt_len + row->iv_len;
-	if (row->mode == IMB_CIPHER_DES3) {
-		j->enc_keys = j->dec_keys = k->des.pass;
-	} else if (row->mode == IMB_CIPHER_DES) {
-		j->enc_keys = j->dec_keys = k->des.schedule[0];
-	} else {
-		j->enc_keys = k->aes.enc;
-		j->dec_keys = k->aes.dec;
-	}
-}
-
-// RFC 4303 2.2.1: with ESN the high bits are part of what is authenticated, behind the text, but
-// not sent. They stand in the ICV's place while the hash runs.
-static void fill_split(IMB_JOB *j, struct esp_op *op, bool seal)
-{
-	const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
-	const struct auth_row *a = &dp_auths[op->sa->auth];
-	union keys *k = dp_sa_keys(op->sa);
-	uint32_t covered = ESP_HDR + row->iv_len + op->text_len;
-
-	set_cipher_keys(j, row, &k->split);
-	j->cipher_mode = row->mode;
-	j->hash_alg = a->alg;
-	j->chain_order = seal ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
-	j->u.HMAC._hashed_auth_key_xor_ipad = k->split.hmac.inner;
-	j->u.HMAC._hashed_auth_key_xor_opad = k->split.hmac.outer;
-	j->auth_tag_output_len_in_bytes = a->icv_len;
-	if (op->sa->flags & DP_SA_ESN) {
-		put_be32(op->esp + covered, (uint32_t)(op->seq >> 32));
-		covered += 4;
-	}
-	j->hash_start_src_offset_in_bytes = 0;
-	j->msg_len_to_hash_in_bytes = covered;
 }
 
 static void job_done(struct dp_crypto *c, IMB_JOB *j)
@@ -220,8 +194,10 @@ static void submit(struct dp_crypto *c, struct esp_op *op, bool seal)
 	op->ok = false;
 	if (row->how == HOW_CHACHA)
 		fill_chacha(j, op, seal);
+	else if (row->how == HOW_CCM)
+		dp_job_ccm(j, op, make_aad(op), seal);
 	else
-		fill_split(j, op, seal);
+		dp_job_split(j, op, seal);
 	for (j = IMB_SUBMIT_JOB(c->mgr); j; j = IMB_GET_COMPLETED_JOB(c->mgr))
 		job_done(c, j);
 }
@@ -273,9 +249,8 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 		struct esp_op *op = &ops[i];
 		write_iv(c, op);
 		load_iv(op);
-		if (dp_ciphers[op->sa->cipher].how == HOW_GCM) {
-			run_gcm(c, op, true, icv_place(op));
-			op->ok = true;
+		if (run_direct(c, op, true, icv_place(op))) {
+			continue;
 		} else if (runs_alone(c, op)) {
 			alone++;
 		} else {
@@ -289,7 +264,7 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 	if (alone)
 		run_alone(c, ops, n, true);
 	for (unsigned i = 0; i < n; i++)
-		if (dp_ciphers[ops[i].sa->cipher].how != HOW_GCM)
+		if (!cipher_is_direct(&dp_ciphers[ops[i].sa->cipher]))
 			memcpy(icv_place(&ops[i]), ops[i].icv, ops[i].sa->icv_len);
 }
 
@@ -300,9 +275,8 @@ void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 		struct esp_op *op = &ops[i];
 		load_iv(op);
 		memcpy(op->sent, icv_place(op), op->sa->icv_len);
-		if (dp_ciphers[op->sa->cipher].how == HOW_GCM) {
-			run_gcm(c, op, false, op->icv);
-			op->ok = true;
+		if (run_direct(c, op, false, op->icv)) {
+			continue;
 		} else if (runs_alone(c, op)) {
 			alone++;
 		} else {

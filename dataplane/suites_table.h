@@ -25,12 +25,23 @@ struct keys_hmac {
 	uint8_t outer[64] __attribute__((aligned(16)));
 };
 
+// For the MACs of AES-128: the key's schedule, and what the last block is mixed with where it is whole or
+// padded (RFC 3566's K1, K2 and K3; RFC 4493's K, K1 and K2).
+struct keys_block_mac {
+	uint32_t schedule[44] __attribute__((aligned(16)));
+	uint8_t whole[16] __attribute__((aligned(16)));
+	uint8_t padded[16] __attribute__((aligned(16)));
+};
+
 struct keys_split {
 	union {
 		struct keys_aes aes;
 		struct keys_des des;
 	};
-	struct keys_hmac hmac;
+	union {
+		struct keys_hmac hmac;
+		struct keys_block_mac block_mac;
+	};
 };
 
 union keys {
@@ -39,12 +50,12 @@ union keys {
 	uint8_t chacha[32];
 };
 
-enum how { HOW_GCM, HOW_CHACHA, HOW_SPLIT };
+enum how { HOW_GCM, HOW_GMAC, HOW_CHACHA, HOW_CCM, HOW_SPLIT };
 
 struct cipher_row {
 	uint16_t id, key_bits;
 	enum how how;
-	IMB_CIPHER_MODE mode; // not HOW_GCM
+	IMB_CIPHER_MODE mode; // of a job
 	uint8_t key_len, salt_len, iv_len, icv_len;
 	uint8_t align;
 };
@@ -52,12 +63,20 @@ struct cipher_row {
 struct auth_row {
 	uint16_t id;
 	IMB_HASH_ALG alg;
-	uint8_t key_len, block_len, icv_len;
+	uint8_t key_len, icv_len;
+	uint8_t keys_len; // bytes of the expanded key
 };
 
 // In the order of struct dp_sa's cipher and auth.
 extern const struct cipher_row dp_ciphers[];
 extern const struct auth_row dp_auths[];
+extern const uint8_t dp_cipher_count, dp_auth_count;
+
+// By a function for each packet, not by a job.
+static inline bool cipher_is_direct(const struct cipher_row *c)
+{
+	return c->how == HOW_GCM || c->how == HOW_GMAC;
+}
 
 static inline bool cipher_is_des(const struct cipher_row *c)
 {

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The way out of a worker: to a port, or to the control thread.
-#include "dataplane/worker.h"
+#include "dataplane/trace.h"
 
 #include <rte_ethdev.h>
 
@@ -39,6 +39,8 @@ static void flush_port(struct dp_worker *w, const struct dp_port *port)
 	struct dp_batch *b = &w->tx[port->index];
 	if (b->n == 0)
 		return;
+	if (unlikely(w->trace))
+		dp_trace_tx(w, port, b->m, b->n);
 	uint16_t sent = rte_eth_tx_burst(port->port_id, w->id, b->m, (uint16_t)b->n);
 	dp_add(&w->stats.tx_packets, sent);
 	for (unsigned i = sent; i < b->n; i++)
@@ -70,8 +72,11 @@ void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_a
 	memcpy(p, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	memcpy(p + 6, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	set_be16(p + 12, family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
-	// What the port is asked to do for us: nothing.
-	m->ol_flags = 0;
+	// What the port is asked to do for us: nothing. A mark of the trace stays.
+	if (likely(!w->trace))
+		m->ol_flags = 0;
+	else
+		m->ol_flags &= dp_trace_flag(w->trace);
 	dp_tx_frame(w, port, m);
 }
 
@@ -117,6 +122,8 @@ void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
 		dp_drop(w, m, full[ring]);
 		return;
 	}
+	if (unlikely(w->trace))
+		dp_trace_punt(w, m, class);
 	rte_pktmbuf_free(m);
 	dp_meta(c)->kind = (uint8_t) class;
 	dp_meta(c)->worker = w->id;

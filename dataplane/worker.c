@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The worker's loop: rx -> classify -> esp_in | esp_out | punt -> tx, over bursts.
-#include "dataplane/worker.h"
+#include "dataplane/trace.h"
 
 #include "base/secret.h"
 
@@ -102,6 +102,8 @@ static unsigned rx(struct dp_worker *w, const struct dp_port *port)
 	if (n == 0)
 		return 0;
 	dp_add(&w->stats.rx_packets, n);
+	if (unlikely(w->trace))
+		dp_trace_rx(w, port, m, n);
 	if (unlikely(w->watch[port->index].left))
 		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
@@ -118,6 +120,7 @@ static void wake_control(struct dp_worker *w)
 
 unsigned dp_worker_poll_once(struct dp_worker *w)
 {
+	dp_trace_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)

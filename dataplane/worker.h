@@ -118,6 +118,7 @@ struct dp_worker {
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
+	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
@@ -155,8 +156,12 @@ struct dp_worker {
 	int wake_fd; // eventfd
 };
 
+void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
+
 static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
 {
+	if (unlikely(w->trace))
+		dp_trace_drop(w, m, why);
 	dp_add(&w->stats.drops[why], 1);
 	rte_pktmbuf_free(m);
 }
@@ -290,6 +295,8 @@ static inline _Atomic uint64_t *dp_tunnel_family(const struct dp *d, uint32_t in
 void dp_sa_limits(struct dp_sa *sa);
 // Count a packet and see to the limits.
 void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes);
+// The number of the packet that is being encrypted; or the SA has come to its end.
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq);
 // The IP packet, whose header has been checked, lies within the SA's selectors.
 bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);

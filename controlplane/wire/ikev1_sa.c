@@ -442,7 +442,8 @@ static void put_esp_transform(
 	struct sa_out *o, bool *opened, const struct suite *s, const struct ikev1_esp_offer *offer)
 {
 	uint16_t id = ikev1_alg_number(IKEV1_REG_ESP_ENCR, s->encr.id);
-	if (!id || o->total == IKEV1_TRANSFORMS_MAX)
+	uint16_t auth = ikev1_alg_number(IKEV1_REG_ESP_AUTH, s->integ);
+	if (!id || (s->integ != INTEG_NONE && !auth) || o->total == IKEV1_TRANSFORMS_MAX)
 		return;
 	if (!*opened)
 		open_proposal(o, (uint8_t)(o->proposals + 1), IKEV1_PROTOCOL_ESP, offer->spi);
@@ -450,8 +451,7 @@ static void put_esp_transform(
 	open_transform(o, (uint8_t)(o->transforms + 1), (uint8_t)id);
 	put_key_length(o->b, IKEV1_ESP_KEY_LENGTH, &s->encr);
 	if (s->integ != INTEG_NONE)
-		ikev1_put_attr_basic(
-			o->b, IKEV1_ESP_AUTH, ikev1_alg_number(IKEV1_REG_ESP_AUTH, s->integ));
+		ikev1_put_attr_basic(o->b, IKEV1_ESP_AUTH, auth);
 	ikev1_put_attr_basic(o->b, IKEV1_ESP_ENCAP, offer->encap);
 	if (s->dh != DH_NONE)
 		ikev1_put_attr_basic(o->b, IKEV1_ESP_GROUP, s->dh);

@@ -7,6 +7,8 @@
 #include "tests/dataplane/esp_oracle.h"
 #include "tests/dataplane/fixture.h"
 
+#include "dataplane/suites_table.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -260,14 +262,43 @@ static void chacha20_poly1305(void **state)
 	assert_memory_equal(text, plain, n);
 }
 
-// ---- HMAC ----
+// ---- AES-GMAC ----
+
+// draft-mcgrew-gcm-test-01, its packet of ENCR_NULL_AUTH_AES_GMAC.
+static void aes_gmac(void **state)
+{
+	(void)state;
+	struct sa_spec s = spec_of(ENCR_NULL_AUTH_AES_GMAC, 128,
+		"4c80cdefbb5d10da906ac73c3613a634 22433c64", INTEG_NONE);
+	uint8_t esp[256], plain[256], *text;
+	size_t text_len;
+	static const char *const inner =
+		"45000030da3a00008001df3bc0a80005c0a800010800c6cd0200070061626364"
+		"65666768696a6b6c6d6e6f707172737401020201";
+	size_t len = hex("00004321 00000007 0000000000000000", esp);
+	len += hex(inner, esp + len);
+	len += hex("f2a9a836e155106aa8dcd618e4099aaa", esp + len);
+	assert_true(open_esp(&s, 7, esp, len, &text, &text_len));
+	assert_int_equal(hex(inner, plain), text_len);
+	assert_memory_equal(text, plain, text_len);
+	text[3] ^= 1;
+	assert_false(open_esp(&s, 7, esp, len, &text, &text_len));
+}
+
+// ---- MACs ----
 
 // RFC 4231 4.2 and 4.3 (SHA-2), RFC 2202 2 and 3 (MD5, SHA-1): with ENCR_NULL, the ESP header is the data's
 // first 8 bytes. A key padded with zeros to the algorithm's length is the same HMAC key.
+// RFC 3566 4.6, test cases 3 to 6; RFC 4493 4, examples 2 to 4.
+#define BYTES_20 "000102030405060708090a0b0c0d0e0f10111213"
+#define BYTES_32 BYTES_20 "1415161718191a1b1c1d1e1f"
+#define AES_16   "6bc1bee22e409f96e93d7e117393172a"
+#define AES_40   AES_16 "ae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411"
+#define AES_64   AES_40 "e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 static const struct {
 	uint16_t integ;
 	const char *key, *data, *mac;
-} hmacs[] = {
+} macs[] = {
 	{INTEG_HMAC_SHA1_96, "4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
 		"effcdf6ae5eb2fa2d27416d5"},
 	{INTEG_HMAC_SHA2_256_128, "4a656665",
@@ -301,23 +332,54 @@ static const struct {
 		"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
 		"dddddddddddddddddddd",
 		"56be34521d144c88dbb8c733"},
+	{INTEG_AES_XCBC_96, "000102030405060708090a0b0c0d0e0f", "000102030405060708090a0b0c0d0e0f",
+		"d2a246fa349b68a79998a439"},
+	{INTEG_AES_XCBC_96, "000102030405060708090a0b0c0d0e0f", BYTES_20,
+		"47f51b4564966215b8985c63"},
+	{INTEG_AES_XCBC_96, "000102030405060708090a0b0c0d0e0f", BYTES_32,
+		"f54f0ec8d2b9f3d36807734b"},
+	{INTEG_AES_XCBC_96, "000102030405060708090a0b0c0d0e0f", BYTES_32 "2021",
+		"becbb3bccdb518a30677d548"},
+	{INTEG_AES_CMAC_96, "2b7e151628aed2a6abf7158809cf4f3c", AES_16, "070a16b46b4d4144f79bdd9d"},
+	{INTEG_AES_CMAC_96, "2b7e151628aed2a6abf7158809cf4f3c", AES_40, "dfa66747de9ae63030ca3261"},
+	{INTEG_AES_CMAC_96, "2b7e151628aed2a6abf7158809cf4f3c", AES_64, "51f0bebf7e3b9d92fc497417"},
 };
 
-static void hmac(void **state)
+// The oracle agrees with the vectors, too: it stands in for OpenSSL, which has no XCBC.
+static void oracle_agrees(const struct sa_spec *s, const uint8_t *esp, size_t len)
+{
+	uint8_t plain[256];
+	assert_int_equal(oracle_open(s, 0, esp, len, plain), len - 8 - oracle_icv_len(s));
+}
+
+static void mac(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < RTE_DIM(hmacs); i++) {
-		struct sa_spec s = spec_of(ENCR_NULL, 0, "", hmacs[i].integ);
+	for (size_t i = 0; i < RTE_DIM(macs); i++) {
+		struct sa_spec s = spec_of(ENCR_NULL, 0, "", macs[i].integ);
 		uint8_t esp[256], *text;
 		size_t text_len;
 		memset(s.integ_key, 0, sizeof(s.integ_key));
-		hex(hmacs[i].key, s.integ_key);
-		size_t len = hex(hmacs[i].data, esp);
-		len += hex(hmacs[i].mac, esp + len);
+		hex(macs[i].key, s.integ_key);
+		size_t len = hex(macs[i].data, esp);
+		len += hex(macs[i].mac, esp + len);
+		oracle_agrees(&s, esp, len);
 		assert_true(open_esp(&s, 0, esp, len, &text, &text_len));
 		esp[len - 1] ^= 0x80;
 		assert_false(open_esp(&s, 0, esp, len, &text, &text_len));
 	}
+}
+
+// RFC 3566 4.6, test case 7: 1000 bytes of zeros.
+static void a_long_xcbc(void **state)
+{
+	(void)state;
+	struct sa_spec s = spec_of(ENCR_NULL, 0, "", INTEG_AES_XCBC_96);
+	uint8_t esp[1012] = {0}, *text;
+	size_t text_len;
+	hex("000102030405060708090a0b0c0d0e0f", s.integ_key);
+	hex("f0dafee895db30253761103b", esp + 1000);
+	assert_true(open_esp(&s, 0, esp, sizeof(esp), &text, &text_len));
 }
 
 // A key schedule is never left half made.
@@ -335,6 +397,45 @@ static void refusals(void **state)
 	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -ENOTSUP);
 	s = spec_of(ENCR_3DES, 0, "0123456789abcdef", INTEG_HMAC_SHA1_96);
 	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -EINVAL);
+	// A salt of three bytes, not of four.
+	s = spec_of(ENCR_AES_CCM_16, 128, "00112233445566778899aabbccddeeff00112233", INTEG_NONE);
+	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -EINVAL);
+	s = spec_of(ENCR_AES_CCM_16, 192, "00112233445566778899aabbccddeeff0011223344556677001122",
+		INTEG_NONE);
+	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -ENOTSUP);
+	s = spec_of(ENCR_NULL_AUTH_AES_GMAC, 128, "00112233445566778899aabbccddeeff00112233",
+		INTEG_HMAC_SHA1_96);
+	assert_int_equal(dp_keys_expand(crypto.mgr, &s, sa), -ENOTSUP);
+}
+
+static bool has_row(const struct alg_encr *e, const struct alg_integ *a)
+{
+	struct sa_spec s = {.encr = {e->id, e->key_bits}, .integ = a ? a->id : INTEG_NONE};
+	s.encr_key_len = e->key_len + e->salt_len;
+	s.integ_key_len = a ? a->key_len : 0;
+	int rc = dp_keys_expand(crypto.mgr, &s, sa);
+	assert_int_equal(rc == 0 ? sa->iv_len : e->iv_len, e->iv_len);
+	return rc == 0;
+}
+
+// What a proposal can name for ESP the data plane can do, with the same lengths.
+static void every_algorithm_has_a_row(void **state)
+{
+	(void)state;
+	static const uint16_t bits[] = {0, 64, 128, 192, 256};
+	unsigned found = 0;
+	for (uint16_t id = 1; id < 64; id++)
+		for (size_t k = 0; k < RTE_DIM(bits); k++) {
+			const struct alg_encr *e = alg_encr(id, bits[k]);
+			if (!e)
+				continue;
+			for (uint16_t i = 1; i < 64 && !e->icv_len; i++)
+				assert_true(!alg_integ(i) || has_row(e, alg_integ(i)));
+			if (e->icv_len)
+				assert_true(has_row(e, NULL));
+			found++;
+		}
+	assert_true(found >= dp_cipher_count);
 }
 
 int main(void)
@@ -346,8 +447,11 @@ int main(void)
 		cmocka_unit_test(des_cbc),
 		cmocka_unit_test(aes_ctr),
 		cmocka_unit_test(chacha20_poly1305),
-		cmocka_unit_test(hmac),
+		cmocka_unit_test(aes_gmac),
+		cmocka_unit_test(mac),
+		cmocka_unit_test(a_long_xcbc),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(every_algorithm_has_a_row),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

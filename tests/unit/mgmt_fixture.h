@@ -7,6 +7,7 @@
 #include "tests/cmocka_all.h"
 
 #include "app/mgmt.h"
+#include "dataplane/trace_filter.h"
 
 #include <jansson.h>
 
@@ -47,7 +48,8 @@ struct fake {
 	struct ip_addr initiated; // to this peer
 	uint64_t session;         // what rekey or reauthenticate was called with
 	uint32_t child;
-	int verdict; // what they return
+	struct dp_trace_spec trace; // what trace_start was called with, without its filter
+	int verdict;                // what they return
 	char dir[64];
 };
 
@@ -81,6 +83,35 @@ static inline struct ike_child_info fake_child(void)
 		.expires_ns = NOW_NS - 1,
 		.worker = 2,
 	};
+}
+
+static inline int fake_trace_start(void *ctx, const struct dp_trace_spec *spec)
+{
+	struct fake *f = ctx;
+	f->trace = *spec;
+	trace_filter_free(spec->filter);
+	free(spec->filter);
+	return f->verdict;
+}
+
+static inline int fake_trace_stop(void *ctx)
+{
+	struct fake *f = ctx;
+	return f->verdict ? f->verdict : 12;
+}
+
+static inline bool fake_trace_row(void *ctx, size_t i, struct dp_trace_row *out)
+{
+	static const uint8_t bytes[] = {0x45, 0x00, 0xab};
+	(void)ctx;
+	*out = (struct dp_trace_row){.unix_ns = 1000 + i,
+		.packet = 1,
+		.stage = i ? DP_TRACE_DROP : DP_TRACE_RX,
+		.port = i ? NULL : "outside",
+		.why = i ? "dp_drop_runt" : NULL,
+		.len = 60,
+		.bytes = {bytes, sizeof(bytes)}};
+	return i < 2;
 }
 
 static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_session_info *out)
@@ -117,6 +148,7 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.policed_in = 5,
 		.policed_out = 6,
 		.used_ns = NOW_NS - 3 * NS_PER_S,
+		.path_mtu = 1500,
 	};
 	if (f->state != IKE_SESSION_CONNECTING)
 		out->ike = (struct suite){
@@ -285,6 +317,9 @@ static inline int setup(void **state)
 		.initiate = fake_initiate,
 		.rekey = fake_rekey,
 		.reauthenticate = fake_reauthenticate,
+		.trace_start = fake_trace_start,
+		.trace_stop = fake_trace_stop,
+		.trace_row = fake_trace_row,
 		.handoff_names = handoff_names,
 		.clock = &fake_clock,
 	};

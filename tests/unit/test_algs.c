@@ -27,6 +27,21 @@ static void proposals(void **state)
 		{"aes512", true, "unknown algorithm \"aes512\""},
 		{"aes128--sha1", true, "empty algorithm name"},
 		{"null-sha256-x25519", false, "an IKE proposal needs encryption"},
+		{"aes128ccm16-aes256ccm128-aes128ccm8-aes256ccm12", true, NULL},
+		{"aes128gmac-aes192gmac-aes256gmac", true, NULL},
+		{"null-sha1-sha256-sha384-sha512-aesxcbc-aescmac", true, NULL},
+		{"aes192ctr-aes128-aesxcbc", true, NULL},
+		{"aes128gcm64-aes256gcm96-aes192gcm128", true, NULL},
+		{"aes192ccm16", true, "unknown algorithm \"aes192ccm16\""},
+		{"aes128gmac-aes128gcm16", true,
+			"null or GMAC and ciphers that encrypt cannot share one proposal"},
+		{"null-aes128-sha256", true,
+			"null or GMAC and ciphers that encrypt cannot share one proposal"},
+		{"aes128gmac-sha256", true, "an AEAD cipher takes no integrity algorithm"},
+		{"aes128gmac-prfsha256-x25519", false, "an IKE proposal needs encryption"},
+		{"aes128ccm16-prfsha256-x25519", false, "AES-CCM is for ESP alone"},
+		{"aes128-aesxcbc-prfsha256-x25519", false, "aesxcbc and aescmac are for ESP alone"},
+		{"null", true, "a cipher that is no AEAD needs an integrity algorithm"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

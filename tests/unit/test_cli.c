@@ -56,6 +56,14 @@ static void test_requests(void **state)
 			"{\"command\":\"rekey\",\"session\":5,\"spi\":\"0x0a0b0C0d\"}"},
 		{"rekey 5 0x1", "{\"command\":\"rekey\",\"session\":5,\"spi\":\"0x1\"}"},
 		{"reauthenticate 12", "{\"command\":\"reauthenticate\",\"session\":12}"},
+		{"trace start", "{\"command\":\"trace\",\"what\":\"start\"}"},
+		{"trace start --match host 10.1.0.5 and udp --count 20 --whole",
+			"{\"command\":\"trace\",\"what\":\"start\","
+			"\"match\":\"host 10.1.0.5 and udp\",\"count\":20,\"whole\":true}"},
+		{"trace stop", "{\"command\":\"trace\",\"what\":\"stop\"}"},
+		{"trace show", "{\"command\":\"trace\",\"what\":\"show\"}"},
+		{"trace save a.pcapng", "{\"command\":\"trace\",\"what\":\"save\","
+					"\"bytes\":true,\"file\":\"a.pcapng\"}"},
 		{"show connections", "{\"command\":\"show\",\"what\":\"connections\"}"},
 		{"show sessions detail",
 			"{\"command\":\"show\",\"what\":\"sessions\",\"detail\":true}"},
@@ -83,7 +91,14 @@ static void test_wrong_commands(void **state)
 
 static void test_too_many_words(void **state)
 {
-	char line[] = "a b c d e f g h i", *words[CLI_WORDS_MAX];
+	char line[2 * CLI_WORDS_MAX + 3] = "", *words[CLI_WORDS_MAX];
+	for (int i = 0; i < CLI_WORDS_MAX; i++)
+		strcat(line, "a ");
+	assert_int_equal(cli_split(line, words), CLI_WORDS_MAX);
+	memset(line, 'a', sizeof(line) - 1);
+	for (int i = 1; i < 2 * CLI_WORDS_MAX; i += 2)
+		line[i] = ' ';
+	line[sizeof(line) - 1] = '\0';
 	assert_int_equal(cli_split(line, words), -1);
 }
 
@@ -99,7 +114,7 @@ static void test_completion(void **state)
 		size_t done;
 		const char *words[2], *prefix, *want;
 	} cases[] = {
-		{0, {NULL}, "", "show clear initiate rekey reauthenticate "},
+		{0, {NULL}, "", "show clear initiate rekey reauthenticate trace "},
 		{0, {NULL}, "s", "show "},
 		{0, {NULL}, "re", "rekey reauthenticate "},
 		{1, {"show"}, "s", "sessions sa status "},
@@ -134,6 +149,35 @@ static char *printed_as(const char *reply, bool detail)
 static char *printed(const char *reply)
 {
 	return printed_as(reply, false);
+}
+
+// Packet by packet, whatever order the stages of several came in.
+static void test_trace_is_told_by_packets(void **state)
+{
+	static const char row[] = "{\"packet\":%d,\"worker\":%d,\"time_ns\":%d,\"stage\":\"%s\","
+				  "\"length\":100,\"port\":%s,\"why\":%s,\"session\":%d,"
+				  "\"summary\":\"a > b\"}%s";
+	char reply[2048] = "{\"trace\":[";
+	size_t n = strlen(reply);
+	n += (size_t)snprintf(
+		reply + n, sizeof(reply) - n, row, 1, 0, 5000, "rx", "\"out\"", "null", 0, ",");
+	n += (size_t)snprintf(
+		reply + n, sizeof(reply) - n, row, 2, 0, 6000, "rx", "\"out\"", "null", 0, ",");
+	n += (size_t)snprintf(
+		reply + n, sizeof(reply) - n, row, 1, 1, 9000, "decrypted", "null", "null", 7, ",");
+	n += (size_t)snprintf(reply + n, sizeof(reply) - n, row, 2, 0, 6000, "drop", "null",
+		"\"dp_drop_runt\"", 0, "]}");
+	char *got = printed(reply);
+	const char *first = strstr(got, "packet 1  "), *second = strstr(got, "packet 2  ");
+	assert_true(first && second && first < second);
+	const char *decrypted = strstr(got, "decrypted"), *drop = strstr(got, "dp_drop_runt");
+	assert_true(decrypted && decrypted < second && drop > second);
+	assert_non_null(strstr(got, "+     4 us  worker 1  decrypted"));
+	assert_non_null(strstr(got, "session 7"));
+	free(got);
+	got = printed("{\"trace\":[]}");
+	assert_string_equal(got, "no packet has been traced\n");
+	free(got);
 }
 
 static void test_tables_are_aligned(void **state)
@@ -304,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_words),
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_tables_are_aligned),
+		cmocka_unit_test(test_trace_is_told_by_packets),
 		cmocka_unit_test(test_peers_cannot_move_the_cursor),
 		cmocka_unit_test(test_legacy_suites_are_marked),
 		cmocka_unit_test(test_connections_and_their_tries),

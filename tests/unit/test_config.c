@@ -61,7 +61,8 @@ static const char everything[] =
 	"      { name = \"lan\"; local_ts = [ \"10.99.0.0/24\", \"10.1.0.1-10.1.0.5[tcp/80-90]\" ];\n"
 	"        remote_ts = [ \"10.7.0.0/16[udp]\" ];\n"
 	"        esp_proposals = [ \"aes128gcm16\", \"aes128-sha256-x25519\" ];\n"
-	"        pfs = \"required\"; replay_window = 100; esn = false; df = \"set\"; tfc = 512; },\n"
+	"        pfs = \"required\"; replay_window = 100; esn = false; df = \"set\";\n"
+	"        fragment = \"after\"; mtu = 1400; tfc = 512; },\n"
 	"      { name = \"six\"; local_ts = [ \"::/0\" ]; tfc = \"mtu\"; }\n"
 	"    ); },\n"
 	"  { name = \"plain\"; local = { id = \"gw.example\"; auth = \"psk\"; };\n"
@@ -317,6 +318,8 @@ static void children_are_read(void **state)
 	assert_int_equal(k->df, CFG_DF_SET);
 	assert_int_equal(k->tfc, 512);
 	assert_int_equal(k[1].tfc, CFG_TFC_MTU);
+	assert_int_equal(k->fragment, CFG_FRAGMENT_AFTER);
+	assert_int_equal(k->mtu, 1400);
 	assert_string_equal(k[1].name, "six");
 	assert_int_equal(k[1].remote_ts_count, 0);
 	cfg_free(c);
@@ -419,6 +422,8 @@ static void defaults_are_the_tables(void **state)
 	assert_int_equal(n->mss, CFG_MSS_OFF);
 	assert_int_equal(n->dscp, CFG_DSCP_COPY);
 	assert_true(n->ecn && !n->idle_s && !n->rate_in_kbit_s && !n->rate_out_kbit_s);
+	assert_int_equal(n->children[0].fragment, CFG_FRAGMENT_BEFORE);
+	assert_int_equal(n->children[0].mtu, 0);
 	cfg_free(c);
 	c = load("");
 	assert_int_equal(c->main.worker_count, 1);

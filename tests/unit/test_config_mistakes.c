@@ -214,6 +214,12 @@ static void warnings_do_not_refuse(void **state)
 			    "child_rekey_s = 300; child_rekey_bytes = 9L; };") PORT(""),
 			ANY_NAME
 			"8: lifetime.child_rekey_s: not used, responder_only never rekeys\n"},
+		{CHILD("esp_proposals = [ \"aes256gcm16\", \"null-sha256-aescmac\",\n"
+		       "\"aes128gmac\" ];") PORT(""),
+			ANY_NAME
+			"6: esp_proposals: \"null\" does not encrypt: everybody on the way can "
+			"read the packets\n7: esp_proposals: \"aes128gmac\" does not encrypt: "
+			"everybody on the way can read the packets\n"},
 		{CONNECTION("max_sessions = 3;") PORT(""),
 			ANY_NAME "6: max_sessions: not used, unique leaves a user one session\n"},
 		{CONNECTION("unique = \"keep\";\nmax_sessions = 3;") PORT(""),

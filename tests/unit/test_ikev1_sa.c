@@ -206,7 +206,8 @@ static void esp_attributes(void **state)
 		{12, {B(4, 1), B(5, 2)}, 8, true, 128}, // AES without a length
 		{12, {B(4, 1), B(5, 5), B(6, 256)}, 12, true, 256},
 		{12, {B(4, 1)}, 4, false, 0},                     // no authentication
-		{12, {B(5, 9), B(4, 1)}, 8, false, 0},            // AES-XCBC
+		{12, {B(5, 9), B(4, 1)}, 8, true, 128},           // AES-XCBC
+		{12, {B(5, 8), B(4, 1)}, 8, false, 0},            // HMAC-RIPEMD
 		{12, {B(4, 1), B(5, 2), B(7, 10)}, 12, false, 0}, // rounds
 		{12, {B(4, 1), B(5, 2), B(8, 1)}, 12, false, 0},
 		{12, {B(4, 1), B(5, 2), B(5, 2)}, 12, false, 0},
@@ -222,6 +223,14 @@ static void esp_attributes(void **state)
 		{20, {B(4, 1), B(6, 128)}, 8, true, 128},
 		{20, {B(4, 1), B(6, 128), B(5, 2)}, 12, false, 0}, // RFC 4106 8
 		{18, {B(4, 1), B(6, 256)}, 8, true, 256},
+		{14, {B(4, 1), B(6, 128)}, 8, true, 128}, // AES-CCM
+		{15, {B(4, 1), B(6, 256), B(11, 1)}, 12, true, 256},
+		{16, {B(4, 1)}, 4, true, 128},
+		{16, {B(4, 1), B(6, 192)}, 8, false, 0},
+		{16, {B(4, 1), B(6, 128), B(5, 2)}, 12, false, 0},
+		{23, {B(4, 1), B(6, 192)}, 8, true, 192}, // AES-GMAC
+		{23, {B(4, 1), B(6, 192), B(5, 11)}, 12, false, 0},
+		{21, {B(4, 1), B(6, 128)}, 8, false, 0}, // its number in IKEv2
 		{13, {B(4, 1), B(5, 7), B(6, 192)}, 12, true, 192},
 		{7, {B(4, 1), B(5, 2)}, 8, false, 0}, // Blowfish
 		{28, {B(4, 1)}, 4, false, 0},         // IKEv2's ChaCha20-Poly1305

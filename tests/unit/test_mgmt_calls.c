@@ -84,6 +84,57 @@ static void test_rekey(void **state)
 	json_decref(j);
 }
 
+static void test_trace(void **state)
+{
+	struct fake *f = *state;
+	json_t *j = request(f, "{\"command\":\"trace\",\"what\":\"start\",\"match\":\"udp\","
+			       "\"count\":5,\"whole\":true}\n");
+	check_json(j, "{\"tracing\":5}");
+	assert_int_equal(f->trace.packets, 5);
+	assert_true(f->trace.whole);
+	json_decref(j);
+	j = request(f, "{\"command\":\"trace\",\"what\":\"stop\"}\n");
+	check_json(j, "{\"traced\":12}");
+	json_decref(j);
+	j = request(f, "{\"command\":\"trace\",\"what\":\"show\",\"bytes\":true}\n");
+	check_json(j, "{\"trace\":[{\"packet\":1,\"worker\":0,\"time_ns\":1000,\"stage\":\"rx\","
+		      "\"length\":60,\"port\":\"outside\",\"why\":null,\"session\":0,"
+		      "\"captured\":3,\"framed\":false,\"summary\":\"no IP header\","
+		      "\"bytes\":\"4500ab\"},{\"packet\":1,\"worker\":0,\"time_ns\":1001,"
+		      "\"stage\":\"drop\",\"length\":60,\"port\":null,\"why\":\"dp_drop_runt\","
+		      "\"session\":0,\"captured\":3,\"framed\":false,"
+		      "\"summary\":\"no IP header\",\"bytes\":\"4500ab\"}]}");
+	json_decref(j);
+}
+
+static void test_trace_refusals(void **state)
+{
+	static const struct {
+		int verdict;
+		const char *request, *want;
+	} rows[] = {
+		{-EBUSY, "{\"command\":\"trace\",\"what\":\"start\"}\n",
+			"a trace runs already: stop it first"},
+		{-ENOENT, "{\"command\":\"trace\",\"what\":\"stop\"}\n", "no trace runs"},
+		{0, "{\"command\":\"trace\",\"what\":\"start\",\"count\":0}\n",
+			"a trace is of 1 to 10000 packets"},
+		{0, "{\"command\":\"trace\",\"what\":\"start\",\"match\":7}\n",
+			"match what? an expression as in pcap-filter(7)"},
+		{0, "{\"command\":\"trace\"}\n", "trace: start, stop or show"},
+	};
+	struct fake *f = *state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		f->verdict = rows[i].verdict;
+		json_t *j = request(f, rows[i].request);
+		assert_string_equal(json_string_value(json_object_get(j, "error")), rows[i].want);
+		json_decref(j);
+	}
+	json_t *j =
+		request(f, "{\"command\":\"trace\",\"what\":\"start\",\"match\":\"host and\"}\n");
+	assert_non_null(strstr(json_string_value(json_object_get(j, "error")), "not a filter"));
+	json_decref(j);
+}
+
 static void test_refusals_say_why(void **state)
 {
 	static const struct {
@@ -119,6 +170,8 @@ int main(void)
 		TEST(test_initiate_without_an_address),
 		TEST(test_rekey),
 		TEST(test_refusals_say_why),
+		TEST(test_trace),
+		TEST(test_trace_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

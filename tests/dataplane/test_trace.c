@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Packet traces: which packets are chosen, what each stage tells of them, where it ends.
+#include "tests/cmocka_all.h"
+#include "tests/dataplane/esp_cases.h"
+
+#include "dataplane/trace.h"
+#include "dataplane/trace_filter.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int begin(const char *expression, uint32_t packets, bool whole)
+{
+	char why[128];
+	struct trace_filter *f = malloc(sizeof(*f));
+	assert_int_equal(trace_filter_compile(expression, f, why, sizeof(why)), 0);
+	return dp_trace_start(
+		fx.dp, &(struct dp_trace_spec){.filter = f, .packets = packets, .whole = whole});
+}
+
+// The rows as "packet:stage[(why)]", with a blank between them.
+static const char *story(void)
+{
+	static char text[2048];
+	size_t n = 0;
+	struct dp_trace_row r;
+	text[0] = '\0';
+	for (size_t i = 0; dp_trace_row(fx.dp, i, &r); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u:%s%s%s%s", i ? " " : "",
+			r.packet, dp_trace_stage_name[r.stage], r.why ? "(" : "",
+			r.why ? r.why : "", r.why ? ")" : "");
+	return text;
+}
+
+static struct dp_trace_row row(size_t i)
+{
+	struct dp_trace_row r;
+	assert_true(dp_trace_row(fx.dp, i, &r));
+	return r;
+}
+
+static void host_to_client(uint8_t tail)
+{
+	uint8_t p[128];
+	size_t len = fx_ipv4(p, EC_HOST, EC_INNER, PROTO_UDP, 40);
+	p[len - 1] = tail;
+	fx_input(FX_INSIDE, p, len);
+	fx_run();
+}
+
+static void inbound_outer_and_inner(void **state)
+{
+	(void)state;
+	assert_int_equal(begin("host " EC_PEER, 10, true), 0);
+	ec_ping_in(1);
+	assert_string_equal(story(), "1:rx 1:decrypted 1:tx");
+	assert_string_equal(row(0).port, "outside");
+	assert_string_equal(row(2).port, "inside");
+	assert_true(row(0).framed && !row(1).framed && row(2).framed);
+	assert_int_equal(row(1).bytes.p[0] >> 4, 4);
+	assert_int_equal(row(1).len, row(1).bytes.len);
+	// The inner packet, a hop on, behind an Ethernet header.
+	assert_int_equal(row(2).len, row(1).len + RTE_ETHER_HDR_LEN);
+	assert_memory_equal(row(2).bytes.p + RTE_ETHER_HDR_LEN + 12, row(1).bytes.p + 12, 8);
+}
+
+// A filter about what is within ESP finds the packet once it is decrypted.
+static void inner_filter(void **state)
+{
+	(void)state;
+	assert_int_equal(begin("src host " EC_INNER, 10, false), 0);
+	ec_ping_in(1);
+	assert_string_equal(story(), "1:decrypted 1:tx");
+}
+
+static void outbound(void **state)
+{
+	(void)state;
+	assert_int_equal(begin("dst host " EC_INNER " and udp", 10, false), 0);
+	host_to_client(0);
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:tx");
+	assert_string_equal(row(2).port, "outside");
+	char text[128];
+	trace_summary(row(2).framed, row(2).bytes, text, sizeof(text));
+	assert_string_equal(
+		text, "192.0.2.1 > " EC_PEER " UDP 4500 > 4500 ESP spi 0xc0ffee01 seq 1");
+}
+
+static void others_are_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(begin("dst host 10.1.0.77", 10, false), 0);
+	host_to_client(0);
+	ec_ping_in(1);
+	assert_string_equal(story(), "");
+}
+
+static void drop_reason(void **state)
+{
+	(void)state;
+	ec_ping_in(5);
+	assert_int_equal(begin("", 10, false), 0);
+	ec_ping_in(5); // again
+	assert_string_equal(story(), "1:rx 1:drop(dp_drop_esp_replay)");
+	assert_true(row(1).framed);
+	assert_int_equal(row(1).len, row(0).len);
+}
+
+static void punted(void **state)
+{
+	(void)state;
+	uint8_t ike[64] = {1, 2, 3, 4, 5, 6, 7, 8, [17] = 0x20, [18] = 34, [19] = 8};
+	assert_int_equal(begin("udp port 500", 10, false), 0);
+	fx_input_500(EC_PEER, 500, ike, sizeof(ike));
+	fx_run();
+	assert_string_equal(story(), "1:rx 1:punt(ike_new)");
+}
+
+static void ends_by_itself(void **state)
+{
+	(void)state;
+	assert_int_equal(begin("dst host " EC_INNER, 2, false), 0);
+	for (int i = 0; i < 5; i++)
+		host_to_client((uint8_t)i);
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:tx 2:rx 2:to-encrypt 2:tx");
+	assert_int_equal(begin("", 1, false), -EBUSY);
+	assert_int_equal(dp_trace_stop(fx.dp), 2);
+	assert_int_equal(dp_trace_stop(fx.dp), -ENOENT);
+	host_to_client(9);
+	assert_int_equal(row(5).packet, 2);
+	assert_false(dp_trace_row(fx.dp, 6, &(struct dp_trace_row){0}));
+}
+
+// What a new one replaces is freed once the workers have passed a poll; the sanitizer watches.
+static void one_after_the_other(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i < 20; i++) {
+		assert_int_equal(begin("ip", i, i & 1), 0);
+		host_to_client(1);
+		assert_int_equal(row(0).packet, 1);
+		assert_int_equal(dp_trace_stop(fx.dp), 1);
+		fx_run();
+	}
+	assert_true(fx.dp->retired_traces == NULL);
+}
+
+static void bad_starts(void **state)
+{
+	(void)state;
+	char why[128];
+	struct trace_filter f;
+	assert_int_equal(begin("", 0, false), -EINVAL);
+	assert_int_equal(begin("", DP_TRACE_PACKETS_MAX + 1, false), -EINVAL);
+	assert_int_equal(trace_filter_compile("host and", &f, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "not a filter"));
+}
+
+// Through another worker: one packet, one number.
+static int start_two(void **state)
+{
+	(void)state;
+	fx_start(2, NIC_HASH_NONE, NIC_HASH_NONE);
+	return 0;
+}
+
+static void handed_over(void **state)
+{
+	(void)state;
+	struct sa_spec in, out;
+	uint32_t t = fx_tunnel(1, EC_INNER, EC_PEER, 4500);
+	fx_child(t, 1, ENCR_AES_GCM_16, 128, 0, EC_INNER, &in, &out);
+	assert_int_equal(begin("dst host " EC_INNER, 10, false), 0);
+	host_to_client(0);
+	assert_int_equal(row(0).worker, 0);
+	assert_int_equal(row(1).stage, DP_TRACE_HANDOFF);
+	assert_int_equal(row(2).stage, DP_TRACE_TAKEN);
+	assert_int_equal(row(2).worker, 1);
+	assert_int_equal(row(3).stage, DP_TRACE_TO_ENCRYPT);
+	assert_int_equal(row(4).stage, DP_TRACE_TX);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(row(i).packet, 1);
+}
+
+static void summaries(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *hex, *want;
+		bool framed;
+	} cases[] = {
+		{"", "no IP header", false},
+		{"", "no Ethernet header", true},
+		{"45", "no IP header", false},
+		{"ffffffffffff0200000000aa0806", "ARP", true},
+		{"ffffffffffff0200000000aa88cc", "Ethernet type 0x88cc", true},
+		{"450000140000000040320000c0000201c6336407",
+			"192.0.2.1 > 198.51.100.7 ESP, cut off", false},
+		{"450000140000000140110000c0000201c6336407",
+			"192.0.2.1 > 198.51.100.7 fragment at 8", false},
+		{"450000280000000040060000c0000201c6336407"
+		 "001600500000000100000000500200000000",
+			"192.0.2.1 > 198.51.100.7 TCP 22 > 80 S", false},
+		{"ffffffffffff0200000000aa8100006408004500001c0000000040010000c0000201c63364070800",
+			"vlan 100 192.0.2.1 > 198.51.100.7 ICMP type 8 code 0", true},
+	};
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		uint8_t bytes[128];
+		size_t len = strlen(cases[i].hex) / 2;
+		char text[128];
+		for (size_t k = 0; k < len; k++) {
+			unsigned v;
+			assert_int_equal(sscanf(cases[i].hex + 2 * k, "%2x", &v), 1);
+			bytes[k] = (uint8_t)v;
+		}
+		trace_summary(cases[i].framed, (struct view){bytes, len}, text, sizeof(text));
+		assert_string_equal(text, cases[i].want);
+		// Room for less only cuts it off.
+		char little[8];
+		trace_summary(cases[i].framed, (struct view){bytes, len}, little, sizeof(little));
+		assert_memory_equal(little, text, 7);
+	}
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, ec_start, ec_stop)
+
+int main(void)
+{
+	fx_eal();
+	const struct CMUnitTest tests[] = {T(inbound_outer_and_inner), T(inner_filter), T(outbound),
+		T(others_are_left_out), T(drop_reason), T(punted), T(ends_by_itself),
+		T(one_after_the_other), T(bad_starts),
+		cmocka_unit_test_setup_teardown(handed_over, start_two, ec_stop),
+		cmocka_unit_test(summaries)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
