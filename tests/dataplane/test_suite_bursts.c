@@ -26,6 +26,7 @@ static struct dp_crypto crypto;
 static struct packet packets[ROWS_MAX];
 static struct esp_op ops[ROWS_MAX];
 static size_t rows;
+static size_t first; // of the rows that bursts are made of
 
 static void add_row(const struct cipher_row *c, const struct auth_row *a)
 {
@@ -112,7 +113,7 @@ static void sealed_is_opened_by_openssl(size_t row)
 
 static void seal_all(bool esn, uint32_t seq, const size_t *lens)
 {
-	for (size_t i = 0; i < rows; i++) {
+	for (size_t i = first; i < rows; i++) {
 		struct packet *p = &packets[i];
 		lay(i, true, esn, seq, lens[i]);
 		memset(p->bytes, 0xee, sizeof(p->bytes));
@@ -120,8 +121,8 @@ static void seal_all(bool esn, uint32_t seq, const size_t *lens)
 		set_be32(p->bytes + 4, seq);
 		memcpy(p->bytes + 8 + p->sa->iv_len, p->plain, p->text_len);
 	}
-	dp_seal_burst(&crypto, ops, (unsigned)rows);
-	for (size_t i = 0; i < rows; i++) {
+	dp_seal_burst(&crypto, ops + first, (unsigned)(rows - first));
+	for (size_t i = first; i < rows; i++) {
 		struct packet *p = &packets[i];
 		size_t end = 8u + p->sa->iv_len + p->text_len + p->sa->icv_len;
 		sealed_is_opened_by_openssl(i);
@@ -134,7 +135,7 @@ static void seal_all(bool esn, uint32_t seq, const size_t *lens)
 // A burst as the oracle sends it, ready for dp_open_burst().
 static void receive_all(bool esn, uint32_t seq, const size_t *lens)
 {
-	for (size_t i = 0; i < rows; i++) {
+	for (size_t i = first; i < rows; i++) {
 		struct packet *p = &packets[i];
 		lay(i, false, esn, seq, lens[i]);
 		oracle_seal(&p->spec, ops[i].seq, p->plain, p->text_len, NULL, p->bytes);
@@ -144,8 +145,8 @@ static void receive_all(bool esn, uint32_t seq, const size_t *lens)
 static void open_all(bool esn, uint32_t seq, const size_t *lens)
 {
 	receive_all(esn, seq, lens);
-	dp_open_burst(&crypto, ops, (unsigned)rows);
-	for (size_t i = 0; i < rows; i++) {
+	dp_open_burst(&crypto, ops + first, (unsigned)(rows - first));
+	for (size_t i = first; i < rows; i++) {
 		struct packet *p = &packets[i];
 		if (!ops[i].ok)
 			fail_msg("%s, %zu bytes: OpenSSL's packet is refused", name(p), p->len);
@@ -186,7 +187,8 @@ static void what_openssl_seals_is_opened(void **state)
 	every_length(1, open_all);
 }
 
-// The library has code of its own for each of these, with lanes and key schedules of their own.
+// The library has code of its own for each of these, with lanes and key schedules of their own. AES-GCM,
+// whose functions are chosen when a worker starts, stays out.
 static void every_processors_code(void **state)
 {
 	static const struct {
@@ -200,6 +202,9 @@ static void every_processors_code(void **state)
 	};
 	uint64_t has = crypto.mgr->features;
 	(void)state;
+	while (dp_ciphers[packets[first].sa->cipher].how == HOW_GCM)
+		first++;
+	assert_true(first < rows);
 	for (size_t k = 0; k < RTE_DIM(processors); k++) {
 		if ((has & processors[k].needs) != processors[k].needs)
 			continue;
@@ -209,6 +214,7 @@ static void every_processors_code(void **state)
 		every_length(16, seal_all);
 		every_length(16, open_all);
 	}
+	first = 0;
 	init_mb_mgr_auto(crypto.mgr, NULL);
 	expand_all();
 }
