@@ -197,8 +197,6 @@ struct bench_stage {
 	double cycles;
 };
 
-#define BENCH_STAGES 16
-
 struct bench_row {
 	enum bench_direction direction;
 	const char *suite;
@@ -209,7 +207,7 @@ struct bench_row {
 	double one_key_share;  // of the bound with many
 	double mpps, gbps;
 	double disturbed; // share of the runs
-	struct bench_stage stages[BENCH_STAGES];
+	struct bench_stage stages[DP_STAGES];
 	unsigned stage_count;
 };
 

@@ -271,14 +271,40 @@ static int fill(void *lane)
 	return 0;
 }
 
+static void stage_counts(struct bench *b, uint64_t cycles[static DP_STAGES], uint64_t *packets)
+{
+	struct dp_worker_info info;
+	memset(cycles, 0, DP_STAGES * sizeof(*cycles));
+	*packets = 0;
+	for (size_t i = 0; dp_worker_info(b->dp, i, &info); i++) {
+		for (unsigned k = 0; k < DP_STAGES; k++)
+			cycles[k] += info.stage_cycles[k];
+		*packets += info.stage_packets;
+	}
+}
+
+// The mean of the polls that the workers themselves have measured, all rounds of the gateway.
+static void stages(
+	struct bench_row *row, const uint64_t *before, const uint64_t *after, uint64_t packets)
+{
+	for (unsigned k = 0; packets && k < DP_STAGES; k++)
+		row->stages[row->stage_count++] = (struct bench_stage){
+			dp_stage_name[k], (double)(after[k] - before[k]) / (double)packets};
+}
+
 static enum bench_outcome attempt(struct bench *b, struct bench_row *row)
 {
 	static struct samples s;
 	s = (struct samples){.patience = b->o.rounds * VARIANTS * (b->o.quick ? 1 : 3)};
 	bench_on_all(b, fill);
-	uint64_t lost = bench_lost(b);
+	uint64_t lost = bench_lost(b), before[DP_STAGES], after[DP_STAGES], first, last;
+	stage_counts(b, before, &first);
 	if (!all_rounds(b, &s))
 		return BENCH_LOST;
+	stage_counts(b, after, &last);
+	row->stage_count = 0;
+	if (b->o.stages)
+		stages(row, before, after, last - first);
 	lost = bench_lost(b) - lost;
 	row->disturbed = (double)s.disturbed / s.runs;
 	if (lost == 0)
