@@ -3,6 +3,7 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
+#include "dataplane/frag.h"
 #include "dataplane/trace.h"
 #include "dataplane/treat.h"
 
@@ -118,7 +119,9 @@ static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *se
 }
 
 // Room before and behind, padding and trailer, ESP header. RFC 4303 2.4: padding is 1, 2, 3, ...
-static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t)
+// limit: of the outer packet, bytes.
+static enum dp_drop wrap(
+	struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t, uint32_t limit)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
@@ -126,7 +129,7 @@ static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp
 	uint32_t tail = text - inner + sa->icv_len;
 	uint8_t *p = dp_data(m), next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
 
-	if (dp_overhead(t, sa) + text > t->mtu) {
+	if (dp_overhead(t, sa) + text > limit) {
 		dp_meta(m)->mtu = dp_inner_mtu(t, sa);
 		return DP_DROP_too_big;
 	}
@@ -148,14 +151,17 @@ static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp
 	return DP_DROP_NONE;
 }
 
-static void refuse(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
+static void refuse(
+	struct dp_worker *w, struct dp_tunnel *t, const struct esp_op *op, enum dp_drop why)
 {
 	if (why != DP_DROP_too_big) {
-		dp_drop(w, m, why);
+		dp_drop(w, op->m, why);
 		return;
 	}
+	if (dp_frag_take(w, t, op->sa, op->m))
+		return;
 	dp_add(&w->stats.drops[why], 1);
-	dp_punt(w, m, DP_PUNT_TOO_BIG);
+	dp_punt(w, op->m, DP_PUNT_TOO_BIG);
 }
 
 // Stages 2 and 3: SA, then header and trailer, while the keys come.
@@ -172,9 +178,9 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 		}
 		if (unlikely(t->treat))
 			why = dp_treat_out(w, t, op->sa, op->m);
-		why = why == DP_DROP_NONE ? wrap(w, op, t) : why;
+		why = why == DP_DROP_NONE ? wrap(w, op, t, t->mtu) : why;
 		if (why != DP_DROP_NONE) {
-			refuse(w, op->m, why);
+			refuse(w, t, op, why);
 			continue;
 		}
 		dp_keys_prefetch(op->sa, op->text_len);
@@ -241,13 +247,11 @@ static void put_outer(struct esp_op *op, const struct dp_tunnel *t, struct inner
 		set_be16(h + t->udp_at + 4, (uint16_t)(total - t->udp_at));
 }
 
-void dp_esp_out(struct dp_worker *w)
+// The last stages, for what is prepared. whole: any size, which may be above the path's MTU.
+static inline __attribute__((always_inline)) void seal_and_send(
+	struct dp_worker *w, struct dp_tunnel **tunnels, unsigned n, bool whole)
 {
-	struct dp_tunnel *tunnels[2 * DP_BURST];
 	struct inner_marks marks[2 * DP_BURST];
-	unsigned n = find_tunnels(w, tunnels);
-	w->esp_out.n = 0;
-	n = prepare(w, tunnels, n);
 	// The inner header is about to be encrypted.
 	for (unsigned i = 0; i < n; i++)
 		marks[i] = marks_of(dp_data(w->ops[i].m));
@@ -261,6 +265,42 @@ void dp_esp_out(struct dp_worker *w)
 		}
 		put_outer(op, t, marks[i]);
 		dp_add(&w->stats.esp_out_packets, 1);
-		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, op->m);
+		if (whole && op->m->data_len > t->mtu)
+			dp_frag_outer(w, t, op->m);
+		else
+			dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, op->m);
 	}
+}
+
+void dp_esp_out(struct dp_worker *w)
+{
+	struct dp_tunnel *tunnels[2 * DP_BURST];
+	unsigned n = find_tunnels(w, tunnels);
+	w->esp_out.n = 0;
+	n = prepare(w, tunnels, n);
+	seal_and_send(w, tunnels, n, false);
+	if (unlikely(w->big.n))
+		dp_frag_run(w);
+}
+
+void dp_esp_out_as(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf **m,
+	unsigned n, bool whole)
+{
+	struct dp_tunnel *tunnels[2 * DP_BURST];
+	unsigned kept = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct esp_op *op = &w->ops[kept];
+		op->m = m[i];
+		op->sa = sa;
+		enum dp_drop why = sa->flags & DP_SA_STOPPED
+					   ? DP_DROP_esp_stopped
+					   : wrap(w, op, t, whole ? UINT16_MAX : t->mtu);
+		if (why != DP_DROP_NONE) {
+			dp_drop(w, m[i], why);
+			continue;
+		}
+		dp_sa_count(w, sa, m[i]->pkt_len);
+		tunnels[kept++] = t;
+	}
+	seal_and_send(w, tunnels, kept, whole);
 }

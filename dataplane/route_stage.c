@@ -3,7 +3,7 @@
 //
 // Where an IP packet goes: to the gateway, into a tunnel (this worker's or another's), or to the
 // inside. A destination that belongs to a pool or tunnel never leaves in clear.
-#include "dataplane/worker.h"
+#include "dataplane/frag.h"
 
 static const uint8_t *dst_of(const uint8_t *p)
 {
@@ -62,15 +62,20 @@ static void in_clear(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
 		return;
 	}
 	const struct dp_port *port = &w->dp->ports[r->port];
-	if (m->data_len > port->mtu) {
+	bool big = m->data_len > port->mtu;
+	if (unlikely(big) && !dp_frag_may(dp_data(m))) {
 		dp_meta(m)->mtu = port->mtu;
 		dp_add(&w->stats.drops[DP_DROP_too_big], 1);
 		dp_punt(w, m, DP_PUNT_TOO_BIG);
 		return;
 	}
 	struct ip_addr hop = r->via.family ? r->via : ip_from_bytes(family, dst);
-	if (pass_hop(w, m, family))
+	if (!pass_hop(w, m, family))
+		return;
+	if (likely(!big))
 		dp_tx_ip(w, port, &hop, family, m);
+	else
+		dp_frag_clear(w, port, &hop, m);
 }
 
 // What came out of a tunnel may be for the gateway's own addresses.

@@ -40,6 +40,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
 	w->now_ns = clock_now_ns(d->seams.clock);
+	w->frag_id = (uint32_t)random_u64(d->seams.random); // RFC 7739
 
 	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());

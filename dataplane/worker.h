@@ -93,11 +93,25 @@ struct dp_hold {
 	struct dp_held items[DP_HOLD_WORKER];
 };
 
+// Packets above their path's MTU that wait for the end of their burst (frag.c), each once.
+enum dp_frag_how { DP_FRAG_NOT, DP_FRAG_BEFORE, DP_FRAG_AFTER };
+
+struct dp_bigs {
+	struct dp_big {
+		struct dp_tunnel *t;
+		struct dp_sa *sa;
+		struct rte_mbuf *m;
+		enum dp_frag_how how;
+	} at[2 * DP_BURST];
+	unsigned n;
+};
+
 struct dp_stats {
 	dp_counter_t polls, idle_polls, sleeps;
 	dp_counter_t rx_packets, tx_packets, punts, ike_unknown;
 	dp_counter_t esp_in_packets, esp_out_packets;
-	dp_counter_t ecn_alarms, ecn_suspect; // ecn.c
+	dp_counter_t cut_before, cut_after, cut_clear; // packets that left in fragments (frag.c)
+	dp_counter_t ecn_alarms, ecn_suspect;          // ecn.c
 	dp_counter_t mss_clamped, tfc_padded;
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
@@ -132,6 +146,8 @@ struct dp_worker {
 	uint32_t neigh_count;
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_hold hold;
+	struct dp_bigs big;
+	uint32_t frag_id; // of the next IPv6 packet that we cut
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 

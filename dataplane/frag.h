@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Packets that are too large for where they go, and may be cut: before encryption, after it, or on
+// their way to the inside. All of it is off the fast path. Worker threads.
+#pragma once
+
+#include "dataplane/worker.h"
+
+// Fragments of one packet: DP_PACKET_MAX in parts of the smallest MTU that a path can have.
+#define DP_FRAG_MAX 20
+
+// The packet, for which t and sa are chosen and which does not fit the path, may be cut: then it is
+// taken, and leaves by dp_frag_run(). Else (false) its sender is to be told, dp_meta(m)->mtu.
+bool dp_frag_take(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf *m);
+// What dp_frag_take() has taken. w->ops and w->esp_out are free.
+void dp_frag_run(struct dp_worker *w);
+// An outer packet (data at its IP header) above the tunnel's path MTU: leaves in fragments.
+void dp_frag_outer(struct dp_worker *w, const struct dp_tunnel *t, struct rte_mbuf *m);
+
+// RFC 791: a router may cut it. Data at the IP header.
+static inline bool dp_frag_may(const uint8_t *p)
+{
+	return p[0] >> 4 == 4 && !(p[6] & 0x40);
+}
+
+// A packet in clear above the port's MTU that dp_frag_may() be cut, to the next hop.
+void dp_frag_clear(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *hop,
+	struct rte_mbuf *m);
+
+// RFC 9611 or not, an SA and a treatment have been chosen for these packets (esp_out.c): encrypt and
+// send them, n up to 2 * DP_BURST. whole: whatever their size, those above the path MTU by
+// dp_frag_outer(). w->ops is free.
+void dp_esp_out_as(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf **m,
+	unsigned n, bool whole);
