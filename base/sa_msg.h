@@ -116,6 +116,9 @@ struct sa_spec {
 	struct selector ts_local[SA_SELECTORS_MAX];
 	struct selector ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
+	// SA_IN in transport mode, in UDP: the addresses of its packets as the peer sees them, which its
+	// checksums of TCP and UDP are about (RFC 3948 3.1.2). Family 0: not known; they are made anew.
+	struct ip_addr peer_source, peer_destination;
 };
 
 // Written by the owner worker alone, read on the control thread.

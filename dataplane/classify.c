@@ -4,6 +4,7 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/ike_io.h"
+#include "dataplane/transport.h"
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
@@ -105,6 +106,14 @@ static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t 
 	return take_esp(w, m, len);
 }
 
+// Something on an outside port for the gateway itself, and neither IKE nor ESP.
+static enum dp_drop take_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
+{
+	if (dp_transport_guards(w, dp_data(m) + m->l2_len, ip))
+		return DP_DROP_clear_refused;
+	return punt(w, m, DP_PUNT_LOCAL);
+}
+
 // UDP to one of our addresses, whole.
 static enum dp_drop take_udp(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
 {
@@ -119,7 +128,7 @@ static enum dp_drop take_udp(struct dp_worker *w, struct rte_mbuf *m, const stru
 		return take_natt(w, m, at + UDP_HDR, len - UDP_HDR);
 	if (port == IKE_PORT)
 		return take_ike(w, m, at + UDP_HDR, len - UDP_HDR);
-	return punt(w, m, DP_PUNT_LOCAL);
+	return take_local(w, m, ip);
 }
 
 static bool is_nd(const struct ip_info *ip, const uint8_t *packet)
@@ -142,7 +151,7 @@ static enum dp_drop for_gateway(struct dp_worker *w, const struct dp_port *port,
 		return take_udp(w, m, ip);
 	if (ip->proto == PROTO_ESP)
 		return take_esp(w, m, ip->total - ip->upper);
-	return punt(w, m, DP_PUNT_LOCAL);
+	return take_local(w, m, ip);
 }
 
 static bool link_local(const struct ip_info *ip)

@@ -38,6 +38,9 @@
 	X(hold_full, "no room for another packet that waits for its tunnel's SA")                 \
 	X(hold_timeout, "packet waited in vain for its tunnel's SA")                              \
 	X(reverse_path, "decrypted packet whose source is not routed into its tunnel")            \
+	X(transport_fragment,                                                                     \
+		"fragment in transport mode, which is for whole datagrams (RFC 4303)")            \
+	X(clear_refused, "clear packet from an address that is to speak in ESP (transport mode)") \
 	X(no_tunnel, "destination belongs to a pool but to no client")                            \
 	X(stale_tunnel, "tunnel has gone while the packet was on its way")                        \
 	X(seq_end, "outbound sequence numbers are used up")                                       \

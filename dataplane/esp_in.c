@@ -5,6 +5,7 @@
 // arrives while the others are looked at.
 #include "dataplane/replay.h"
 #include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -290,7 +291,9 @@ static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 		return why;
 	why = strip_trailer(op, &next, &len);
 	if (why == DP_DROP_NONE)
-		why = check_inner(w, op, next, len, &ip);
+		why = unlikely(sa->flags & DP_SA_TRANSPORT)
+			      ? dp_transport_restore(op, next, len, &ip)
+			      : check_inner(w, op, next, len, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
 		why = check_way_back(w, t, &ip);
 	if (why == DP_DROP_NONE && unlikely(t->treat))

@@ -5,6 +5,7 @@
 // to back and sent.
 #include "dataplane/frag.h"
 #include "dataplane/trace.h"
+#include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
 #include <rte_prefetch.h>
@@ -105,7 +106,7 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
 
 // The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
 // near its end is among the limits of packets (sink_sa.c).
-static enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 {
 	uint64_t last = dp_get(&sa->seq);
 	if (last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)) {
@@ -136,7 +137,7 @@ static enum dp_drop wrap(
 	if (rte_pktmbuf_headroom(m) < dp_overhead(t, sa) + RTE_ETHER_HDR_LEN ||
 		rte_pktmbuf_tailroom(m) < tail)
 		return DP_DROP_no_room;
-	enum dp_drop why = next_seq(w, sa, &op->seq);
+	enum dp_drop why = dp_next_seq(w, sa, &op->seq);
 	if (why != DP_DROP_NONE)
 		return why;
 	uint32_t pad = text - inner - 2;
@@ -149,6 +150,13 @@ static enum dp_drop wrap(
 	memcpy(op->esp, &sa->spi, 4);
 	set_be32(op->esp + 4, (uint32_t)op->seq);
 	return DP_DROP_NONE;
+}
+
+static inline enum dp_drop wrap_as(
+	struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t, uint32_t limit)
+{
+	return unlikely(op->sa->flags & DP_SA_TRANSPORT) ? dp_transport_wrap(w, op, t, limit)
+							 : wrap(w, op, t, limit);
 }
 
 static void refuse(
@@ -178,7 +186,8 @@ static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigne
 		}
 		if (unlikely(t->treat))
 			why = dp_treat_out(w, t, op->sa, op->m);
-		why = why == DP_DROP_NONE ? wrap(w, op, t, t->mtu) : why;
+		if (why == DP_DROP_NONE)
+			why = wrap_as(w, op, t, t->mtu);
 		if (why != DP_DROP_NONE) {
 			refuse(w, t, op, why);
 			continue;
@@ -263,7 +272,10 @@ static inline __attribute__((always_inline)) void seal_and_send(
 			dp_drop(w, op->m, DP_DROP_crypto);
 			continue;
 		}
-		put_outer(op, t, marks[i]);
+		if (unlikely(op->sa->flags & DP_SA_TRANSPORT))
+			dp_transport_uncover(op, t);
+		else
+			put_outer(op, t, marks[i]);
 		dp_add(&w->stats.esp_out_packets, 1);
 		if (whole && op->m->data_len > t->mtu)
 			dp_frag_outer(w, t, op->m);
@@ -294,7 +306,7 @@ void dp_esp_out_as(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, s
 		op->sa = sa;
 		enum dp_drop why = sa->flags & DP_SA_STOPPED
 					   ? DP_DROP_esp_stopped
-					   : wrap(w, op, t, whole ? UINT16_MAX : t->mtu);
+					   : wrap_as(w, op, t, whole ? UINT16_MAX : t->mtu);
 		if (why != DP_DROP_NONE) {
 			dp_drop(w, m[i], why);
 			continue;

@@ -37,7 +37,9 @@ static enum dp_drop cut_init(
 	*c = (struct cut){.family = v4 ? IP_V4 : IP_V6,
 		.head_len = v4 ? IP4_HDR : IP6_HDR,
 		.frag_len = v4 ? 0 : IPV6_FRAG_LEN};
-	if (mtu < c->head_len + c->frag_len + 8u)
+	// In transport mode the header is a host's own.
+	bool plain = v4 ? p[0] == 0x45 : p[6] == PROTO_ESP || p[6] == PROTO_UDP;
+	if (!plain || mtu < c->head_len + c->frag_len + 8u)
 		return DP_DROP_too_big;
 	c->total = (uint16_t)(len - c->head_len);
 	c->room = (uint16_t)((mtu - c->head_len - c->frag_len) & ~7u);
@@ -159,6 +161,9 @@ static unsigned cut(struct dp_worker *w, struct rte_mbuf *m, uint16_t mtu, struc
 static enum dp_frag_how how_for(const struct dp_tunnel *t, const struct dp_sa *sa,
 	const struct rte_mbuf *m, const uint8_t *p)
 {
+	// RFC 4303 3.3.4: "If necessary, fragmentation is performed after ESP processing".
+	if (sa->flags & DP_SA_TRANSPORT)
+		return p[0] >> 4 == 6 || dp_frag_may(p) ? DP_FRAG_AFTER : DP_FRAG_NOT;
 	if (p[0] >> 4 == 6)
 		// RFC 2473 7.1 (b): "if the original IPv6 packet is equal or smaller than the IPv6
 		// minimum link MTU, the tunnel entry-point node encapsulates the original packet,

@@ -124,6 +124,7 @@ enum dp_sa_flag {
 	DP_SA_INSTALLED = 16, // the worker has it
 	DP_SA_OUT = 32,
 	DP_SA_FIRST_TOLD = 64, // SA_IN: a packet has been accepted
+	DP_SA_TRANSPORT = 128, // transport mode (transport.h)
 };
 
 // What happened and has not been told yet (bits by enum sa_event_type), for an SA or a tunnel.
@@ -188,7 +189,9 @@ struct dp_sa_cold {
 	uint16_t tfc;             // as in struct sa_spec
 	uint32_t tfc_inverse;     // 2^32 / tfc, rounded up: instead of a division
 	uint8_t local_count, remote_count;
-	struct dp_ts *ts; // local ones, then remote ones
+	bool peer_sum_known;
+	uint16_t peer_sum; // ones' complement sum of the addresses in the peer's checksums
+	struct dp_ts *ts;  // local ones, then remote ones
 	struct dp_ts ts_inline[2 * DP_TS_INLINE];
 };
 

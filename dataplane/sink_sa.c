@@ -243,12 +243,23 @@ static void set_limits(struct dp_sa *sa, const struct sa_spec *spec)
 	dp_sa_limits(sa);
 }
 
+static void set_peer_sum(struct dp_sa_cold *c, const struct sa_spec *spec)
+{
+	const struct ip_addr *s = &spec->peer_source, *d = &spec->peer_destination;
+	c->peer_sum_known = s->family && s->family == d->family;
+	if (c->peer_sum_known)
+		c->peer_sum = ip_fold(ip_sum(s->bytes, (uint32_t)ip_len(s->family)) +
+				      ip_sum(d->bytes, (uint32_t)ip_len(d->family)));
+}
+
 static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec, int socket)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	c->child = spec->child;
 	sa->tunnel_slot = dp_tunnel_slot(c->tunnel_index);
-	sa->flags = (uint8_t)((spec->esn ? DP_SA_ESN : 0) | (spec->dir == SA_OUT ? DP_SA_OUT : 0));
+	sa->flags = (uint8_t)((spec->esn ? DP_SA_ESN : 0) | (spec->dir == SA_OUT ? DP_SA_OUT : 0) |
+			      (spec->mode == SA_TRANSPORT ? DP_SA_TRANSPORT : 0));
+	set_peer_sum(c, spec);
 	if (spec->dir == SA_OUT)
 		sa->spi = rte_cpu_to_be_32(spec->spi);
 	int rc = dp_keys_expand(s->crypto.mgr, spec, sa);

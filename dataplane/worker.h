@@ -311,6 +311,8 @@ static inline _Atomic uint64_t *dp_tunnel_family(const struct dp *d, uint32_t in
 void dp_sa_limits(struct dp_sa *sa);
 // Count a packet and see to the limits.
 void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes);
+// The number of the packet that is being encrypted; or the SA has come to its end.
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq);
 // The IP packet, whose header has been checked, lies within the SA's selectors.
 bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);

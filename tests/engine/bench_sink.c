@@ -488,7 +488,7 @@ bool bench_sink_fit(const struct sa_spec *a, const struct sa_spec *b)
 {
 	return a->encr.id == b->encr.id && a->encr.key_bits == b->encr.key_bits &&
 	       a->integ == b->integ && a->esn == b->esn && a->encr_key_len == b->encr_key_len &&
-	       a->integ_key_len == b->integ_key_len && a->encr_key_len > 0 &&
+	       a->integ_key_len == b->integ_key_len && a->encr_key_len + a->integ_key_len > 0 &&
 	       memcmp(a->encr_key, b->encr_key, a->encr_key_len) == 0 &&
 	       memcmp(a->integ_key, b->integ_key, a->integ_key_len) == 0;
 }
