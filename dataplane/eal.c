@@ -3,6 +3,7 @@
 #include "dataplane/eal.h"
 
 #include "base/log.h"
+#include "dataplane/gather.h"
 #include "dataplane/neigh.h"
 #include "dataplane/worker.h"
 
@@ -238,15 +239,15 @@ static uint16_t data_room(const struct cfg *c)
 	return (uint16_t)RTE_ALIGN_CEIL(len, 64u);
 }
 
-// Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA can
-// hold a packet at once.
+// Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA, or
+// fragments for each other, can hold a packet at once.
 static unsigned rx_buffers(const struct cfg *c)
 {
 	unsigned n = 0, workers = c->main.worker_count;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
 	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
-	n += workers * (DP_HOLD_WORKER + 2 * MBUF_CACHE + 512);
+	n += workers * (DP_HOLD_WORKER + GATHER_HELD + 2 * MBUF_CACHE + 512);
 	return n;
 }
 

@@ -23,7 +23,7 @@ struct cut {
 	uint8_t next;   // IPv6: upper protocol
 };
 
-static struct rte_mempool *pool_of(const struct dp_worker *w)
+struct rte_mempool *dp_frag_pool(const struct dp_worker *w)
 {
 	unsigned socket = (unsigned)w->socket;
 	struct rte_mempool *p = socket < RTE_DIM(w->dp->rx_pool) ? w->dp->rx_pool[socket] : NULL;
@@ -90,7 +90,7 @@ static struct rte_mbuf *part(
 {
 	const uint8_t *p = dp_data(m);
 	uint16_t heads = (uint16_t)(c->head_len + c->frag_len);
-	struct rte_mbuf *o = rte_pktmbuf_alloc(pool_of(w));
+	struct rte_mbuf *o = rte_pktmbuf_alloc(dp_frag_pool(w));
 	uint8_t *to = o ? (uint8_t *)rte_pktmbuf_append(o, (uint16_t)(heads + len)) : NULL;
 	if (!to) {
 		rte_pktmbuf_free(o);

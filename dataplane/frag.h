@@ -28,8 +28,20 @@ static inline bool dp_frag_may(const uint8_t *p)
 void dp_frag_clear(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *hop,
 	struct rte_mbuf *m);
 
-// RFC 9611 or not, an SA and a treatment have been chosen for these packets (esp_out.c): encrypt and
-// send them, n up to 2 * DP_BURST. whole: whatever their size, those above the path MTU by
+// Where buffers for what is made here come from.
+struct rte_mempool *dp_frag_pool(const struct dp_worker *w);
+
+// An SA and a treatment have been chosen for these packets (esp_out.c): encrypt and send them, n up to 2 * DP_BURST. whole: whatever their size, those above the path MTU by
 // dp_frag_outer(). w->ops is free.
 void dp_esp_out_as(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf **m,
 	unsigned n, bool whole);
+
+// ---- Fragments from outside (frag_in.c) ----
+
+// A fragment for one of our addresses by an outside port; m->l2_len and m->l3_len are set. Taken
+// (DP_DROP_NONE): it waits at its worker for the others.
+enum dp_drop dp_frag_in(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip);
+// The same for one that another worker has handed over. Takes the mbuf.
+void dp_frag_taken(struct dp_worker *w, struct rte_mbuf *m);
+// w->gather_due_ns is over.
+unsigned dp_frag_expire(struct dp_worker *w);

@@ -73,6 +73,7 @@ static const struct row rows[] = {
 	ROW(cut_before, "inner packets cut into fragments before encryption"),
 	ROW(cut_after, "ESP packets that left in fragments"),
 	ROW(cut_clear, "decrypted or routed packets cut into fragments for a port's MTU"),
+	ROW(joined, "ESP packets that came in fragments and were put together"),
 	ROW(handoff_in, "packets taken from other workers"),
 	HANDOFF(DP_HANDOFF_MISPREDICTED, "mispredicted",
 		"packets that the NIC gave to another worker than predicted"),
