@@ -110,6 +110,9 @@ json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 	json_object_set_new(j, "bytes_out", mgmt_number(s->bytes_out));
 	json_object_set_new(j, "packets_in", mgmt_number(s->packets_in));
 	json_object_set_new(j, "packets_out", mgmt_number(s->packets_out));
+	json_object_set_new(j, "policed_in", mgmt_number(s->policed_in));
+	json_object_set_new(j, "policed_out", mgmt_number(s->policed_out));
+	json_object_set_new(j, "idle_s", seconds(now_ns, s->used_ns));
 	json_object_set_new(j, "ike", suite_name(&s->ike));
 	json_object_set_new(j, "legacy", json_boolean(s->legacy));
 	json_object_set_new(j, "role", json_string(s->initiator ? "initiator" : "responder"));
@@ -202,6 +205,17 @@ json_t *mgmt_port(const struct dp_port_info *p)
 		json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", p->mac[0], p->mac[1], p->mac[2],
 			p->mac[3], p->mac[4], p->mac[5]),
 		"mtu", p->mtu, "socket", p->socket, "queues", p->queues);
+	json_t *members = json_array();
+	for (size_t i = 0; i < p->member_count; i++)
+		json_array_append_new(members, mgmt_name(p->members[i]));
+	json_object_set_new(j, "vlan", mgmt_number(p->vlan));
+	json_object_set_new(j, "members", members);
+	json_object_set_new(j, "removed", json_boolean(p->removed));
+	json_object_set_new(j, "removals", mgmt_number(p->removals));
+	json_object_set_new(j, "exception", mgmt_name(p->exception ? p->exception : ""));
+	json_object_set_new(j, "rss", mgmt_name(p->rss ? p->rss : ""));
+	json_object_set_new(j, "rss_right", mgmt_number(p->rss_right));
+	json_object_set_new(j, "rss_wrong", mgmt_number(p->rss_wrong));
 	json_object_set_new(j, "rx_packets", mgmt_number(p->rx_packets));
 	json_object_set_new(j, "tx_packets", mgmt_number(p->tx_packets));
 	json_object_set_new(j, "rx_bytes", mgmt_number(p->rx_bytes));

@@ -50,8 +50,12 @@ struct cfg_route {
 struct cfg_port {
 	char *name;
 	enum cfg_role role;
-	char *device; // vdev name with arguments, or a PCI address
-	bool pci;     // device is a PCI address
+	char *device;                  // vdev name with arguments, or a PCI address
+	bool pci;                      // device is a PCI address
+	const struct cfg_port *shares; // the port that names its device first, or NULL; borrowed
+	uint16_t vlan;                 // 802.1Q id of its frames; 0: untagged
+	struct cfg_strings members;    // devices of a bond
+	uint8_t pci_members;           // bit i: member i is a PCI address
 	bool mac_set;
 	uint8_t mac[6];
 	struct ip_prefix *addresses; // host bits kept
@@ -64,6 +68,8 @@ struct cfg_port {
 	enum cfg_rss rss;
 	uint16_t rx_descriptors, tx_descriptors;
 	bool promiscuous, checksum_offload, proxy_arp;
+	char *exception;         // the kernel's interface for what is not ours, or NULL
+	uint32_t exception_rate; // packets a second that it gets
 };
 
 struct cfg_reservation {
@@ -123,6 +129,10 @@ enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
 enum cfg_fragment { CFG_FRAGMENT_BEFORE, CFG_FRAGMENT_AFTER };
 enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAND };
 
+enum { CFG_MSS_OFF = 0, CFG_MSS_AUTO = 1 };    // cfg_connection.mss, else bytes
+enum { CFG_TFC_OFF = 0, CFG_TFC_MTU = 65535 }; // cfg_child.tfc, else bytes
+enum { CFG_DSCP_COPY = 64 };                   // cfg_connection.dscp, else the DSCP
+
 struct cfg_child {
 	char *name;
 	struct selector *local_ts;
@@ -135,6 +145,7 @@ struct cfg_child {
 	uint16_t replay_window;
 	bool esn;
 	enum cfg_df df;
+	uint16_t tfc; // traffic flow confidentiality
 	enum cfg_fragment fragment;
 	uint16_t mtu;          // ceiling of outer packets, bytes; 0: the port's
 	bool per_resource;     // RFC 9611: one child SA for each worker
@@ -191,6 +202,11 @@ struct cfg_connection {
 	struct {
 		uint32_t delay_s, timeout_s;
 	} dpd;
+	uint32_t idle_s; // 0: never
+	uint16_t mss, dscp;
+	bool ecn;                                 // normal mode of RFC 6040
+	uint32_t rate_in_kbit_s, rate_out_kbit_s; // of each session; 0: no limit
+	uint32_t rate_burst_bytes;                // 0: by the rate
 	bool childless;
 	uint16_t fragment_size; // bytes of an IKE fragment's IP packet; 0: fragmentation off
 	struct ip_prefix *split_include;

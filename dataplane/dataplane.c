@@ -9,6 +9,7 @@
 #include "dataplane/grace.h"
 #include "dataplane/sink.h"
 #include "dataplane/trace.h"
+#include "dataplane/vlan.h"
 
 #include <rte_eal.h>
 #include <rte_launch.h>

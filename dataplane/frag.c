@@ -176,27 +176,36 @@ static enum dp_frag_how how_for(const struct dp_tunnel *t, const struct dp_sa *s
 	return dp_inner_mtu(t, sa) >= IP4_CUT_MIN ? DP_FRAG_BEFORE : DP_FRAG_AFTER;
 }
 
-bool dp_frag_take(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf *m)
+bool dp_frag_take(struct dp_worker *w, const struct esp_op *op)
 {
-	enum dp_frag_how how = how_for(t, sa, m, dp_data(m));
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	enum dp_frag_how how = how_for(t, op->sa, op->m, dp_data(op->m));
 	if (how == DP_FRAG_NOT || w->big.n == RTE_DIM(w->big.at))
 		return false;
-	m->data_len = (uint16_t)m->pkt_len; // without padding
-	w->big.at[w->big.n++] = (struct dp_big){.t = t, .sa = sa, .m = m, .how = how};
+	op->m->data_len = (uint16_t)op->m->pkt_len; // without padding
+	w->big.at[w->big.n++] = (struct dp_big){.m = op->m,
+		.sa = op->sa,
+		.to = op->to,
+		.generation = op->generation,
+		.from = op->from,
+		.port = op->port,
+		.upper = op->upper,
+		.how = how};
 	return true;
 }
 
-static void before(struct dp_worker *w, const struct dp_big *b)
+static void before(struct dp_worker *w, struct dp_big *b)
 {
 	struct rte_mbuf *parts[DP_FRAG_MAX];
-	unsigned n = cut(w, b->m, dp_inner_mtu(b->t, b->sa), parts);
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, b->sa->tunnel_slot);
+	unsigned n = cut(w, b->m, dp_inner_mtu(t, b->sa), parts);
 	if (n == 0)
 		return;
 	dp_add(&w->stats.cut_before, 1);
-	if (b->t->treat & DP_TREAT_TFC)
+	if (t->treat & DP_TREAT_TFC)
 		for (unsigned i = 0; i < n; i++)
-			dp_tfc_pad(w, b->t, b->sa, parts[i]);
-	dp_esp_out_as(w, b->t, b->sa, parts, n, false);
+			dp_tfc_pad(w, t, b->sa, parts[i]);
+	dp_esp_out_as(w, b, parts, n, false);
 }
 
 void dp_frag_run(struct dp_worker *w)
@@ -208,7 +217,7 @@ void dp_frag_run(struct dp_worker *w)
 		if (b->how == DP_FRAG_BEFORE)
 			before(w, b);
 		else
-			dp_esp_out_as(w, b->t, b->sa, &b->m, 1, true);
+			dp_esp_out_as(w, b, &b->m, 1, true);
 	}
 }
 

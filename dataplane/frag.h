@@ -10,10 +10,10 @@
 // Fragments of one packet: DP_PACKET_MAX in parts of the smallest MTU that a path can have.
 #define DP_FRAG_MAX 20
 
-// The packet, for which t and sa are chosen and which does not fit the path, may be cut: then it is
-// taken, and leaves by dp_frag_run(). Else (false) its sender is to be told, dp_meta(m)->mtu.
-bool dp_frag_take(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf *m);
-// What dp_frag_take() has taken. w->ops and w->esp_out are free.
+// The packet, for which an SA has been chosen and which does not fit the path, may be cut: then it is
+// taken, and leaves by dp_frag_run(). Else (false) its sender is to be told.
+bool dp_frag_take(struct dp_worker *w, const struct esp_op *op);
+// What dp_frag_take() has taken. w->esp_out is free.
 void dp_frag_run(struct dp_worker *w);
 // An outer packet (data at its IP header) above the tunnel's path MTU: leaves in fragments.
 void dp_frag_outer(struct dp_worker *w, const struct dp_tunnel *t, struct rte_mbuf *m);
@@ -31,10 +31,11 @@ void dp_frag_clear(struct dp_worker *w, const struct dp_port *port, const struct
 // Where buffers for what is made here come from.
 struct rte_mempool *dp_frag_pool(const struct dp_worker *w);
 
-// An SA and a treatment have been chosen for these packets (esp_out.c): encrypt and send them, n up to 2 * DP_BURST. whole: whatever their size, those above the path MTU by
-// dp_frag_outer(). w->ops is free.
-void dp_esp_out_as(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf **m,
-	unsigned n, bool whole);
+// (esp_out.c) Encrypt and send n packets, up to DP_FRAG_MAX, by the SA that was chosen and the treatment
+// that was given to the one that they are parts of. whole: of whatever size, those above the path's
+// MTU by dp_frag_outer(). w->esp_out is free.
+void dp_esp_out_as(
+	struct dp_worker *w, const struct dp_big *as, struct rte_mbuf **m, unsigned n, bool whole);
 
 // ---- Fragments from outside (frag_in.c) ----
 

@@ -8,6 +8,7 @@
 #include "dataplane/gather.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/trace.h"
+#include "dataplane/vlan.h"
 
 #include "base/htab.h"
 
@@ -149,6 +150,8 @@ static void whole(struct dp_worker *w, const struct gather_result *r)
 	if (!m)
 		return;
 	dp_add(&w->stats.joined, 1);
+	if (port->vlans)
+		dp_vlan_mark(port, m);
 	dp_classify(w, port, &m, 1, DP_HANDOFF_FRAGMENT);
 }
 

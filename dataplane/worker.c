@@ -33,19 +33,24 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->id = id;
 	w->lcore = lcore;
 	w->layout = *l;
+	w->spi_top = dp_spi_make(l, id, 0, 0) >> (l->nonce_bits + l->slot_bits);
+	w->neigh_gen = 1;
+	w->own_v4 = UINT64_MAX;
 	w->socket = socket;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	TAILQ_INIT(&w->pending);
 	dp_hold_init(&w->hold);
 	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
 		w->watch[i].left = DP_RSS_WATCH;
+	w->keep_ns = dp_ports_keep_first(w);
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
+	w->ways = calloc(l->tunnels + DP_SHARED, sizeof(*w->ways));
 	w->now_ns = clock_now_ns(d->seams.clock);
 	w->gather_due_ns = UINT64_MAX;
 	w->frag_id = (uint32_t)random_u64(d->seams.random); // RFC 7739
 
-	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family ? -ENOMEM : 0;
+	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family || !w->ways ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
@@ -82,6 +87,7 @@ void dp_worker_free(struct dp_worker *w)
 	dp_slab_fini(&w->tunnels);
 	free((void *)(uintptr_t)w->uplink_cause);
 	free((void *)(uintptr_t)w->family);
+	free(w->ways);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
 	secret_wipe(w, sizeof(*w));
@@ -128,6 +134,9 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	dp_trace_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
+	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
+	if (unlikely(w->now_ns >= w->keep_ns))
+		dp_ports_keep(w);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)
 		if (w->id < w->dp->ports[i].rx_queues)
 			n += rx(w, &w->dp->ports[i]);
@@ -154,6 +163,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 // in one epoll instance.
 struct idle {
 	int epoll;
+	uint32_t changes;                          // of the ports, when it was made
 	uint64_t max_ns;                           // longest sleep
 	const struct dp_port *armed[DP_PORTS_MAX]; // ports whose queue is armed before each sleep
 	unsigned armed_count;
@@ -174,7 +184,9 @@ static bool can_wake(const struct idle *idle, const struct dp_worker *w, const s
 // signal of its own, which may come after its descriptor became readable.)
 static void idle_init(struct idle *idle, const struct dp_worker *w)
 {
-	*idle = (struct idle){.epoll = epoll_create1(EPOLL_CLOEXEC), .max_ns = DP_SLEEP_MAX_NS};
+	*idle = (struct idle){.epoll = epoll_create1(EPOLL_CLOEXEC),
+		.changes = atomic_load(&w->dp->port_changes),
+		.max_ns = DP_SLEEP_MAX_NS};
 	for (uint16_t i = 0; i < w->dp->port_count; i++) {
 		const struct dp_port *p = &w->dp->ports[i];
 		bool wakes = can_wake(idle, w, p) &&
@@ -226,6 +238,10 @@ static void wait_for_work(struct dp_worker *w, struct idle *idle, uint64_t ns)
 // raises no event: so everything is polled once more in between. Returns what that moved.
 static unsigned nap(struct dp_worker *w, struct idle *idle, uint64_t ns)
 {
+	if (idle->changes != atomic_load(&w->dp->port_changes)) {
+		idle_fini(idle, w);
+		idle_init(idle, w);
+	}
 	atomic_store(&w->sleeping, true);
 	arm(idle, w);
 	unsigned n = dp_worker_poll_once(w);

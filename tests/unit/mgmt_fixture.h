@@ -145,6 +145,9 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.bytes_out = 400,
 		.packets_in = 3,
 		.packets_out = 4,
+		.policed_in = 5,
+		.policed_out = 6,
+		.used_ns = NOW_NS - 3 * NS_PER_S,
 		.path_mtu = 1500,
 	};
 	if (f->state != IKE_SESSION_CONNECTING)
@@ -199,8 +202,19 @@ static inline bool fake_pool(void *ctx, size_t i, struct pool_stats *out)
 
 static inline bool fake_port(void *ctx, size_t i, struct dp_port_info *out)
 {
+	static char first[] = "net_tap0", second[] = "net_tap1";
+	static char *const members[] = {first, second};
 	*out = (struct dp_port_info){.name = "outside",
 		.driver = "net_tap",
+		.vlan = 10,
+		.members = members,
+		.member_count = 2,
+		.removed = true,
+		.removals = 3,
+		.exception = "ssh0",
+		.rss = "by SPI",
+		.rss_right = 8,
+		.rss_wrong = 9,
 		.link = true,
 		.speed_mbps = 10000,
 		.mac = {2, 0, 0, 0, 1, 0xab},

@@ -13,7 +13,7 @@ static void test_sessions(void **state)
 		"\"remote_addr\":\"192.0.2.10\",\"remote_port\":40000,\"nat\":true,"
 		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],\"worker\":1,"
 		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
-		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
+		"\"packets_out\":4,\"policed_in\":5,\"policed_out\":6,\"idle_s\":3,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
 		"\"role\":\"initiator\",\"responder_only\":false,\"mobike\":true,"
 		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,\"path_mtu\":1500,"
 		"\"child_sas\":[{\"name\":\"lan\","
@@ -154,11 +154,14 @@ static void test_pools(void **state)
 static void test_ports(void **state)
 {
 	json_t *j = show(*state, "ports");
-	check_json(j, "{\"ports\":[{\"name\":\"outside\",\"driver\":\"net_tap\",\"link\":true,"
-		      "\"speed_mbps\":10000,\"mac\":\"02:00:00:00:01:ab\",\"mtu\":1500,"
-		      "\"socket\":0,\"queues\":2,\"rx_packets\":1,\"tx_packets\":2,"
-		      "\"rx_bytes\":3,\"tx_bytes\":4,\"missed\":5,\"errors\":6,"
-		      "\"no_mbuf\":7}]}");
+	check_json(j,
+		"{\"ports\":[{\"name\":\"outside\",\"driver\":\"net_tap\",\"link\":true,"
+		"\"speed_mbps\":10000,\"mac\":\"02:00:00:00:01:ab\",\"mtu\":1500,"
+		"\"socket\":0,\"queues\":2,\"vlan\":10,\"members\":[\"net_tap0\",\"net_tap1\"],"
+		"\"removed\":true,\"removals\":3,\"exception\":\"ssh0\","
+		"\"rss\":\"by SPI\",\"rss_right\":8,\"rss_wrong\":9,\"rx_packets\":1,\"tx_packets\":2,"
+		"\"rx_bytes\":3,\"tx_bytes\":4,\"missed\":5,\"errors\":6,"
+		"\"no_mbuf\":7}]}");
 	json_decref(j);
 }
 
