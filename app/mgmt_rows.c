@@ -118,6 +118,7 @@ json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 	json_object_set_new(j, "rekey_in_s", seconds_until(now_ns, s->rekey_ns));
 	json_object_set_new(j, "reauth_in_s", seconds_until(now_ns, s->reauth_ns));
 	json_object_set_new(j, "expires_in_s", seconds_until(now_ns, s->expires_ns));
+	json_object_set_new(j, "path_mtu", json_integer(s->path_mtu));
 	json_object_set_new(j, "child_sas", session_children(s));
 	return j;
 }
@@ -145,6 +146,7 @@ json_t *mgmt_sa(const struct ike_session_info *s, const struct ike_child_info *c
 	json_object_set_new(j, "replayed", mgmt_number(c->in.replayed));
 	json_object_set_new(j, "selector_mismatch", mgmt_number(c->in.selector_mismatch));
 	json_object_set_new(j, "malformed", mgmt_number(c->in.malformed));
+	json_object_set_new(j, "path_mtu", json_integer(c->path_mtu));
 	json_object_set_new(j, "ts_local", selectors(c->ts_local, c->ts_local_count));
 	json_object_set_new(j, "ts_remote", selectors(c->ts_remote, c->ts_remote_count));
 	return j;

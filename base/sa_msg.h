@@ -183,7 +183,12 @@ struct sa_sink {
 	// route that is added or moved, from now on.
 	void (*tunnel_family)(void *ctx, uint32_t tunnel, uint64_t family);
 	void (*tunnel_move)(void *ctx, uint32_t tunnel, const struct tunnel_path *path);
+	// The path MTU for outer packets, between what each path carries and what its port and mtu_max
+	// allow; a lower one is given up after ten minutes. The data plane does the same by itself with
+	// what ICMP says.
 	void (*tunnel_pmtu)(void *ctx, uint32_t tunnel, uint16_t outer_mtu);
+	// The one in force; 0: no such tunnel.
+	uint16_t (*tunnel_mtu)(void *ctx, uint32_t tunnel);
 	// SA_IN: SA_EVENT_INSTALLED follows. SA_OUT: used only after sa_switch(). The SPI is one of the
 	// tunnel's worker, or with per_worker of any (-EINVAL).
 	int (*sa_add)(void *ctx, const struct sa_spec *spec);

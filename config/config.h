@@ -120,6 +120,7 @@ enum cfg_push { CFG_PUSH_AFTER_STATUS, CFG_PUSH_BEFORE_STATUS };
 enum cfg_unique { CFG_UNIQUE_REPLACE, CFG_UNIQUE_KEEP, CFG_UNIQUE_NO };
 enum cfg_pfs { CFG_PFS_OPTIONAL, CFG_PFS_REQUIRED, CFG_PFS_NO };
 enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
+enum cfg_fragment { CFG_FRAGMENT_BEFORE, CFG_FRAGMENT_AFTER };
 enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAND };
 
 struct cfg_child {
@@ -134,6 +135,8 @@ struct cfg_child {
 	uint16_t replay_window;
 	bool esn;
 	enum cfg_df df;
+	enum cfg_fragment fragment;
+	uint16_t mtu;          // ceiling of outer packets, bytes; 0: the port's
 	bool per_resource;     // RFC 9611: one child SA for each worker
 	bool tunnel_interface; // its connection's
 };

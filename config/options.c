@@ -48,6 +48,8 @@ static const struct opt_word initiate_words[] = {{"none", CFG_INITIATE_NONE, fal
 	{NULL, 0, false}};
 static const struct opt_word pfs_words[] = {{"optional", CFG_PFS_OPTIONAL, false},
 	{"required", CFG_PFS_REQUIRED, false}, {"no", CFG_PFS_NO, false}, {NULL, 0, false}};
+static const struct opt_word fragment_words[] = {{"before", CFG_FRAGMENT_BEFORE, false},
+	{"after", CFG_FRAGMENT_AFTER, false}, {NULL, 0, false}};
 static const struct opt_word df_words[] = {{"copy", CFG_DF_COPY, false}, {"set", CFG_DF_SET, false},
 	{"clear", CFG_DF_CLEAR, false}, {NULL, 0, false}};
 
@@ -372,7 +374,20 @@ const struct option opt_table[] = {
 	{"connections[].children[].esn", OPT_BOOL, AT(cfg_child, esn), .def = "true",
 		.help = "Prefer extended sequence numbers; a peer without them is accepted."},
 	{"connections[].children[].df", OPT_ENUM, .words = df_words, AT(cfg_child, df),
-		.def = "copy", .help = "The outer IPv4 header's DF bit."},
+		.def = "copy",
+		.help = "The outer IPv4 header's DF bit: the inner one's, set or clear. With \"clear\" an "
+			"inner packet that may not be fragmented and does not fit is encrypted whole, "
+			"and its ESP packet leaves in fragments; else its sender is told (ICMP)."},
+	{"connections[].children[].fragment", OPT_ENUM, .words = fragment_words,
+		AT(cfg_child, fragment), .def = "before",
+		.help = "How inner packets leave that are too large for the path and may be fragmented "
+			"(IPv4 without DF): cut before encryption, so that each part is a packet of its "
+			"own for the peer, or after it, so that the peer has to put the ESP packet "
+			"together. Of a tunnel's children the first one's counts."},
+	{"connections[].children[].mtu", OPT_U16, .or_zero = true, .min = 576, .max = 9216,
+		AT(cfg_child, mtu), .def = "0",
+		.help = "Most bytes of an outer packet (over IPv6 never below 1280); 0: the port's MTU. "
+			"What routers report (ICMP) lowers it for ten minutes."},
 	{"connections[].children[].per_resource", OPT_BOOL, AT(cfg_child, per_resource),
 		.def = "false",
 		.help = "One child SA for each worker (RFC 9611), so that one peer's traffic uses all "

@@ -142,6 +142,9 @@ struct tunnel_spec ike_tunnel_spec(const struct cfg_connection *conn, const stru
 		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
 		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
 						 : SA_DF_COPY,
+		.treat = {.fragment = conf->fragment == CFG_FRAGMENT_AFTER ? SA_FRAGMENT_AFTER
+									   : SA_FRAGMENT_BEFORE,
+			.mtu_max = conf->mtu},
 		.reverse_path = conn->tunnel_interface,
 		.hold = conn->initiate != CFG_INITIATE_NONE,
 		.per_worker = ike_per_resource(conn),

@@ -150,6 +150,7 @@ struct ike_child_info {
 	uint64_t rekey_ns,
 		expires_ns; // monotonic, when we begin to rekey it, when it ends; 0: never
 	uint16_t worker;
+	uint16_t path_mtu; // of its tunnel's outer packets, bytes; 0: no tunnel
 };
 
 #define IKE_CHILDREN_SHOWN 16
@@ -179,6 +180,7 @@ struct ike_session_info {
 	struct suite ike;
 	bool legacy;                                           // as in ike_child_info
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too
+	uint16_t path_mtu;                                     // as in ike_child_info
 	struct ike_child_info children[IKE_CHILDREN_SHOWN];
 	uint8_t child_count;
 };

@@ -49,6 +49,12 @@ static uint64_t rekey_ns(const struct ike_sa *sa)
 	return ikev1_is(sa) && !ikev1_reauth_is_ours(sa) ? 0 : due_ns(&sa->soft);
 }
 
+static uint16_t path_mtu(const struct ike_engine *e, uint32_t tunnel)
+{
+	const struct sa_sink *sink = e->p.sink;
+	return tunnel == TUNNEL_NONE ? 0 : sink->tunnel_mtu(sink->ctx, tunnel);
+}
+
 static void show_child(const struct ike_child *c, struct ike_child_info *out)
 {
 	*out = (struct ike_child_info){
@@ -65,6 +71,7 @@ static void show_child(const struct ike_child *c, struct ike_child_info *out)
 		.rekey_ns = due_ns(&c->soft),
 		.expires_ns = due_ns(&c->hard),
 		.worker = c->worker,
+		.path_mtu = path_mtu(c->engine, c->tunnel),
 	};
 	ike_child_counters(c, &out->in, &out->out);
 }
@@ -128,6 +135,7 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	}
 	out->ike = s->sa->suite;
 	out->legacy = suite_legacy(&s->sa->suite) != NULL;
+	out->path_mtu = path_mtu(s->engine, s->tunnel);
 	show_traffic(s, out);
 }
 

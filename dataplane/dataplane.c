@@ -181,17 +181,17 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns)
 		for (uint16_t i = 0; i < d->worker_count; i++)
 			n += take_punts(d, d->workers[i]->punt_ring[ring]);
 	n += dp_local_tick(d, now_ns);
+	n += dp_pmtu_tick(d, now_ns);
 	dp_grace_tick(d);
 	return n;
 }
 
 uint64_t dp_next_ns(const struct dp *d)
 {
-	uint64_t local = dp_local_next_ns(d);
+	uint64_t at = RTE_MIN(dp_local_next_ns(d), dp_pmtu_next_ns(d));
 	if (!dp_sink_waiting(d))
-		return local;
-	uint64_t retry = d->now_ns + RETRY_NS;
-	return retry < local ? retry : local;
+		return at;
+	return RTE_MIN(at, d->now_ns + RETRY_NS);
 }
 
 int dp_wake_fd(struct dp *d)

@@ -13,6 +13,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/drops.h"
 #include "dataplane/ike_filter.h"
+#include "dataplane/pmtu.h"
 
 #include <rte_cycles.h>
 #include <rte_ether.h>
@@ -191,6 +192,7 @@ struct dp {
 	uint64_t now_ns; // of the running dp_poll()
 	// Drops on the control thread.
 	uint64_t drops[DP_DROP_COUNT];
+	uint64_t pmtu[DP_PMTU_COUNT]; // what became of ICMP too big about ESP
 	// Owned by helper files of the control side; set up by their _init.
 	struct dp_ports *port_state;
 	struct dp_local_state *local;

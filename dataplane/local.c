@@ -4,12 +4,13 @@
 
 #include "base/clock.h"
 
-#define ND_OPT_TARGET 2
-#define NA_ROUTER     0x80000000u
-#define NA_SOLICITED  0x40000000u
-#define NA_OVERRIDE   0x20000000u
-#define ICMP4_QUOTE   (IPV4_MTU_MIN - IPV4_HDR_LEN - 8) // RFC 1812 4.3.2.3: 576 bytes in all
-#define ICMP6_QUOTE   (IPV6_MTU_MIN - IPV6_HDR_LEN - 8) // RFC 4443 3.2: the minimum MTU
+#define ND_OPT_TARGET  2
+#define NA_ROUTER      0x80000000u
+#define NA_SOLICITED   0x40000000u
+#define NA_OVERRIDE    0x20000000u
+#define IPV4_MTU_LEAST 68 // RFC 791 3.2: "Every internet module must be able to forward" so much
+#define ICMP4_QUOTE    (IPV4_MTU_MIN - IPV4_HDR_LEN - 8) // RFC 1812 4.3.2.3: 576 bytes in all
+#define ICMP6_QUOTE    (IPV6_MTU_MIN - IPV6_HDR_LEN - 8) // RFC 4443 3.2: the minimum MTU
 
 enum claim { CLAIM_NONE, CLAIM_OWN, CLAIM_PROXY };
 
@@ -146,7 +147,7 @@ enum dp_drop local_icmp_error(enum local_error what, uint16_t mtu, const struct 
 	if (src->family != about->family || !deserves_error(about))
 		return DP_DROP_icmp;
 	bool v4 = about->family == IP_V4;
-	uint16_t least = v4 ? IPV4_MTU_MIN : IPV6_MTU_MIN;
+	uint16_t least = v4 ? IPV4_MTU_LEAST : IPV6_MTU_MIN;
 	size_t quote = v4 ? ICMP4_QUOTE : ICMP6_QUOTE;
 	struct pkt_ip_head h = {
 		.src = *src,

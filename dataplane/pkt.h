@@ -106,6 +106,9 @@ struct pkt_quote {
 	uint8_t proto;
 	uint16_t src_port, dst_port; // UDP, else 0
 	uint32_t spi;                // ESP, plain or (UDP ports 4500, 500) encapsulated; else 0
+	bool seq_set;                // the ESP sequence number was quoted too
+	uint32_t seq;                // its low 32 bits
+	uint32_t total;              // bytes of the quoted packet, as its header says
 	uint32_t mtu;                // too-big messages: the next hop's MTU; 0: not told
 	bool too_big;
 };

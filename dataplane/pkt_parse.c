@@ -331,20 +331,33 @@ static bool is_error(const struct pkt_ip *ip, const struct pkt_icmp *icmp, struc
 	return icmp->type >= ICMP6_UNREACHABLE && icmp->type <= ICMP6_TIME_EXCEEDED;
 }
 
+// Of extension headers only the fragment header is one that we write (frag.c).
+static bool parse_quoted_ipv6(struct rd *r, struct pkt_quote *out)
+{
+	struct view h;
+	if (!rd_bytes(r, IPV6_HDR_LEN, &h) || h.p[0] >> 4 != 6)
+		return false;
+	out->total = IPV6_HDR_LEN + ((uint32_t)h.p[4] << 8 | h.p[5]);
+	out->proto = h.p[6];
+	out->src = ip_from_bytes(IP_V6, h.p + 8);
+	out->dst = ip_from_bytes(IP_V6, h.p + 24);
+	if (out->proto != IPV6_FRAGMENT)
+		return true;
+	if (!rd_bytes(r, IPV6_FRAG_LEN, &h) || h.p[2] || h.p[3] & 0xf8)
+		return false; // a later fragment shows no ports
+	out->proto = h.p[0];
+	return true;
+}
+
 // The quoted header, whose total length usually exceeds what is quoted.
 static bool parse_quoted_ip(struct rd *r, uint8_t family, struct pkt_quote *out)
 {
 	struct view h;
-	if (family == IP_V6) {
-		if (!rd_bytes(r, IPV6_HDR_LEN, &h) || h.p[0] >> 4 != 6)
-			return false;
-		out->proto = h.p[6];
-		out->src = ip_from_bytes(IP_V6, h.p + 8);
-		out->dst = ip_from_bytes(IP_V6, h.p + 24);
-		return true;
-	}
+	if (family == IP_V6)
+		return parse_quoted_ipv6(r, out);
 	if (!rd_bytes(r, IPV4_HDR_LEN, &h) || h.p[0] >> 4 != 4)
 		return false;
+	out->total = (uint32_t)h.p[2] << 8 | h.p[3];
 	size_t head_len = (h.p[0] & 15) * 4u;
 	if (head_len < IPV4_HDR_LEN || !rd_skip(r, head_len - IPV4_HDR_LEN))
 		return false;
@@ -385,5 +398,6 @@ enum dp_drop pkt_parse_quote(
 			return DP_DROP_icmp_malformed;
 		out->spi = quoted_spi(&r, out);
 	}
+	out->seq_set = out->spi && rd_u32(&r, &out->seq);
 	return DP_DROP_NONE;
 }

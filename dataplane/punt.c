@@ -192,6 +192,18 @@ static enum dp_drop echo_in_parts(
 	return ike_io_cut(&h, payload, ECHO_WHOLE, d->local->ip_id++, emit_part, &parts);
 }
 
+// Only what comes in clear on an outside port can be about the outer packets. Unreachables of other
+// kinds end nothing: anybody can send them (RFC 4301 6.1.1).
+static enum dp_drop punt_quote(struct dp *d, const struct dp_meta *meta, const struct pkt_eth *eth,
+	const struct pkt_quote *quote)
+{
+	bool esp = quote->proto == IP_PROTO_ESP || quote->proto == IP_PROTO_UDP;
+	if (!eth || !quote->too_big || !esp || d->ports[meta->port].role != CFG_OUTSIDE)
+		return DP_DROP_icmp_error;
+	dp_pmtu_report(d, quote);
+	return DP_DROP_NONE;
+}
+
 static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const struct pkt_eth *eth,
 	const struct pkt_ip *ip)
 {
@@ -205,7 +217,7 @@ static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const st
 	if (nd) // only from the link itself, never out of a tunnel
 		return eth ? punt_nd(d, meta, eth, ip, &icmp) : DP_DROP_nd;
 	if (pkt_parse_quote(ip, &icmp, &quote) == DP_DROP_NONE)
-		return DP_DROP_icmp_error;
+		return punt_quote(d, meta, eth, &quote);
 	if (!is_local(d, &ip->dst))
 		return DP_DROP_icmp;
 	if (!local_rate_pass(&d->local->echo_rate, d->now_ns))

@@ -94,6 +94,13 @@ bool dp_counter(const struct dp *d, size_t i, const char **name, uint64_t *value
 		return true;
 	}
 	i -= RTE_DIM(rows);
+	if (i < DP_PMTU_COUNT) {
+		*name = dp_pmtu_name[i];
+		*help = dp_pmtu_text[i];
+		*value = d->pmtu[i];
+		return true;
+	}
+	i -= DP_PMTU_COUNT;
 	if (i >= DP_DROP_COUNT)
 		return false;
 	*name = dp_drop_name[i];

@@ -247,6 +247,7 @@ int dp_sink_init(struct dp *d)
 	for (uint16_t i = 0; i < d->worker_count && !rc; i++)
 		rc = worker_init(&s->workers[i], d->workers[i]);
 	rc = rc ? rc : shared_init(s);
+	rc = rc ? rc : sink_pmtu_init(s);
 	if (rc) {
 		dp_sink_fini(d);
 		return rc;
@@ -265,6 +266,7 @@ int dp_sink_init(struct dp *d)
 		.tunnel_family = sink_tunnel_family,
 		.tunnel_move = sink_tunnel_move,
 		.tunnel_pmtu = sink_tunnel_pmtu,
+		.tunnel_mtu = sink_tunnel_mtu,
 		.sa_add = sink_sa_add,
 		.sa_switch = sink_sa_switch,
 		.sa_del = sink_sa_del,
@@ -331,6 +333,7 @@ void dp_sink_fini(struct dp *d)
 		routes_free(&d->sink->shared[i].tunnel);
 	free(d->sink->shared);
 	free(d->sink->free_shared.slots);
+	htab_fini(&d->sink->peers);
 	dp_crypto_fini(&d->sink->crypto);
 	free(d->sink);
 	d->sink = NULL;

@@ -95,6 +95,7 @@ static void child_free(struct dp_sink *s, struct worker_ctl *wc, struct child_ct
 		LIST_REMOVE(c, link);
 		--*sink_child_count(s, c->tunnel, wc->w->id);
 	}
+	sink_peer_forget(s, c);
 	fifo_put(&wc->free_children, (uint32_t)(c - wc->children));
 	*c = (struct child_ctl){0};
 }
@@ -330,6 +331,7 @@ int sink_sa_add(void *ctx, const struct sa_spec *spec)
 	c->reserved = false;
 	c->sa[spec->dir] = sa;
 	c->may_switch |= spec->dir == SA_OUT;
+	sink_peer_learn(s, c);
 	sink_send_promised(
 		wc, &(struct dp_msg){
 			    .type = DP_MSG_SA_ADD, .sa = sa, .chunk = chunk, .spi = spec->spi});
@@ -362,6 +364,8 @@ void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir)
 	if (!c || !c->sa[dir] || c->deleting[dir])
 		return;
 	c->deleting[dir] = true;
+	if (dir == SA_OUT)
+		sink_peer_forget(s, c);
 	if (dir == SA_OUT && c->may_switch) {
 		sink_promise_drop(wc, 1);
 		c->may_switch = false;

@@ -4,6 +4,9 @@
 // What the SA sink's files share.
 #pragma once
 
+#include "base/htab.h"
+#include "dataplane/local.h"
+#include "dataplane/pmtu.h"
 #include "dataplane/sink.h"
 
 #define SINK_CONGESTED 64 // queued messages to one worker
@@ -18,6 +21,8 @@ struct child_ctl {
 	struct dp_sa *sa[2];        // by enum sa_dir; NULL: not there
 	bool deleting[2];
 	bool may_switch; // room for a switch message is still promised
+	bool peer_known; // by_peer is in the sink's table
+	struct htab_node by_peer;
 };
 
 struct route_ctl {
@@ -36,7 +41,11 @@ struct tunnel_ctl {
 	uint16_t copies; // workers that have it
 	struct tunnel_path path;
 	uint64_t session;
-	uint16_t mtu;
+	uint16_t mtu;     // outer, in force
+	uint16_t mtu_max; // configured; 0: the port's
+	bool lowered; // mtu is below what it would be, until raise_ns; low is in the sink's list
+	uint64_t raise_ns;
+	TAILQ_ENTRY(tunnel_ctl) low;
 };
 
 // A tunnel that each worker has a copy of.
@@ -79,6 +88,12 @@ struct dp_sink {
 	struct worker_ctl workers[DP_WORKERS_MAX];
 	struct shared_ctl *shared; // DP_SHARED of them
 	struct slot_fifo free_shared;
+	// Path MTUs (pmtu.c): outbound SAs by the peer's SPI and place; tunnels below their most,
+	// in the order in which they are raised again.
+	struct htab peers;
+	uint8_t peer_key[16];
+	TAILQ_HEAD(, tunnel_ctl) lowered;
+	struct local_rate pmtu_rate;
 };
 
 // Promise room for n messages to a worker, each of which is then sent by sink_send_promised(), or
@@ -104,6 +119,19 @@ void sink_tunnel_pmtu(void *ctx, uint32_t id, uint16_t outer_mtu);
 int sink_route_add(void *ctx, uint32_t id, const struct ip_prefix *dst);
 void sink_route_del(void *ctx, uint32_t id, const struct ip_prefix *dst);
 int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst);
+// Tell its workers the tunnel's MTU.
+void sink_mtu_send(struct dp_sink *s, const struct tunnel_ctl *t);
+// Path MTUs (pmtu.c). 0 or -ENOMEM.
+MUST_USE int sink_pmtu_init(struct dp_sink *s);
+uint16_t sink_tunnel_mtu(void *ctx, uint32_t id);
+uint16_t sink_mtu_least(const struct tunnel_ctl *t);
+uint16_t sink_mtu_most(const struct dp_sink *s, const struct tunnel_ctl *t);
+void sink_mtu_set(struct dp_sink *s, struct tunnel_ctl *t, uint16_t mtu);
+// To the most that the port and the configuration allow.
+void sink_mtu_reset(struct dp_sink *s, struct tunnel_ctl *t);
+// The child's outbound SA is live and its tunnel known; or no longer.
+void sink_peer_learn(struct dp_sink *s, struct child_ctl *c);
+void sink_peer_forget(struct dp_sink *s, struct child_ctl *c);
 // A worker has given its copy of a deleted tunnel back.
 void sink_tunnel_returned(struct dp_sink *s, const struct dp_return *r);
 // The functions of sa_sink that concern one SA (sink_sa.c).

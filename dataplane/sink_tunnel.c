@@ -150,7 +150,8 @@ int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 	t->copies = shared ? s->dp->worker_count : 1;
 	t->path = spec->path;
 	t->session = spec->session;
-	t->mtu = s->dp->ports[spec->path.port].mtu;
+	t->mtu_max = spec->treat.mtu_max;
+	sink_mtu_reset(s, t);
 	send_add(s, t, spec);
 	*id = dp_tunnel_id(index, t->generation);
 	return 0;
@@ -167,6 +168,7 @@ void sink_tunnel_del(void *ctx, uint32_t id)
 	if (!t || t->deleting)
 		return;
 	t->deleting = true;
+	sink_mtu_reset(s, t); // it ages no longer
 	while ((r = SLIST_FIRST(&t->routes))) {
 		SLIST_REMOVE_HEAD(&t->routes, link);
 		dp_dst_del(s->dp->dst, &r->prefix, index, t->generation);
@@ -233,12 +235,21 @@ void sink_tunnel_move(void *ctx, uint32_t id, const struct tunnel_path *path)
 	struct tunnel_ctl *t = sink_tunnel(s, id, &wc, &index);
 	if (!t || t->deleting || !path_ok(s->dp, path))
 		return;
-	t->mtu = s->dp->ports[path->port].mtu;
-	LIST_FOREACH (c, &t->children, link)
+	LIST_FOREACH (c, &t->children, link) {
 		sink_set_cause(s, c->spi, DP_HANDOFF_ROAMING);
+		sink_peer_forget(s, c);
+	}
 	t->path = *path;
 	t->moved = true;
+	LIST_FOREACH (c, &t->children, link)
+		sink_peer_learn(s, c);
+	sink_mtu_reset(s, t);
 	send_path(s, t, DP_MSG_TUNNEL_MOVE);
+}
+
+void sink_mtu_send(struct dp_sink *s, const struct tunnel_ctl *t)
+{
+	send_path(s, t, DP_MSG_TUNNEL_MTU);
 }
 
 void sink_tunnel_pmtu(void *ctx, uint32_t id, uint16_t outer_mtu)
@@ -249,11 +260,8 @@ void sink_tunnel_pmtu(void *ctx, uint32_t id, uint16_t outer_mtu)
 	struct tunnel_ctl *t = sink_tunnel(s, id, &wc, &index);
 	if (!t || t->deleting)
 		return;
-	// A forged report does not choke a tunnel: RFC 791, RFC 8200 5.
-	uint16_t least = t->path.remote.addr.family == IP_V4 ? 576 : 1280;
-	uint16_t most = s->dp->ports[t->path.port].mtu;
-	t->mtu = RTE_MIN(RTE_MAX(outer_mtu, least), most);
-	send_path(s, t, DP_MSG_TUNNEL_MTU);
+	sink_mtu_set(s, t, outer_mtu);
+	sink_mtu_send(s, t);
 }
 
 // ---- Routes ----

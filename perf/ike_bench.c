@@ -192,6 +192,11 @@ static void sink_pmtu(void *ctx, uint32_t tunnel, uint16_t mtu)
 {
 }
 
+static uint16_t sink_mtu(void *ctx, uint32_t tunnel)
+{
+	return 1500;
+}
+
 static void sink_event(struct node *n, enum sa_event_type type, uint32_t child, enum sa_dir dir)
 {
 	struct event *e = need(calloc(1, sizeof(*e)));
@@ -248,6 +253,7 @@ static struct sa_sink sink_of(struct node *n)
 		.tunnel_family = sink_tunnel_family,
 		.tunnel_move = sink_move,
 		.tunnel_pmtu = sink_pmtu,
+		.tunnel_mtu = sink_mtu,
 		.sa_add = sink_sa_add,
 		.sa_switch = sink_sa_switch,
 		.sa_del = sink_sa_del,

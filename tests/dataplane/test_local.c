@@ -173,8 +173,11 @@ static void errors(void **state)
 	assert_int_equal(local_icmp_error(LOCAL_TOO_BIG, 1400, &src, &ip, &w), DP_DROP_NONE);
 	check(&w, VIEW(too_big4_wanted));
 	w.len = 0;
-	assert_int_equal(local_icmp_error(LOCAL_TOO_BIG, 68, &src, &ip, &w), DP_DROP_NONE);
-	assert_int_equal(buf[26] << 8 | buf[27], 576); // never less
+	assert_int_equal(local_icmp_error(LOCAL_TOO_BIG, 522, &src, &ip, &w), DP_DROP_NONE);
+	assert_int_equal(buf[26] << 8 | buf[27], 522); // what a path of 576 leaves
+	w.len = 0;
+	assert_int_equal(local_icmp_error(LOCAL_TOO_BIG, 67, &src, &ip, &w), DP_DROP_NONE);
+	assert_int_equal(buf[26] << 8 | buf[27], 68); // never less
 	w.len = 0;
 	assert_int_equal(local_icmp_error(LOCAL_TIME_EXCEEDED, 0, &src, &ip, &w), DP_DROP_NONE);
 	assert_int_equal(buf[20], ICMP_TIME_EXCEEDED);

@@ -157,10 +157,12 @@ static void quotes(void **state)
 	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), DP_DROP_NONE);
 	assert_true(q.too_big && q.mtu == 1400 && q.spi == 0xc0ffee01 && ip_eq(&q.dst, &peer));
+	assert_true(q.seq_set && q.seq == 5 && q.total == 1500);
 	assert_int_equal(pkt_parse_ip(VIEW(quote6), &ip), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), DP_DROP_NONE);
 	assert_true(q.too_big && q.mtu == 1300 && q.spi == 0xc0ffee02 && q.src_port == 4500);
+	assert_true(q.seq_set && q.seq == 5 && q.total == 1440);
 	assert_int_equal(pkt_parse_ip(VIEW(echo4), &ip), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_icmp(&ip, &icmp), DP_DROP_NONE);
 	assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), DP_DROP_icmp);
@@ -176,16 +178,18 @@ static void quoted_spis(void **state)
 		uint64_t first; // eight bytes behind the UDP header
 		size_t len;     // of the quote behind that header
 		uint32_t spi;
+		bool seq; // and the sequence number, 1
 	} rows[] = {
-		{4500, 0xc0ffee0200000001, 8, 0xc0ffee02},
-		{4500, 0xc0ffee0200000001, 4, 0xc0ffee02},
-		{4500, 0xc0ffee0200000001, 3, 0},
-		{500, 0, 12, 0xabcdef01},
-		{500, 0, 16, 0xabcdef01},
-		{500, 0, 11, 0},
-		{500, 0, 8, 0},
-		{500, 1, 16, 0}, // IKE
-		{501, 0, 16, 0},
+		{4500, 0xc0ffee0200000001, 8, 0xc0ffee02, true},
+		{4500, 0xc0ffee0200000001, 7, 0xc0ffee02, false},
+		{4500, 0xc0ffee0200000001, 4, 0xc0ffee02, false},
+		{4500, 0xc0ffee0200000001, 3, 0, false},
+		{500, 0, 12, 0xabcdef01, false},
+		{500, 0, 16, 0xabcdef01, true},
+		{500, 0, 11, 0, false},
+		{500, 0, 8, 0, false},
+		{500, 1, 16, 0, false}, // IKE
+		{501, 0, 16, 0, false},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint8_t body[64];
@@ -209,6 +213,42 @@ static void quoted_spis(void **state)
 		assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), DP_DROP_NONE);
 		assert_int_equal(q.src_port, rows[i].port);
 		assert_int_equal(q.spi, rows[i].spi);
+		assert_int_equal(q.seq_set, rows[i].seq);
+		assert_true(!q.seq_set || q.seq == 1);
+	}
+}
+
+// Of our own IPv6 fragments (frag.c) the first one shows what it carries.
+static void quoted_ipv6_fragments(void **state)
+{
+	static const struct {
+		uint16_t offset; // as in the header
+		uint8_t next;
+		enum dp_drop why;
+	} rows[] = {{1, IP_PROTO_ESP, DP_DROP_NONE}, {0, IP_PROTO_ESP, DP_DROP_NONE},
+		{9, IP_PROTO_ESP, DP_DROP_icmp_malformed},
+		{0xfff9, IP_PROTO_ESP, DP_DROP_icmp_malformed}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t body[96];
+		struct wr w = wr_of(body, sizeof(body));
+		struct pkt_ip_head h = {.src = addr("2001:db8:1::1"),
+			.dst = addr("2001:db8:5::1"),
+			.proto = IPV6_FRAGMENT,
+			.ttl = 1};
+		pkt_build_ip(&w, &h, 1460);
+		wr_u8(&w, rows[i].next);
+		wr_u8(&w, 0);
+		wr_u16(&w, rows[i].offset);
+		wr_u32(&w, 77);
+		wr_u32(&w, 0xc0ffee01);
+		wr_u32(&w, 9);
+		struct pkt_ip ip = {.family = IP_V6};
+		struct pkt_icmp icmp = {.type = ICMP6_TOO_BIG, .rest = 1400, .body = {body, w.len}};
+		struct pkt_quote q;
+		assert_int_equal(pkt_parse_quote(&ip, &icmp, &q), rows[i].why);
+		if (rows[i].why == DP_DROP_NONE)
+			assert_true(q.proto == IP_PROTO_ESP && q.spi == 0xc0ffee01 && q.seq == 9 &&
+				    q.total == 1500);
 	}
 }
 
@@ -288,6 +328,7 @@ int main(void)
 		cmocka_unit_test(many_extension_headers),
 		cmocka_unit_test(quotes),
 		cmocka_unit_test(quoted_spis),
+		cmocka_unit_test(quoted_ipv6_fragments),
 		cmocka_unit_test(arp_forms),
 		cmocka_unit_test(nd_validity),
 		cmocka_unit_test(sums),

@@ -82,6 +82,15 @@ bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)
 	return ip_eq(a, &client);
 }
 
+static struct pkt_quote reported;
+static unsigned report_count;
+
+void dp_pmtu_report(struct dp *d, const struct pkt_quote *q)
+{
+	reported = *q;
+	report_count++;
+}
+
 // ---- Seams ----
 
 static void ike_input(void *ctx, const struct ike_datagram *dg)
@@ -244,7 +253,13 @@ static void echo(void **state)
 	punt(DP_PUNT_LOCAL, 0, 0, frame(VIEW(echo4_wanted)));
 	assert_int_equal(dp.drops[DP_DROP_icmp], 1);
 	punt(DP_PUNT_LOCAL, 0, 0, frame(VIEW(quote4)));
-	assert_int_equal(dp.drops[DP_DROP_icmp_error], 1);
+	assert_int_equal(report_count, 1);
+	assert_true(reported.spi == 0xc0ffee01 && reported.seq_set && reported.seq == 5 &&
+		    reported.mtu == 1400 && reported.total == 1500);
+	punt(DP_PUNT_LOCAL, 1, 0, frame(VIEW(quote4))); // from the inside nobody can know
+	punt(DP_PUNT_LOCAL, 1, 7, VIEW(quote4));
+	assert_int_equal(dp.drops[DP_DROP_icmp_error], 2);
+	assert_int_equal(report_count, 1);
 	punt(DP_PUNT_LOCAL, 0, 0, frame(VIEW(tcp4)));
 	assert_int_equal(dp.drops[DP_DROP_local_proto], 1);
 	assert_int_equal(sent_count, 2);

@@ -228,6 +228,12 @@ static void tunnel_pmtu(void *ctx, uint32_t tunnel, uint16_t outer_mtu)
 	assert_non_null(tunnel_find(ctx, tunnel));
 }
 
+static uint16_t tunnel_mtu(void *ctx, uint32_t tunnel)
+{
+	assert_non_null(tunnel_find(ctx, tunnel));
+	return 1500;
+}
+
 static int sa_add(void *ctx, const struct sa_spec *spec)
 {
 	struct bench_sink *s = ctx;
@@ -342,6 +348,7 @@ void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 		.tunnel_family = tunnel_family,
 		.tunnel_move = tunnel_move,
 		.tunnel_pmtu = tunnel_pmtu,
+		.tunnel_mtu = tunnel_mtu,
 		.sa_add = sa_add,
 		.sa_switch = sa_switch,
 		.sa_del = sa_del,
@@ -481,7 +488,7 @@ bool bench_sink_fit(const struct sa_spec *a, const struct sa_spec *b)
 {
 	return a->encr.id == b->encr.id && a->encr.key_bits == b->encr.key_bits &&
 	       a->integ == b->integ && a->esn == b->esn && a->encr_key_len == b->encr_key_len &&
-	       a->integ_key_len == b->integ_key_len && a->encr_key_len > 0 &&
+	       a->integ_key_len == b->integ_key_len && a->encr_key_len + a->integ_key_len > 0 &&
 	       memcmp(a->encr_key, b->encr_key, a->encr_key_len) == 0 &&
 	       memcmp(a->integ_key, b->integ_key, a->integ_key_len) == 0;
 }

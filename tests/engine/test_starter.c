@@ -351,20 +351,25 @@ static void reauthentication_is_the_next_try(void **state)
 	sites_free(&t);
 }
 
-static void df_of_the_tunnel_that_waits(void **state)
+static void sizes_of_the_tunnel_that_waits(void **state)
 {
 	static const struct {
 		const char *text;
 		enum sa_df df;
-	} rows[] = {{"copy", SA_DF_COPY}, {"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}};
+		enum sa_fragment fragment;
+		uint16_t mtu;
+	} rows[] = {{"df = \"copy\"; fragment = \"before\";", SA_DF_COPY, SA_FRAGMENT_BEFORE, 0},
+		{"df = \"set\"; mtu = 1400;", SA_DF_SET, SA_FRAGMENT_BEFORE, 1400},
+		{"df = \"clear\"; fragment = \"after\"; mtu = 576;", SA_DF_CLEAR, SA_FRAGMENT_AFTER,
+			576}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct bench *b = bench_new();
 		char *child;
 		assert_true(
 			asprintf(&child,
 				"{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; remote_ts = "
-				"[ \"10.7.0.0/16\" ]; esp_proposals = [ \"aes128gcm16\" ]; df = "
-				"\"%s\"; }",
+				"[ \"10.7.0.0/16\" ]; esp_proposals = [ \"aes128gcm16\" ]; "
+				"%s }",
 				rows[i].text) > 0);
 		struct side a = {.remote = "id = \"client@example\"; auth = \"psk\"; addresses = "
 					   "[ \"" PEER_ADDR "\" ];",
@@ -373,7 +378,10 @@ static void df_of_the_tunnel_that_waits(void **state)
 			.children = child};
 		struct bench_node *n = side_add(b, "a", GW_ADDR, &a, true);
 		ike_start(n->engine);
-		assert_int_equal(tunnel_of(n)->spec.df, rows[i].df);
+		const struct tunnel_spec *spec = &tunnel_of(n)->spec;
+		assert_int_equal(spec->df, rows[i].df);
+		assert_int_equal(spec->treat.fragment, rows[i].fragment);
+		assert_int_equal(spec->treat.mtu_max, rows[i].mtu);
 		free(child);
 		bench_free(b);
 	}
@@ -431,7 +439,7 @@ int main(void)
 		cmocka_unit_test(no_storm_where_sessions_do_not_last),
 		cmocka_unit_test(no_storm_on_demand),
 		cmocka_unit_test(reauthentication_is_the_next_try),
-		cmocka_unit_test(df_of_the_tunnel_that_waits),
+		cmocka_unit_test(sizes_of_the_tunnel_that_waits),
 		cmocka_unit_test(never_where_it_only_responds),
 		cmocka_unit_test(connect_by_hand),
 	};

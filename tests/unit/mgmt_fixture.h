@@ -145,6 +145,7 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.bytes_out = 400,
 		.packets_in = 3,
 		.packets_out = 4,
+		.path_mtu = 1500,
 	};
 	if (f->state != IKE_SESSION_CONNECTING)
 		out->ike = (struct suite){

@@ -59,7 +59,8 @@ static const char everything[] =
 	"      { name = \"lan\"; local_ts = [ \"10.99.0.0/24\", \"10.1.0.1-10.1.0.5[tcp/80-90]\" ];\n"
 	"        remote_ts = [ \"10.7.0.0/16[udp]\" ];\n"
 	"        esp_proposals = [ \"aes128gcm16\", \"aes128-sha256-x25519\" ];\n"
-	"        pfs = \"required\"; replay_window = 100; esn = false; df = \"set\"; },\n"
+	"        pfs = \"required\"; replay_window = 100; esn = false; df = \"set\";\n"
+	"        fragment = \"after\"; mtu = 1400; },\n"
 	"      { name = \"six\"; local_ts = [ \"::/0\" ]; }\n"
 	"    ); },\n"
 	"  { name = \"plain\"; local = { id = \"gw.example\"; auth = \"psk\"; };\n"
@@ -306,6 +307,8 @@ static void children_are_read(void **state)
 	assert_int_equal(k->replay_window, 128); // 100, rounded up
 	assert_false(k->esn);
 	assert_int_equal(k->df, CFG_DF_SET);
+	assert_int_equal(k->fragment, CFG_FRAGMENT_AFTER);
+	assert_int_equal(k->mtu, 1400);
 	assert_string_equal(k[1].name, "six");
 	assert_int_equal(k[1].remote_ts_count, 0);
 	cfg_free(c);
@@ -404,6 +407,8 @@ static void defaults_are_the_tables(void **state)
 	assert_false(n->children[0].per_resource || n->children[0].tunnel_interface);
 	assert_int_equal(n->children[0].pfs, CFG_PFS_OPTIONAL);
 	assert_int_equal(n->children[0].df, CFG_DF_COPY);
+	assert_int_equal(n->children[0].fragment, CFG_FRAGMENT_BEFORE);
+	assert_int_equal(n->children[0].mtu, 0);
 	cfg_free(c);
 	c = load("");
 	assert_int_equal(c->main.worker_count, 1);

@@ -15,7 +15,7 @@ static void test_sessions(void **state)
 		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
 		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
 		"\"role\":\"initiator\",\"responder_only\":false,\"mobike\":true,"
-		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,"
+		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,\"path_mtu\":1500,"
 		"\"child_sas\":[{\"name\":\"lan\","
 		"\"spi_in\":\"0x0a0b0c0d\",\"spi_out\":\"0x00c0ffee\","
 		"\"esp\":\"aes128gcm16-esn\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
