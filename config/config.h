@@ -123,9 +123,13 @@ enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
 enum cfg_fragment { CFG_FRAGMENT_BEFORE, CFG_FRAGMENT_AFTER };
 enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAND };
 
+// Transport mode where the peer agrees: required, or (any) preferred.
+enum cfg_mode { CFG_MODE_TUNNEL, CFG_MODE_TRANSPORT, CFG_MODE_ANY };
+
 struct cfg_child {
 	char *name;
-	struct selector *local_ts;
+	enum cfg_mode mode;
+	struct selector *local_ts; // none (transport mode): our outer address
 	size_t local_ts_count;
 	struct selector *remote_ts; // none: the peer's assigned address, else its outer one
 	size_t remote_ts_count;
