@@ -45,3 +45,7 @@ suite chacha20poly1305 0 CHACHA20-POLY1305 36 none 0
 suite des-md5 0 DES 8 HMAC-MD5-96 16
 suite 3des-sha1 1 3DES 24 HMAC-SHA1-96 20
 suite aes256-md5 0 AES-CBC 32 HMAC-MD5-96 16
+suite aes128ccm16 0 AES-CCM 19 none 0
+suite aes256ccm16 1 AES-CCM 35 none 0
+suite aes128ctr-aescmac 0 AES-CTR 20 AES-CMAC-96 16
+suite null-aescmac 1 NULL 0 AES-CMAC-96 16

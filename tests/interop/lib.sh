@@ -49,7 +49,10 @@ lab_kill() { # PID
 lab_end() {
 	local rc=$? ns pid
 	trap - EXIT INT TERM HUP
-	if [ $rc -ne 0 ] || [ "$LAB_FAILED" -ne 0 ]; then gw_snapshot; fi
+	if [ $rc -ne 0 ] || [ "$LAB_FAILED" -ne 0 ]; then
+		gw_snapshot
+		if declare -F lab_snapshot >/dev/null; then lab_snapshot; fi # the scenario's own
+	fi
 	for pid in "${LAB_PIDS[@]}"; do lab_kill "$pid"; done
 	for ns in "${LAB_NAMESPACES[@]}"; do ip netns del "$ns" 2>/dev/null; done
 	if declare -F lab_undo >/dev/null; then lab_undo; fi # the scenario's own
@@ -178,7 +181,7 @@ gw_config() { # [WORKERS [IDLE]]
 		ports = (
 		  { name = "outside"; role = "outside"; device = "net_tap0,iface=sp-outside";
 		    mac = "02:00:00:00:01:01"; addresses = [ "192.0.2.1/24", "2001:db8:1::1/64" ];
-		    gateways = [ "192.0.2.254" ]; mtu = 1500; },
+		    gateways = [ "192.0.2.254", "2001:db8:1::fe" ]; mtu = 1500; },
 		  { name = "inside"; role = "inside"; device = "net_tap1,iface=sp-inside";
 		    mac = "02:00:00:00:02:01"; addresses = [ "10.99.0.1/24", "2001:db8:99::1/64" ];
 		    mtu = 1500; proxy_arp = true; }
