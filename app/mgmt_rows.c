@@ -205,6 +205,17 @@ json_t *mgmt_port(const struct dp_port_info *p)
 		json_sprintf("%02x:%02x:%02x:%02x:%02x:%02x", p->mac[0], p->mac[1], p->mac[2],
 			p->mac[3], p->mac[4], p->mac[5]),
 		"mtu", p->mtu, "socket", p->socket, "queues", p->queues);
+	json_t *members = json_array();
+	for (size_t i = 0; i < p->member_count; i++)
+		json_array_append_new(members, mgmt_name(p->members[i]));
+	json_object_set_new(j, "vlan", mgmt_number(p->vlan));
+	json_object_set_new(j, "members", members);
+	json_object_set_new(j, "removed", json_boolean(p->removed));
+	json_object_set_new(j, "removals", mgmt_number(p->removals));
+	json_object_set_new(j, "exception", mgmt_name(p->exception ? p->exception : ""));
+	json_object_set_new(j, "rss", mgmt_name(p->rss ? p->rss : ""));
+	json_object_set_new(j, "rss_right", mgmt_number(p->rss_right));
+	json_object_set_new(j, "rss_wrong", mgmt_number(p->rss_wrong));
 	json_object_set_new(j, "rx_packets", mgmt_number(p->rx_packets));
 	json_object_set_new(j, "tx_packets", mgmt_number(p->tx_packets));
 	json_object_set_new(j, "rx_bytes", mgmt_number(p->rx_bytes));

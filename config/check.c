@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// Checks over several options: processors, ports, credentials.
+// Checks over several options: processors, credentials.
 #include "config/loader.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -75,16 +74,6 @@ void check_unique(struct loader *l, const struct named *n)
 	free(names);
 }
 
-static const char *port_name(const void *ports, size_t i)
-{
-	return ((const struct cfg_port *)ports)[i].name;
-}
-
-static const char *port_device(const void *ports, size_t i)
-{
-	return ((const struct cfg_port *)ports)[i].device;
-}
-
 static const char *user_name(const void *users, size_t i)
 {
 	return ((const struct cfg_user *)users)[i].name;
@@ -95,117 +84,6 @@ static const char *psk_id(const void *psks, size_t i)
 {
 	const struct cfg_psk *p = (const struct cfg_psk *)psks + i;
 	return p->address_count ? NULL : p->id;
-}
-
-// [domain:]bus:device.function
-static bool is_pci(const char *device)
-{
-	static const char *const shapes[] = {"xxxx:xx:xx.x", "xx:xx.x"};
-	for (size_t i = 0; i < 2; i++) {
-		const char *s = shapes[i], *d = device;
-		while (*s && (*s == 'x' ? isxdigit((unsigned char)*d) : *d == *s)) {
-			s++;
-			d++;
-		}
-		if (!*s && (!*d || *d == ','))
-			return true;
-	}
-	return false;
-}
-
-static bool on_port(const struct cfg_port *p, const struct ip_addr *a)
-{
-	for (size_t i = 0; i < p->address_count; i++) {
-		struct ip_range net = ip_prefix_range(&p->addresses[i]);
-		if (ip_range_contains(&net, a))
-			return true;
-	}
-	return false;
-}
-
-static void check_next_hop(struct loader *l, const config_setting_t *at, const char *label,
-	const struct cfg_port *p, const struct ip_addr *a)
-{
-	char text[IP_TEXT_MAX];
-	if (a->family && !on_port(p, a))
-		diag_error(&l->diags, at, "%s: %s is in no network of this port", label,
-			ip_text(a, text));
-}
-
-static void check_gateways(struct loader *l, const struct cfg_port *p, const config_setting_t *s)
-{
-	const config_setting_t *gateways = member(s, "gateways"), *routes = member(s, "routes");
-	bool seen[IP_V6 + 1] = {false};
-	for (size_t i = 0; i < p->gateway_count; i++) {
-		const struct ip_addr *a = &p->gateways[i];
-		check_next_hop(l, element(gateways, i), "gateways", p, a);
-		if (a->family && seen[a->family])
-			diag_error(&l->diags, element(gateways, i),
-				"gateways: more than one of a family");
-		seen[a->family] = true;
-	}
-	for (size_t i = 0; i < p->route_count; i++) {
-		const config_setting_t *r = element(routes, i);
-		check_next_hop(l, place(r, "via"), "via", p, &p->routes[i].via);
-		if (p->routes[i].via.family && p->routes[i].prefix.addr.family &&
-			p->routes[i].via.family != p->routes[i].prefix.addr.family)
-			diag_error(&l->diags, place(r, "via"),
-				"via: prefix and router are of different families");
-	}
-}
-
-static void check_addresses(struct loader *l, size_t port, const config_setting_t *s)
-{
-	const struct cfg_port *p = &l->cfg->ports[port];
-	const config_setting_t *addresses = member(s, "addresses");
-	char text[IP_TEXT_MAX];
-	bool v6 = false;
-	for (size_t i = 0; i < p->address_count; i++) {
-		const struct ip_addr *a = &p->addresses[i].addr;
-		v6 = v6 || a->family == IP_V6;
-		for (size_t q = 0; q <= port; q++)
-			for (size_t k = 0; k < (q < port ? l->cfg->ports[q].address_count : i); k++)
-				if (a->family && ip_eq(a, &l->cfg->ports[q].addresses[k].addr))
-					diag_error(&l->diags, element(addresses, i),
-						"addresses: %s is given twice", ip_text(a, text));
-	}
-	// RFC 8200 5: every link of IPv6 carries 1280 octets.
-	if (v6 && p->mtu && p->mtu < 1280)
-		diag_error(&l->diags, place(s, "mtu"), "mtu: IPv6 needs at least 1280, got %u",
-			p->mtu);
-}
-
-static void check_port(struct loader *l, const config_setting_t *list, size_t i)
-{
-	struct cfg_port *p = &l->cfg->ports[i];
-	const config_setting_t *s = element(list, i);
-	p->pci = p->device && is_pci(p->device);
-	for (size_t k = 0; k < i; k++) {
-		const struct cfg_port *other = &l->cfg->ports[k];
-		if (p->mac_set && other->mac_set && memcmp(p->mac, other->mac, 6) == 0)
-			diag_error(&l->diags, place(s, "mac"), "mac: another port has it");
-	}
-	check_addresses(l, i, s);
-	check_gateways(l, p, s);
-}
-
-void check_ports(struct loader *l, const config_setting_t *root)
-{
-	const config_setting_t *list = member(root, "ports");
-	bool outside = false;
-	if (!list) {
-		diag_warning(&l->diags, NULL, "no ports: nothing can be received");
-		return;
-	}
-	size_t n = l->cfg->port_count;
-	check_unique(l, &(struct named){list, l->cfg->ports, n, port_name, "name", "port"});
-	check_unique(l, &(struct named){list, l->cfg->ports, n, port_device, "device", "device"});
-	for (size_t i = 0; i < n; i++) {
-		check_port(l, list, i);
-		outside = outside || l->cfg->ports[i].role == CFG_OUTSIDE;
-	}
-	if (!outside)
-		diag_error(&l->diags, list, "ports: none has role \"outside\"");
 }
 
 static void check_psk(struct loader *l, const config_setting_t *list, size_t i)

@@ -50,8 +50,12 @@ struct cfg_route {
 struct cfg_port {
 	char *name;
 	enum cfg_role role;
-	char *device; // vdev name with arguments, or a PCI address
-	bool pci;     // device is a PCI address
+	char *device;                  // vdev name with arguments, or a PCI address
+	bool pci;                      // device is a PCI address
+	const struct cfg_port *shares; // the port that names its device first, or NULL; borrowed
+	uint16_t vlan;                 // 802.1Q id of its frames; 0: untagged
+	struct cfg_strings members;    // devices of a bond
+	uint8_t pci_members;           // bit i: member i is a PCI address
 	bool mac_set;
 	uint8_t mac[6];
 	struct ip_prefix *addresses; // host bits kept
@@ -64,6 +68,8 @@ struct cfg_port {
 	enum cfg_rss rss;
 	uint16_t rx_descriptors, tx_descriptors;
 	bool promiscuous, checksum_offload, proxy_arp;
+	char *exception;         // the kernel's interface for what is not ours, or NULL
+	uint32_t exception_rate; // packets a second that it gets
 };
 
 struct cfg_reservation {

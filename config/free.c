@@ -15,6 +15,8 @@ static void free_port(struct cfg_port *p)
 {
 	free(p->name);
 	free(p->device);
+	free_strings(&p->members);
+	free(p->exception);
 	free(p->addresses);
 	free(p->gateways);
 	free(p->routes);

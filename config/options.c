@@ -109,7 +109,14 @@ const struct option opt_table[] = {
 	{"ports[].role", OPT_ENUM, .required = true, .words = role_words, AT(cfg_port, role),
 		.help = "outside carries IKE and ESP, inside clear traffic."},
 	{"ports[].device", TEXT, .required = true, AT(cfg_port, device),
-		.help = "DPDK device: a PCI address, or a virtual device with its arguments."},
+		.help = "DPDK device: a PCI address, or a virtual device with its arguments. Several "
+			"ports may share one, each with a vlan of its own; what belongs to the device "
+			"stands at the first of them."},
+	{"ports[].vlan", OPT_U16, .min = 1, .max = 4094, AT(cfg_port, vlan),
+		.help = "802.1Q VLAN of the port's frames, both ways; untagged without."},
+	{"ports[].members", TEXT, ARRAY(cfg_port, members.items, members.count), .min_items = 1,
+		.max_items = 8,
+		.help = "The devices that a bond consists of (net_bonding0,mode=4), as in device."},
 	{"ports[].mac", OPT_MAC, AT(cfg_port, mac),
 		.count_offset = offsetof(struct cfg_port, mac_set),
 		.help = "Ethernet address instead of the device's own."},

@@ -5,7 +5,7 @@
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/ike_io.h"
 #include "dataplane/transport.h"
-#include "dataplane/worker.h"
+#include "dataplane/vlan.h"
 
 #include <rte_prefetch.h>
 
@@ -205,16 +205,23 @@ static enum dp_drop take_ip(
 	return transit(w, port, m, &ip);
 }
 
-static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+static enum dp_drop take_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m);
+
+// A frame with a tag, or by a device that has several ports.
+static enum dp_drop take_vlan(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
 {
-	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
-		return DP_DROP_chained;
-	if (m->data_len < RTE_ETHER_HDR_LEN)
-		return DP_DROP_runt;
+	enum dp_drop why;
+	port = dp_vlan_rx(w, port, m, &why);
+	return port ? take_frame(w, port, m) : why;
+}
+
+static enum dp_drop take_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+{
 	const uint8_t *p = dp_data(m);
+	uint16_t type = get_be16(p + 12);
 	if (!eth_for_us(port, p))
 		return DP_DROP_not_for_us;
-	switch (get_be16(p + 12)) {
+	switch (type) {
 	case RTE_ETHER_TYPE_IPV4:
 		return take_ip(w, port, m, IP_V4);
 	case RTE_ETHER_TYPE_IPV6:
@@ -222,9 +229,18 @@ static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct
 	case RTE_ETHER_TYPE_ARP:
 		m->l2_len = RTE_ETHER_HDR_LEN;
 		return punt(w, m, DP_PUNT_ARP);
-	default:
-		return DP_DROP_ethertype;
+	default: // behind a tag that is taken off no other follows
+		return dp_vlan_type(type) ? take_vlan(w, port, m) : DP_DROP_ethertype;
 	}
+}
+
+static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
+{
+	if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0)
+		return DP_DROP_chained;
+	if (m->data_len < RTE_ETHER_HDR_LEN)
+		return DP_DROP_runt;
+	return unlikely(port->vlans) ? take_vlan(w, port, m) : take_frame(w, port, m);
 }
 
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,

@@ -9,6 +9,7 @@
 #include "dataplane/grace.h"
 #include "dataplane/sink.h"
 #include "dataplane/trace.h"
+#include "dataplane/vlan.h"
 
 #include <rte_eal.h>
 #include <rte_launch.h>
@@ -268,6 +269,7 @@ void dp_inject_outer(struct dp *d, uint16_t port, struct rte_mbuf *m)
 {
 	dp_meta(m)->kind = DP_CARRY_OUTER;
 	dp_meta(m)->port = port;
+	dp_vlan_mark(&d->ports[port], m);
 	inject(d, 0, m);
 }
 

@@ -52,6 +52,14 @@ struct dp_port_info {
 	uint16_t mtu;
 	int socket;
 	uint16_t queues;
+	uint16_t vlan;        // 0: untagged
+	char *const *members; // of a bond, borrowed
+	size_t member_count;
+	const char *exception;         // the kernel's interface, or NULL
+	bool removed;                  // the device has gone, and is waited for
+	uint32_t removals;             // so often
+	const char *rss;               // how the device spreads packets, in words
+	uint64_t rss_right, rss_wrong; // of its first packets: came where predicted, elsewhere
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, missed, errors, no_mbuf;
 };
 

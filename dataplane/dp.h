@@ -29,6 +29,7 @@
 #define DP_BURST       32 // packets a receive burst
 #define DP_WORKERS_MAX 64
 #define DP_PORTS_MAX   16
+#define DP_MEMBERS_MAX 8   // of a bond
 #define DP_ADDRS_MAX   64  // own addresses of all ports
 #define DP_ADDR_SLOTS  256 // of their hash
 #define DP_RSS_KEY_MAX 52
@@ -39,10 +40,21 @@
 
 // ---- Ports (port.c) ----
 
-// Filled by dp_ports_start(); workers read it. Immutable but for link and rss.
+#define DP_VLANS 4096
+
+// A logical port: a device, or one VLAN of it. Filled by dp_ports_start(); workers read it.
+// Immutable but for link and rss, and for the queues: a device that is removed has none until it
+// has come back, and nothing but link changes while it has some.
 struct dp_port {
 	uint16_t index;   // in the configuration
 	uint16_t port_id; // ethdev
+	uint16_t
+		device; // index of the port that has the ethdev: itself, unless it shares another's
+	uint16_t vlan;  // of its frames; 0: untagged
+	bool vlan_insert; // the device inserts the tag
+	// Where the device carries tagged ports: index + 1 of the port by VLAN, [0] for untagged
+	// frames. NULL: one port, untagged.
+	const uint8_t *vlans;
 	const struct cfg_port *cfg;
 	enum cfg_role role;
 	struct rte_ether_addr mac;
@@ -50,7 +62,10 @@ struct dp_port {
 	int socket;
 	// Worker w polls receive queue w where w < rx_queues, and sends on queue w where
 	// w < tx_queues; the others hand finished frames to one of those (dp_port_sender()).
-	uint16_t rx_queues, tx_queues;
+	// A port that shares another's device is not polled: rx_queues is 0.
+	_Atomic uint16_t rx_queues, tx_queues;
+	uint16_t device_rx, device_tx; // what the device has, in use or not
+	bool lacp;           // a bond that wants to be asked to send every 100 ms, with nothing too
 	bool rx_ip_checksum; // the NIC checks IPv4 header checksums (RTE_MBUF_F_RX_IP_CKSUM_*)
 	bool rx_interrupt; // queues can be armed to wake a sleeping worker (rte_eth_dev_rx_intr_*)
 	bool rx_readable;  // a queue is a descriptor that a packet makes readable: nothing to arm
@@ -164,6 +179,7 @@ struct dp {
 	struct dp_seams seams;
 	struct dp_port ports[DP_PORTS_MAX];
 	uint16_t port_count;
+	_Atomic uint32_t port_changes; // of ports' queues: who waits for them looks anew
 	struct dp_worker *workers[DP_WORKERS_MAX];
 	uint16_t worker_count;
 	struct dp_route_table routes;

@@ -9,6 +9,9 @@
 	X(runt, "frame or packet shorter than its headers")                                       \
 	X(chained, "packet in several segments that could not be made linear")                    \
 	X(ethertype, "neither IPv4, IPv6 nor ARP")                                                \
+	X(vlan_unknown,                                                                           \
+		"frame of a VLAN that no port has, or untagged where all ports are tagged")       \
+	X(vlan_qinq, "more than one VLAN tag")                                                    \
 	X(not_for_us, "Ethernet destination is another host's")                                   \
 	X(ip_header, "bad IP version, header length or total length")                             \
 	X(ip_checksum, "bad IPv4 header checksum")                                                \

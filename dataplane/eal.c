@@ -20,7 +20,7 @@
 
 LOG_SUBSYSTEM("dataplane");
 
-#define ARGS_MAX    (16 + 2 * DP_PORTS_MAX)
+#define ARGS_MAX    (16 + 2 * DP_PORTS_MAX * (1 + DP_MEMBERS_MAX))
 #define LCORES_MAX  2048
 #define HUGE_SYSFS  "/sys/kernel/mm/hugepages"
 #define MBUF_CACHE  256
@@ -84,7 +84,7 @@ static bool huge_enough(uint32_t mb)
 static bool any_pci(const struct cfg *c)
 {
 	for (size_t i = 0; i < c->port_count; i++)
-		if (c->ports[i].pci)
+		if (c->ports[i].pci || c->ports[i].pci_members)
 			return true;
 	return false;
 }
@@ -155,11 +155,18 @@ static void add_devices(struct args *a, const struct cfg *c)
 		arg_add(a, "--iova-mode=va");
 		return;
 	}
-	for (size_t i = 0; i < c->port_count; i++)
-		if (c->ports[i].pci) {
+	for (size_t i = 0; i < c->port_count; i++) {
+		const struct cfg_port *p = &c->ports[i];
+		if (p->pci && !p->shares) {
 			arg_add(a, "-a");
-			arg_add(a, "%s", c->ports[i].device);
+			arg_add(a, "%s", p->device);
 		}
+		for (size_t k = 0; k < p->members.count; k++)
+			if (p->pci_members >> k & 1) {
+				arg_add(a, "-a");
+				arg_add(a, "%s", p->members.items[k]);
+			}
+	}
 }
 
 static void add_memory(struct args *a, const struct cfg *c)
@@ -238,13 +245,20 @@ static uint16_t data_room(const struct cfg *c)
 	return (uint16_t)RTE_ALIGN_CEIL(len, 64u);
 }
 
+// Of one queue pair. A bond sets up as many at each member.
+static unsigned descriptors(const struct cfg_port *p)
+{
+	unsigned devices = p->shares ? 0 : RTE_MAX(1u, (unsigned)p->members.count);
+	return devices * (p->rx_descriptors + p->tx_descriptors);
+}
+
 // Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA can
 // hold a packet at once.
 static unsigned rx_buffers(const struct cfg *c)
 {
 	unsigned n = 0, workers = c->main.worker_count;
 	for (size_t i = 0; i < c->port_count; i++)
-		n += workers * (c->ports[i].rx_descriptors + c->ports[i].tx_descriptors);
+		n += workers * descriptors(&c->ports[i]);
 	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
 	n += workers * (DP_HOLD_WORKER + 2 * MBUF_CACHE + 512);
 	return n;

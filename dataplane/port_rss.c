@@ -64,7 +64,7 @@ void dp_port_rss_request(const struct dp *d, const struct dp_port *p,
 	uint64_t types = types_of(wanted(p, info)) & info->flow_type_rss_offloads;
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
 	conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){0};
-	if (p->rx_queues < 2 || types == 0 || info->hash_key_size > DP_RSS_KEY_MAX)
+	if (p->device_rx < 2 || types == 0 || info->hash_key_size > DP_RSS_KEY_MAX)
 		return;
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	conf->rx_adv_conf.rss_conf.rss_hf = types;
@@ -79,12 +79,12 @@ static int add_flow(const struct dp_port *p, const struct rte_flow_item *pattern
 {
 	struct rte_flow_attr attr = {.ingress = 1};
 	uint16_t queues[DP_WORKERS_MAX];
-	for (uint16_t q = 0; q < p->rx_queues; q++)
+	for (uint16_t q = 0; q < p->device_rx; q++)
 		queues[q] = q;
 	struct rte_flow_action_rss rss = {
 		.types = types,
 		.queue = queues,
-		.queue_num = p->rx_queues,
+		.queue_num = p->device_rx,
 	};
 	struct rte_flow_action actions[] = {
 		{.type = RTE_FLOW_ACTION_TYPE_RSS, .conf = &rss},
@@ -125,14 +125,14 @@ static bool table(struct dp_port *p, const struct rte_eth_dev_info *info)
 	for (uint16_t i = 0; i < size; i++) {
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
-			i % p->rx_queues;
+			i % p->device_rx;
 	}
 	(void)rte_eth_dev_rss_reta_update(p->port_id, reta, size);
 	if (rte_eth_dev_rss_reta_query(p->port_id, reta, size))
 		return false;
 	for (uint16_t i = 0; i < size; i++) {
 		uint16_t q = reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE];
-		if (q >= p->rx_queues)
+		if (q >= p->device_rx)
 			return false;
 		p->reta[i] = q;
 	}
@@ -155,7 +155,7 @@ void dp_port_rss_learn(const struct dp *d, struct dp_port *p, const struct rte_e
 	enum spread s = wanted(p, info);
 	uint64_t types = 0;
 	p->rss = p->rss_spi = false;
-	if (p->rx_queues < 2 || s == SPREAD_NONE || !key(p, &types) || !table(p, info))
+	if (p->device_rx < 2 || s == SPREAD_NONE || !key(p, &types) || !table(p, info))
 		return;
 	if (s == SPREAD_UDP)
 		p->rss = types & UDP_TYPES;
@@ -167,5 +167,5 @@ void dp_port_rss_learn(const struct dp *d, struct dp_port *p, const struct rte_e
 	if (!p->rss)
 		log_notice("port %s: %u queues, but the NIC cannot spread as wanted; workers hand "
 			   "packets over",
-			p->cfg->name, p->rx_queues);
+			p->cfg->name, p->device_rx);
 }

@@ -3,6 +3,7 @@
 //
 // The way out of a worker: to a port, or to the control thread.
 #include "dataplane/trace.h"
+#include "dataplane/vlan.h"
 
 #include <rte_ethdev.h>
 
@@ -10,22 +11,27 @@
 
 // Whose queue a worker without one uses. The largest power of two that the queues hold shares them
 // out, as a division would cost more than the even spread is worth.
-uint16_t dp_port_sender(const struct dp_port *port, uint16_t worker)
+uint16_t dp_port_sender(uint16_t queues, uint16_t worker)
 {
-	if (worker < port->tx_queues)
+	if (worker < queues)
 		return worker;
-	return worker & ((1u << (31 - __builtin_clz(port->tx_queues))) - 1);
+	return worker & ((1u << (31 - __builtin_clz(queues))) - 1);
 }
 
 void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m)
 {
-	if (w->id >= port->tx_queues) {
-		if (port->tx_queues == 0) {
+	uint16_t queues = atomic_load_explicit(&port->tx_queues, memory_order_acquire);
+	if (w->id >= queues) {
+		if (queues == 0) {
 			dp_drop(w, m, DP_DROP_port_down);
 			return;
 		}
 		dp_meta(m)->port = port->index;
-		dp_handoff(w, dp_port_sender(port, w->id), m, DP_CARRY_FRAME, DP_HANDOFF_TX);
+		dp_handoff(w, dp_port_sender(queues, w->id), m, DP_CARRY_FRAME, DP_HANDOFF_TX);
+		return;
+	}
+	if (unlikely(port->vlans) && !dp_vlan_tx(w, port, m)) {
+		dp_drop(w, m, DP_DROP_no_room);
 		return;
 	}
 	struct dp_batch *b = &w->tx[port->index];
@@ -39,6 +45,11 @@ static void flush_port(struct dp_worker *w, const struct dp_port *port)
 	struct dp_batch *b = &w->tx[port->index];
 	if (b->n == 0)
 		return;
+	if (unlikely(port->tx_queues == 0)) { // its device was removed meanwhile
+		while (b->n)
+			dp_drop(w, b->m[--b->n], DP_DROP_port_down);
+		return;
+	}
 	if (unlikely(w->trace))
 		dp_trace_tx(w, port, b->m, b->n);
 	uint16_t sent = rte_eth_tx_burst(port->port_id, w->id, b->m, (uint16_t)b->n);
@@ -52,6 +63,26 @@ void dp_tx_flush(struct dp_worker *w)
 {
 	for (uint16_t i = 0; i < w->dp->port_count; i++)
 		flush_port(w, &w->dp->ports[i]);
+}
+
+#define KEEP_NS (20 * NS_PER_MS)
+
+void dp_ports_keep(struct dp_worker *w)
+{
+	w->keep_ns = w->now_ns + KEEP_NS;
+	for (uint16_t i = 0; i < w->dp->port_count; i++) {
+		const struct dp_port *p = &w->dp->ports[i];
+		if (p->lacp && p->tx_queues)
+			(void)rte_eth_tx_burst(p->port_id, w->id, w->tx[i].m, 0);
+	}
+}
+
+uint64_t dp_ports_keep_first(const struct dp_worker *w)
+{
+	for (uint16_t i = 0; i < w->dp->port_count; i++)
+		if (w->id == 0 && w->dp->ports[i].lacp)
+			return 0;
+	return DP_NONE_NS;
 }
 
 void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *next_hop,

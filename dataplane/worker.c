@@ -37,6 +37,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	dp_hold_init(&w->hold);
 	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
 		w->watch[i].left = DP_RSS_WATCH;
+	w->keep_ns = dp_ports_keep_first(w);
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
 	w->now_ns = clock_now_ns(d->seams.clock);
@@ -123,6 +124,8 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	dp_trace_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
+	if (unlikely(w->now_ns >= w->keep_ns))
+		dp_ports_keep(w);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)
 		if (w->id < w->dp->ports[i].rx_queues)
 			n += rx(w, &w->dp->ports[i]);
@@ -147,6 +150,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 // in one epoll instance.
 struct idle {
 	int epoll;
+	uint32_t changes;                          // of the ports, when it was made
 	uint64_t max_ns;                           // longest sleep
 	const struct dp_port *armed[DP_PORTS_MAX]; // ports whose queue is armed before each sleep
 	unsigned armed_count;
@@ -167,7 +171,9 @@ static bool can_wake(const struct idle *idle, const struct dp_worker *w, const s
 // signal of its own, which may come after its descriptor became readable.)
 static void idle_init(struct idle *idle, const struct dp_worker *w)
 {
-	*idle = (struct idle){.epoll = epoll_create1(EPOLL_CLOEXEC), .max_ns = DP_SLEEP_MAX_NS};
+	*idle = (struct idle){.epoll = epoll_create1(EPOLL_CLOEXEC),
+		.changes = atomic_load(&w->dp->port_changes),
+		.max_ns = DP_SLEEP_MAX_NS};
 	for (uint16_t i = 0; i < w->dp->port_count; i++) {
 		const struct dp_port *p = &w->dp->ports[i];
 		bool wakes = can_wake(idle, w, p) &&
@@ -219,6 +225,10 @@ static void wait_for_work(struct dp_worker *w, struct idle *idle, uint64_t ns)
 // raises no event: so everything is polled once more in between. Returns what that moved.
 static unsigned nap(struct dp_worker *w, struct idle *idle, uint64_t ns)
 {
+	if (idle->changes != atomic_load(&w->dp->port_changes)) {
+		idle_fini(idle, w);
+		idle_init(idle, w);
+	}
 	atomic_store(&w->sleeping, true);
 	arm(idle, w);
 	unsigned n = dp_worker_poll_once(w);

@@ -112,12 +112,18 @@ struct dp_rss_watch {
 	dp_counter_t right, wrong;
 };
 
+// Of a port that shares its device with others, whose own counters tell them not apart.
+struct dp_port_count {
+	dp_counter_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+};
+
 struct dp_worker {
 	struct dp *dp;
 	struct dp_layout layout;
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
+	uint64_t keep_ns; // when dp_ports_keep() is due
 	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
@@ -131,6 +137,7 @@ struct dp_worker {
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	struct dp_rss_watch watch[DP_PORTS_MAX];
+	struct dp_port_count port_count[DP_PORTS_MAX];
 	struct dp_hold hold;
 	struct dp_pending_list pending;
 	bool tell; // control has something new
@@ -224,11 +231,16 @@ void dp_run_stages(struct dp_worker *w);
 // where the next hop is not known.
 void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_addr *next_hop,
 	uint8_t family, struct rte_mbuf *m);
-// The worker that sends for this one by a port of at least one transmit queue.
-uint16_t dp_port_sender(const struct dp_port *port, uint16_t worker);
+// The worker that sends for this one by a port of so many transmit queues, one at least.
+uint16_t dp_port_sender(uint16_t queues, uint16_t worker);
 // A finished frame.
 void dp_tx_frame(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m);
 void dp_tx_flush(struct dp_worker *w);
+
+// Let bonds send their LACP frames, which leave with a transmit burst, be it empty: every 100 ms at
+// least. The first worker does so for all; each bond has its queue.
+void dp_ports_keep(struct dp_worker *w);
+uint64_t dp_ports_keep_first(const struct dp_worker *w);
 
 // A copy to the control thread, in the punt pool; the packet itself is freed. meta is filled but for
 // kind and worker.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 struct fx fx;
+void (*fx_prepare)(void);
 
 static const uint8_t mac_outside[6] = {2, 0, 0, 0, 1, 1}, mac_inside[6] = {2, 0, 0, 0, 2, 1};
 static const uint8_t mac_peer[6] = {2, 0, 0, 0, 9, 9};
@@ -118,6 +119,8 @@ static void configure(unsigned workers)
 		.pools = fx.pool,
 		.pool_count = 2,
 	};
+	if (fx_prepare)
+		fx_prepare();
 }
 
 static void neigh(uint16_t port, const char *addr)

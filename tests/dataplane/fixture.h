@@ -15,11 +15,12 @@
 #define FX_IKE     64
 #define FX_OUTSIDE 0
 #define FX_INSIDE  1
+#define FX_PORTS   6  // the fixture's two, and what fx_prepare() adds
 #define FX_MAX_SAS 64 // sessions that the tables are made for
 
 struct fx {
 	struct cfg cfg;
-	struct cfg_port ports[2];
+	struct cfg_port ports[FX_PORTS];
 	struct cfg_pool pool[2];
 	struct dp *dp;
 	struct nic *nic[2];
@@ -31,6 +32,9 @@ struct fx {
 };
 
 extern struct fx fx;
+
+// Where a test changes the configuration before it is used; NULL: as it is.
+extern void (*fx_prepare)(void);
 
 // EAL, once in a process.
 void fx_eal(void);

@@ -266,10 +266,9 @@ static void senders_have_a_queue(void **state)
 {
 	(void)state;
 	for (uint16_t queues = 1; queues <= DP_WORKERS_MAX; queues++) {
-		struct dp_port p = {.tx_queues = queues};
 		unsigned load[DP_WORKERS_MAX] = {0}, most = 0;
 		for (uint16_t w = 0; w < DP_WORKERS_MAX; w++) {
-			uint16_t by = dp_port_sender(&p, w);
+			uint16_t by = dp_port_sender(queues, w);
 			assert_true(by < queues && (w >= queues || by == w));
 			most = RTE_MAX(most, ++load[by]);
 		}

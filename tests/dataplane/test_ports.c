@@ -12,6 +12,7 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_version.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,18 +52,12 @@ struct rig {
 	char device[256];
 };
 
-static struct rig *rig_start(const char *device, uint16_t workers, int wanted)
+static struct rig *rig_with(const struct cfg_port *port, uint16_t workers, int wanted)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	snprintf(r->device, sizeof(r->device), "%s", device);
-	r->port = (struct cfg_port){
-		.name = r->device,
-		.device = r->device,
-		.mtu = 1500,
-		.rx_descriptors = 256,
-		.tx_descriptors = 256,
-		.checksum_offload = true,
-	};
+	snprintf(r->device, sizeof(r->device), "%s", port->device);
+	r->port = *port;
+	r->port.name = r->port.device = r->device;
 	r->cfg.ports = &r->port;
 	r->cfg.port_count = 1;
 	r->cfg.main.worker_count = workers;
@@ -72,6 +67,18 @@ static struct rig *rig_start(const char *device, uint16_t workers, int wanted)
 	r->dp.rx_pool[0] = pool;
 	assert_int_equal(dp_ports_start(&r->dp), wanted);
 	return r;
+}
+
+static struct rig *rig_start(const char *device, uint16_t workers, int wanted)
+{
+	struct cfg_port port = {
+		.device = (char *)(uintptr_t)device,
+		.mtu = 1500,
+		.rx_descriptors = 256,
+		.tx_descriptors = 256,
+		.checksum_offload = true,
+	};
+	return rig_with(&port, workers, wanted);
 }
 
 static void rig_stop(struct rig *r)
@@ -243,6 +250,147 @@ static void tap_mac(void **state)
 	assert_int_equal(r->dp.ports[0].mtu, 1400);
 	assert_false(r->dp.ports[0].rx_interrupt); // only with idle = "sleep"
 	rig_stop(r);
+}
+
+// ---- Devices that go ----
+
+static void tick_until(struct rig *r, enum dp_device_state wanted)
+{
+	uint64_t end = now() + WAIT_NS;
+	while (r->dp.port_state->one[0].state != wanted && now() < end) {
+		dp_ports_tick(&r->dp, now());
+		usleep(1000);
+	}
+	assert_int_equal(r->dp.port_state->one[0].state, wanted);
+}
+
+// Its interface is deleted: the port has no queues, is closed, and comes back as a new one.
+static void tap_deleted(void **state)
+{
+	need_netns();
+	struct rig *r = rig_start("net_tap0,iface=dpt0", 2, 0);
+	struct dp_port_info info;
+	uint32_t changes = r->dp.port_changes;
+	run("ip link set dpt0 up");
+	assert_false(dp_ports_tick(&r->dp, now()) && r->dp.port_state->one[0].state);
+	run("ip link del dpt0");
+	tick_until(r, DP_DEVICE_LEAVING);
+	assert_int_equal(r->dp.ports[0].rx_queues, 0);
+	assert_int_equal(r->dp.ports[0].tx_queues, 0);
+	assert_false(r->dp.ports[0].link);
+	assert_true(r->dp.port_changes != changes);
+	tick_until(r, DP_DEVICE_GONE);
+	assert_true(dp_port_info(&r->dp, 0, &info));
+	assert_true(info.removed);
+	tick_until(r, DP_DEVICE_USED);
+	assert_int_equal(r->dp.ports[0].rx_queues, 2);
+	assert_int_equal(r->dp.ports[0].tx_queues, 2);
+	assert_true(dp_port_info(&r->dp, 0, &info));
+	assert_false(info.removed);
+	assert_int_equal(info.removals, 1);
+	run("ip link set dpt0 up");
+	int fd = packet_socket("dpt0");
+	kernel_sends(fd, 1);
+	assert_true(receive_frame(r, 1, WAIT_NS));
+	send_frame(r, 1, 2);
+	assert_true(kernel_receives(fd, 2));
+	close(fd);
+	rig_stop(r);
+}
+
+// The interface that net_af_packet sits on is not there for a while; the event is the driver's.
+static void returns_when_it_can(void **state)
+{
+	need_netns();
+	run("ip link add dpv0 type veth peer name dpv1 && ip link set dpv0 up && "
+	    "ip link set dpv1 up");
+	struct rig *r = rig_start("net_af_packet0,iface=dpv0", 1, 0);
+	run("ip link del dpv0");
+	atomic_store(&r->dp.port_state->one[0].removed, true);
+	atomic_store(&r->dp.port_state->one[0].event, true);
+	tick_until(r, DP_DEVICE_GONE);
+	uint64_t end = now() + 3 * NS_PER_S;
+	while (now() < end)
+		dp_ports_tick(&r->dp, now());
+	assert_int_equal(r->dp.port_state->one[0].state, DP_DEVICE_GONE);
+	run("ip link add dpv0 type veth peer name dpv1 && ip link set dpv0 up && "
+	    "ip link set dpv1 up");
+	tick_until(r, DP_DEVICE_USED);
+	int fd = packet_socket("dpv1");
+	kernel_sends(fd, 1);
+	assert_true(receive_frame(r, 1, WAIT_NS));
+	close(fd);
+	rig_stop(r);
+	run("ip link del dpv0");
+}
+
+// ---- Bonds ----
+
+static void bond_arguments(void **state)
+{
+	char *members[] = {"net_tap5,iface=x", "3b:00.1,arg=1", "0000:3b:00.2"};
+	struct cfg_port c = {.device = "net_bonding0,mode=4,member=a,slave=b",
+		.members = {members, 3},
+		.pci_members = 6};
+	static char long_device[DP_DEVICE_MAX];
+	char text[DP_DEVICE_MAX], want[DP_DEVICE_MAX];
+	const char *key = RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0) ? "member" : "slave";
+	assert_true(dp_bond_device(&c, text));
+	snprintf(want, sizeof(want),
+		"net_bonding0,mode=4,%s=a,%s=b,%s=net_tap5,%s=0000:3b:00.1,%s=0000:3b:00.2", key,
+		key, key, key, key);
+	assert_string_equal(text, want);
+	assert_true(dp_bond_lacp(c.device));
+	assert_false(dp_bond_lacp("net_bonding0,mode=1"));
+	assert_false(dp_bond_lacp("net_tap0,mode=4"));
+	// What is no bond is left alone, but must fit.
+	c = (struct cfg_port){.device = "net_tap0,member=a,slave=b"};
+	assert_true(dp_bond_device(&c, text));
+	assert_string_equal(text, c.device);
+	memset(long_device, 'x', sizeof(long_device) - 1);
+	c.device = long_device;
+	assert_false(dp_bond_device(&c, text));
+}
+
+// Active-backup over two TAPs: one of them carries, and when its link goes the other.
+static void bond_of_taps(void **state)
+{
+	static char one[] = "net_tap5,iface=dpb0", two[] = "net_tap6,iface=dpb1";
+	static const uint8_t mac[6] = {2, 0, 0, 0, 1, 1};
+	char *members[] = {one, two};
+	need_netns();
+	struct rig *r = rig_with(&(struct cfg_port){.device = "net_bonding0,mode=1",
+					 .members = {members, 2},
+					 .mtu = 1400,
+					 .mac_set = true,
+					 .mac = {2, 0, 0, 0, 1, 1},
+					 .rx_descriptors = 256,
+					 .tx_descriptors = 256},
+		2, 0);
+	struct dp_port_info info;
+	assert_memory_equal(r->dp.ports[0].mac.addr_bytes, mac, 6);
+	assert_int_equal(r->dp.ports[0].mtu, 1400);
+	assert_int_equal(r->dp.ports[0].rx_queues, 2);
+	run("ip link set dpb0 up && ip link set dpb1 up");
+	uint64_t end = now() + WAIT_NS;
+	while (!r->dp.ports[0].link && now() < end) {
+		dp_ports_tick(&r->dp, now());
+		usleep(1000);
+	}
+	assert_true(r->dp.ports[0].link);
+	int fd = packet_socket("dpb0");
+	kernel_sends(fd, 1);
+	assert_true(receive_frame(r, 1, WAIT_NS));
+	send_frame(r, 0, 2);
+	assert_true(kernel_receives(fd, 2));
+	close(fd);
+	assert_true(dp_port_info(&r->dp, 0, &info));
+	assert_string_equal(info.driver, "net_bonding");
+	assert_int_equal(info.member_count, 2);
+	assert_string_equal(info.members[1], two);
+	rig_stop(r);
+	assert_int_equal(if_nametoindex("dpb0"), 0); // the members go with the bond
+	assert_int_equal(if_nametoindex("dpb1"), 0);
 }
 
 static void af_packet(void **state)
@@ -476,6 +624,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(tap),
 		cmocka_unit_test(tap_two_queues),
 		cmocka_unit_test(tap_mac),
+		cmocka_unit_test(tap_deleted),
+		cmocka_unit_test(returns_when_it_can),
+		cmocka_unit_test(bond_arguments),
+		cmocka_unit_test(bond_of_taps),
 		cmocka_unit_test(af_packet),
 		cmocka_unit_test(ring),
 		cmocka_unit_test(null),

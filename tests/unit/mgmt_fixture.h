@@ -202,8 +202,19 @@ static inline bool fake_pool(void *ctx, size_t i, struct pool_stats *out)
 
 static inline bool fake_port(void *ctx, size_t i, struct dp_port_info *out)
 {
+	static char first[] = "net_tap0", second[] = "net_tap1";
+	static char *const members[] = {first, second};
 	*out = (struct dp_port_info){.name = "outside",
 		.driver = "net_tap",
+		.vlan = 10,
+		.members = members,
+		.member_count = 2,
+		.removed = true,
+		.removals = 3,
+		.exception = "ssh0",
+		.rss = "by SPI",
+		.rss_right = 8,
+		.rss_wrong = 9,
 		.link = true,
 		.speed_mbps = 10000,
 		.mac = {2, 0, 0, 0, 1, 0xab},

@@ -61,6 +61,10 @@
 	"{ name = \"i\"; role = \"inside\"; device = \"net_tap1\"; addresses = [ \"10.99.0.1/24\" ];\n" \
 	"routes = ( { prefix = \"10.98.0.0/16\"; via = \"10.99.0.254\"; },\n"                           \
 	"{ prefix = \"0.0.0.0/0\"; via = \"10.99.0.254\"; } ); } );\n"
+// An outside port on line 2, an inside one from line 3 on.
+#define TWO_PORTS(outside, inside)                                                               \
+	"ports = (\n{ name = \"o\"; role = \"outside\"; device = \"net_tap0,iface=x\"; " outside \
+	" },\n{ name = \"i\"; role = \"inside\"; " inside " } );\n"
 #define FANNED \
 	"children = ( { name = \"k\"; local_ts = [ \"10.0.0.0/8\" ];\nper_resource = true; } );\n"
 

@@ -20,6 +20,7 @@ static const struct {
 	{"responder-only.conf", ""},
 	{"branch.conf", ""},
 	{"hub-two-branches.conf", ""},
+	{"vlan-bond.conf", ""},
 };
 
 #define COUNT (sizeof(examples) / sizeof(examples[0]))
