@@ -84,10 +84,15 @@ enum ike_reason ike_transport_settle(
 							   : IKE_REASON_NONE;
 }
 
+// Padding for traffic flow confidentiality cannot be told from the payload there: it has no length of its
+// own (RFC 4303 2.7).
 void ike_transport_put(struct wire_builder *b, enum sa_mode mode)
 {
-	if (mode == SA_TRANSPORT)
-		wire_put_notify(b, IKEV2_NOTIFY_USE_TRANSPORT_MODE, (struct view){NULL, 0});
+	const struct view nothing = {NULL, 0};
+	if (mode != SA_TRANSPORT)
+		return;
+	wire_put_notify(b, IKEV2_NOTIFY_USE_TRANSPORT_MODE, nothing);
+	wire_put_notify(b, IKEV2_NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED, nothing);
 }
 
 static bool is_stale(const struct ike_child *c, const struct ike_sa *sa)
