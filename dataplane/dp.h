@@ -79,7 +79,7 @@ struct dp_port {
 	uint16_t reta[DP_RETA_MAX];
 };
 
-// ---- Routes (route.c), compiled at start, immutable ----
+// ---- Routes (route.c), compiled at start, immutable: what a lookup returned stays true ----
 
 struct dp_route {
 	struct ip_prefix prefix;
@@ -93,10 +93,18 @@ struct dp_local {
 	uint16_t port;
 };
 
+#define DP_ROUTES_LINEAR 16 // so many are looked at one after the other (route.c)
+
+struct dp_lpm; // lpm.h
+
 struct dp_route_table {
 	// Per side (enum cfg_role) and family (0: IPv4, 1: IPv6): longest prefix first.
 	const struct dp_route *routes[2][2];
-	uint16_t route_count[2][2];
+	uint32_t route_count[2][2];
+	// Where there are more than DP_ROUTES_LINEAR: of a side, and of each of its ports where it has
+	// several.
+	struct dp_lpm *lpm[2][2];
+	struct dp_lpm *port_lpm[DP_PORTS_MAX][2];
 	struct dp_local locals[DP_ADDRS_MAX]; // own addresses of all ports
 	uint16_t local_count;
 	uint8_t local_slots
