@@ -8,14 +8,15 @@
 # with what machine, libraries and commit it was, to perf/results/debian12 (by the name of the system
 # it runs on), then tables and plots of all that is there to perf/results. --debian13: builds and
 # measures inside a Debian 13 tree, for its libraries; the plots are made here. --quick: fewer rounds,
-# for a look. Hugepages that are missing are reserved for the time being.
+# for a look. Hugepages that are missing are reserved for the time being. SUITES, SIZES and TUNNELS in
+# the environment choose a part of the table.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/packages.sh
 
-SUITES=aes128gcm16,aes128-sha256,chacha20poly1305
-SIZES=64,128,256,512,1024,1420,imix
-TUNNELS=1,100,1000,10000,60000
+SUITES=${SUITES:-aes128gcm16,aes128-sha256,chacha20poly1305}
+SIZES=${SIZES:-64,128,256,512,1024,1420,imix}
+TUNNELS=${TUNNELS:-1,100,1000,10000,60000}
 NEED_MB=1600 # for 60,000 tunnels
 HUGE=/proc/sys/vm/nr_hugepages
 QUICK=
@@ -24,11 +25,14 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--quick) QUICK=--quick ;;
 	--debian13) DEBIAN13=1 ;;
-	*) sed -n '5,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	*) sed -n '5,13s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	esac
 	shift
 done
-[ "$(id -u)" -eq 0 ] || { echo "perf/run.sh: must run as root" >&2 && exit 2; }
+[ "$(id -u)" -eq 0 ] || {
+	echo "perf/run.sh: must run as root" >&2
+	exit 2
+}
 
 say() {
 	echo "# $(date +%T) $*"
@@ -112,7 +116,7 @@ here() {
 	measure
 }
 
-# The copy in the tree has no history; its results come back by a tar.
+# The copy in the tree has no history, and its own results.
 in_debian13() {
 	packages_install debootstrap >/dev/null
 	reserve
