@@ -129,11 +129,11 @@ enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
 enum cfg_fragment { CFG_FRAGMENT_BEFORE, CFG_FRAGMENT_AFTER };
 enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAND };
 
-// Transport mode where the peer agrees: required, or (any) preferred.
-enum cfg_mode { CFG_MODE_TUNNEL, CFG_MODE_TRANSPORT, CFG_MODE_ANY };
 enum { CFG_MSS_OFF = 0, CFG_MSS_AUTO = 1 };    // cfg_connection.mss, else bytes
 enum { CFG_TFC_OFF = 0, CFG_TFC_MTU = 65535 }; // cfg_child.tfc, else bytes
 enum { CFG_DSCP_COPY = 64 };                   // cfg_connection.dscp, else the DSCP
+// Transport mode where the peer agrees: required, or (any) preferred.
+enum cfg_mode { CFG_MODE_TUNNEL, CFG_MODE_TRANSPORT, CFG_MODE_ANY };
 
 struct cfg_child {
 	char *name;

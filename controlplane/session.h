@@ -318,8 +318,8 @@ struct ike_child_terms {
 	struct wire_ts ts_i, ts_r;
 	struct view nonce_i, nonce_r;
 	struct view shared;      // PFS; else empty
-	bool transport;          // transport mode is asked for, or agreed to
 	bool no_tfc;             // the peer takes no TFC padding
+	bool transport;          // transport mode is asked for, or agreed to
 	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 

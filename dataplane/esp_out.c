@@ -7,6 +7,7 @@
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
+#include "dataplane/udp6.h"
 
 #define IP4_DF    0x40
 #define PAD_BLOCK 16u // bytes of padding that are written at once
@@ -247,10 +248,9 @@ static void put_v6(uint8_t *h, uint16_t total, uint8_t tos)
 }
 
 // From the tunnel's template, which takes two lines more.
-static __rte_noinline void put_template(
-	const struct dp_worker *w, const struct esp_op *op, uint8_t *h, uint16_t total)
+static void put_template(
+	const struct esp_op *op, const struct dp_tunnel *t, uint8_t *h, uint16_t total)
 {
-	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
 	memcpy(h, t->hdr, t->hdr_len);
 	if (t->outer_family == IP_V4) {
 		bool df = outer_df(op);
@@ -367,13 +367,18 @@ static __rte_noinline void send_slowly(
 static __rte_noinline void cover(
 	struct dp_worker *w, struct esp_op *op, uint8_t **h, uint32_t *total)
 {
-	if (!(op->sa->special & DP_SPECIAL_TRANSPORT)) {
-		put_template(w, op, *h, (uint16_t)*total);
-		return;
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	if (op->sa->special & DP_SPECIAL_TRANSPORT) {
+		dp_transport_uncover(op, t);
+		*h = dp_data(op->m);
+		*total = op->m->data_len;
+	} else {
+		put_template(op, t, *h, (uint16_t)*total);
 	}
-	dp_transport_uncover(op, dp_slab_at(&w->tunnels, op->sa->tunnel_slot));
-	*h = dp_data(op->m);
-	*total = op->m->data_len;
+	if (t->udp_at && t->outer_family == IP_V6) {
+		uint8_t *udp = op->esp - (t->hdr_len - t->udp_at);
+		dp_udp6_sum(*h, udp, (uint16_t)(*total - (uint32_t)(udp - *h)));
+	}
 }
 
 static inline void finish(struct dp_worker *w, struct esp_op *op)

@@ -408,3 +408,17 @@ size_t fx_output(int port, uint8_t *buf, size_t cap)
 	}
 	return 0;
 }
+
+void fx_udp_sum_ok(const uint8_t *packet, size_t udp, size_t len)
+{
+	uint16_t sum = get_be16(packet + udp + 6);
+	if (packet[0] >> 4 == 4) {
+		assert_int_equal(sum, 0);
+		return;
+	}
+	struct ip_addr src = ip_from_bytes(IP_V6, packet + 8),
+		       dst = ip_from_bytes(IP_V6, packet + 24);
+	uint32_t pseudo = pkt_sum_pseudo(&src, &dst, PROTO_UDP, (uint32_t)(len - udp));
+	assert_int_not_equal(sum, 0);
+	assert_int_equal(pkt_sum_fold(pkt_sum(pseudo, packet + udp, len - udp)), 0);
+}

@@ -81,3 +81,6 @@ void fx_input_500(const char *peer, uint16_t peer_port, const uint8_t *payload, 
 void fx_input_marked(const char *peer, uint16_t peer_port, const uint8_t *esp, size_t len);
 // The IP packet of the next frame that a port sent; 0: none.
 size_t fx_output(int port, uint8_t *buf, size_t cap);
+// The checksum of the UDP header at that offset, with ESP behind it: RFC 3948 2.1: zero over IPv4;
+// RFC 8200 8.1: "not optional" over IPv6. len: of the whole packet.
+void fx_udp_sum_ok(const uint8_t *packet, size_t udp, size_t len);
