@@ -98,18 +98,25 @@ void dp_worker_free(struct dp_worker *w)
 
 void dp_run_stages(struct dp_worker *w)
 {
-	if (w->esp_in.n)
+	if (w->esp_in.n) {
 		dp_esp_in(w);
-	if (w->route.n)
+		dp_stage_end(w, DP_STAGE_ESP_IN);
+	}
+	if (w->route.n) {
 		dp_route_stage(w);
-	if (w->esp_out.n)
+		dp_stage_end(w, DP_STAGE_ROUTE);
+	}
+	if (w->esp_out.n) {
 		dp_esp_out(w);
+		dp_stage_end(w, DP_STAGE_ESP_OUT);
+	}
 }
 
 static unsigned rx(struct dp_worker *w, const struct dp_port *port)
 {
 	struct rte_mbuf *m[DP_BURST];
 	uint16_t n = rte_eth_rx_burst(port->port_id, w->id, m, DP_BURST);
+	dp_stage_end(w, DP_STAGE_RX);
 	if (n == 0)
 		return 0;
 	dp_add(&w->stats.rx_packets, n);
@@ -118,6 +125,7 @@ static unsigned rx(struct dp_worker *w, const struct dp_port *port)
 	if (unlikely(w->watch[port->index].left))
 		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
+	dp_stage_end(w, DP_STAGE_CLASSIFY);
 	dp_run_stages(w);
 	return n;
 }
@@ -129,29 +137,72 @@ static void wake_control(struct dp_worker *w)
 		(void)eventfd_write(w->dp->wake_fd, 1);
 }
 
+// A poll is as long as it is since the end of the last one: a single look at the clock.
+static void clock_begin(struct dp_worker *w)
+{
+	struct dp_watch *c = &w->clock;
+	c->on = (++c->polls & (DP_SAMPLE - 1)) == 0;
+	if (likely(!c->on))
+		return;
+	memset(c->cycles, 0, sizeof(c->cycles));
+	c->mark = rte_rdtsc();
+}
+
+static void add_stages(struct dp_worker *w, unsigned packets)
+{
+	dp_stage_end(w, DP_STAGE_OTHER);
+	for (unsigned i = 0; i < DP_STAGES; i++)
+		dp_add(&w->stats.stage_cycles[i], w->clock.cycles[i]);
+	dp_add(&w->stats.stage_packets, packets);
+}
+
+static void clock_end(struct dp_worker *w, unsigned packets)
+{
+	struct dp_watch *c = &w->clock;
+	struct dp_stats *s = &w->stats;
+	uint64_t now = rte_rdtsc(), cycles = c->end ? now - c->end : 0;
+	c->end = now;
+	if (packets == 0) {
+		dp_add(&s->idle_cycles, cycles);
+		return;
+	}
+	dp_add(&s->busy_cycles, cycles);
+	dp_add(&s->busy_polls, 1);
+	dp_add(&s->busy_packets, packets);
+	if (unlikely(c->on))
+		add_stages(w, packets);
+}
+
 unsigned dp_worker_poll_once(struct dp_worker *w)
 {
+	unsigned packets = 0;
 	dp_trace_begin(w);
+	clock_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
+	dp_stage_end(w, DP_STAGE_OTHER);
 	if (unlikely(w->now_ns >= w->keep_ns))
 		dp_ports_keep(w);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)
 		if (w->id < w->dp->ports[i].rx_queues)
-			n += rx(w, &w->dp->ports[i]);
-	n += dp_handoff_poll(w);
-	n += dp_hold_expire(w);
+			packets += rx(w, &w->dp->ports[i]);
+	dp_stage_end(w, DP_STAGE_OTHER);
+	packets += dp_handoff_poll(w);
+	n += packets + dp_hold_expire(w);
 	if (unlikely(w->now_ns >= w->gather_due_ns))
 		n += dp_frag_expire(w);
 	dp_handoff_flush(w);
+	dp_stage_end(w, DP_STAGE_OTHER);
 	dp_tx_flush(w);
+	dp_stage_end(w, DP_STAGE_TX);
 	dp_pend_flush(w);
 	if (w->tell)
 		wake_control(w);
 	dp_add(&w->stats.polls, 1);
 	if (n == 0)
 		dp_add(&w->stats.idle_polls, 1);
+	clock_end(w, packets);
 	atomic_store_explicit(&w->passes,
 		atomic_load_explicit(&w->passes, memory_order_relaxed) + 1, memory_order_release);
 	return n;

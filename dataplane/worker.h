@@ -150,6 +150,20 @@ struct dp_stats {
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
 	dp_counter_t sas, tunnels;
+	// As in struct dp_worker_info.
+	dp_counter_t busy_cycles, busy_polls, busy_packets, idle_cycles;
+	dp_counter_t stage_cycles[DP_STAGES], stage_packets;
+};
+
+#define DP_SAMPLE 64 // one poll of so many is measured by stage
+
+// The clock of the poll that is measured.
+struct dp_watch {
+	bool on;
+	uint32_t polls;
+	uint64_t end;  // of the last poll
+	uint64_t mark; // of the last stage
+	uint64_t cycles[DP_STAGES];
 };
 
 // A port's first packets on this worker's queue: did they come where the predictor says?
@@ -171,7 +185,8 @@ struct dp_worker {
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
-	uint64_t keep_ns;       // when dp_ports_keep() is due
+	uint64_t keep_ns; // when dp_ports_keep() is due
+	struct dp_watch clock;
 	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
@@ -238,6 +253,15 @@ static inline void dp_batch_add(struct dp_batch *b, struct rte_mbuf *m)
 static inline uint8_t *dp_data(struct rte_mbuf *m)
 {
 	return rte_pktmbuf_mtod(m, uint8_t *);
+}
+
+static inline void dp_stage_end(struct dp_worker *w, enum dp_stage stage)
+{
+	if (likely(!w->clock.on))
+		return;
+	uint64_t now = rte_rdtsc();
+	w->clock.cycles[stage] += now - w->clock.mark;
+	w->clock.mark = now;
 }
 
 // ---- Life (worker.c, rings.c) ----
