@@ -350,12 +350,8 @@ static __rte_noinline void send_slowly(
 {
 	struct dp_sa *sa = op->sa;
 	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
-	const struct dp_neigh *n = dp_neigh_find(w, t->port, &t->next_hop);
 	struct rte_mbuf *m = op->m;
-	if (n) {
-		sa->out.hop = (uint16_t)(n - w->neighs);
-		sa->out.hop_gen = w->neigh_gen;
-	}
+	dp_sa_set_hop(w, sa, t);
 	(void)describe(w, op);
 	m->data_off = (uint16_t)(h - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)total;

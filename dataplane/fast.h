@@ -9,10 +9,6 @@
 
 #include <rte_prefetch.h>
 
-#define DP_AHEAD      8u // packets that a stage's prefetches run before it
-#define DP_BODY_LINES 3u // of a packet, behind the first
-#define DP_TAIL       20 // bytes that most suites add behind a packet
-
 static inline uint64_t dp_load64(const void *p)
 {
 	uint64_t v;
@@ -63,16 +59,6 @@ static inline void dp_sa_prefetch(const struct dp_sa *sa)
 {
 	rte_prefetch0(sa);
 	rte_prefetch0((const uint8_t *)sa + 64);
-}
-
-// The lines of an mbuf that a worker needs: the first one, and where its data most likely begin. The
-// place is right for what a driver has just received into one of our buffers; any other is harmless.
-static inline void dp_mbuf_prefetch(const struct rte_mbuf *m)
-{
-	rte_prefetch0(m);
-	rte_prefetch0((const uint8_t *)m + sizeof(*m) +
-		      RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN) +
-		      RTE_PKTMBUF_HEADROOM);
 }
 
 static inline bool ip_bad_v4(uint8_t first)

@@ -247,7 +247,7 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	set_special(sa, t);
 	if (!out) {
 		LIST_INSERT_HEAD(&t->in, c, of_tunnel);
-		sa->peer_v4 = 0;
+		dp_sa_set_peer(sa, t);
 		sa->spi = msg->spi;
 		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
 	}
@@ -282,7 +282,7 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (dp_sa_cold(sa)->tfc)
 		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
-	dp_sa_set_path(sa, t);
+	dp_sa_set_path(w, sa, t);
 	dp_way_set(w, t);
 	dp_hold_release(w, t, sa);
 }
@@ -356,10 +356,10 @@ static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
 		t->next_hop = msg->next_hop;
 		dp_tunnel_set_path(t, &msg->path);
 		LIST_FOREACH (c, &t->in, of_tunnel)
-			dp_sa_of_cold(c)->peer_v4 = 0;
+			dp_sa_set_peer(dp_sa_of_cold(c), t);
 	}
 	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next)
-		dp_sa_set_path(sa, t);
+		dp_sa_set_path(w, sa, t);
 }
 
 static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
