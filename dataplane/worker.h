@@ -171,7 +171,7 @@ struct dp_warm {
 	struct rte_mbuf **m;
 	unsigned n, step;
 	bool outside;
-	const void *at[DP_BURST];
+	const void *at[DP_BURST + 1];
 };
 
 struct dp_worker {
