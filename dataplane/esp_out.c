@@ -267,7 +267,7 @@ static __rte_noinline void put_template(
 }
 
 // Room before and behind, padding and trailer, ESP header; the outer one where the SA has all of it.
-static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
+static __rte_always_inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
@@ -383,7 +383,7 @@ static inline void finish(struct dp_worker *w, struct esp_op *op)
 		send_slowly(w, op, h, total);
 		return;
 	}
-	dp_tx_eth(w, &w->dp->ports[o->port], &w->neighs[o->hop], h[0] >> 4 == 4, op->m, h, total);
+	dp_tx_eth(w, o->port, &w->neighs[o->hop], op->m, h, total);
 }
 
 static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op *ops, unsigned n)

@@ -143,6 +143,15 @@ static void neigh_remove(struct dp_worker *w, uint32_t hole)
 	w->neigh_gen += w->neigh_gen == UINT32_MAX ? 2 : 1;
 }
 
+static void write_eth(const struct dp_worker *w, struct dp_neigh *n)
+{
+	const struct dp_port *port = &w->dp->ports[n->port];
+	memcpy(n->eth, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(n->eth + RTE_ETHER_ADDR_LEN, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	set_be16(n->eth + 2 * RTE_ETHER_ADDR_LEN,
+		n->addr.family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+}
+
 // A full table leaves its packets to the control thread, which resolves each anew: slow, not wrong.
 void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n)
 {
@@ -157,6 +166,7 @@ void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n)
 		return;
 	w->neigh_count += !known;
 	w->neighs[i] = *n;
+	write_eth(w, &w->neighs[i]);
 }
 
 const struct dp_neigh *dp_neigh_find(

@@ -76,12 +76,12 @@ static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
 		dp_sa_prefetch(sa);
 }
 
-#define WARM_EACH(question, x, i)          \
-	do {                               \
-		if ((i) < (x)->n) {        \
-			question(x, i);    \
+#define WARM_EACH(question, x, i)             \
+	do {                                  \
+		if ((i) < (x)->n) {           \
+			question(x, i);       \
 			question(x, (i) + 1); \
-		}                          \
+		}                             \
 	} while (0)
 
 static inline void dp_warm_mbuf(struct dp_warm *x, unsigned i)

@@ -189,6 +189,16 @@ static void clock_end(struct dp_worker *w, unsigned packets)
 		add_stages(w, packets);
 }
 
+// Ports with a queue of this worker's and without tags.
+static uint32_t plain_ports(const struct dp_worker *w)
+{
+	uint32_t plain = 0;
+	for (uint16_t i = 0; i < w->dp->port_count; i++)
+		if (w->id < w->dp->ports[i].tx_queues && !w->dp->ports[i].vlans)
+			plain |= 1u << i;
+	return plain;
+}
+
 unsigned dp_worker_poll_once(struct dp_worker *w)
 {
 	unsigned packets = 0;
@@ -196,6 +206,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	clock_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
+	w->tx_plain = plain_ports(w);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
 	dp_stage_end(w, DP_STAGE_OTHER);
 	if (unlikely(w->now_ns >= w->keep_ns))

@@ -196,6 +196,7 @@ struct dp_worker {
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t tx_plain;  // ports (bits) that frames go to as they are; as of this poll
 	uint32_t version;   // of routes and destinations, as of this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
