@@ -50,8 +50,16 @@ static const struct opt_word pfs_words[] = {{"optional", CFG_PFS_OPTIONAL, false
 	{"required", CFG_PFS_REQUIRED, false}, {"no", CFG_PFS_NO, false}, {NULL, 0, false}};
 static const struct opt_word fragment_words[] = {{"before", CFG_FRAGMENT_BEFORE, false},
 	{"after", CFG_FRAGMENT_AFTER, false}, {NULL, 0, false}};
+static const struct opt_word mode_words[] = {{"tunnel", CFG_MODE_TUNNEL, false},
+	{"transport", CFG_MODE_TRANSPORT, false}, {"any", CFG_MODE_ANY, false}, {NULL, 0, false}};
 static const struct opt_word df_words[] = {{"copy", CFG_DF_COPY, false}, {"set", CFG_DF_SET, false},
 	{"clear", CFG_DF_CLEAR, false}, {NULL, 0, false}};
+// Words of numbers.
+static const struct opt_word mss_words[] = {
+	{"off", CFG_MSS_OFF, false}, {"auto", CFG_MSS_AUTO, false}, {NULL, 0, false}};
+static const struct opt_word dscp_words[] = {{"copy", CFG_DSCP_COPY, false}, {NULL, 0, false}};
+static const struct opt_word tfc_words[] = {
+	{"off", CFG_TFC_OFF, false}, {"mtu", CFG_TFC_MTU, false}, {NULL, 0, false}};
 
 const struct option opt_table[] = {
 	{"main", OPT_GROUP, .help = "The process: its processors, memory and directories."},
@@ -330,6 +338,34 @@ const struct option opt_table[] = {
 	{"connections[].dpd.timeout_s", OPT_U32, .min = 1, .max = 86400,
 		AT(cfg_connection, dpd.timeout_s), .def = "150",
 		.help = "Seconds without an answer after which the session ends."},
+	{"connections[].idle_s", OPT_U32, .or_zero = true, .min = 10, .max = 31536000,
+		AT(cfg_connection, idle_s), .def = "0",
+		.help = "Seconds without a packet in either direction after which the session is ended "
+			"with a DELETE to the peer; 0 is never. A client that authenticates anew by itself is not idle."},
+	{"connections[].mss", OPT_U16, .min = 536, .max = 9156, .words = mss_words,
+		AT(cfg_connection, mss), .def = "off",
+		.help = "Largest MSS that TCP's SYN and SYN/ACK may show, in both directions; auto is "
+			"what fits into the tunnel's path MTU. It is never raised, and never below "
+			"536 (IPv6: 1220)."},
+	{"connections[].dscp", OPT_U16, .max = 63, .words = dscp_words, AT(cfg_connection, dscp),
+		.def = "copy",
+		.help = "The outer header's DSCP: the inner one's, or this one for all packets. What "
+			"comes out of a tunnel keeps its own."},
+	{"connections[].ecn", OPT_BOOL, AT(cfg_connection, ecn), .def = "true",
+		.help = "Copy the ECN field to the outer header (RFC 6040, normal mode); false leaves "
+			"it Not-ECT (compatibility mode), for peers that do not copy it back."},
+	{"connections[].rate_in_kbit_s", OPT_U32, .max = 1000000000,
+		AT(cfg_connection, rate_in_kbit_s), .def = "0",
+		.help = "Inner packets that one session may send, in 1000 bits per second; what is "
+			"above is dropped. 0 sets no limit. With per_resource each worker has an equal "
+			"share."},
+	{"connections[].rate_out_kbit_s", OPT_U32, .max = 1000000000,
+		AT(cfg_connection, rate_out_kbit_s), .def = "0",
+		.help = "The same for what it is sent."},
+	{"connections[].rate_burst_bytes", OPT_U32, .or_zero = true, .min = 10000,
+		.max = 1000000000, AT(cfg_connection, rate_burst_bytes), .def = "0",
+		.help = "Bytes that may pass at once within the rates; 0 is a tenth of a second's, but "
+			"not less than 65536."},
 	{"connections[].childless", OPT_BOOL, AT(cfg_connection, childless), .def = "false",
 		.help = "Allow an IKE SA without a first child SA (RFC 6023)."},
 	{"connections[].fragment_size", OPT_U16, .or_zero = true, .min = 576, .max = 9216,
@@ -358,13 +394,21 @@ const struct option opt_table[] = {
 		.help = "The traffic: one child SA each."},
 	{"connections[].children[].name", NAME, .required = true, AT(cfg_child, name),
 		.help = "Unique name in its connection."},
-	{"connections[].children[].local_ts", OPT_SELECTOR, .required = true,
-		ARRAY(cfg_child, local_ts, local_ts_count), .min_items = 1, .max_items = 64,
+	{"connections[].children[].mode", OPT_ENUM, .words = mode_words, AT(cfg_child, mode),
+		.def = "tunnel",
+		.help = "transport protects what the gateway's own outer address and the peer's say to "
+			"each other, without a second IP header, as L2TP and GRE over IPsec want it; a "
+			"peer that wants a tunnel is refused. any prefers transport and takes a tunnel."},
+	{"connections[].children[].local_ts", OPT_SELECTOR,
+		ARRAY(cfg_child, local_ts, local_ts_count), .max_items = 64,
 		.help = "Traffic selectors behind the gateway: a prefix, \"lo-hi\" or one address, and "
-			"\"[proto]\", \"[proto/port]\" or \"[proto/lo-hi]\" behind it."},
+			"\"[proto]\", \"[proto/port]\" or \"[proto/lo-hi]\" behind it. Required in "
+			"tunnel mode; in transport mode its outer address, whose protocols and ports "
+			"0.0.0.0/0 or ::/0 may name."},
 	{"connections[].children[].remote_ts", OPT_SELECTOR,
 		ARRAY(cfg_child, remote_ts, remote_ts_count), .max_items = 64,
-		.help = "Traffic selectors behind the peer; without, its assigned address. Addresses of "
+		.help = "Traffic selectors behind the peer; without, its assigned address, in transport mode "
+			"its outer one. Addresses of "
 			"pools are never the peer's: one that asks for a part of a pool is refused, "
 			"and from a selector around whole pools they are left out."},
 	{"connections[].children[].esp_proposals", OPT_ESP_PROPOSAL,
@@ -395,6 +439,11 @@ const struct option opt_table[] = {
 		AT(cfg_child, mtu), .def = "0",
 		.help = "Most bytes of an outer packet (over IPv6 never below 1280); 0: the port's MTU. "
 			"What routers report (ICMP) lowers it for ten minutes."},
+	{"connections[].children[].tfc", OPT_U16, .min = 16, .max = 8192, .words = tfc_words,
+		AT(cfg_child, tfc), .def = "off",
+		.help = "Traffic flow confidentiality: inner packets are padded to a multiple of so many "
+			"bytes, or to the path's MTU if that comes first; mtu pads all to the MTU. An "
+			"IKEv2 peer that takes no such padding says so and gets none; IKEv1 cannot."},
 	{"connections[].children[].per_resource", OPT_BOOL, AT(cfg_child, per_resource),
 		.def = "false",
 		.help = "One child SA for each worker (RFC 9611), so that one peer's traffic uses all "

@@ -142,6 +142,7 @@ struct ike_child_info {
 	const char *name;
 	uint32_t spi_in, spi_out;
 	struct suite esp;
+	enum sa_mode mode;
 	bool legacy; // esp holds an algorithm that is refused unless "legacy" names it
 	const struct selector *ts_local, *ts_remote;
 	uint8_t ts_local_count, ts_remote_count;
@@ -180,7 +181,9 @@ struct ike_session_info {
 	struct suite ike;
 	bool legacy;                                           // as in ike_child_info
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too
-	uint16_t path_mtu;                                     // as in ike_child_info
+	uint64_t policed_in, policed_out; // packets dropped above the connection's rates, the same
+	uint64_t used_ns;                 // monotonic: last packet, or established; 0: not yet
+	uint16_t path_mtu;                // as in ike_child_info
 	struct ike_child_info children[IKE_CHILDREN_SHOWN];
 	uint8_t child_count;
 };

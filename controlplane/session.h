@@ -28,6 +28,12 @@ enum ike_child_state {
 	IKE_CHILD_GONE,       // the sink has still to return its SAs, or it lingers
 };
 
+// Transport mode behind a NAT: the outer addresses as the peer sees them, which its checksums are about.
+// Family 0: not known, or there is no NAT.
+struct ike_seen_addrs {
+	struct ip_addr peer, own;
+};
+
 struct ike_child {
 	LIST_ENTRY(ike_child) link; // of its session's children, or of those that linger
 	struct htab_node by_spi;    // our inbound SPI
@@ -43,12 +49,16 @@ struct ike_child {
 	bool rekeying;          // our CREATE_CHILD_SA for it is queued or under way
 	bool ours;              // IKEv2: made by our CREATE_CHILD_SA: we delete what it replaces
 	bool superseded;        // IKEv2: another one has its traffic: it may linger
+	bool no_tfc;            // the peer takes no TFC padding
 	bool lingering;         // GONE, but its inbound SA still receives what is on its way
 	uint8_t installed;      // bit per enum sa_dir: the sink has it
 	uint8_t routes_held;    // of its own prefixes
-	uint64_t counted_bytes[2], counted_packets[2]; // what its session has already added up
-	uint64_t session_id;                           // stays when the session has gone
+	// What its session has already added up.
+	uint64_t counted_bytes[2], counted_packets[2], counted_policed[2];
+	uint64_t session_id; // stays when the session has gone
 	struct suite suite;
+	enum sa_mode mode;
+	struct ike_seen_addrs seen;
 	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
 	struct ike_child *replaced; // the one that this one rekeys, until switched
@@ -126,10 +136,13 @@ struct ike_session {
 	bool tunnel_routed; // has the routes of its tunnel interface
 	uint64_t established_ns;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
-	uint64_t rekey_window_ns;                              // start of the present window
-	uint16_t rekey_count;                                  // requests in it
-	bool closing;                                          // its DELETE is queued or under way
-	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
+	uint64_t policed_in, policed_out;                      // the same
+	uint64_t used_ns;         // since when those are idle; at first when it was established
+	struct wheel_timer idle;  // traffic.c
+	uint64_t rekey_window_ns; // start of the present window
+	uint16_t rekey_count;     // requests in it
+	bool closing;             // its DELETE is queued or under way
+	bool rekeying;            // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
@@ -305,6 +318,8 @@ struct ike_child_terms {
 	struct wire_ts ts_i, ts_r;
 	struct view nonce_i, nonce_r;
 	struct view shared;      // PFS; else empty
+	bool no_tfc;             // the peer takes no TFC padding
+	bool transport;          // transport mode is asked for, or agreed to
 	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 
@@ -318,14 +333,17 @@ struct ike_child_plan {
 	struct wire_choice choice;
 	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
+	enum sa_mode mode;
+	struct ike_seen_addrs seen;
 };
 
-// The peer's side as the policy has it: leases, remote_ts, or the outer address.
+// The peer's side as the policy has it: leases, remote_ts, or the outer address. own: ours.
 struct ike_peer_side {
 	const struct lease *leases;
 	uint8_t lease_count;
-	const struct ip_addr *outer;
+	const struct ip_addr *outer, *own;
 };
+struct ike_peer_side ike_peer_side(const struct ike_session *s, const struct ike_sa *sa);
 
 // Responder: the first child of the connection that the offer fits, or only that one. notify gets
 // the refusal's notify. IKE_REASON_NONE or the reason. pfs: WIRE_PFS_IGNORE in IKE_AUTH, else the
@@ -334,18 +352,21 @@ struct ike_child_ask {
 	const struct cfg *cfg;
 	const struct cfg_connection *conn;
 	const struct cfg_child *only; // rekeying; else NULL
+	const struct ike_sa *sa;      // by which it is asked for
 	struct ike_peer_side peer;
 	bool in_auth;
 	uint16_t ke_group;
-	// IKEv1: chooses among the peer's proposals instead, and fills plan->choice's suite and SPI.
+	// IKEv1: chooses among the peer's proposals of plan->mode instead, and fills plan->choice's
+	// suite and SPI.
 	bool (*choose)(void *ctx, const struct cfg_child *conf, struct ike_child_plan *plan);
 	void *ctx;
 };
 MUST_USE enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
 	const struct ike_child_terms *terms, struct ike_child_plan *plan, uint16_t *notify);
 struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_auth, uint16_t group);
-// Initiator: our side of the offer. The peer's selectors are any where a lease is still to come.
-void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
+// Initiator: our side of the offer, and its mode: transport mode's, where the child may be in that and
+// its selectors allow the outer addresses. The peer's selectors are any where a lease is still to come.
+enum sa_mode ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
 	struct wire_ts *local, struct wire_ts *remote);
 // What packets a peer without a lease may send and get: its selectors without the pools' ranges,
 // which belong to those who lease from them. A wide selector ("any") goes on standing as agreed in
@@ -357,6 +378,25 @@ MUST_USE bool ike_selectors_without_pools(const struct cfg *cfg, const struct se
 // The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
 MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
 	struct ip_prefix out[static IKE_ROUTES_MAX], uint8_t *count);
+
+// ---- transport mode (child_transport.c) --------------------------------------------------------
+
+// Selectors of the two outer addresses, as far as the configuration allows them. False: it does not.
+bool ike_transport_selectors(const struct cfg_child *conf, const struct ike_peer_side *peer,
+	struct wire_ts *local, struct wire_ts *remote);
+// RFC 7296 2.23.1: the peer's selectors name addresses as it sees them, which a NAT has changed:
+// they become those that we see, and seen keeps the others.
+void ike_transport_translate(const struct ike_sa *sa, struct wire_ts *local, struct wire_ts *remote,
+	struct ike_seen_addrs *seen);
+// The same for a plan whose selectors are the peer's answer, if its mode is that.
+void ike_transport_plan(const struct ike_sa *sa, struct ike_child_plan *plan);
+// The responder's word on the mode that we have offered. IKE_REASON_NONE and *mode, or why not.
+MUST_USE enum ike_reason ike_transport_settle(
+	const struct cfg_child *conf, enum sa_mode offered, bool agreed, enum sa_mode *mode);
+// USE_TRANSPORT_MODE (RFC 7296 1.3.1), where the mode is that.
+void ike_transport_put(struct wire_builder *b, enum sa_mode mode);
+// The outer addresses may have changed: children in transport mode that had the old ones end.
+void ike_transport_moved(struct ike_session *s);
 
 // As initiator: a session whose address the peer assigned offers that address as its own side.
 void ike_session_own_side(const struct ike_session *s, struct wire_ts *local);
@@ -402,8 +442,6 @@ void ike_children_linger_end(struct ike_session *s);
 // The session's child by either SPI (host order), or NULL; those that are GONE are not found.
 struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
-// Present counters of both directions, zero where the sink has none.
-void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
 // What it may carry in one direction, by our configuration; 0: any number.
 uint64_t ike_child_hard_bytes(const struct ike_child *c);
 // A hard limit was reached.
@@ -418,6 +456,23 @@ uint16_t ike_children_live(const struct ike_session *s);
 void ike_child_shorten(struct ike_child *c, uint64_t life_s);
 // One whose time is not limited ends so many seconds from now.
 void ike_child_limit(struct ike_child *c, uint32_t life_s);
+// ---- traffic (traffic.c) -----------------------------------------------------------------------
+
+// What the packets of a connection's tunnel get beside encryption; conf: its first child.
+struct tunnel_treatment ike_treatment(
+	const struct cfg_connection *conn, const struct cfg_child *conf);
+// Present counters of both directions, zero where the sink has none.
+void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// Adds to the session what it has not counted yet.
+void ike_traffic_count(
+	struct ike_child *c, struct ike_session *s, enum sa_dir dir, const struct sa_counters *now);
+// When a packet last passed in either direction, or when it was established; 0: it is not.
+uint64_t ike_session_used(const struct ike_session *s);
+// It is established: one that is idle for too long ends from now on, with a DELETE.
+void ike_idle_start(struct ike_session *s);
+// It takes the place of s, whose children have gone: to authenticate anew is no use of it.
+void ike_idle_inherit(struct ike_session *heir, const struct ike_session *s);
+
 // ---- soft lifetimes (lifetime.c) ---------------------------------------------------------------
 
 // May this side begin anything towards the session's peer.

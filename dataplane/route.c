@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "dataplane/dp.h"
+#include "dataplane/lpm.h"
 
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 LOG_SUBSYSTEM("route");
@@ -42,17 +43,21 @@ static bool match_v6(const uint8_t *prefix, unsigned bits, uint64_t hi, uint64_t
 	return load64(prefix) == hi && (load64(prefix + 8) ^ lo) >> (128 - bits) == 0;
 }
 
-// One after the other, for clear packets alone; clients are found by dst.c. To the last of n routes,
-// measured on a busy 2-core machine: 4 take 14 ns, 16 33 ns (IPv6 62), 64 some 150 ns, 256 0.3 us
-// (IPv6 0.75). An rte_fib has its price at 128 MiB a table and side, so a headend with hundreds of
-// inside routes does better with a gateway that knows them.
-#define ANY_PORT UINT16_MAX
+// Up to DP_ROUTES_LINEAR one after the other, which is as fast: to the last of n routes, measured on a
+// busy 2-core machine: 4 take 14 ns, 16 33 ns (IPv6 62), 64 some 150 ns. More have a table (lpm.h).
+#define ANY_PORT    UINT16_MAX
+#define IP_BITS_MAX 128
 
 static inline const struct dp_route *lookup(const struct dp_route_table *t, enum cfg_role side,
 	uint16_t port, uint8_t family, const uint8_t *addr)
 {
-	const struct dp_route *r = t->routes[side][family_index(family)];
-	const struct dp_route *end = r + t->route_count[side][family_index(family)];
+	unsigned f = family_index(family);
+	const struct dp_lpm *l = port == ANY_PORT || !t->port_lpm[port][f] ? t->lpm[side][f]
+									    : t->port_lpm[port][f];
+	if (l)
+		return dp_lpm_lookup(l, addr);
+	const struct dp_route *r = t->routes[side][f];
+	const struct dp_route *end = r + t->route_count[side][f];
 	if (family == IP_V4) {
 		uint32_t a = load32(addr);
 		for (; r < end; r++)
@@ -78,7 +83,7 @@ const struct dp_route *dp_route_lookup(
 const struct dp_route *dp_route_lookup_port(const struct dp_route_table *t, enum cfg_role side,
 	uint16_t port, uint8_t family, const uint8_t *addr)
 {
-	return lookup(t, side, port, family, addr);
+	return port < DP_PORTS_MAX ? lookup(t, side, port, family, addr) : NULL;
 }
 
 static unsigned local_hash(uint8_t family, const uint8_t *addr)
@@ -120,16 +125,62 @@ static size_t routes_of(const struct cfg_port *p)
 	return p->address_count + p->gateway_count + p->route_count;
 }
 
-// Behind all that are at least as long: among equals the configuration's order holds.
-static void insert(struct dp_route_table *t, enum cfg_role side, const struct dp_route *route)
+static void append(struct dp_route_table *t, enum cfg_role side, const struct dp_route *route)
 {
 	unsigned f = family_index(route->prefix.addr.family);
 	// The table is ours until workers run.
 	struct dp_route *list = (struct dp_route *)(uintptr_t)t->routes[side][f];
-	size_t i = t->route_count[side][f]++;
-	for (; i > 0 && list[i - 1].prefix.bits < route->prefix.bits; i--)
-		list[i] = list[i - 1];
-	list[i] = *route;
+	list[t->route_count[side][f]++] = *route;
+}
+
+// Longest first; among equals the configuration's order holds.
+static int sort(struct dp_route_table *t, enum cfg_role side, unsigned f)
+{
+	uint32_t n = t->route_count[side][f], first[IP_BITS_MAX + 2] = {0};
+	struct dp_route *sorted = calloc(n + 1, sizeof(*sorted));
+	const struct dp_route *list = t->routes[side][f];
+	if (!sorted)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		first[IP_BITS_MAX - list[i].prefix.bits + 1]++;
+	for (unsigned b = 1; b <= IP_BITS_MAX; b++)
+		first[b] += first[b - 1];
+	for (uint32_t i = 0; i < n; i++)
+		sorted[first[IP_BITS_MAX - list[i].prefix.bits]++] = list[i];
+	free((void *)(uintptr_t)list);
+	t->routes[side][f] = sorted;
+	return 0;
+}
+
+// Those of one port alone, where others have routes too.
+static int compile_ports(struct dp_route_table *t, enum cfg_role side, unsigned f)
+{
+	const struct dp_route *list = t->routes[side][f];
+	for (uint32_t i = 1; i < t->route_count[side][f]; i++) {
+		uint16_t ports[2] = {list[0].port, list[i].port};
+		for (unsigned k = 0; k < 2 && ports[0] != ports[1]; k++) {
+			struct dp_lpm **l = &t->port_lpm[ports[k]][f];
+			if (!*l)
+				*l = dp_lpm_new(list, t->route_count[side][f], ports[k]);
+			if (!*l)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int compile(struct dp_route_table *t, enum cfg_role side, unsigned f)
+{
+	int rc = sort(t, side, f);
+	if (rc || t->route_count[side][f] <= DP_ROUTES_LINEAR)
+		return rc;
+	t->lpm[side][f] = dp_lpm_new(t->routes[side][f], t->route_count[side][f], ANY_PORT);
+	if (!t->lpm[side][f])
+		return -ENOMEM;
+	log_notice("%s %s: %u routes in a table of %" PRIu64 " KiB",
+		side == CFG_INSIDE ? "inside" : "outside", f ? "IPv6" : "IPv4",
+		t->route_count[side][f], dp_lpm_size(t->lpm[side][f]) >> 10);
+	return compile_ports(t, side, f);
 }
 
 static bool on_link(const struct cfg_port *p, const struct ip_addr *via)
@@ -157,7 +208,7 @@ static int add_via(struct dp_route_table *t, const struct cfg_port *p, uint16_t 
 		return -EINVAL;
 	}
 	struct dp_route r = {.prefix = subnet_of(prefix), .port = port, .via = *via};
-	insert(t, p->role, &r);
+	append(t, p->role, &r);
 	return 0;
 }
 
@@ -170,7 +221,7 @@ static int add_port(struct dp_route_table *t, const struct cfg_port *p, uint16_t
 		}
 		struct dp_route r = {.prefix = subnet_of(&p->addresses[i]), .port = port};
 		add_local(t, &(struct dp_local){p->addresses[i].addr, r.prefix, port});
-		insert(t, p->role, &r);
+		append(t, p->role, &r);
 	}
 	for (size_t i = 0; i < p->gateway_count; i++) {
 		struct ip_prefix all = {.addr.family = p->gateways[i].family};
@@ -207,13 +258,26 @@ int dp_routes_build(const struct cfg *c, struct dp_route_table *t)
 			return rc;
 		}
 	}
+	for (int side = 0; side < 2; side++)
+		for (unsigned f = 0; f < 2; f++) {
+			int rc = compile(t, side, f);
+			if (rc) {
+				dp_routes_free(t);
+				return rc;
+			}
+		}
 	return 0;
 }
 
 void dp_routes_free(struct dp_route_table *t)
 {
 	for (int side = 0; side < 2; side++)
-		for (int f = 0; f < 2; f++)
+		for (int f = 0; f < 2; f++) {
 			free((void *)(uintptr_t)t->routes[side][f]);
+			dp_lpm_free(t->lpm[side][f]);
+		}
+	for (int port = 0; port < DP_PORTS_MAX; port++)
+		for (int f = 0; f < 2; f++)
+			dp_lpm_free(t->port_lpm[port][f]);
 	*t = (struct dp_route_table){0};
 }

@@ -29,7 +29,8 @@ static void outer_v6(struct dp_tunnel *t, const struct tunnel_path *p)
 	t->hdr_len = IP6_HDR;
 }
 
-// RFC 3948 2.1: the UDP checksum of ESP in UDP is sent as zero. So is the marker of its drafts.
+// RFC 3948 2.1: the UDP checksum of ESP in UDP over IPv4 is sent as zero (IPv6: udp6.h). So is the
+// marker of its drafts.
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p)
 {
 	memset(t->hdr, 0, sizeof(t->hdr));

@@ -5,6 +5,7 @@
 #include "dataplane/dp.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static struct ip_addr addr(const char *text)
 {
@@ -19,6 +20,8 @@ static struct ip_prefix prefix(const char *text)
 	assert_int_equal(ip_prefix_parse(text, true, &p), 0);
 	return p;
 }
+
+#define IP_BITS 128
 
 static struct ip_prefix out_addrs[2], in_addrs[2], in2_addrs[1];
 static struct ip_addr out_gws[2];
@@ -137,40 +140,155 @@ static uint32_t rnd(uint32_t *x)
 	return *x >> 8;
 }
 
-// Random prefixes of both families against the definition of longest match.
+// The definition of longest match: the first of the longest that contain the address.
+static const struct dp_route *scan(
+	const struct dp_route_table *t, enum cfg_role side, int port, const struct ip_addr *a)
+{
+	const struct dp_route *best = NULL, *r = t->routes[side][a->family == IP_V6];
+	for (uint32_t i = 0; i < t->route_count[side][a->family == IP_V6]; i++)
+		if ((port < 0 || r[i].port == port) && ip_prefix_contains(&r[i].prefix, a) &&
+			(!best || r[i].prefix.bits > best->prefix.bits))
+			best = &r[i];
+	return best;
+}
+
+// mask: how many values a byte has, that prefixes meet.
+static struct ip_addr random_addr(uint32_t *x, bool v6, uint8_t mask)
+{
+	struct ip_addr a = {.family = v6 ? IP_V6 : IP_V4};
+	for (size_t k = 0; k < ip_len(a.family); k++)
+		a.bytes[k] = (uint8_t)(rnd(x) & mask);
+	return a;
+}
+
+static void random_routes(struct cfg_route *routes, size_t n, uint32_t *x, uint8_t mask,
+	const char *via4, const char *via6)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool v6 = i % 2;
+		struct ip_addr a = random_addr(x, v6, mask);
+		struct ip_prefix p = {a, (uint8_t)(rnd(x) % (ip_bits(a.family) + 1))};
+		routes[i] = (struct cfg_route){
+			{ip_prefix_range(&p).lo, p.bits}, addr(v6 ? via6 : via4)};
+	}
+}
+
+// Random prefixes of both families on two ports, all sizes of table.
 static void against_a_scan(void **state)
 {
-	enum { N = 200 };
-	static struct cfg_route routes[N];
+	static const struct {
+		size_t n;
+		uint8_t mask;
+		unsigned looks;
+	} cases[] = {{1, 1, 200}, {12, 1, 2000}, {13, 1, 2000}, {14, 3, 2000}, {16, 3, 2000},
+		{200, 3, 20000}, {200, 0x88, 20000}, {3000, 7, 3000}, {100000, 255, 300}};
+	static struct ip_prefix second[2];
 	uint32_t x = 7;
-	struct dp_route_table t;
-	configure();
-	for (size_t i = 0; i < N; i++) {
-		bool v6 = i % 2;
-		struct ip_addr a = {.family = v6 ? IP_V6 : IP_V4};
-		for (size_t k = 0; k < ip_len(a.family); k++)
-			a.bytes[k] = (uint8_t)(rnd(&x) & 3);
-		struct ip_prefix p = {a, (uint8_t)(rnd(&x) % (ip_bits(a.family) + 1))};
-		routes[i] = (struct cfg_route){{ip_prefix_range(&p).lo, p.bits},
-			v6 ? addr("2001:db8:99::2") : addr("10.99.0.2")};
+	for (size_t c = 0; c < RTE_DIM(cases); c++) {
+		size_t n = cases[c].n;
+		struct dp_route_table t;
+		struct cfg_route *routes = calloc(2 * n, sizeof(*routes));
+		configure();
+		random_routes(routes, n, &x, cases[c].mask, "10.99.0.2", "2001:db8:99::2");
+		random_routes(routes + n, n, &x, cases[c].mask, "10.98.0.2", "2001:db8:98::2");
+		second[0] = prefix("10.98.0.1/24");
+		second[1] = prefix("2001:db8:98::1/64");
+		ports[1].routes = routes;
+		ports[2].routes = routes + n;
+		ports[1].route_count = ports[2].route_count = n;
+		ports[2].addresses = second;
+		ports[2].address_count = 2;
+		assert_int_equal(dp_routes_build(&cfg, &t), 0);
+		assert_int_equal(t.lpm[CFG_INSIDE][0] != NULL,
+			t.route_count[CFG_INSIDE][0] > DP_ROUTES_LINEAR);
+		for (unsigned i = 0; i < cases[c].looks; i++) {
+			struct ip_addr a = random_addr(&x, i % 2, cases[c].mask);
+			// Half of them within some prefix.
+			if (i % 4 > 1)
+				a = routes[i % 2 + (rnd(&x) % n & ~1u)].prefix.addr;
+			assert_ptr_equal(dp_route_lookup(&t, CFG_INSIDE, a.family, a.bytes),
+				scan(&t, CFG_INSIDE, -1, &a));
+			for (uint16_t port = 1; port <= 2; port++)
+				assert_ptr_equal(dp_route_lookup_port(&t, CFG_INSIDE, port,
+							 a.family, a.bytes),
+					scan(&t, CFG_INSIDE, port, &a));
+		}
+		dp_routes_free(&t);
+		free(routes);
 	}
-	ports[1].routes = routes;
-	ports[1].route_count = N;
-	cfg.port_count = 2;
-	assert_int_equal(dp_routes_build(&cfg, &t), 0);
-	for (unsigned i = 0; i < 20000; i++) {
-		struct ip_addr a = {.family = i % 2 ? IP_V6 : IP_V4};
-		int best = -1;
-		for (size_t k = 0; k < ip_len(a.family); k++)
-			a.bytes[k] = (uint8_t)(rnd(&x) & 3);
-		for (size_t k = 0; k < N; k++)
-			if (ip_prefix_contains(&routes[k].prefix, &a) &&
-				routes[k].prefix.bits > best)
-				best = routes[k].prefix.bits;
-		const struct dp_route *r = dp_route_lookup(&t, CFG_INSIDE, a.family, a.bytes);
-		assert_int_equal(r ? r->prefix.bits : -1, best);
+}
+
+// Every length, around its first and last address and one beyond.
+static void every_length(void **state)
+{
+	static struct cfg_route routes[IP_BITS];
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct dp_route_table t;
+		uint32_t x = 99;
+		unsigned bits = v6 ? 128 : 32;
+		configure();
+		for (unsigned b = 1; b <= bits; b++) {
+			struct ip_addr a = random_addr(&x, v6, 255);
+			struct ip_prefix p = {a, (uint8_t)b};
+			routes[b - 1] = (struct cfg_route){{ip_prefix_range(&p).lo, (uint8_t)b},
+				addr(v6 ? "2001:db8:99::2" : "10.99.0.2")};
+		}
+		ports[1].routes = routes;
+		ports[1].route_count = bits;
+		assert_int_equal(dp_routes_build(&cfg, &t), 0);
+		for (unsigned b = 1; b <= bits; b++) {
+			struct ip_range r = ip_prefix_range(&routes[b - 1].prefix);
+			struct ip_addr look[4] = {r.lo, r.hi, r.lo, r.hi};
+			look[2].bytes[(b - 1) / 8] ^= (uint8_t)(0x80 >> (b - 1) % 8);
+			look[3].bytes[(b - 1) / 8] ^= (uint8_t)(0x80 >> (b - 1) % 8);
+			for (unsigned i = 0; i < 4; i++)
+				assert_ptr_equal(dp_route_lookup(&t, CFG_INSIDE, look[i].family,
+							 look[i].bytes),
+					scan(&t, CFG_INSIDE, -1, &look[i]));
+		}
+		dp_routes_free(&t);
 	}
-	dp_routes_free(&t);
+}
+
+// What a lookup costs, told and not judged.
+static void cost(void **state)
+{
+	static const size_t sizes[] = {8, 16, 64, 1000, 100000};
+	for (size_t c = 0; c < RTE_DIM(sizes); c++)
+		for (unsigned v6 = 0; v6 < 2; v6++) {
+			enum { ADDRS = 4096 };
+			static struct ip_addr look[ADDRS];
+			size_t n = sizes[c];
+			struct dp_route_table t;
+			struct cfg_route *routes = calloc(n, sizeof(*routes));
+			uint32_t x = 5;
+			unsigned found = 0;
+			configure();
+			for (size_t i = 0; i < n; i++) {
+				struct ip_prefix p = {
+					random_addr(&x, v6, 255), v6 ? 48 : 16 + rnd(&x) % 9};
+				p.addr.bytes[0] = v6 ? 0x20 : 10;
+				routes[i] = (struct cfg_route){{ip_prefix_range(&p).lo, p.bits},
+					addr(v6 ? "2001:db8:99::2" : "10.99.0.2")};
+			}
+			for (unsigned i = 0; i < ADDRS; i++)
+				look[i] = routes[rnd(&x) % n].prefix.addr;
+			ports[1].routes = routes;
+			ports[1].route_count = n;
+			assert_int_equal(dp_routes_build(&cfg, &t), 0);
+			uint64_t from = clock_now_ns(&clock_system);
+			for (unsigned i = 0; i < 4 * ADDRS; i++) {
+				const struct ip_addr *a = &look[i % ADDRS];
+				found += dp_route_lookup(
+						 &t, CFG_INSIDE, a->family, a->bytes) != NULL;
+			}
+			uint64_t ns = clock_now_ns(&clock_system) - from;
+			print_message("# IPv%u, %zu routes: %.1f ns a lookup\n", v6 ? 6 : 4, n,
+				(double)ns / (4 * ADDRS));
+			assert_int_equal(found, 4 * ADDRS);
+			dp_routes_free(&t);
+			free(routes);
+		}
 }
 
 int main(void)
@@ -180,6 +298,8 @@ int main(void)
 		cmocka_unit_test(locals),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(against_a_scan),
+		cmocka_unit_test(every_length),
+		cmocka_unit_test(cost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

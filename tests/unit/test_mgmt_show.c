@@ -13,12 +13,12 @@ static void test_sessions(void **state)
 		"\"remote_addr\":\"192.0.2.10\",\"remote_port\":40000,\"nat\":true,"
 		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],\"worker\":1,"
 		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
-		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
+		"\"packets_out\":4,\"policed_in\":5,\"policed_out\":6,\"idle_s\":3,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
 		"\"role\":\"initiator\",\"responder_only\":false,\"mobike\":true,"
 		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,\"path_mtu\":1500,"
 		"\"child_sas\":[{\"name\":\"lan\","
 		"\"spi_in\":\"0x0a0b0c0d\",\"spi_out\":\"0x00c0ffee\","
-		"\"esp\":\"aes128gcm16-esn\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
+		"\"esp\":\"aes128gcm16-esn\",\"mode\":\"tunnel\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
 		"\"ts_remote\":[\"171.72.1.7/32\"]}]}]}");
 	json_decref(j);
 }
