@@ -139,6 +139,7 @@ struct dp_neigh {
 	uint16_t port;
 	bool valid; // mac may be used; false withdraws the entry
 	struct rte_ether_addr mac;
+	uint8_t eth[RTE_ETHER_HDR_LEN]; // what stands before a packet to it; by the worker
 };
 
 // ---- What travels in an mbuf's private area ----
