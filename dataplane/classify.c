@@ -4,6 +4,7 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/fast.h"
+#include "dataplane/frag.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
@@ -140,10 +141,10 @@ static bool is_nd(const struct ip_info *ip, const uint8_t *packet)
 static enum dp_drop for_gateway(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m,
 	const struct ip_info *ip)
 {
-	if (ip->fragment)
-		return punt(w, m, DP_PUNT_FRAGMENT);
 	if (port->role != CFG_OUTSIDE)
-		return punt(w, m, DP_PUNT_LOCAL);
+		return punt(w, m, ip->fragment ? DP_PUNT_FRAGMENT : DP_PUNT_LOCAL);
+	if (ip->fragment)
+		return dp_frag_in(w, m, ip);
 	if (ip->extended)
 		return DP_DROP_ip_options;
 	if (ip->proto == PROTO_UDP)

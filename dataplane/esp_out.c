@@ -4,6 +4,7 @@
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
 #include "dataplane/fast.h"
+#include "dataplane/frag.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
@@ -138,6 +139,8 @@ static __rte_noinline void refuse(struct dp_worker *w, const struct esp_op *op, 
 		dp_drop(w, op->m, why);
 		return;
 	}
+	if (dp_frag_take(w, op))
+		return;
 	describe(w, op)->mtu = op->mtu;
 	dp_add(&w->stats.drops[why], 1);
 	dp_punt(w, op->m, DP_PUNT_TOO_BIG);
@@ -267,7 +270,8 @@ static void put_template(
 }
 
 // Room before and behind, padding and trailer, ESP header; the outer one where the SA has all of it.
-static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
+// limit: of the outer packet, bytes.
+static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, uint32_t limit)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
@@ -275,7 +279,7 @@ static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
 	uint32_t inner = op->len, text = RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
 	uint32_t around = overhead(sa);
 
-	if (unlikely(around + text > sa->out.mtu)) {
+	if (unlikely(around + text > limit)) {
 		op->mtu = inner_mtu(sa);
 		return DP_DROP_too_big;
 	}
@@ -307,7 +311,8 @@ static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_
 			return why;
 		op->len = op->m->data_len; // TFC adds to it
 	}
-	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t) : wrap(w, op);
+	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t, t->mtu)
+						      : wrap(w, op, t->mtu);
 }
 
 static inline bool prepare(struct dp_worker *w, struct esp_op *op)
@@ -317,7 +322,8 @@ static inline bool prepare(struct dp_worker *w, struct esp_op *op)
 		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
-	enum dp_drop why = likely(!op->sa->special) ? wrap(w, op) : wrap_special(w, op);
+	enum dp_drop why =
+		likely(!op->sa->special) ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);
 	if (unlikely(why != DP_DROP_NONE)) {
 		refuse(w, op, why);
 		return false;
@@ -344,7 +350,7 @@ static unsigned prepare_burst(struct dp_worker *w, struct esp_op *ops, unsigned 
 
 // ---- Stage 4: the way out ----
 
-// The next hop is not known where it was, or not yet.
+// The next hop is not known where it was, or not yet; or the packet is not for it as it is.
 static __rte_noinline void send_slowly(
 	struct dp_worker *w, const struct esp_op *op, uint8_t *h, uint32_t total)
 {
@@ -360,7 +366,10 @@ static __rte_noinline void send_slowly(
 	m->data_off = (uint16_t)(h - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, m);
+	if (unlikely(total > t->mtu))
+		dp_frag_outer(w, t, m);
+	else
+		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, m);
 }
 
 // The outer header that was not written before the encryption.
@@ -381,14 +390,14 @@ static __rte_noinline void cover(
 	}
 }
 
-static inline void finish(struct dp_worker *w, struct esp_op *op)
+static inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
 	uint8_t *h = op->esp - o->hdr_len;
 	if (unlikely(o->build == DP_BUILD_TUNNEL))
 		cover(w, op, &h, &total);
-	if (unlikely(o->hop_gen != w->neigh_gen)) {
+	if (unlikely(slowly || o->hop_gen != w->neigh_gen)) {
 		send_slowly(w, op, h, total);
 		return;
 	}
@@ -419,8 +428,57 @@ void dp_esp_out(struct dp_worker *w)
 			dp_drop(w, ops[i].m, DP_DROP_crypto);
 			continue;
 		}
-		finish(w, &ops[i]);
+		finish(w, &ops[i], false);
 		sent++;
 	}
 	dp_add(&w->stats.esp_out_packets, sent);
+	if (unlikely(w->big.n))
+		dp_frag_run(w);
+}
+
+// ---- Packets that are, or will be, fragments ----
+
+static enum dp_drop wrap_as(struct dp_worker *w, struct esp_op *op, bool whole)
+{
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	uint32_t limit = whole ? UINT16_MAX : t->mtu;
+	if (op->sa->flags & DP_SA_STOPPED)
+		return DP_DROP_esp_stopped;
+	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t, limit)
+						      : wrap(w, op, limit);
+}
+
+void dp_esp_out_as(
+	struct dp_worker *w, const struct dp_big *as, struct rte_mbuf **m, unsigned n, bool whole)
+{
+	struct esp_op *ops = w->esp_out.op;
+	unsigned kept = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct esp_op *op = &ops[kept];
+		op->m = m[i];
+		op->sa = as->sa;
+		op->esp = dp_data(m[i]);
+		op->len = m[i]->data_len;
+		op->upper = as->upper;
+		op->to = as->to;
+		op->generation = as->generation;
+		op->from = as->from;
+		op->port = as->port;
+		enum dp_drop why = wrap_as(w, op, whole);
+		if (why != DP_DROP_NONE) {
+			dp_drop(w, m[i], why);
+			continue;
+		}
+		dp_sa_count(w, as->sa, m[i]->pkt_len);
+		kept++;
+	}
+	dp_seal_burst(&w->crypto, ops, kept);
+	for (unsigned i = 0; i < kept; i++) {
+		if (!ops[i].ok) {
+			dp_drop(w, ops[i].m, DP_DROP_crypto);
+			continue;
+		}
+		finish(w, &ops[i], true);
+		dp_add(&w->stats.esp_out_packets, 1);
+	}
 }

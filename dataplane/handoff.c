@@ -4,6 +4,7 @@
 // Packets between workers, and from the control thread to a worker. A packet carries ids and a
 // generation, never a pointer to an SA; the taker looks again.
 #include "dataplane/fast.h"
+#include "dataplane/frag.h"
 #include "dataplane/trace.h"
 
 #include <sys/eventfd.h>
@@ -96,8 +97,8 @@ static void take(struct dp_worker *w, struct rte_mbuf *m)
 	case DP_CARRY_FRAME:
 		dp_tx_frame(w, port, m);
 		break;
-	case DP_CARRY_OUTER:
-		dp_classify(w, port, &m, 1, DP_HANDOFF_FRAGMENT);
+	case DP_CARRY_FRAGMENT:
+		dp_frag_taken(w, m);
 		break;
 	case DP_CARRY_ROUTE:
 		dp_route_made(w, m);

@@ -256,33 +256,6 @@ static enum dp_drop punt_udp(struct dp *d, const struct dp_meta *meta, const str
 	return DP_DROP_NONE;
 }
 
-// ESP that came in fragments goes back to the workers as one frame.
-static enum dp_drop inject_whole(struct dp *d, const struct dp_meta *meta,
-	const struct pkt_eth *eth, const struct pkt_ip *ip)
-{
-	size_t len = ETH_HDR_LEN + IPV6_HDR_LEN + ip->payload.len;
-	struct pkt_ip_head h = {
-		.src = ip->src,
-		.dst = ip->dst,
-		.proto = ip->proto,
-		.ttl = ip->ttl,
-		.tos = ip->tos,
-	};
-	struct wr w;
-	if (len > DP_PACKET_MAX)
-		return DP_DROP_outer_fragment;
-	struct rte_mbuf *m = dp_buf_begin(d, len, &w);
-	if (!m)
-		return DP_DROP_NONE;
-	pkt_build_eth(&w, &eth->dst, &eth->src, eth->type);
-	pkt_build_ip(&w, &h, ip->payload.len);
-	wr_view(&w, ip->payload);
-	m = dp_buf_end(m, &w);
-	if (m)
-		dp_inject_outer(d, meta->port, m);
-	return DP_DROP_NONE;
-}
-
 static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 	const struct pkt_eth *eth, const struct pkt_ip *ip)
 {
@@ -294,13 +267,11 @@ static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 			reasm_input(d->local->inner_reasm, ip, d->now_ns, &done, &whole);
 		return refused == DP_DROP_NONE && done ? punt_icmp(d, meta, eth, &whole) : refused;
 	}
-	if (!eth || (ip->proto != IP_PROTO_UDP && ip->proto != IP_PROTO_ESP))
+	// ESP is put together at the workers (frag_in.c).
+	if (!eth || ip->proto != IP_PROTO_UDP)
 		return DP_DROP_outer_fragment;
 	enum dp_drop why = reasm_input(d->local->reasm, ip, d->now_ns, &done, &whole);
-	if (why != DP_DROP_NONE || !done)
-		return why;
-	why = whole.proto == IP_PROTO_UDP ? punt_udp(d, meta, &whole) : DP_DROP_ike_marker;
-	return why == DP_DROP_ike_marker ? inject_whole(d, meta, eth, &whole) : why;
+	return why == DP_DROP_NONE && done ? punt_udp(d, meta, &whole) : why;
 }
 
 static enum dp_drop punt_ip(

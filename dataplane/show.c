@@ -64,11 +64,16 @@ static const struct row rows[] = {
 	ROW(ike_unknown, "IKE datagrams with an SPI that no established IKE SA of ours has"),
 	ROW(esp_in_packets, "ESP packets decrypted and accepted"),
 	ROW(esp_out_packets, "ESP packets encrypted"),
-	ROW(ecn_alarms, "decrypted packets with a combination of inner and outer ECN fields that is "
-			"always potentially dangerous (RFC 6040 4.2, \"(!!!)\")"),
+	ROW(ecn_alarms,
+		"decrypted packets with a combination of inner and outer ECN fields that is "
+		"always potentially dangerous (RFC 6040 4.2, \"(!!!)\")"),
 	ROW(ecn_suspect, "the same, possibly dangerous (RFC 6040 4.2, \"(!)\")"),
 	ROW(mss_clamped, "TCP SYN whose MSS was lowered"),
 	ROW(tfc_padded, "packets padded for traffic flow confidentiality"),
+	ROW(cut_before, "inner packets cut into fragments before encryption"),
+	ROW(cut_after, "ESP packets that left in fragments"),
+	ROW(cut_clear, "decrypted or routed packets cut into fragments for a port's MTU"),
+	ROW(joined, "ESP packets that came in fragments and were put together"),
 	ROW(handoff_in, "packets taken from other workers"),
 	HANDOFF(DP_HANDOFF_MISPREDICTED, "mispredicted",
 		"packets that the NIC gave to another worker than predicted"),

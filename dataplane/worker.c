@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The worker's loop: rx -> classify -> esp_in | esp_out | punt -> tx, over bursts.
+#include "dataplane/frag.h"
+#include "dataplane/gather.h"
 #include "dataplane/trace.h"
 
 #include "base/secret.h"
@@ -45,6 +47,8 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
 	w->ways = calloc(l->tunnels + DP_SHARED, sizeof(*w->ways));
 	w->now_ns = clock_now_ns(d->seams.clock);
+	w->gather_due_ns = UINT64_MAX;
+	w->frag_id = (uint32_t)random_u64(d->seams.random); // RFC 7739
 
 	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family || !w->ways ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
@@ -75,6 +79,7 @@ void dp_worker_free(struct dp_worker *w)
 	for (unsigned i = 0; i < DP_WORKERS_MAX; i++)
 		batch_free(&w->handoff[i]);
 	dp_hold_free(&w->hold);
+	gather_free(w->gather);
 	dp_worker_rings_free(w);
 	dp_crypto_fini(&w->crypto);
 	dp_slab_fini(&w->in);
@@ -137,6 +142,8 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 			n += rx(w, &w->dp->ports[i]);
 	n += dp_handoff_poll(w);
 	n += dp_hold_expire(w);
+	if (unlikely(w->now_ns >= w->gather_due_ns))
+		n += dp_frag_expire(w);
 	dp_handoff_flush(w);
 	dp_tx_flush(w);
 	dp_pend_flush(w);

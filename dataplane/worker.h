@@ -125,11 +125,27 @@ struct dp_hold {
 	struct dp_held items[DP_HOLD_WORKER];
 };
 
+// Packets above their path's MTU that wait for the end of their burst (frag.c), each once.
+enum dp_frag_how { DP_FRAG_NOT, DP_FRAG_BEFORE, DP_FRAG_AFTER };
+
+struct dp_bigs {
+	struct dp_big {
+		struct rte_mbuf *m;
+		struct dp_sa *sa;
+		uint32_t to, generation, from; // as in struct esp_op
+		uint16_t port, upper;
+		enum dp_frag_how how;
+	} at[2 * DP_BURST];
+	unsigned n;
+};
+
 struct dp_stats {
 	dp_counter_t polls, idle_polls, sleeps;
 	dp_counter_t rx_packets, tx_packets, punts, ike_unknown;
 	dp_counter_t esp_in_packets, esp_out_packets;
-	dp_counter_t ecn_alarms, ecn_suspect; // ecn.c
+	dp_counter_t cut_before, cut_after, cut_clear; // packets that left in fragments (frag.c)
+	dp_counter_t joined;                           // ESP packets that came in fragments
+	dp_counter_t ecn_alarms, ecn_suspect;          // ecn.c
 	dp_counter_t mss_clamped, tfc_padded;
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
@@ -155,7 +171,7 @@ struct dp_worker {
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
-	uint64_t keep_ns; // when dp_ports_keep() is due
+	uint64_t keep_ns;       // when dp_ports_keep() is due
 	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
@@ -176,6 +192,10 @@ struct dp_worker {
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_port_count port_count[DP_PORTS_MAX];
 	struct dp_hold hold;
+	struct dp_bigs big;
+	struct gather *gather;  // outer fragments (frag_in.c); NULL until the first one comes
+	uint64_t gather_due_ns; // when one is overdue; UINT64_MAX: none
+	uint32_t frag_id;       // of the next IPv6 packet that we cut
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 
@@ -309,11 +329,11 @@ unsigned dp_hold_expire(struct dp_worker *w);
 // ---- Hand-off ----
 
 enum dp_carry {
-	DP_CARRY_ESP,   // outer frame; l2_len, l3_len set; meta.cause
-	DP_CARRY_INNER, // IP packet for the tunnel meta.to; meta.cause
-	DP_CARRY_FRAME, // finished frame for meta.port
-	DP_CARRY_OUTER, // inject only: outer frame to be classified
-	DP_CARRY_ROUTE, // inject only: IP packet to be routed
+	DP_CARRY_ESP,      // outer frame; l2_len, l3_len set; meta.cause
+	DP_CARRY_INNER,    // IP packet for the tunnel meta.to; meta.cause
+	DP_CARRY_FRAGMENT, // outer fragment; l2_len, l3_len set
+	DP_CARRY_FRAME,    // finished frame for meta.port
+	DP_CARRY_ROUTE,    // inject only: IP packet to be routed
 };
 
 void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_carry carry,

@@ -316,6 +316,15 @@ size_t fx_ipv4(uint8_t *buf, const char *src, const char *dst, uint8_t proto, si
 	return IP4_HDR + payload;
 }
 
+size_t fx_ipv4_df(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload)
+{
+	size_t n = fx_ipv4(buf, src, dst, proto, payload);
+	buf[6] = 0x40;
+	set_be16(buf + 10, 0);
+	set_be16(buf + 10, (uint16_t)~ip_fold(ip_sum(buf, IP4_HDR)));
+	return n;
+}
+
 size_t fx_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload)
 {
 	struct ip_addr s = fx_ip(src), d = fx_ip(dst);

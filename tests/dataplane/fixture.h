@@ -70,6 +70,8 @@ void fx_child(uint32_t tunnel, unsigned worker, uint16_t encr, uint16_t bits, ui
 
 // Packets. Return bytes written.
 size_t fx_ipv4(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
+// With DF set: not to be fragmented.
+size_t fx_ipv4_df(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
 size_t fx_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
 // Ethernet header for one of our ports in front of an IP packet, and into the NIC.
 void fx_input(int port, const uint8_t *packet, size_t len);

@@ -98,8 +98,8 @@ static void mtu(void **state)
 	(void)state;
 	uint8_t p[2048], got[2048];
 	// 1500 - 20 - 8 - 8 - 8 - 8 - 16 = 1432, less 2 of trailer
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1430 - 20));
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1431 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1430 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1431 - 20));
 	fx_run();
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1500);
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
