@@ -222,7 +222,9 @@ static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const st
 		return DP_DROP_icmp;
 	if (!local_rate_pass(&d->local->echo_rate, d->now_ns))
 		return DP_DROP_rate_limited;
-	if (IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE)
+	// RFC 4303 3.3.4: transport mode is for whole datagrams.
+	bool parts = IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE && !dp_dst_is_outer(d, &ip->src);
+	if (parts)
 		return echo_in_parts(d, eth ? d->ports[meta->port].role : CFG_INSIDE, ip, &icmp);
 	struct rte_mbuf *reply = dp_buf_begin(d, IPV6_HDR_LEN + 8 + icmp.body.len, &w);
 	if (!reply)
@@ -320,8 +322,9 @@ static enum dp_drop punt_error(
 	if (why != DP_DROP_NONE)
 		return why;
 	const struct ip_addr *src = error_source(d, meta, about.family);
+	// The worker has counted the packet; the gateway tells itself nothing.
 	if (!src || is_local(d, &about.src))
-		return what == LOCAL_TOO_BIG ? DP_DROP_too_big : DP_DROP_ttl;
+		return DP_DROP_NONE;
 	uint64_t slot = siphash(d->local->key, &about.src, sizeof(about.src)) % RATE_SLOTS;
 	if (!local_rate_pass(&d->local->error_rate[slot], d->now_ns))
 		return DP_DROP_rate_limited;

@@ -13,6 +13,7 @@
 #include <rte_ring.h>
 
 #define DP_MSG_POLL         64   // messages taken a poll
+#define DP_BURSTS           8    // received from one port in a poll
 #define DP_SA_RING          1024 // messages
 #define DP_EVENT_RING       1024
 #define DP_RETURN_RING      1024 // also the deletes that may be under way at once
@@ -171,12 +172,22 @@ struct dp_watch {
 
 struct dp_rss_watch {
 	uint16_t left;
+	uint16_t bursts; // looked at; many of packets that cannot be predicted are enough, too
 	dp_counter_t right, wrong;
 };
 
 // Of a port that shares its device with others, whose own counters tell them not apart.
 struct dp_port_count {
 	dp_counter_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+};
+
+// The burst that comes next (warm.h).
+struct dp_warm {
+	const struct dp_worker *w;
+	struct rte_mbuf **m;
+	unsigned n, step;
+	bool outside;
+	const void *at[DP_BURST + 1];
 };
 
 struct dp_worker {
@@ -191,6 +202,7 @@ struct dp_worker {
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
+	struct dp_warm warm;
 	struct dp_ops esp_in;   // ESP packets for this worker's SAs
 	struct dp_inners route; // IP packets for the inside or for a tunnel
 	struct dp_ops esp_out;  // IP packets for this worker's tunnels
@@ -200,6 +212,7 @@ struct dp_worker {
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t tx_plain;  // ports (bits) that frames go to as they are; as of this poll
 	uint32_t version;   // of routes and destinations, as of this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
@@ -400,7 +413,11 @@ enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq);
 bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);
 // What an outbound SA has of its tunnel.
-void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t);
+void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t);
+// Where the tunnel's next hop stands, if it is known.
+void dp_sa_set_hop(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t);
+// Where an inbound SA's packets are expected from: where the tunnel's go.
+void dp_sa_set_peer(struct dp_sa *sa, const struct dp_tunnel *t);
 // The tunnel's newest outbound SA is another one, or the tunnel came or went.
 void dp_way_set(struct dp_worker *w, const struct dp_tunnel *t);
 void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n);

@@ -72,6 +72,12 @@ void dp_neigh_publish(struct dp *d, const struct dp_neigh *n)
 	published[published_count++ % 16] = *n;
 }
 
+bool dp_dst_is_outer(const struct dp *d, const struct ip_addr *a)
+{
+	(void)d;
+	return false;
+}
+
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)
 {
 	return ip_eq(a, &client);
@@ -580,7 +586,7 @@ static void too_big(void **state)
 	// About what we sent ourselves there is nobody to tell.
 	punt(DP_PUNT_TOO_BIG, 1, 0, VIEW(echo4_wanted));
 	assert_int_equal(sent_count, 10);
-	assert_int_equal(dp.drops[DP_DROP_too_big], 1);
+	assert_int_equal(dp.drops[DP_DROP_too_big], 0); // the worker has counted it
 }
 
 // 64 and more segments of one byte.
