@@ -217,6 +217,8 @@ MUST_USE enum bench_outcome bench_measure(struct bench *b, struct bench_row *row
 bool bench_quiet(struct bench_lane *l);
 double bench_median(double *values, unsigned n); // sorts
 
+// A packet through each inbound SA: its first one is reported, which no later one is.
+void bench_introduce(struct bench *b);
 // On all lanes at once: lane 0 on this thread, the others on their lcores; returns when all have.
 void bench_on_all(struct bench *b, int (*f)(void *));
 // Until all lanes are here.

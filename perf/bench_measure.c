@@ -271,6 +271,25 @@ static int fill(void *lane)
 	return 0;
 }
 
+void bench_introduce(struct bench *b)
+{
+	enum bench_order order = b->o.order;
+	b->o.order = BENCH_ROUNDROBIN;
+	for (unsigned i = 0; i < b->lane_count; i++) {
+		struct bench_lane *l = b->lanes[i];
+		unsigned tunnels = b->tunnel_count / b->lane_count + 1;
+		bench_store_fill(
+			l, BENCH_IN, BENCH_SIZE_MIN, RTE_ALIGN_MUL_CEIL(tunnels, BENCH_ROUND));
+		for (unsigned slice = 0; slice < l->store.count / BENCH_ROUND; slice++) {
+			l->slice = slice;
+			bench_write(l, l, slice);
+			run_gateway(l);
+			bench_settle(b);
+		}
+	}
+	b->o.order = order;
+}
+
 static void stage_counts(struct bench *b, uint64_t cycles[static DP_STAGES], uint64_t *packets)
 {
 	struct dp_worker_info info;

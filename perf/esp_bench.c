@@ -58,6 +58,8 @@ static enum bench_outcome tables(struct bench *b)
 		bench_suite_parse(b->o.suites[i], &suite);
 		for (unsigned k = 0; k < b->o.tunnels.n; k++) {
 			bench_gateway_start(b, &suite, b->o.tunnels.v[k]);
+			if (b->o.direction[BENCH_IN])
+				bench_introduce(b);
 			all = worse(all, rows(b));
 			bench_gateway_stop(b);
 		}
