@@ -84,6 +84,8 @@ static unsigned update(struct bench *b, unsigned rate)
 		(void)dp_poll(b->dp, clock_now_ns(&clock_system));
 		rte_pause();
 	}
+	// What the round's end cut off is for the next one.
+	state.owed += per_cycle * (double)(atomic_load(&state.worked) - seen);
 	return n;
 }
 
