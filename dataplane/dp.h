@@ -210,6 +210,8 @@ struct dp {
 	} grace;
 	// Receive buffers, one pool a socket (index: socket id, NULL where none).
 	struct rte_mempool *rx_pool[8];
+	// For whole packets out of fragments (frag_in.c) that a receive buffer does not hold.
+	struct rte_mempool *join_pool;
 	// Copies for each punt ring: none can take another's buffers. That of the rest also holds
 	// what the control thread sends.
 	struct rte_mempool *punt_pool[DP_PUNT_RINGS];

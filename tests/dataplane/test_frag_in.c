@@ -331,11 +331,30 @@ static void jumbo_packets(void **state)
 	fx_mtu = 1500;
 }
 
+// A peer that encrypts before it looks at the size. What comes out is cut for the inside.
+static void larger_than_the_mtu(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {1501, 1600, 3000, 9000};
+	for (unsigned s = 0; s < RTE_DIM(sizes); s++) {
+		struct parts p = esp_parts(0, s + 1, sizes[s], 1400);
+		size_t got = 0, frames = 0;
+		for (unsigned k = 0; k < p.count; k++)
+			feed(&p, k);
+		for (size_t n; (n = decrypted()) > 0; frames++)
+			got += n - IP4_HDR;
+		assert_int_equal(got, sizes[s] - IP4_HDR);
+		assert_int_equal(frames, (got + 1479) / 1480);
+		assert_int_equal(joined(), s + 1);
+	}
+	assert_int_equal(waiting(), 0);
+}
+
 // A whole packet that no buffer holds.
 static void too_large_together(void **state)
 {
 	(void)state;
-	struct parts p = esp_parts(0, 1, 3000, 1400);
+	struct parts p = esp_parts(0, 1, 12000, 1400);
 	for (unsigned k = 0; k < p.count; k++)
 		feed(&p, k);
 	assert_int_equal(fx_drops(DP_DROP_outer_fragment), 1);
@@ -357,6 +376,7 @@ int main(void)
 		WITH(the_rest_never_comes),
 		WITH(hostile_fragments),
 		cmocka_unit_test(jumbo_packets),
+		WITH(larger_than_the_mtu),
 		WITH(too_large_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
