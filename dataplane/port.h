@@ -15,7 +15,7 @@ enum dp_device_state {
 	DP_DEVICE_GONE,    // closed; looked for now and then
 };
 
-// Of the port that has a device; the others of it use nothing here.
+// Of the port that has a device; the others of it use nothing here but the last.
 struct dp_ports_one {
 	struct dp *dp;
 	uint16_t index;
@@ -31,6 +31,7 @@ struct dp_ports_one {
 	uint64_t retry_ns;              // GONE: when it is looked for next
 	uint64_t polls[DP_WORKERS_MAX]; // LEAVING: of each worker when that began
 	uint8_t vlans[DP_VLANS];        // dp_port.vlans
+	uint64_t exception_to, exception_from; // frames that the kernel got and sent
 };
 
 struct dp_ports {

@@ -117,13 +117,18 @@ struct dp_port_count {
 	dp_counter_t rx_packets, tx_packets, rx_bytes, tx_bytes;
 };
 
+struct dp_exception_share {
+	uint64_t from_ns;
+	uint32_t left;
+};
+
 struct dp_worker {
 	struct dp *dp;
 	struct dp_layout layout;
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
-	uint64_t keep_ns; // when dp_ports_keep() is due
+	uint64_t keep_ns;       // when dp_ports_keep() is due
 	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
@@ -138,6 +143,7 @@ struct dp_worker {
 	uint32_t neigh_count;
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_port_count port_count[DP_PORTS_MAX];
+	struct dp_exception_share exception[DP_PORTS_MAX];
 	struct dp_hold hold;
 	struct dp_pending_list pending;
 	bool tell; // control has something new
