@@ -8,13 +8,18 @@
 
 lab_begin ports
 gw_config_psk | sed 's|local_ts = \[ |&"10.20.0.0/24", |' | gw_config
-sed -i -e 's|^);|,&|;T' -e '/name = "inside"/,/^,);/s|^,);|  , { name = "out10"; role = "outside"; device = "net_tap0"; vlan = 10;\
-    addresses = [ "203.0.113.1/24" ]; },\
-  { name = "in20"; role = "inside"; device = "net_tap1"; vlan = 20; addresses = [ "10.20.0.1/24" ]; }\
-);|' -e 's|^,);|);|' "$LAB_DIR/gw.conf"
+vlan_ports=', { name = "out10"; role = "outside"; device = "net_tap0"; vlan = 10;
+    addresses = [ "203.0.113.1/24" ]; },
+  { name = "in20"; role = "inside"; device = "net_tap1"; vlan = 20; addresses = [ "10.20.0.1/24" ]; }'
+awk -v more="$vlan_ports" '/^\);/ && !done { print more; done = 1 } { print }' "$LAB_DIR/gw.conf" \
+	>"$LAB_DIR/vlan.conf" && mv "$LAB_DIR/vlan.conf" "$LAB_DIR/gw.conf"
 gw_up
+# An interface vID in a VLAN of another.
 vlan() { # NAMESPACE INTERFACE ID ADDRESS
-	ns "$1" ip link add link "$2" name "v$3" type vlan id "$3" && ns "$1" ip addr add "$4" dev "v$3" &&
+	nsenter --net="/run/netns/$LAB-$1" -- python3 "$LAB_ROOT/tests/interop/tag.py" "$2" "v$3" "$3" \
+		>"$LAB_DIR/tag$3.out" 2>"$LAB_DIR/tag$3.log" &
+	LAB_PIDS+=("$!")
+	within 5 grep -q ready "$LAB_DIR/tag$3.out" && ns "$1" ip addr add "$4" dev "v$3" &&
 		ns "$1" ip link set "v$3" up
 }
 need "a host in the inside's VLAN" vlan in sp-inside 20 10.20.0.10/24
