@@ -45,14 +45,14 @@ check "a full-sized packet fits beside the tag" ns in ping -n -q -c 3 -i 0.1 -W 
 check "each port has counted its own" shows ports '.ports | map({(.name): .}) | add |
 	.out10.vlan == 10 and .in20.vlan == 20 and .out10.rx_packets > 50 and .in20.tx_packets > 50 and
 	.outside.rx_packets > 50 and (.out10.mac == .outside.mac) and all(.link)'
-check "sessions came by both outside ports" shows sessions \
-	'[.sessions[].local_addr] | sort == ["192.0.2.1", "203.0.113.1"]'
+check "tunnels came by both outside ports" shows sa \
+	'[.sas[].local_addr] | sort == ["192.0.2.1", "203.0.113.1"]'
 
 # ---- The device of the inside goes ----
 ns in ip link del sp-inside
 check "its ports are known to have gone" within 5 shows ports '.ports | map({(.name): .}) | add |
 	.inside.removed and .in20.removed and (.outside.removed | not) and .inside.link == false'
-check "the outside goes on" pings c1 192.0.2.11 192.0.2.1
+check "the outside goes on" within 5 pings c1 192.0.2.11 192.0.2.1
 ns c1 ping -n -q -I "$(inner_address c1)" -c 3 -i 0.1 -W 1 10.99.0.10 >/dev/null
 check "what is for the inside is counted" shows counters '.counters.dp_drop_port_down > 0 or
 	.counters.dp_drop_neighbour > 0'
