@@ -110,6 +110,9 @@ json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 	json_object_set_new(j, "bytes_out", mgmt_number(s->bytes_out));
 	json_object_set_new(j, "packets_in", mgmt_number(s->packets_in));
 	json_object_set_new(j, "packets_out", mgmt_number(s->packets_out));
+	json_object_set_new(j, "policed_in", mgmt_number(s->policed_in));
+	json_object_set_new(j, "policed_out", mgmt_number(s->policed_out));
+	json_object_set_new(j, "idle_s", seconds(now_ns, s->used_ns));
 	json_object_set_new(j, "ike", suite_name(&s->ike));
 	json_object_set_new(j, "legacy", json_boolean(s->legacy));
 	json_object_set_new(j, "role", json_string(s->initiator ? "initiator" : "responder"));

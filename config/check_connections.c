@@ -276,6 +276,7 @@ void check_connections(struct loader *l, const config_setting_t *root)
 		check_ikev1(l, n, s);
 		check_lifetimes(l, n, s);
 		check_children(l, n, s);
+		check_treatment(l, n, s);
 	}
 	check_tunnel_routes(l, list);
 }

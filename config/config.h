@@ -129,6 +129,10 @@ enum cfg_df { CFG_DF_COPY, CFG_DF_SET, CFG_DF_CLEAR };
 enum cfg_fragment { CFG_FRAGMENT_BEFORE, CFG_FRAGMENT_AFTER };
 enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAND };
 
+enum { CFG_MSS_OFF = 0, CFG_MSS_AUTO = 1 };    // cfg_connection.mss, else bytes
+enum { CFG_TFC_OFF = 0, CFG_TFC_MTU = 65535 }; // cfg_child.tfc, else bytes
+enum { CFG_DSCP_COPY = 64 };                   // cfg_connection.dscp, else the DSCP
+
 struct cfg_child {
 	char *name;
 	struct selector *local_ts;
@@ -141,6 +145,7 @@ struct cfg_child {
 	uint16_t replay_window;
 	bool esn;
 	enum cfg_df df;
+	uint16_t tfc; // traffic flow confidentiality
 	enum cfg_fragment fragment;
 	uint16_t mtu;          // ceiling of outer packets, bytes; 0: the port's
 	bool per_resource;     // RFC 9611: one child SA for each worker
@@ -197,6 +202,11 @@ struct cfg_connection {
 	struct {
 		uint32_t delay_s, timeout_s;
 	} dpd;
+	uint32_t idle_s; // 0: never
+	uint16_t mss, dscp;
+	bool ecn;                                 // normal mode of RFC 6040
+	uint32_t rate_in_kbit_s, rate_out_kbit_s; // of each session; 0: no limit
+	uint32_t rate_burst_bytes;                // 0: by the rate
 	bool childless;
 	uint16_t fragment_size; // bytes of an IKE fragment's IP packet; 0: fragmentation off
 	struct ip_prefix *split_include;

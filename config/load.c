@@ -75,7 +75,9 @@ static void read_scalar(
 		else
 			*(bool *)slot = config_setting_get_bool(s);
 	} else if (o->kind == OPT_U16 || o->kind == OPT_U32 || o->kind == OPT_U64) {
-		if (!is_integer(s))
+		if (o->words && config_setting_type(s) == CONFIG_TYPE_STRING)
+			value_parse(l, o, s, config_setting_get_string(s), slot);
+		else if (!is_integer(s))
 			wrong_type(l, o, s, opt_type_text(o));
 		else
 			value_number(l, o, s, config_setting_get_int64(s), slot);
@@ -99,6 +101,8 @@ static void read_default(struct loader *l, const struct option *o, const char *t
 {
 	if (o->kind == OPT_BOOL)
 		*(bool *)slot = strcmp(text, "true") == 0;
+	else if (o->words && opt_word(o->words, text))
+		value_parse(l, o, NULL, text, slot);
 	else if (o->kind == OPT_U16 || o->kind == OPT_U32 || o->kind == OPT_U64)
 		value_number(l, o, NULL, strtoll(text, NULL, 10), slot);
 	else

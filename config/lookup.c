@@ -59,7 +59,7 @@ const char *opt_type_text(const struct option *o)
 	case OPT_U16:
 	case OPT_U32:
 	case OPT_U64:
-		return "an integer";
+		return o->words ? "an integer or a string" : "an integer";
 	default:
 		return o->number ? "an integer" : "a string";
 	}
@@ -202,9 +202,11 @@ static void print_row(FILE *out, const struct option *o)
 {
 	fprintf(out, ".It Va %s\n", o->path);
 	fprintf(out, "%s%s", o->array ? "Array: " : "", value_text(o));
+	print_range(out, o);
+	if (o->words && o->kind == OPT_U16)
+		fputs(", or", out);
 	if (o->words)
 		print_words(out, o->words, o->number);
-	print_range(out, o);
 	if (o->required)
 		fputs(".\nRequired", out);
 	else if (o->def)

@@ -52,6 +52,12 @@ static const struct opt_word fragment_words[] = {{"before", CFG_FRAGMENT_BEFORE,
 	{"after", CFG_FRAGMENT_AFTER, false}, {NULL, 0, false}};
 static const struct opt_word df_words[] = {{"copy", CFG_DF_COPY, false}, {"set", CFG_DF_SET, false},
 	{"clear", CFG_DF_CLEAR, false}, {NULL, 0, false}};
+// Words of numbers.
+static const struct opt_word mss_words[] = {
+	{"off", CFG_MSS_OFF, false}, {"auto", CFG_MSS_AUTO, false}, {NULL, 0, false}};
+static const struct opt_word dscp_words[] = {{"copy", CFG_DSCP_COPY, false}, {NULL, 0, false}};
+static const struct opt_word tfc_words[] = {
+	{"off", CFG_TFC_OFF, false}, {"mtu", CFG_TFC_MTU, false}, {NULL, 0, false}};
 
 const struct option opt_table[] = {
 	{"main", OPT_GROUP, .help = "The process: its processors, memory and directories."},
@@ -336,6 +342,34 @@ const struct option opt_table[] = {
 	{"connections[].dpd.timeout_s", OPT_U32, .min = 1, .max = 86400,
 		AT(cfg_connection, dpd.timeout_s), .def = "150",
 		.help = "Seconds without an answer after which the session ends."},
+	{"connections[].idle_s", OPT_U32, .or_zero = true, .min = 10, .max = 31536000,
+		AT(cfg_connection, idle_s), .def = "0",
+		.help = "Seconds without a packet in either direction after which the session is ended "
+			"with a DELETE to the peer; 0 is never. A client that authenticates anew by itself is not idle."},
+	{"connections[].mss", OPT_U16, .min = 536, .max = 9156, .words = mss_words,
+		AT(cfg_connection, mss), .def = "off",
+		.help = "Largest MSS that TCP's SYN and SYN/ACK may show, in both directions; auto is "
+			"what fits into the tunnel's path MTU. It is never raised, and never below "
+			"536 (IPv6: 1220)."},
+	{"connections[].dscp", OPT_U16, .max = 63, .words = dscp_words, AT(cfg_connection, dscp),
+		.def = "copy",
+		.help = "The outer header's DSCP: the inner one's, or this one for all packets. What "
+			"comes out of a tunnel keeps its own."},
+	{"connections[].ecn", OPT_BOOL, AT(cfg_connection, ecn), .def = "true",
+		.help = "Copy the ECN field to the outer header (RFC 6040, normal mode); false leaves "
+			"it Not-ECT (compatibility mode), for peers that do not copy it back."},
+	{"connections[].rate_in_kbit_s", OPT_U32, .max = 1000000000,
+		AT(cfg_connection, rate_in_kbit_s), .def = "0",
+		.help = "Inner packets that one session may send, in 1000 bits per second; what is "
+			"above is dropped. 0 sets no limit. With per_resource each worker has an equal "
+			"share."},
+	{"connections[].rate_out_kbit_s", OPT_U32, .max = 1000000000,
+		AT(cfg_connection, rate_out_kbit_s), .def = "0",
+		.help = "The same for what it is sent."},
+	{"connections[].rate_burst_bytes", OPT_U32, .or_zero = true, .min = 10000,
+		.max = 1000000000, AT(cfg_connection, rate_burst_bytes), .def = "0",
+		.help = "Bytes that may pass at once within the rates; 0 is a tenth of a second's, but "
+			"not less than 65536."},
 	{"connections[].childless", OPT_BOOL, AT(cfg_connection, childless), .def = "false",
 		.help = "Allow an IKE SA without a first child SA (RFC 6023)."},
 	{"connections[].fragment_size", OPT_U16, .or_zero = true, .min = 576, .max = 9216,
@@ -401,6 +435,11 @@ const struct option opt_table[] = {
 		AT(cfg_child, mtu), .def = "0",
 		.help = "Most bytes of an outer packet (over IPv6 never below 1280); 0: the port's MTU. "
 			"What routers report (ICMP) lowers it for ten minutes."},
+	{"connections[].children[].tfc", OPT_U16, .min = 16, .max = 8192, .words = tfc_words,
+		AT(cfg_child, tfc), .def = "off",
+		.help = "Traffic flow confidentiality: inner packets are padded to a multiple of so many "
+			"bytes, or to the path's MTU if that comes first; mtu pads all to the MTU. An "
+			"IKEv2 peer that takes no such padding says so and gets none; IKEv1 cannot."},
 	{"connections[].children[].per_resource", OPT_BOOL, AT(cfg_child, per_resource),
 		.def = "false",
 		.help = "One child SA for each worker (RFC 9611), so that one peer's traffic uses all "

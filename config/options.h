@@ -53,9 +53,9 @@ struct option {
 	enum opt_later later;
 	uint64_t min, max; // of numbers; length of strings in characters
 	uint32_t min_items, max_items;
-	uint16_t fixed; // the array lies in the object, with a uint16_t count
-	const struct opt_word *words;
-	size_t offset;       // of the value or the array's pointer in the object
+	uint16_t fixed;               // the array lies in the object, with a uint16_t count
+	const struct opt_word *words; // of an OPT_U16: instead of a number
+	size_t offset;                // of the value or the array's pointer in the object
 	size_t count_offset; // size_t; OPT_MAC, OPT_GROUP: the bool that says it is set, 0: none
 	size_t size;         // OPT_LIST: bytes of one object
 	const char *def;     // as in the file, array items separated by spaces; NULL: none

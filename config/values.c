@@ -194,6 +194,8 @@ static bool parse_word(struct loader *l, const struct option *o, const config_se
 			quote);
 	if (o->kind == OPT_ENUM)
 		*(unsigned *)slot = (unsigned)w->value;
+	else if (o->kind == OPT_U16)
+		*(uint16_t *)slot = (uint16_t)w->value;
 	else
 		*((bool *)slot + w->value) = true;
 	return true;
@@ -331,8 +333,9 @@ bool value_parse(struct loader *l, const struct option *o, const config_setting_
 	case OPT_IKE_PROPOSAL:
 	case OPT_ESP_PROPOSAL:
 		return parse_proposal(l, o, at, text, slot);
-	case OPT_BOOL:
 	case OPT_U16:
+		return o->words && parse_word(l, o, at, text, slot);
+	case OPT_BOOL:
 	case OPT_U32:
 	case OPT_U64:
 	case OPT_GROUP:

@@ -142,12 +142,10 @@ struct tunnel_spec ike_tunnel_spec(const struct cfg_connection *conn, const stru
 		.df = conf->df == CFG_DF_SET     ? SA_DF_SET
 		      : conf->df == CFG_DF_CLEAR ? SA_DF_CLEAR
 						 : SA_DF_COPY,
-		.treat = {.fragment = conf->fragment == CFG_FRAGMENT_AFTER ? SA_FRAGMENT_AFTER
-									   : SA_FRAGMENT_BEFORE,
-			.mtu_max = conf->mtu},
 		.reverse_path = conn->tunnel_interface,
 		.hold = conn->initiate != CFG_INITIATE_NONE,
 		.per_worker = ike_per_resource(conn),
+		.treat = ike_treatment(conn, conf),
 	};
 }
 
@@ -229,6 +227,7 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.esn = c->suite.esn,
 		.encr_key_len = keys->encr_len,
 		.integ_key_len = keys->integ_len,
+		.tfc = dir == SA_OUT && !c->no_tfc ? c->conf->tfc : 0,
 		.replay_window = dir == SA_IN ? c->conf->replay_window : 0,
 		.soft_bytes = lesser(life->child_rekey_bytes, c->life_bytes / 10 * 9),
 		.hard_bytes = lesser(ike_child_hard_bytes(c), c->life_bytes),
@@ -356,6 +355,7 @@ enum ike_reason ike_child_install(
 	if (why != IKE_REASON_NONE)
 		return why;
 	c->tunnel = c->session->tunnel;
+	c->no_tfc = t->no_tfc;
 	c->state = IKE_CHILD_INSTALLING;
 	// What the peer sends at once is compared with them.
 	why = add_routes(c);
@@ -471,29 +471,6 @@ void ike_child_switch(struct ike_child *c)
 
 // ---- ending ----------------------------------------------------------------------------------
 
-// Adds what the session has not counted yet.
-static void count_traffic(
-	struct ike_child *c, struct ike_session *s, enum sa_dir dir, const struct sa_counters *now)
-{
-	uint64_t bytes = now->bytes - c->counted_bytes[dir];
-	uint64_t packets = now->packets - c->counted_packets[dir];
-	c->counted_bytes[dir] = now->bytes;
-	c->counted_packets[dir] = now->packets;
-	*(dir == SA_IN ? &s->bytes_in : &s->bytes_out) += bytes;
-	*(dir == SA_IN ? &s->packets_in : &s->packets_out) += packets;
-}
-
-void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out)
-{
-	const struct sa_sink *sink = c->engine->p.sink;
-	memset(in, 0, sizeof(*in));
-	memset(out, 0, sizeof(*out));
-	if (c->installed & 1u << SA_IN && !sink->sa_stats(sink->ctx, c->spi_in, SA_IN, in))
-		memset(in, 0, sizeof(*in));
-	if (c->installed & 1u << SA_OUT && !sink->sa_stats(sink->ctx, c->spi_in, SA_OUT, out))
-		memset(out, 0, sizeof(*out));
-}
-
 static void child_free(struct ike_child *c)
 {
 	struct ike_engine *e = c->engine;
@@ -535,8 +512,8 @@ static void leave_session(struct ike_child *c)
 	ike_resources_watch(s);
 	ike_starter_child_gone(s);
 	ike_child_counters(c, &in, &out);
-	count_traffic(c, s, SA_IN, &in);
-	count_traffic(c, s, SA_OUT, &out);
+	ike_traffic_count(c, s, SA_IN, &in);
+	ike_traffic_count(c, s, SA_OUT, &out);
 	if (ikev1_is(s->sa))
 		ikev1_child_left(s, c);
 	// Without an ISAKMP SA nobody can make another one. Not at once: others are at work on it.
@@ -592,7 +569,7 @@ void ike_child_returned(struct ike_child *c, const struct sa_event *ev)
 {
 	struct ike_session *s = ike_session_by_id(c->engine, c->session_id);
 	if (s)
-		count_traffic(c, s, ev->dir, &ev->counters);
+		ike_traffic_count(c, s, ev->dir, &ev->counters);
 	c->installed &= (uint8_t) ~(1u << ev->dir);
 	if (!c->installed && c->state == IKE_CHILD_GONE)
 		child_free(c);

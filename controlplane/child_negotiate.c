@@ -257,6 +257,9 @@ enum ike_reason ike_child_terms_parse(const struct ike_message *m, struct ike_ch
 		wire_ts_parse(m->ts_i, &out->ts_i) != WIRE_OK ||
 		wire_ts_parse(m->ts_r, &out->ts_r) != WIRE_OK)
 		return IKE_REASON_MALFORMED;
+	// RFC 7296 1.3.1: "the sending endpoint will not accept packets that contain Traffic Flow
+	// Confidentiality (TFC) padding over the Child SA being negotiated". We do, and never say it.
+	out->no_tfc = wire_notify_find(m, IKEV2_NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED);
 	return IKE_REASON_NONE;
 }
 

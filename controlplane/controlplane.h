@@ -180,7 +180,9 @@ struct ike_session_info {
 	struct suite ike;
 	bool legacy;                                           // as in ike_child_info
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // over all children, past ones too
-	uint16_t path_mtu;                                     // as in ike_child_info
+	uint64_t policed_in, policed_out; // packets dropped above the connection's rates, the same
+	uint64_t used_ns;                 // monotonic: last packet, or established; 0: not yet
+	uint16_t path_mtu;                // as in ike_child_info
 	struct ike_child_info children[IKE_CHILDREN_SHOWN];
 	uint8_t child_count;
 };

@@ -86,6 +86,7 @@
 	X(DELETED, "ike_deleted", "DELETE answered by the peer")                                   \
 	X(CLOSED, "ike_closed", "closed by the operator or at shutdown")                           \
 	X(HARD_LIFETIME, "ike_hard_lifetime", "hard lifetime over")                                \
+	X(IDLE, "ike_idle", "session ended: no packet in either direction for its idle_s")         \
 	X(REPLACED, "ike_replaced", "replaced by a younger IKE SA")                                \
 	X(MESSAGE_IDS, "ike_message_ids", "message ids of the IKE SA are used up")                 \
 	X(PROBE_SENT, "ike_probe_sent", "liveness probe sent")                                     \

@@ -222,6 +222,7 @@ void ike_session_established(struct ike_session *s)
 	s->spi_i = s->sa->spi_i;
 	s->spi_r = s->sa->spi_r;
 	ike_starter_up(s);
+	ike_idle_start(s);
 	if (e->p.aaa.account && !s->accounted) {
 		e->p.aaa.account(e->p.aaa.ctx, s->id, true);
 		s->accounted = true;
@@ -257,6 +258,7 @@ static void session_free(struct ike_session *s)
 	struct ike_engine *e = s->engine;
 	wheel_cancel(&e->wheel, &s->end);
 	wheel_cancel(&e->wheel, &s->anew);
+	wheel_cancel(&e->wheel, &s->idle);
 	wheel_cancel(&e->wheel, &s->resources_due);
 	for (uint8_t i = 0; i < s->lease_count; i++)
 		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);

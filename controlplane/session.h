@@ -43,11 +43,13 @@ struct ike_child {
 	bool rekeying;          // our CREATE_CHILD_SA for it is queued or under way
 	bool ours;              // IKEv2: made by our CREATE_CHILD_SA: we delete what it replaces
 	bool superseded;        // IKEv2: another one has its traffic: it may linger
+	bool no_tfc;            // the peer takes no TFC padding
 	bool lingering;         // GONE, but its inbound SA still receives what is on its way
 	uint8_t installed;      // bit per enum sa_dir: the sink has it
 	uint8_t routes_held;    // of its own prefixes
-	uint64_t counted_bytes[2], counted_packets[2]; // what its session has already added up
-	uint64_t session_id;                           // stays when the session has gone
+	// What its session has already added up.
+	uint64_t counted_bytes[2], counted_packets[2], counted_policed[2];
+	uint64_t session_id; // stays when the session has gone
 	struct suite suite;
 	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
@@ -126,10 +128,13 @@ struct ike_session {
 	bool tunnel_routed; // has the routes of its tunnel interface
 	uint64_t established_ns;
 	uint64_t bytes_in, bytes_out, packets_in, packets_out; // of children that have gone
-	uint64_t rekey_window_ns;                              // start of the present window
-	uint16_t rekey_count;                                  // requests in it
-	bool closing;                                          // its DELETE is queued or under way
-	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
+	uint64_t policed_in, policed_out;                      // the same
+	uint64_t used_ns;         // since when those are idle; at first when it was established
+	struct wheel_timer idle;  // traffic.c
+	uint64_t rekey_window_ns; // start of the present window
+	uint16_t rekey_count;     // requests in it
+	bool closing;             // its DELETE is queued or under way
+	bool rekeying;            // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
@@ -305,6 +310,7 @@ struct ike_child_terms {
 	struct wire_ts ts_i, ts_r;
 	struct view nonce_i, nonce_r;
 	struct view shared;      // PFS; else empty
+	bool no_tfc;             // the peer takes no TFC padding
 	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 
@@ -402,8 +408,6 @@ void ike_children_linger_end(struct ike_session *s);
 // The session's child by either SPI (host order), or NULL; those that are GONE are not found.
 struct ike_child *ike_child_by_spi_in(struct ike_engine *e, uint32_t spi);
 struct ike_child *ike_child_by_spi_out(struct ike_session *s, uint32_t spi);
-// Present counters of both directions, zero where the sink has none.
-void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
 // What it may carry in one direction, by our configuration; 0: any number.
 uint64_t ike_child_hard_bytes(const struct ike_child *c);
 // A hard limit was reached.
@@ -418,6 +422,23 @@ uint16_t ike_children_live(const struct ike_session *s);
 void ike_child_shorten(struct ike_child *c, uint64_t life_s);
 // One whose time is not limited ends so many seconds from now.
 void ike_child_limit(struct ike_child *c, uint32_t life_s);
+// ---- traffic (traffic.c) -----------------------------------------------------------------------
+
+// What the packets of a connection's tunnel get beside encryption; conf: its first child.
+struct tunnel_treatment ike_treatment(
+	const struct cfg_connection *conn, const struct cfg_child *conf);
+// Present counters of both directions, zero where the sink has none.
+void ike_child_counters(const struct ike_child *c, struct sa_counters *in, struct sa_counters *out);
+// Adds to the session what it has not counted yet.
+void ike_traffic_count(
+	struct ike_child *c, struct ike_session *s, enum sa_dir dir, const struct sa_counters *now);
+// When a packet last passed in either direction, or when it was established; 0: it is not.
+uint64_t ike_session_used(const struct ike_session *s);
+// It is established: one that is idle for too long ends from now on, with a DELETE.
+void ike_idle_start(struct ike_session *s);
+// It takes the place of s, whose children have gone: to authenticate anew is no use of it.
+void ike_idle_inherit(struct ike_session *heir, const struct ike_session *s);
+
 // ---- soft lifetimes (lifetime.c) ---------------------------------------------------------------
 
 // May this side begin anything towards the session's peer.

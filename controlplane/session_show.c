@@ -83,6 +83,9 @@ static void show_traffic(const struct ike_session *s, struct ike_session_info *o
 	out->bytes_out = s->bytes_out;
 	out->packets_in = s->packets_in;
 	out->packets_out = s->packets_out;
+	out->policed_in = s->policed_in;
+	out->policed_out = s->policed_out;
+	out->used_ns = ike_session_used(s);
 	LIST_FOREACH (c, &s->children, link) {
 		struct ike_child_info info;
 		show_child(c, &info);
@@ -90,6 +93,8 @@ static void show_traffic(const struct ike_session *s, struct ike_session_info *o
 		out->bytes_out += info.out.bytes - c->counted_bytes[SA_OUT];
 		out->packets_in += info.in.packets - c->counted_packets[SA_IN];
 		out->packets_out += info.out.packets - c->counted_packets[SA_OUT];
+		out->policed_in += info.in.policed - c->counted_policed[SA_IN];
+		out->policed_out += info.out.policed - c->counted_policed[SA_OUT];
 		if (out->child_count < IKE_CHILDREN_SHOWN)
 			out->children[out->child_count++] = info;
 	}

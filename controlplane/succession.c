@@ -27,6 +27,9 @@ void ike_session_bequeath(struct ike_session *s)
 	heir->bytes_out += s->bytes_out;
 	heir->packets_in += s->packets_in;
 	heir->packets_out += s->packets_out;
+	heir->policed_in += s->policed_in;
+	heir->policed_out += s->policed_out;
+	ike_idle_inherit(heir, s);
 }
 
 void ike_session_follow(struct ike_session *s)

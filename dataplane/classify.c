@@ -4,11 +4,10 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/exception.h"
+#include "dataplane/fast.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
-
-#include <rte_prefetch.h>
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -69,7 +68,7 @@ static enum dp_drop take_esp(struct dp_worker *w, struct rte_mbuf *m, uint32_t l
 	if (dp_spi_node(spi) != w->layout.node || owner >= w->dp->worker_count)
 		return DP_DROP_esp_no_sa;
 	if (owner == w->id) {
-		dp_batch_add(&w->esp_in, m);
+		dp_esp_in_add(w, m);
 		return DP_DROP_NONE;
 	}
 	const struct dp_worker *o = w->dp->workers[owner];
@@ -174,6 +173,7 @@ static bool link_local(const struct ip_info *ip)
 static enum dp_drop transit(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m,
 	const struct ip_info *ip)
 {
+	struct dp_inner *r;
 	if (port->role != CFG_INSIDE)
 		return DP_DROP_outside_clear;
 	// RFC 1812 5.3.4: what came as a link-layer broadcast is not forwarded.
@@ -184,8 +184,15 @@ static enum dp_drop transit(struct dp_worker *w, const struct dp_port *port, str
 	m->data_off += (uint16_t)m->l2_len;
 	m->data_len -= (uint16_t)m->l2_len;
 	m->pkt_len -= m->l2_len;
-	m->l2_len = 0;
-	dp_batch_add(&w->route, m);
+	r = &w->route.p[w->route.n++];
+	*r = (struct dp_inner){.m = m,
+		.ip = dp_data(m),
+		.len = ip->total,
+		.upper = ip->upper,
+		.port = port->index,
+		.family = ip->family};
+	if (ip->family == IP_V4)
+		r->flat = dp_flat_prefetch(w, get_be32(ip->dst));
 	return DP_DROP_NONE;
 }
 
@@ -254,19 +261,133 @@ static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct
 	return unlikely(port->vlans) ? take_vlan(w, port, m) : take_frame(w, port, m);
 }
 
+// ---- As most frames are ----
+
+#define MAC_MASK 0xffffffffffffull // in what a load of 8 bytes gives
+
+struct port_view {
+	uint64_t mac;
+	const struct dp_port *port;
+};
+
+static inline bool checksum_seen(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+}
+
+// To this port's own MAC, IPv4 without options, in one segment.
+static inline bool plain_frame(
+	const struct port_view *v, const struct rte_mbuf *m, const uint8_t *p)
+{
+	return likely(m->nb_segs == 1 && m->data_len >= RTE_ETHER_HDR_LEN + IP4_HDR) &&
+	       likely((dp_load64(p) & MAC_MASK) == v->mac) &&
+	       likely(dp_load32(p + 12) << 8 == 0x450008u << 8) && // IPv4, 20 bytes of header
+	       dp_plain_v4(
+		       p + RTE_ETHER_HDR_LEN, m->data_len - RTE_ETHER_HDR_LEN, checksum_seen(m));
+}
+
+// Is this address the gateway's? Of the last one that was, the next packets need not ask again.
+static inline bool for_us(struct dp_worker *w, uint32_t dst, const uint8_t *at)
+{
+	if (likely(dst == w->own_v4))
+		return true;
+	if (!dp_local_lookup(&w->dp->routes, IP_V4, at))
+		return false;
+	w->own_v4 = dst;
+	return true;
+}
+
+// The lines of the packet behind the first one: what is short all of it, of longer ones the first,
+// from which the processor goes on by itself, and the last.
+static inline void prefetch_body(const uint8_t *p, uint32_t len)
+{
+	const uint8_t *end = p + len - 1;
+	const uint8_t *line = (const uint8_t *)((uintptr_t)p & ~63ull) + 64;
+	for (unsigned i = 0; i < DP_BODY_LINES && line <= end; i++, line += 64)
+		rte_prefetch0(line);
+	rte_prefetch0(end);
+}
+
+// ESP for an SA of this worker's, plain or behind UDP's port 4500; all that is not quite so goes the
+// long way.
+static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
+{
+	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
+	if (unlikely(!plain_frame(v, m, p)))
+		return false;
+	uint32_t left = get_be16(ip + 2) - (uint32_t)IP4_HDR, upper = IP4_HDR;
+	if (unlikely((ip[6] & 0x3f) | ip[7] || !for_us(w, dp_load32(ip + 16), ip + 16)))
+		return false;
+	if (likely(ip[9] == PROTO_UDP)) {
+		uint32_t len = left < UDP_HDR + ESP_HDR_LEN ? 0 : get_be16(ip + IP4_HDR + 4);
+		if (unlikely(len < UDP_HDR + ESP_HDR_LEN || len > left ||
+			     get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
+			return false;
+		upper += UDP_HDR;
+		left = len - UDP_HDR;
+	} else if (ip[9] != PROTO_ESP || left < ESP_HDR_LEN) {
+		return false;
+	}
+	uint32_t spi = get_be32(ip + upper);
+	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
+		return false;
+	prefetch_body(ip, upper + left);
+	dp_take_esp(w, m, ip + upper, left, upper, v->port->index);
+	return true;
+}
+
+// A clear packet from the inside that is to be routed.
+static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
+{
+	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
+	if (unlikely(!plain_frame(v, m, p)))
+		return false;
+	uint32_t total = get_be16(ip + 2);
+	if (unlikely(ip_bad_v4(ip[12]) || ip_bad_v4(ip[16]) || (ip[16] == 169 && ip[17] == 254) ||
+		     dp_local_maybe_v4(&w->dp->routes, ip + 16)))
+		return false;
+	struct dp_inner *r = &w->route.p[w->route.n++];
+	m->data_off += RTE_ETHER_HDR_LEN;
+	m->data_len = (uint16_t)total;
+	m->pkt_len = total;
+	r->m = m;
+	r->ip = ip;
+	r->from = NULL;
+	r->flat = dp_flat_prefetch(w, get_be32(ip + 16));
+	r->len = (uint16_t)total;
+	r->upper = IP4_HDR;
+	r->port = v->port->index;
+	r->family = IP_V4;
+	r->made = 0;
+	rte_prefetch0(p - 64); // the outer headers' place
+	prefetch_body(ip, total + DP_TAIL);
+	return true;
+}
+
+static __rte_noinline void take_other(
+	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, enum dp_handoff cause)
+{
+	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
+	enum dp_drop why = take(w, port, m);
+	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
+		dp_drop(w, m, why);
+}
+
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause)
 {
-	for (unsigned i = 0; i < n; i++)
-		rte_prefetch0(dp_data(m[i]));
+	struct port_view v = {.port = port};
+	bool outside = port->role == CFG_OUTSIDE, tagged = port->vlans != NULL;
+	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	for (unsigned i = 0; i < RTE_MIN(n, DP_AHEAD); i++)
+		dp_mbuf_prefetch(m[i]);
 	for (unsigned i = 0; i < n; i++) {
-		struct dp_meta *meta = dp_meta(m[i]);
-		memset(meta, 0, sizeof(*meta));
-		meta->cause = (uint8_t)cause;
-		meta->port = port->index;
-		meta->worker = w->id;
-		enum dp_drop why = take(w, port, m[i]);
-		if (why != DP_DROP_NONE && !dp_exception_take(w, m[i], why))
-			dp_drop(w, m[i], why);
+		if (i + DP_AHEAD < n)
+			dp_mbuf_prefetch(m[i + DP_AHEAD]);
+		bool taken = unlikely(tagged) ? false
+			     : outside        ? quick_esp(w, &v, m[i])
+					      : quick_inner(w, &v, m[i]);
+		if (unlikely(!taken))
+			take_other(w, port, m[i], cause);
 	}
 }

@@ -112,6 +112,13 @@ struct dp_route_table {
 		[DP_ADDR_SLOTS]; // index in locals + 1, 0: empty; by a hash of the address
 };
 
+// Of the last four bytes of an address (host order), in which a host's own ones differ.
+static inline unsigned dp_local_hash(uint32_t last)
+{
+	return last * 0x9e3779b1u >> 24;
+}
+static_assert(DP_ADDR_SLOTS == 256 && DP_ADDRS_MAX < DP_ADDR_SLOTS, "eight bits of hash");
+
 // addr: 4 or 16 bytes, network order. NULL: no route. Any thread.
 const struct dp_route *dp_route_lookup(
 	const struct dp_route_table *t, enum cfg_role side, uint8_t family, const uint8_t *addr);

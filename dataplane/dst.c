@@ -29,13 +29,14 @@ struct table {
 };
 
 struct dense {
-	uint32_t lo4, hi4; // the range once more, IPv4, host order
 	struct ip_range range;
 	uint64_t count;
 	_Atomic uint64_t *values;
 };
 
 struct dp_dst {
+	struct dp_dst_head head; // first
+	struct dp_dst_flat *flat;
 	struct dense *dense; // sorted by range.lo, IPv4 first
 	size_t dense_count, dense_v4;
 	struct ip_range *pools; // those without a flat array
@@ -92,17 +93,10 @@ static uint64_t value_of(const struct dp_dst_entry *e)
 	       e->index;
 }
 
-static void entry_of(uint64_t v, struct dp_dst_entry *out)
-{
-	out->index = (uint32_t)v & ((1u << DP_TUNNEL_INDEX_BITS) - 1);
-	out->cause = (uint8_t)((uint32_t)v >> DP_TUNNEL_INDEX_BITS);
-	out->generation = (uint32_t)(v >> 32);
-}
-
 static bool same_tunnel(uint64_t v, uint32_t index, uint32_t generation)
 {
 	struct dp_dst_entry e;
-	entry_of(v, &e);
+	dp_dst_entry_of(v, &e);
 	return e.index == index && e.generation == generation;
 }
 
@@ -235,8 +229,7 @@ static int pool_add(struct dp_dst *d, const struct ip_range *r)
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	d->dense[d->dense_count++] =
-		(struct dense){ip_to_v4(&r->lo), ip_to_v4(&r->hi), *r, count, p};
+	d->dense[d->dense_count++] = (struct dense){*r, count, p};
 	d->dense_v4 += r->lo.family == IP_V4;
 	return 0;
 }
@@ -285,9 +278,10 @@ int dp_dst_new(const struct cfg *c, struct dp_dst **out)
 	if (!d)
 		return -ENOMEM;
 	d->dense = calloc(ranges + 1, sizeof(*d->dense));
+	d->flat = calloc(ranges + 1, sizeof(*d->flat));
 	d->pools = calloc(ranges + 1, sizeof(*d->pools));
 	d->table = table_new(1024);
-	if (!d->dense || !d->pools || !d->table)
+	if (!d->dense || !d->flat || !d->pools || !d->table)
 		goto fail;
 	for (size_t i = 0; i < c->pool_count; i++)
 		for (size_t j = 0; j < c->pools[i].range_count; j++) {
@@ -296,6 +290,11 @@ int dp_dst_new(const struct cfg *c, struct dp_dst **out)
 				goto fail;
 		}
 	qsort(d->dense, d->dense_count, sizeof(*d->dense), range_order);
+	for (size_t i = 0; i < d->dense_v4; i++)
+		d->flat[i] = (struct dp_dst_flat){ip_to_v4(&d->dense[i].range.lo),
+			ip_to_v4(&d->dense[i].range.hi), d->dense[i].values};
+	d->head.flat = d->flat;
+	d->head.flat_count = d->dense_v4;
 	rc = inside_add_all(d, c);
 	if (rc)
 		goto fail;
@@ -313,6 +312,7 @@ void dp_dst_free(struct dp_dst *d)
 	for (size_t i = 0; i < d->dense_count; i++)
 		munmap(d->dense[i].values, d->dense[i].count * sizeof(uint64_t));
 	free(d->dense);
+	free(d->flat);
 	free(d->pools);
 	free(d->table);
 	while (d->retired) {
@@ -330,21 +330,10 @@ void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g)
 
 static _Atomic uint64_t *dense_v4_at(const struct dp_dst *d, const uint8_t *addr)
 {
-	size_t lo = 0, hi = d->dense_v4;
 	uint32_t a;
 	memcpy(&a, addr, 4);
-	a = rte_be_to_cpu_32(a);
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		const struct dense *r = &d->dense[mid];
-		if (a < r->lo4)
-			hi = mid;
-		else if (a > r->hi4)
-			lo = mid + 1;
-		else
-			return &r->values[a - r->lo4];
-	}
-	return NULL;
+	// The arrays are the control thread's to write.
+	return (_Atomic uint64_t *)(uintptr_t)dp_dst_flat_v4(d, rte_be_to_cpu_32(a));
 }
 
 // The place of an address in a flat array, or NULL. Pools are few, and sorted.
@@ -381,6 +370,12 @@ static bool in_sparse_pool(const struct dp_dst *d, uint8_t family, const uint8_t
 }
 
 // ---- Writer ----
+
+// What workers remember of addresses outside the flat arrays holds no longer.
+static void changed(struct dp_dst *d)
+{
+	atomic_fetch_add_explicit(&d->head.version, 1, memory_order_release);
+}
 
 static void bits_update(struct dp_dst *d, unsigned f, unsigned bits)
 {
@@ -445,10 +440,12 @@ int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_
 		if (!same_tunnel(load(&s->value), e->index, e->generation))
 			return -EEXIST;
 		store(&s->value, value);
+		changed(d);
 		return 0;
 	}
 	table_put(t, s, &k, value);
 	length_add(d, p);
+	changed(d);
 	return 0;
 }
 
@@ -471,6 +468,7 @@ void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 	store(&s->value, VALUE_GONE);
 	t->live--;
 	length_del(d, p);
+	changed(d);
 }
 
 // Where the value of an address or prefix stands, or NULL.
@@ -495,6 +493,7 @@ int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 	if (!at || !same_tunnel(load(at), index, generation))
 		return -ENOENT;
 	store(at, value_of(e));
+	changed(d);
 	return 0;
 }
 
@@ -549,6 +548,6 @@ enum dp_dst_result dp_dst_lookup(
 		return DP_DST_POOL;
 	if (!v || v == VALUE_INSIDE)
 		return DP_DST_NONE;
-	entry_of(v, out);
+	dp_dst_entry_of(v, out);
 	return DP_DST_TUNNEL;
 }

@@ -28,6 +28,24 @@ struct dp_dst_entry {
 	uint8_t cause;
 };
 
+// The flat arrays of IPv4, sorted: what the workers look at first.
+struct dp_dst_flat {
+	uint32_t lo, hi; // host order
+	const _Atomic uint64_t *values;
+};
+
+struct dp_dst_head {
+	size_t flat_count;
+	const struct dp_dst_flat *flat;
+	// Changes with every entry outside the flat arrays.
+	_Atomic uint32_t version;
+};
+
+static inline const struct dp_dst_head *dp_dst_head(const struct dp_dst *d)
+{
+	return (const struct dp_dst_head *)(const void *)d;
+}
+
 // Pools' ranges, and what lies behind the inside ports. 0 or -errno.
 MUST_USE int dp_dst_new(const struct cfg *c, struct dp_dst **out);
 void dp_dst_free(struct dp_dst *d);
@@ -51,9 +69,35 @@ MUST_USE int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t i
 // Free what is past its grace.
 void dp_dst_tick(struct dp_dst *d);
 
+// The place of an address (host order) in a flat array, or NULL. Few arrays; most often one.
+static inline const _Atomic uint64_t *dp_dst_flat_v4(const struct dp_dst *d, uint32_t a)
+{
+	const struct dp_dst_head *h = dp_dst_head(d);
+	size_t lo = 0, hi = h->flat_count;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		const struct dp_dst_flat *r = &h->flat[mid];
+		if (a < r->lo)
+			hi = mid;
+		else if (a > r->hi)
+			lo = mid + 1;
+		else
+			return &r->values[a - r->lo];
+	}
+	return NULL;
+}
+
 enum dp_dst_result { DP_DST_NONE, DP_DST_TUNNEL, DP_DST_POOL };
 
 // addr: 4 or 16 bytes. DP_DST_NONE: it goes in clear, if there is a route. DP_DST_POOL: an address of a pool that no tunnel has, be it within a prefix of
 // one. Any thread.
 enum dp_dst_result dp_dst_lookup(
 	const struct dp_dst *d, uint8_t family, const uint8_t *addr, struct dp_dst_entry *out);
+
+// What stands in a flat array, not 0: a tunnel.
+static inline void dp_dst_entry_of(uint64_t v, struct dp_dst_entry *out)
+{
+	out->index = (uint32_t)v & ((1u << DP_TUNNEL_INDEX_BITS) - 1);
+	out->cause = (uint8_t)((uint32_t)v >> DP_TUNNEL_INDEX_BITS);
+	out->generation = (uint32_t)(v >> 32);
+}

@@ -3,27 +3,11 @@
 //
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
+#include "dataplane/fast.h"
 #include "dataplane/replay.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
-
-#include <rte_prefetch.h>
-
-static struct dp_sa *find_slot(struct dp_worker *w, uint32_t spi)
-{
-	return dp_slab_at(&w->in, dp_spi_slot(&w->layout, spi));
-}
-
-static uint8_t *esp_header(struct rte_mbuf *m)
-{
-	return dp_data(m) + m->l2_len + m->l3_len;
-}
-
-static uint64_t *replay_bits(struct dp_sa *sa)
-{
-	return sa->wide ? sa->wide : sa->replay;
-}
 
 static void count_cold(dp_counter_t *c)
 {
@@ -31,112 +15,106 @@ static void count_cold(dp_counter_t *c)
 }
 
 // Stage 1: SPI to SA; the SA's two lines are on their way.
-static unsigned lookup(struct dp_worker *w)
+void dp_esp_in_add(struct dp_worker *w, struct rte_mbuf *m)
 {
-	unsigned kept = 0;
-	for (unsigned i = 0; i < w->esp_in.n; i++) {
-		struct rte_mbuf *m = w->esp_in.m[i];
-		struct dp_sa *sa = find_slot(w, get_be32(esp_header(m)));
-		if (!sa) {
-			dp_drop(w, m, DP_DROP_esp_no_sa);
-			continue;
-		}
-		rte_prefetch0(sa);
-		rte_prefetch0((uint8_t *)sa + 64);
-		w->ops[kept].m = m;
-		w->ops[kept++].sa = sa;
-	}
-	return kept;
+	uint32_t before = m->l2_len + m->l3_len;
+	dp_take_esp(w, m, dp_data(m) + before, m->data_len - before, m->l3_len, dp_meta(m)->port);
 }
 
-static enum dp_drop check_lengths(struct esp_op *op, uint32_t esp_len)
+// Bytes of ciphertext, or 0: too short, or not whole blocks.
+static inline uint32_t text_of(const struct dp_sa *sa, uint32_t esp_len)
 {
-	struct dp_sa *sa = op->sa;
-	uint32_t least = ESP_HDR_LEN + sa->iv_len + sa->icv_len + 2u;
-	if (esp_len < least)
-		return DP_DROP_esp_runt;
-	uint32_t text = esp_len - ESP_HDR_LEN - sa->iv_len - sa->icv_len;
-	if (text & (sa->align - 1u))
-		return DP_DROP_esp_runt;
-	op->text_len = (uint16_t)text;
-	return DP_DROP_NONE;
+	uint32_t around = ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+	uint32_t text = esp_len - around;
+	return esp_len < around + 2u || (text & (sa->align - 1u)) ? 0 : text;
 }
 
 // Stage 2: SPI, state, length, replay.
-static enum dp_drop check(struct esp_op *op)
+static inline enum dp_drop check(struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
-	struct rte_mbuf *m = op->m;
-	op->esp = esp_header(m);
 	// A slot that is not in use has SPI 0, which is never one (RFC 4303 2.1).
-	if (sa->spi == 0 || sa->spi != get_be32(op->esp))
+	if (unlikely(!sa || sa->spi == 0 || sa->spi != get_be32(op->esp)))
 		return DP_DROP_esp_no_sa;
-	if (sa->flags & DP_SA_STOPPED)
+	if (unlikely(sa->flags & DP_SA_STOPPED))
 		return DP_DROP_esp_stopped;
-	enum dp_drop why = check_lengths(op, m->data_len - m->l2_len - m->l3_len);
-	if (why != DP_DROP_NONE) {
+	uint32_t text = text_of(sa, op->len);
+	if (unlikely(!text)) {
 		count_cold(&dp_sa_cold(sa)->malformed);
-		return why;
+		return DP_DROP_esp_runt;
 	}
+	op->text_len = (uint16_t)text;
 	uint32_t lo = get_be32(op->esp + 4);
 	uint64_t top = dp_get(&sa->seq);
 	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
-	if (sa->window && !replay_check(replay_bits(sa), sa->word_mask, sa->window, top, op->seq)) {
+	if (sa->window && unlikely(!replay_check(
+				  dp_sa_replay(sa), sa->word_mask, sa->window, top, op->seq))) {
 		count_cold(&dp_sa_cold(sa)->replayed);
 		return DP_DROP_esp_replay;
 	}
 	return DP_DROP_NONE;
 }
 
-static unsigned check_burst(struct dp_worker *w, unsigned n)
+// What stays moves up.
+static unsigned check_burst(struct dp_worker *w)
 {
-	unsigned kept = 0;
+	struct esp_op *ops = w->esp_in.op;
+	unsigned kept = 0, n = w->esp_in.n;
 	for (unsigned i = 0; i < n; i++) {
-		struct esp_op *op = &w->ops[i];
-		enum dp_drop why = check(op);
-		if (why != DP_DROP_NONE) {
-			dp_drop(w, op->m, why);
+		enum dp_drop why = check(&ops[i]);
+		if (unlikely(why != DP_DROP_NONE)) {
+			dp_drop(w, ops[i].m, why);
 			continue;
 		}
-		dp_keys_prefetch(op->sa, op->text_len);
-		rte_prefetch0(op->esp + op->text_len);
-		rte_prefetch0(dp_slab_at(&w->tunnels, op->sa->tunnel_slot));
-		if (kept != i)
-			memcpy(&w->ops[kept], op, offsetof(struct esp_op, ok));
+		if (unlikely(kept != i))
+			memcpy(&ops[kept], &ops[i], offsetof(struct esp_op, iv));
 		kept++;
 	}
+	w->esp_in.n = 0;
 	return kept;
 }
 
 // RFC 4303 2.4: the padding is 1, 2, 3, ...; "the receiver SHOULD inspect the Padding field".
-static enum dp_drop strip_trailer(const struct esp_op *op, uint8_t *next, uint32_t *len)
+static inline enum dp_drop strip_trailer(const struct esp_op *op, uint8_t *next, uint32_t *len)
 {
 	const uint8_t *text = op->esp + ESP_HDR_LEN + op->sa->iv_len;
 	uint32_t pad = text[op->text_len - 2u];
 	*next = text[op->text_len - 1u];
-	if (pad + 2 > op->text_len)
+	if (unlikely(pad + 2 > op->text_len))
 		return DP_DROP_esp_padding;
 	*len = op->text_len - 2u - pad;
+	// Behind two bytes of padding there are two of trailer.
+	if (likely(pad <= 3)) {
+		uint32_t mask = (1u << 8 * pad) - 1;
+		return likely(((dp_load32(text + *len) ^ 0x030201) & mask) == 0)
+			       ? DP_DROP_NONE
+			       : DP_DROP_esp_padding;
+	}
 	for (uint32_t i = 0; i < pad; i++)
 		if (text[*len + i] != i + 1)
 			return DP_DROP_esp_padding;
 	return DP_DROP_NONE;
 }
 
-static uint8_t outer_tos(struct rte_mbuf *m)
+static inline const uint8_t *outer_ip(const struct esp_op *op)
 {
-	const uint8_t *p = dp_data(m) + m->l2_len;
+	return op->esp - op->upper;
+}
+
+static inline uint8_t outer_tos(const struct esp_op *op)
+{
+	const uint8_t *p = outer_ip(op);
 	return p[0] >> 4 == 4 ? p[1] : (uint8_t)(p[0] << 4 | p[1] >> 4);
 }
 
 // Where a packet came from. False: not in the tunnel's own encapsulation. That is taken as well, but
 // does not tell by which ports a NAT lets our packets in.
-static bool outer_source(struct rte_mbuf *m, const struct dp_tunnel *t, struct endpoint *from)
+static bool outer_source(const struct esp_op *op, const struct dp_tunnel *t, struct endpoint *from)
 {
-	const uint8_t *p = dp_data(m) + m->l2_len;
+	const uint8_t *p = outer_ip(op);
 	bool v4 = p[0] >> 4 == 4;
 	uint32_t ip_hdr = v4 ? IP4_HDR : IP6_HDR;
-	bool udp = m->l3_len > ip_hdr;
+	bool udp = op->upper > ip_hdr;
 	from->addr = ip_from_bytes(v4 ? IP_V4 : IP_V6, p + (v4 ? 12 : 8));
 	from->port = udp ? get_be16(p + ip_hdr) : 0;
 	if (udp)
@@ -155,17 +133,30 @@ static bool worth_telling(
 	       w->now_ns - c->moved_ns >= (told ? DP_MOVED_NS : DP_MOVED_MIN_NS);
 }
 
+// The next ones from here need not look at the tunnel.
+static void remember_peer(struct dp_sa *sa, const struct esp_op *op)
+{
+	const uint8_t *p = outer_ip(op);
+	if (p[0] >> 4 != 4)
+		return;
+	sa->peer_v4 = dp_load32(p + 12);
+	sa->peer_ports = op->upper > IP4_HDR ? dp_load32(p + IP4_HDR) : 0;
+}
+
 // Only a packet that is authentic and the newest can move the peer (RFC 7296 2.23): an old one
 // that was kept back cannot.
-static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
+static __rte_noinline void see_peer(struct dp_worker *w, struct esp_op *op)
 {
+	struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
 	struct endpoint from;
 	struct dp_sa_cold *c = dp_sa_cold(op->sa);
-	if (!outer_source(op->m, t, &from))
+	if (!outer_source(op, t, &from))
 		return;
 	// Plain ESP has no port to compare.
-	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port))
+	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port)) {
+		remember_peer(op->sa, op);
 		return;
+	}
 	if (!worth_telling(w, c, &from))
 		return;
 	c->moved_to = from;
@@ -177,16 +168,26 @@ static void see_peer(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t
 	dp_pend(w, &c->pending, SA_EVENT_PEER_MOVED);
 }
 
+// From where the newest ones before it came.
+static inline bool same_peer(const struct dp_sa *sa, const struct esp_op *op)
+{
+	const uint8_t *p = outer_ip(op);
+	if (unlikely(p[0] != 0x45 || dp_load32(p + 12) != sa->peer_v4))
+		return false;
+	return op->upper == IP4_HDR ? sa->peer_ports == 0
+				    : dp_load32(p + IP4_HDR) == sa->peer_ports;
+}
+
 // The packet is authentic. RFC 4303 3.4.3: "The receive window is updated only if the integrity
 // verification succeeds."; a duplicate may stand in the same burst.
-static enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op, struct dp_tunnel *t)
+static inline enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
 	uint64_t top = dp_get(&sa->seq);
 	bool newest = op->seq > top;
-	if (sa->window) {
-		uint64_t *bits = replay_bits(sa);
-		if (!replay_check(bits, sa->word_mask, sa->window, top, op->seq)) {
+	if (likely(sa->window)) {
+		uint64_t *bits = dp_sa_replay(sa);
+		if (unlikely(!replay_check(bits, sa->word_mask, sa->window, top, op->seq))) {
 			count_cold(&dp_sa_cold(sa)->replayed);
 			return DP_DROP_esp_replay;
 		}
@@ -194,20 +195,23 @@ static enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op, struct dp
 	} else if (newest) {
 		dp_set(&sa->seq, op->seq);
 	}
-	if (newest)
-		see_peer(w, op, t);
-	if (!(sa->flags & DP_SA_FIRST_TOLD)) {
+	if (newest && unlikely(!same_peer(sa, op)))
+		see_peer(w, op);
+	if (unlikely(!(sa->flags & DP_SA_FIRST_TOLD))) {
 		sa->flags |= DP_SA_FIRST_TOLD;
 		dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_FIRST_IN);
 	}
 	return DP_DROP_NONE;
 }
 
-// The inner packet: whole, of the family that next header says, within the SA's selectors.
-static enum dp_drop check_inner(
-	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
+static inline uint8_t *inner_of(const struct esp_op *op)
 {
-	uint8_t *inner = op->esp + ESP_HDR_LEN + op->sa->iv_len;
+	return op->esp + ESP_HDR_LEN + op->sa->iv_len;
+}
+
+static __rte_noinline enum dp_drop parse_other(
+	const uint8_t *inner, uint8_t next, uint32_t len, struct ip_info *ip)
+{
 	uint8_t family = next == 4 ? IP_V4 : next == PROTO_IPV6 ? IP_V6 : 0;
 	if (next == PROTO_NONE)
 		return DP_DROP_esp_dummy; // RFC 4303 2.6: "MUST be prepared to discard"
@@ -216,12 +220,26 @@ static enum dp_drop check_inner(
 	if (len == 0 || inner[0] >> 4 != family)
 		return DP_DROP_esp_inner;
 	enum dp_drop why = ip_parse_packet(inner, len, true, ip);
-	if (why != DP_DROP_NONE)
-		return why == DP_DROP_ip_options || why == DP_DROP_ip_checksum ? why
-									       : DP_DROP_esp_inner;
-	if (!dp_sa_selects(op->sa, inner, ip->total))
+	if (why == DP_DROP_NONE || why == DP_DROP_ip_options || why == DP_DROP_ip_checksum)
+		return why;
+	return DP_DROP_esp_inner;
+}
+
+// The inner packet: whole, of the family that next header says, within the SA's selectors.
+static inline enum dp_drop check_inner(
+	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
+{
+	uint8_t *inner = inner_of(op);
+	if (likely(next == 4 && dp_plain_v4(inner, len, false))) {
+		ip_info_of_v4(inner, ip);
+	} else {
+		enum dp_drop why = parse_other(inner, next, len, ip);
+		if (why != DP_DROP_NONE)
+			return why;
+	}
+	if (unlikely(!dp_sa_selects_fast(op->sa, false, inner, ip->total)))
 		return DP_DROP_selector;
-	return dp_ecn_in(w, inner, ip, outer_tos(op->m) & ECN_MASK);
+	return dp_ecn_in(w, inner, ip, outer_tos(op) & ECN_MASK);
 }
 
 static uint64_t family_of(const struct dp_worker *w, uint32_t index)
@@ -262,56 +280,74 @@ static void count_refusal(struct dp_sa *sa, enum dp_drop why)
 		count_cold(&c->malformed);
 }
 
-// What lies behind the inner packet (traffic flow confidentiality padding, RFC 4303 2.7, trailer,
-// ICV) is cut off; the outer headers too.
-static void uncover(struct esp_op *op, const struct ip_info *ip)
-{
-	struct rte_mbuf *m = op->m;
-	uint8_t *inner = op->esp + ESP_HDR_LEN + op->sa->iv_len;
-	m->data_off += (uint16_t)(inner - dp_data(m));
-	m->data_len = ip->total;
-	m->pkt_len = ip->total;
-	m->l2_len = 0;
-	m->l3_len = ip->upper;
-}
-
-// Stage 4, for one packet.
-static enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
+// What few SAs need.
+static __rte_noinline enum dp_drop check_special(
+	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
 {
 	struct dp_sa *sa = op->sa;
 	struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
+	enum dp_drop why = sa->special & DP_SPECIAL_TRANSPORT
+				   ? dp_transport_restore(op, next, len, ip)
+				   : check_inner(w, op, next, len, ip);
+	if (why == DP_DROP_NONE && (sa->special & DP_SPECIAL_REVERSE))
+		why = check_way_back(w, t, ip);
+	if (why == DP_DROP_NONE && (sa->special & DP_SPECIAL_TREAT))
+		why = dp_treat_in(w, t, sa, inner_of(op), ip);
+	return why;
+}
+
+// What lies behind the inner packet (traffic flow confidentiality padding, RFC 4303 2.7, trailer,
+// ICV) is cut off; the outer headers too.
+static inline void uncover(struct dp_worker *w, struct esp_op *op, const struct ip_info *ip)
+{
+	struct rte_mbuf *m = op->m;
+	uint8_t *inner = inner_of(op);
+	struct dp_inner *r = &w->route.p[w->route.n++];
+	m->data_off = (uint16_t)(inner - (uint8_t *)m->buf_addr);
+	m->data_len = ip->total;
+	m->pkt_len = ip->total;
+	r->m = m;
+	r->ip = inner;
+	r->from = op->sa;
+	r->flat = ip->family == IP_V4 ? dp_flat_prefetch(w, get_be32(ip->dst)) : NULL;
+	r->len = ip->total;
+	r->upper = ip->upper;
+	r->port = op->port;
+	r->family = ip->family;
+	r->made = 0;
+}
+
+// Stage 4, for one packet.
+static inline enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
+{
+	struct dp_sa *sa = op->sa;
 	struct ip_info ip;
 	uint32_t len;
 	uint8_t next;
 
-	if (!op->ok)
+	// An SA stops within a burst, too.
+	if (unlikely(sa->flags & DP_SA_STOPPED))
+		return DP_DROP_esp_stopped;
+	if (unlikely(!op->ok))
 		return DP_DROP_esp_auth;
-	enum dp_drop why = accept_seq(w, op, t);
-	if (why != DP_DROP_NONE)
+	enum dp_drop why = accept_seq(w, op);
+	if (unlikely(why != DP_DROP_NONE))
 		return why;
 	why = strip_trailer(op, &next, &len);
-	if (why == DP_DROP_NONE)
-		why = unlikely(sa->flags & DP_SA_TRANSPORT)
-			      ? dp_transport_restore(op, next, len, &ip)
-			      : check_inner(w, op, next, len, &ip);
-	if (why == DP_DROP_NONE && unlikely(t->flags & DP_TUNNEL_REVERSE_PATH))
-		why = check_way_back(w, t, &ip);
-	if (why == DP_DROP_NONE && unlikely(t->treat))
-		why = dp_treat_in(w, t, sa, op->esp + ESP_HDR_LEN + sa->iv_len, &ip);
-	if (why != DP_DROP_NONE) {
+	if (likely(why == DP_DROP_NONE))
+		why = likely(!sa->special) ? check_inner(w, op, next, len, &ip)
+					   : check_special(w, op, next, len, &ip);
+	if (unlikely(why != DP_DROP_NONE)) {
 		// A limit of packets under one key is about all of them.
 		dp_sa_count(w, sa, 0);
 		return why;
 	}
 	dp_sa_count(w, sa, ip.total);
-	uncover(op, &ip);
-	struct dp_meta *meta = dp_meta(op->m);
-	meta->tunnel = dp_tunnel_id(t->index, t->generation);
-	meta->worker = w->id;
+	uncover(w, op, &ip);
 	return DP_DROP_NONE;
 }
 
-static uint64_t tunnel_session(const struct dp_worker *w, const struct dp_sa *sa)
+static uint64_t session_of(const struct dp_worker *w, const struct dp_sa *sa)
 {
 	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
 	return t->session;
@@ -319,23 +355,19 @@ static uint64_t tunnel_session(const struct dp_worker *w, const struct dp_sa *sa
 
 void dp_esp_in(struct dp_worker *w)
 {
-	unsigned n = lookup(w);
-	w->esp_in.n = 0;
-	n = check_burst(w, n);
-	dp_open_burst(&w->crypto, w->ops, n);
+	struct esp_op *ops = w->esp_in.op;
+	unsigned n = check_burst(w), good = 0;
+	dp_open_burst(&w->crypto, ops, n);
 	for (unsigned i = 0; i < n; i++) {
-		struct esp_op *op = &w->ops[i];
-		// An SA stops within a burst, too.
-		enum dp_drop why =
-			op->sa->flags & DP_SA_STOPPED ? DP_DROP_esp_stopped : finish(w, op);
-		if (why != DP_DROP_NONE) {
-			count_refusal(op->sa, why);
-			dp_drop(w, op->m, why);
+		enum dp_drop why = finish(w, &ops[i]);
+		if (likely(why == DP_DROP_NONE)) {
+			if (unlikely(w->trace))
+				dp_trace_inner(w, ops[i].m, false, session_of(w, ops[i].sa));
+			good++;
 			continue;
 		}
-		if (unlikely(w->trace))
-			dp_trace_inner(w, op->m, false, tunnel_session(w, op->sa));
-		dp_add(&w->stats.esp_in_packets, 1);
-		dp_batch_add(&w->route, op->m);
+		count_refusal(ops[i].sa, why);
+		dp_drop(w, ops[i].m, why);
 	}
+	dp_add(&w->stats.esp_in_packets, good);
 }

@@ -3,56 +3,59 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
+#include "dataplane/fast.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
 
-#include <rte_prefetch.h>
+#define IP4_DF    0x40
+#define PAD_BLOCK 16u // bytes of padding that are written at once
 
-#define IP4_DF 0x40
+void dp_esp_out_add(struct dp_worker *w, struct rte_mbuf *m)
+{
+	const struct dp_meta *meta = dp_meta(m);
+	struct esp_op *op = dp_ops_add(&w->esp_out);
+	op->m = m;
+	op->esp = dp_data(m);
+	op->len = m->data_len;
+	op->upper = (uint16_t)m->l3_len;
+	op->to = meta->to;
+	op->generation = meta->generation;
+	op->from = meta->tunnel;
+	op->port = meta->port;
+}
+
+// What the control thread, another worker, or this one later has to know.
+static struct dp_meta *describe(const struct dp_worker *w, const struct esp_op *op)
+{
+	struct dp_meta *meta = dp_meta_begin(w, op->m, op->port);
+	meta->tunnel = op->from;
+	meta->to = op->to;
+	meta->generation = op->generation;
+	op->m->l2_len = 0;
+	op->m->l3_len = op->upper;
+	return meta;
+}
+
+// ---- Where the usual way ends ----
 
 // From a worker's copy of a shared tunnel to the tunnel's worker, which has another SA for the packet, or
 // keeps it until there is one.
-static void to_owner(struct dp_worker *w, uint16_t owner, struct rte_mbuf *m)
+static void to_owner(struct dp_worker *w, uint16_t owner, const struct esp_op *op)
 {
-	bool client = dp_meta(m)->tunnel != TUNNEL_NONE;
-	dp_handoff(w, owner, m, DP_CARRY_INNER, client ? DP_HANDOFF_CLIENT : DP_HANDOFF_PREFIX);
+	bool client = op->from != TUNNEL_NONE;
+	(void)describe(w, op);
+	dp_handoff(w, owner, op->m, DP_CARRY_INNER, client ? DP_HANDOFF_CLIENT : DP_HANDOFF_PREFIX);
 }
 
 // The message that makes the copy may still be on its way.
-static void without_tunnel(struct dp_worker *w, struct rte_mbuf *m)
+static void without_tunnel(struct dp_worker *w, const struct esp_op *op)
 {
-	uint16_t owner = (uint16_t)dp_tunnel_worker(dp_meta(m)->to);
+	uint16_t owner = (uint16_t)dp_tunnel_worker(op->to);
 	if (owner != w->id)
-		to_owner(w, owner, m);
+		to_owner(w, owner, op);
 	else
-		dp_drop(w, m, DP_DROP_stale_tunnel);
-}
-
-// Stage 1: tunnels that are still there.
-static unsigned find_tunnels(struct dp_worker *w, struct dp_tunnel **tunnels)
-{
-	unsigned kept = 0;
-	for (unsigned i = 0; i < w->esp_out.n; i++)
-		rte_prefetch0(
-			dp_slab_at(&w->tunnels, dp_tunnel_slot(dp_meta(w->esp_out.m[i])->to)));
-	for (unsigned i = 0; i < w->esp_out.n; i++) {
-		struct rte_mbuf *m = w->esp_out.m[i];
-		struct dp_tunnel *t = dp_tunnel_at(w, dp_meta(m)->to, dp_meta(m)->generation);
-		if (!t) {
-			without_tunnel(w, m);
-			continue;
-		}
-		if (unlikely(w->trace))
-			dp_trace_inner(w, m, true, t->session);
-		if (t->out) {
-			rte_prefetch0(t->out);
-			rte_prefetch0((uint8_t *)t->out + 64);
-		}
-		w->ops[kept].m = m;
-		tunnels[kept++] = t;
-	}
-	return kept;
+		dp_drop(w, op->m, DP_DROP_stale_tunnel);
 }
 
 static void ask_for_child(struct dp_worker *w, struct dp_tunnel *t)
@@ -63,8 +66,25 @@ static void ask_for_child(struct dp_worker *w, struct dp_tunnel *t)
 	dp_pend(w, &t->pending, SA_EVENT_NO_CHILD);
 }
 
-// Newest first whose selectors hold the packet (RFC 4301 4.4.1). Usually the first one; the next
-// one's lines are asked for while this one is looked at.
+static void without_sa(
+	struct dp_worker *w, struct dp_tunnel *t, const struct esp_op *op, enum dp_drop why)
+{
+	uint16_t owner = (uint16_t)dp_tunnel_worker(t->index);
+	if (owner != w->id) {
+		to_owner(w, owner, op);
+		return;
+	}
+	if (why == DP_DROP_no_child)
+		ask_for_child(w, t);
+	if (why == DP_DROP_no_child && t->flags & DP_TUNNEL_HOLD) {
+		(void)describe(w, op);
+		dp_hold_packet(w, t, op->m);
+	} else {
+		dp_drop(w, op->m, why);
+	}
+}
+
+// Newest first whose selectors hold the packet (RFC 4301 4.4.1).
 static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 {
 	bool any = false;
@@ -74,7 +94,7 @@ static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 		if (sa->flags & DP_SA_STOPPED)
 			continue;
 		any = true;
-		if (dp_sa_selects(sa, dp_data(op->m), op->m->data_len)) {
+		if (dp_sa_selects(sa, op->esp, op->len)) {
 			op->sa = sa;
 			return DP_DROP_NONE;
 		}
@@ -82,192 +102,320 @@ static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 	return any ? DP_DROP_no_selector : DP_DROP_no_child;
 }
 
-static void without_sa(
-	struct dp_worker *w, struct dp_tunnel *t, struct rte_mbuf *m, enum dp_drop why)
+// The newest SA of the tunnel will not do. False: the packet is taken care of.
+static __rte_noinline bool choose_other(struct dp_worker *w, struct esp_op *op)
 {
-	uint16_t owner = (uint16_t)dp_tunnel_worker(t->index);
-	if (owner != w->id) {
-		to_owner(w, owner, m);
-		return;
+	struct dp_tunnel *t = dp_tunnel_at(w, op->to, op->generation);
+	if (!t) {
+		without_tunnel(w, op);
+		return false;
 	}
-	if (why == DP_DROP_no_child)
-		ask_for_child(w, t);
-	if (why == DP_DROP_no_child && t->flags & DP_TUNNEL_HOLD)
-		dp_hold_packet(w, t, m);
-	else
-		dp_drop(w, m, why);
+	enum dp_drop why = choose_sa(op, t);
+	if (why == DP_DROP_NONE)
+		return true;
+	without_sa(w, t, op, why);
+	return false;
 }
 
-static uint32_t text_len(const struct dp_sa *sa, uint32_t inner)
+static uint32_t overhead(const struct dp_sa *sa)
 {
-	return RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
+	return sa->out.hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+}
+
+// Largest inner packet that fits, for the ICMP answer.
+static uint16_t inner_mtu(const struct dp_sa *sa)
+{
+	uint32_t around = overhead(sa), mtu = sa->out.mtu;
+	uint32_t room = mtu > around ? mtu - around : 0;
+	room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
+	return (uint16_t)(room > 2 ? room - 2 : 0);
+}
+
+static __rte_noinline void refuse(struct dp_worker *w, const struct esp_op *op, enum dp_drop why)
+{
+	if (why != DP_DROP_too_big) {
+		dp_drop(w, op->m, why);
+		return;
+	}
+	describe(w, op)->mtu = op->mtu;
+	dp_add(&w->stats.drops[why], 1);
+	dp_punt(w, op->m, DP_PUNT_TOO_BIG);
 }
 
 // The sequence number never wraps (RFC 4303 3.3.3): without ESN 2^32 - 1 is the last one. That it comes
 // near its end is among the limits of packets (sink_sa.c).
-enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+static __rte_noinline enum dp_drop seq_end(struct dp_worker *w, struct dp_sa *sa)
+{
+	sa->flags |= DP_SA_STOPPED;
+	dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_HARD_LIMIT);
+	return DP_DROP_seq_end;
+}
+
+static inline enum dp_drop next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 {
 	uint64_t last = dp_get(&sa->seq);
-	if (last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)) {
-		sa->flags |= DP_SA_STOPPED;
-		dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_HARD_LIMIT);
-		return DP_DROP_seq_end;
-	}
+	if (unlikely(last >= (sa->flags & DP_SA_ESN ? UINT64_MAX : UINT32_MAX)))
+		return seq_end(w, sa);
 	*seq = last + 1;
-	dp_set(&sa->seq, *seq);
+	dp_set(&sa->seq, last + 1);
 	return DP_DROP_NONE;
 }
 
-// Room before and behind, padding and trailer, ESP header. RFC 4303 2.4: padding is 1, 2, 3, ...
-static enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t)
+enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
+{
+	return next_seq(w, sa, seq);
+}
+
+// ---- Stage 1: the newest SA of each one's tunnel; its lines are on their way ----
+
+static void find_sas(struct dp_worker *w, struct esp_op *ops, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct dp_way *way = &w->ways[dp_tunnel_slot(ops[i].to)];
+		bool there = way->generation == ops[i].generation && way->slot;
+		ops[i].sa = likely(there) ? dp_slab_at(&w->out, way->slot) : NULL;
+		if (likely(there))
+			dp_sa_prefetch(ops[i].sa);
+	}
+}
+
+// ---- Stage 2: padding and trailer, headers ----
+
+// RFC 4303 2.4: padding is 1, 2, 3, ...
+static inline void put_trailer(struct rte_mbuf *m, uint8_t *p, uint32_t inner, uint32_t text)
+{
+	static const uint8_t ramp[PAD_BLOCK] = {
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+	uint32_t pad = text - inner - 2;
+	uint8_t next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
+	if (likely(pad <= PAD_BLOCK && rte_pktmbuf_tailroom(m) >= PAD_BLOCK)) {
+		memcpy(p + inner, ramp, PAD_BLOCK);
+	} else {
+		for (uint32_t i = 0; i < pad; i++)
+			p[inner + i] = (uint8_t)(i + 1);
+	}
+	p[text - 2] = (uint8_t)pad;
+	p[text - 1] = next;
+}
+
+// The inner header is about to be encrypted.
+static inline void note_marks(struct esp_op *op, const uint8_t *inner)
+{
+	bool v4 = inner[0] >> 4 == 4;
+	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
+	op->tos = (uint8_t)((tos & op->sa->out.tos_keep) | op->sa->out.tos_set);
+	// IPv6 is never fragmented on its way, so its outer packet is not either.
+	op->df = v4 ? inner[6] & IP4_DF : true;
+}
+
+static inline bool outer_df(const struct esp_op *op)
+{
+	uint8_t df = op->sa->out.df;
+	return df == SA_DF_SET || (df == SA_DF_COPY && op->df);
+}
+
+// RFC 6040 4.1: the ECN field goes along (tos_keep); RFC 4301 8.1: DF copied, set or cleared.
+static inline uint16_t outer_sum(uint32_t sum, const struct esp_op *op, uint16_t total, bool df)
+{
+	return (uint16_t)~ip_fold(
+		sum + op->tos + total + (uint16_t)op->seq + (df ? IP4_DF << 8 : 0u));
+}
+
+// The whole outer IPv4 header, and UDP's (RFC 3948 2.1: its checksum is sent as zero), in words.
+static inline void put_v4(const struct esp_op *op, uint8_t *h, uint16_t total)
+{
+	const struct dp_sa_out *o = &op->sa->out;
+	bool df = outer_df(op);
+	uint64_t len = rte_cpu_to_be_16(total), id = rte_cpu_to_be_16((uint16_t)op->seq);
+	uint64_t sum = rte_cpu_to_be_16(outer_sum(o->sum, op, total, df));
+	dp_store64(h, 0x45 | (uint64_t)op->tos << 8 | len << 16 | id << 32 |
+			      (uint64_t)(df ? IP4_DF : 0) << 48);
+	dp_store64(h + 8, o->head[0] | sum << 16);
+	if (o->build == DP_BUILD_V4) {
+		dp_store32(h + 16, (uint32_t)o->head[1]);
+		return;
+	}
+	dp_store64(h + 16, o->head[1]);
+	dp_store32(h + 24, rte_cpu_to_be_16((uint16_t)(total - IP4_HDR)));
+}
+
+static void put_v6(uint8_t *h, uint16_t total, uint8_t tos)
+{
+	h[0] = (uint8_t)(0x60 | tos >> 4);
+	h[1] = (uint8_t)(tos << 4);
+	set_be16(h + 4, total - IP6_HDR);
+}
+
+// From the tunnel's template, which takes two lines more.
+static __rte_noinline void put_template(
+	const struct dp_worker *w, const struct esp_op *op, uint8_t *h, uint16_t total)
+{
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	memcpy(h, t->hdr, t->hdr_len);
+	if (t->outer_family == IP_V4) {
+		bool df = outer_df(op);
+		h[1] = op->tos;
+		set_be16(h + 2, total);
+		set_be16(h + 4, (uint16_t)op->seq);
+		set_be16(h + 6, df ? IP4_DF << 8 : 0);
+		set_be16(h + 10, outer_sum(t->sum, op, total, df));
+	} else {
+		put_v6(h, total, op->tos);
+	}
+	if (t->udp_at)
+		set_be16(h + t->udp_at + 4, (uint16_t)(total - t->udp_at));
+}
+
+// Room before and behind, padding and trailer, ESP header; the outer one where the SA has all of it.
+static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
-	uint32_t inner = m->data_len, text = text_len(sa, inner);
-	uint32_t tail = text - inner + sa->icv_len;
-	uint8_t *p = dp_data(m), next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
+	uint8_t *p = op->esp;
+	uint32_t inner = op->len, text = RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
+	uint32_t around = overhead(sa);
 
-	if (dp_overhead(t, sa) + text > t->mtu) {
-		dp_meta(m)->mtu = dp_inner_mtu(t, sa);
+	if (unlikely(around + text > sa->out.mtu)) {
+		op->mtu = inner_mtu(sa);
 		return DP_DROP_too_big;
 	}
-	if (rte_pktmbuf_headroom(m) < dp_overhead(t, sa) + RTE_ETHER_HDR_LEN ||
-		rte_pktmbuf_tailroom(m) < tail)
+	if (unlikely(rte_pktmbuf_headroom(m) < around + RTE_ETHER_HDR_LEN ||
+		     rte_pktmbuf_tailroom(m) < text - inner + sa->icv_len))
 		return DP_DROP_no_room;
-	enum dp_drop why = dp_next_seq(w, sa, &op->seq);
-	if (why != DP_DROP_NONE)
+	enum dp_drop why = next_seq(w, sa, &op->seq);
+	if (unlikely(why != DP_DROP_NONE))
 		return why;
-	uint32_t pad = text - inner - 2;
-	for (uint32_t i = 0; i < pad; i++)
-		p[inner + i] = (uint8_t)(i + 1);
-	p[text - 2] = (uint8_t)pad;
-	p[text - 1] = next;
+	note_marks(op, p);
+	put_trailer(m, p, inner, text);
 	op->text_len = (uint16_t)text;
 	op->esp = p - sa->iv_len - ESP_HDR_LEN;
-	memcpy(op->esp, &sa->spi, 4);
-	set_be32(op->esp + 4, (uint32_t)op->seq);
+	dp_store64(op->esp, sa->spi | (uint64_t)rte_cpu_to_be_32((uint32_t)op->seq) << 32);
+	if (likely(sa->out.build != DP_BUILD_TUNNEL))
+		put_v4(op, op->esp - sa->out.hdr_len, (uint16_t)(around + text));
+	else
+		rte_prefetch0(dp_slab_at(&w->tunnels, sa->tunnel_slot));
 	return DP_DROP_NONE;
 }
 
-static void refuse(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)
+// What few SAs need.
+static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_op *op)
 {
-	if (why != DP_DROP_too_big) {
-		dp_drop(w, m, why);
-		return;
+	struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	if (op->sa->special & DP_SPECIAL_TREAT) {
+		enum dp_drop why = dp_treat_out(w, t, op->sa, op->m);
+		if (why != DP_DROP_NONE)
+			return why;
+		op->len = op->m->data_len; // TFC adds to it
 	}
-	dp_add(&w->stats.drops[why], 1);
-	dp_punt(w, m, DP_PUNT_TOO_BIG);
+	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t) : wrap(w, op);
 }
 
-// Stages 2 and 3: SA, then header and trailer, while the keys come.
-static unsigned prepare(struct dp_worker *w, struct dp_tunnel **tunnels, unsigned n)
+static inline bool prepare(struct dp_worker *w, struct esp_op *op)
+{
+	struct dp_sa *sa = op->sa;
+	if (unlikely(!sa || (sa->flags & DP_SA_STOPPED) ||
+		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
+		!choose_other(w, op))
+		return false;
+	enum dp_drop why = likely(!op->sa->special) ? wrap(w, op) : wrap_special(w, op);
+	if (unlikely(why != DP_DROP_NONE)) {
+		refuse(w, op, why);
+		return false;
+	}
+	// Counted here, so that the limit that this packet reaches holds for the next. What TFC has
+	// added is in data_len alone.
+	dp_sa_count(w, op->sa, op->m->pkt_len);
+	return true;
+}
+
+// What stays moves up.
+static unsigned prepare_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
 {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < n; i++) {
-		struct esp_op *op = &w->ops[i];
-		struct dp_tunnel *t = tunnels[i];
-		enum dp_drop why = choose_sa(op, t);
-		if (unlikely(why != DP_DROP_NONE)) {
-			without_sa(w, t, op->m, why);
+		if (unlikely(!prepare(w, &ops[i])))
 			continue;
-		}
-		if (unlikely(t->treat))
-			why = dp_treat_out(w, t, op->sa, op->m);
-		if (why == DP_DROP_NONE)
-			why = unlikely(op->sa->flags & DP_SA_TRANSPORT)
-				      ? dp_transport_wrap(w, op, t)
-				      : wrap(w, op, t);
-		if (why != DP_DROP_NONE) {
-			refuse(w, op->m, why);
-			continue;
-		}
-		dp_keys_prefetch(op->sa, op->text_len);
-		// Counted here, so that the limit that this packet reaches holds for the next.
-		// What TFC has added is in data_len alone.
-		dp_sa_count(w, op->sa, op->m->pkt_len);
-		tunnels[kept] = t;
-		if (kept != i)
-			memcpy(&w->ops[kept], op, offsetof(struct esp_op, ok));
+		if (unlikely(kept != i))
+			memcpy(&ops[kept], &ops[i], offsetof(struct esp_op, iv));
 		kept++;
 	}
 	return kept;
 }
 
-struct inner_marks {
-	uint8_t tos;
-	bool df;
-};
+// ---- Stage 4: the way out ----
 
-static struct inner_marks marks_of(const uint8_t *inner)
+// The next hop is not known where it was, or not yet.
+static __rte_noinline void send_slowly(
+	struct dp_worker *w, const struct esp_op *op, uint8_t *h, uint32_t total)
 {
-	if (inner[0] >> 4 == 4)
-		return (struct inner_marks){inner[1], inner[6] & IP4_DF};
-	// IPv6 is never fragmented on its way, so its outer packet is not either.
-	return (struct inner_marks){(uint8_t)(inner[0] << 4 | inner[1] >> 4), true};
-}
-
-// RFC 6040 4.1: the ECN field goes along as it is; RFC 4301 8.1: DF copied, set or cleared.
-static void outer_v4(const struct dp_tunnel *t, uint8_t *h, uint16_t total,
-	struct inner_marks marks, uint16_t id)
-{
-	bool df = t->df == SA_DF_SET || (t->df == SA_DF_COPY && marks.df);
-	uint16_t frag = df ? IP4_DF << 8 : 0;
-	h[1] = marks.tos;
-	set_be16(h + 2, total);
-	set_be16(h + 4, id);
-	set_be16(h + 6, frag);
-	set_be16(h + 10, (uint16_t)~ip_fold(t->sum + marks.tos + total + id + frag));
-}
-
-static void outer_v6(uint8_t *h, uint16_t total, struct inner_marks marks)
-{
-	h[0] = (uint8_t)(0x60 | marks.tos >> 4);
-	h[1] = (uint8_t)(marks.tos << 4);
-	set_be16(h + 4, total - IP6_HDR);
-}
-
-static void put_outer(struct esp_op *op, const struct dp_tunnel *t, struct inner_marks marks)
-{
+	struct dp_sa *sa = op->sa;
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
+	const struct dp_neigh *n = dp_neigh_find(w, t->port, &t->next_hop);
 	struct rte_mbuf *m = op->m;
-	uint16_t total = (uint16_t)(dp_overhead(t, op->sa) + op->text_len);
-	uint8_t *h = op->esp - t->hdr_len;
-
-	m->data_off -= (uint16_t)(dp_data(m) - h);
-	m->data_len = total;
+	if (n) {
+		sa->out.hop = (uint16_t)(n - w->neighs);
+		sa->out.hop_gen = w->neigh_gen;
+	}
+	(void)describe(w, op);
+	m->data_off = (uint16_t)(h - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	memcpy(h, t->hdr, t->hdr_len);
-	marks.tos = (uint8_t)((marks.tos & t->tos_keep) | t->tos_set);
-	if (t->outer_family == IP_V4)
-		outer_v4(t, h, total, marks, (uint16_t)op->seq);
-	else
-		outer_v6(h, total, marks);
-	if (t->udp_at)
-		set_be16(h + t->udp_at + 4, (uint16_t)(total - t->udp_at));
+	dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, m);
+}
+
+// The outer header that was not written before the encryption.
+static __rte_noinline void cover(
+	struct dp_worker *w, struct esp_op *op, uint8_t **h, uint32_t *total)
+{
+	if (!(op->sa->special & DP_SPECIAL_TRANSPORT)) {
+		put_template(w, op, *h, (uint16_t)*total);
+		return;
+	}
+	dp_transport_uncover(op, dp_slab_at(&w->tunnels, op->sa->tunnel_slot));
+	*h = dp_data(op->m);
+	*total = op->m->data_len;
+}
+
+static inline void finish(struct dp_worker *w, struct esp_op *op)
+{
+	const struct dp_sa_out *o = &op->sa->out;
+	uint32_t total = overhead(op->sa) + op->text_len;
+	uint8_t *h = op->esp - o->hdr_len;
+	if (unlikely(o->build == DP_BUILD_TUNNEL))
+		cover(w, op, &h, &total);
+	if (unlikely(o->hop_gen != w->neigh_gen)) {
+		send_slowly(w, op, h, total);
+		return;
+	}
+	dp_tx_eth(w, &w->dp->ports[o->port], &w->neighs[o->hop], h[0] >> 4 == 4, op->m, h, total);
+}
+
+static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op *ops, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct dp_tunnel *t = dp_tunnel_at(w, ops[i].to, ops[i].generation);
+		if (t)
+			dp_trace_inner(w, ops[i].m, true, t->session);
+	}
 }
 
 void dp_esp_out(struct dp_worker *w)
 {
-	struct dp_tunnel *tunnels[2 * DP_BURST];
-	struct inner_marks marks[2 * DP_BURST];
-	unsigned n = find_tunnels(w, tunnels);
+	struct esp_op *ops = w->esp_out.op;
+	unsigned n = w->esp_out.n, sent = 0;
 	w->esp_out.n = 0;
-	n = prepare(w, tunnels, n);
-	// The inner header is about to be encrypted.
-	for (unsigned i = 0; i < n; i++)
-		marks[i] = marks_of(dp_data(w->ops[i].m));
-	dp_seal_burst(&w->crypto, w->ops, n);
+	if (unlikely(w->trace))
+		trace_burst(w, ops, n);
+	find_sas(w, ops, n);
+	n = prepare_burst(w, ops, n);
+	dp_seal_burst(&w->crypto, ops, n);
 	for (unsigned i = 0; i < n; i++) {
-		struct esp_op *op = &w->ops[i];
-		const struct dp_tunnel *t = tunnels[i];
-		if (!op->ok) {
-			dp_drop(w, op->m, DP_DROP_crypto);
+		if (unlikely(!ops[i].ok)) {
+			dp_drop(w, ops[i].m, DP_DROP_crypto);
 			continue;
 		}
-		if (unlikely(op->sa->flags & DP_SA_TRANSPORT))
-			dp_transport_uncover(op, t);
-		else
-			put_outer(op, t, marks[i]);
-		dp_add(&w->stats.esp_out_packets, 1);
-		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, op->m);
+		finish(w, &ops[i]);
+		sent++;
 	}
+	dp_add(&w->stats.esp_out_packets, sent);
 }

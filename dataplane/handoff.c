@@ -3,6 +3,7 @@
 //
 // Packets between workers, and from the control thread to a worker. A packet carries ids and a
 // generation, never a pointer to an SA; the taker looks again.
+#include "dataplane/fast.h"
 #include "dataplane/trace.h"
 
 #include <sys/eventfd.h>
@@ -68,6 +69,18 @@ void dp_handoff_flush(struct dp_worker *w)
 			flush_to(w, i);
 }
 
+void dp_route_made(struct dp_worker *w, struct rte_mbuf *m)
+{
+	w->route.p[w->route.n++] = (struct dp_inner){.m = m,
+		.ip = dp_data(m),
+		.len = m->data_len,
+		.upper = (uint16_t)m->l3_len,
+		.port = dp_meta(m)->port,
+		.family = dp_data(m)[0] >> 4,
+		.made = true,
+		.side = dp_meta(m)->cause};
+}
+
 static void take(struct dp_worker *w, struct rte_mbuf *m)
 {
 	const struct dp_port *port = &w->dp->ports[dp_meta(m)->port];
@@ -75,10 +88,10 @@ static void take(struct dp_worker *w, struct rte_mbuf *m)
 		dp_trace_taken(w, m);
 	switch ((enum dp_carry)dp_meta(m)->kind) {
 	case DP_CARRY_ESP:
-		dp_batch_add(&w->esp_in, m);
+		dp_esp_in_add(w, m);
 		break;
 	case DP_CARRY_INNER:
-		dp_batch_add(&w->esp_out, m);
+		dp_esp_out_add(w, m);
 		break;
 	case DP_CARRY_FRAME:
 		dp_tx_frame(w, port, m);
@@ -87,7 +100,7 @@ static void take(struct dp_worker *w, struct rte_mbuf *m)
 		dp_classify(w, port, &m, 1, DP_HANDOFF_FRAGMENT);
 		break;
 	case DP_CARRY_ROUTE:
-		dp_batch_add(&w->route, m);
+		dp_route_made(w, m);
 		break;
 	}
 }

@@ -53,7 +53,7 @@ void dp_hold_release(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa)
 	for (p = t->held ? TAILQ_FIRST(&w->hold.by_age) : NULL; p; p = next) {
 		next = TAILQ_NEXT(p, link);
 		if (p->tunnel == t && dp_sa_selects(sa, dp_data(p->m), p->m->data_len))
-			dp_batch_add(&w->esp_out, take_out(&w->hold, p));
+			dp_esp_out_add(w, take_out(&w->hold, p));
 	}
 	if (w->esp_out.n)
 		dp_esp_out(w);

@@ -98,6 +98,22 @@ static inline void ip_sum_fix(uint8_t *check, uint16_t old, uint16_t now)
 // source routes), and so is IPv6's routing header of type 0 (RFC 5095).
 enum dp_drop ip_parse_packet(const uint8_t *p, uint32_t len, bool check, struct ip_info *out);
 
+// The same of an IPv4 packet that has no options and has been checked.
+static inline void ip_info_of_v4(const uint8_t *p, struct ip_info *out)
+{
+	uint16_t frag = get_be16(p + 6);
+	*out = (struct ip_info){.src = p + 12,
+		.dst = p + 16,
+		.family = IP_V4,
+		.proto = p[9],
+		.tos = p[1],
+		.ttl = p[8],
+		.total = get_be16(p + 2),
+		.upper = IP4_HDR,
+		.fragment = (frag & 0x3fff) != 0,
+		.later = (frag & 0x1fff) != 0};
+}
+
 // What a selector calls ports: of the source and of the destination; for ICMP type and code in
 // both (RFC 7296 3.13.1). 0 where a later fragment hides them.
 void ip_ports(const uint8_t *p, const struct ip_info *ip, uint16_t *src, uint16_t *dst);

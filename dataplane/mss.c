@@ -16,7 +16,9 @@
 
 uint16_t dp_mss_ceiling(const struct dp_tunnel *t, const struct dp_sa *sa, uint8_t family)
 {
-	uint16_t headers = (family == IP_V4 ? IP4_HDR : IP6_HDR) + TCP_HDR;
+	// In transport mode the IP header is the outer one.
+	bool within = !(sa->flags & DP_SA_TRANSPORT);
+	uint16_t headers = TCP_HDR + (!within ? 0 : family == IP_V4 ? IP4_HDR : IP6_HDR);
 	uint16_t floor = family == IP_V4 ? MSS_FLOOR_V4 : MSS_FLOOR_V6;
 	uint16_t mss = t->treatment.mss;
 	if (mss == SA_MSS_AUTO) {

@@ -473,7 +473,8 @@ static void read_device(const struct dp_port *p, struct dp_port_info *out)
 
 static void read_spread(const struct dp *d, const struct dp_port *p, struct dp_port_info *out)
 {
-	out->rss = spread_text(p);
+	bool learned = d->port_state->one[p->index].rss_learned && p->rss;
+	out->rss = learned ? "by a learned key" : spread_text(p);
 	for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
 		out->rss_right += dp_get(&d->workers[w]->watch[p->index].right);
 		out->rss_wrong += dp_get(&d->workers[w]->watch[p->index].wrong);

@@ -86,12 +86,10 @@ const struct dp_route *dp_route_lookup_port(const struct dp_route_table *t, enum
 	return port < DP_PORTS_MAX ? lookup(t, side, port, family, addr) : NULL;
 }
 
-// Of the last four bytes, in which a host's own addresses differ.
 static unsigned local_hash(uint8_t family, const uint8_t *addr)
 {
-	return load32(addr + ip_len(family) - 4) * 0x9e3779b1u >> 24;
+	return dp_local_hash(load32(addr + ip_len(family) - 4));
 }
-static_assert(DP_ADDR_SLOTS == 256 && DP_ADDRS_MAX < DP_ADDR_SLOTS, "eight bits of hash");
 
 const struct dp_local *dp_local_lookup(
 	const struct dp_route_table *t, uint8_t family, const uint8_t *addr)

@@ -3,115 +3,221 @@
 //
 // Where an IP packet goes: to the gateway, into a tunnel (this worker's or another's), or to the
 // inside. A destination that belongs to a pool or tunnel never leaves in clear.
-#include "dataplane/worker.h"
+#include "dataplane/fast.h"
 
-static const uint8_t *dst_of(const uint8_t *p)
+static const uint8_t *dst_of(const struct dp_inner *r)
 {
-	return p + (p[0] >> 4 == 4 ? 16 : 24);
+	return r->ip + (r->family == IP_V4 ? 16 : 24);
 }
 
-static uint8_t ttl_of(const uint8_t *p)
+static uint32_t came_from(const struct dp_inner *r)
 {
-	return p[0] >> 4 == 4 ? p[8] : p[7];
+	return r->from ? dp_sa_tunnel_id(r->from) : TUNNEL_NONE;
 }
 
-// The packets that the gateway makes itself do not pass a hop in it.
-static bool made_here(struct rte_mbuf *m)
+// The control thread, or another worker, gets the packet: what it needs to know.
+static struct dp_meta *describe(const struct dp_worker *w, const struct dp_inner *r)
 {
-	return dp_meta(m)->kind == DP_CARRY_ROUTE;
+	struct dp_meta *meta = dp_meta_begin(w, r->m, r->port);
+	meta->tunnel = came_from(r);
+	r->m->l2_len = 0;
+	r->m->l3_len = r->upper;
+	return meta;
 }
 
-// False: the packet has gone to the control thread, which tells its source.
-static bool pass_hop(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
+static __rte_noinline void hop_limit(struct dp_worker *w, const struct dp_inner *r)
 {
-	if (made_here(m))
+	dp_add(&w->stats.drops[DP_DROP_ttl], 1);
+	(void)describe(w, r);
+	dp_punt(w, r->m, DP_PUNT_TTL);
+}
+
+// The packets that the gateway makes itself do not pass a hop in it. False: the packet has gone to
+// the control thread, which tells its source.
+static inline bool pass_hop(struct dp_worker *w, const struct dp_inner *r)
+{
+	if (unlikely(r->made))
 		return true;
-	if (ttl_of(dp_data(m)) > 1) {
-		ip_hop(dp_data(m), family);
+	if (likely(r->ip[r->family == IP_V4 ? 8 : 7] > 1)) {
+		ip_hop(r->ip, r->family);
 		return true;
 	}
-	dp_add(&w->stats.drops[DP_DROP_ttl], 1);
-	dp_punt(w, m, DP_PUNT_TTL);
+	hop_limit(w, r);
 	return false;
 }
 
-static void into_tunnel(
-	struct dp_worker *w, struct rte_mbuf *m, uint8_t family, const struct dp_dst_entry *e)
+static __rte_noinline void to_owner(
+	struct dp_worker *w, const struct dp_inner *r, const struct dp_dst_entry *e)
 {
-	struct dp_meta *meta = dp_meta(m);
-	uint32_t owner = dp_tunnel_worker(e->index);
-	if (!pass_hop(w, m, family))
-		return;
+	struct dp_meta *meta = describe(w, r);
 	meta->to = e->index;
 	meta->generation = e->generation;
-	if (owner == w->id || dp_tunnel_shared(&w->layout, e->index)) {
-		dp_batch_add(&w->esp_out, m);
-		return;
-	}
-	enum dp_handoff cause = meta->tunnel != TUNNEL_NONE ? DP_HANDOFF_CLIENT : e->cause;
-	dp_handoff(w, (uint16_t)owner, m, DP_CARRY_INNER, cause);
+	dp_handoff(w, (uint16_t)dp_tunnel_worker(e->index), r->m, DP_CARRY_INNER,
+		r->from ? DP_HANDOFF_CLIENT : e->cause);
 }
 
-static void in_clear(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
+static inline void into_tunnel(
+	struct dp_worker *w, const struct dp_inner *r, const struct dp_dst_entry *e)
 {
-	enum cfg_role side = made_here(m) ? (enum cfg_role)dp_meta(m)->cause : CFG_INSIDE;
-	const uint8_t *dst = dst_of(dp_data(m));
-	const struct dp_route *r = dp_route_lookup(&w->dp->routes, side, family, dst);
-	if (!r) {
-		dp_drop(w, m, DP_DROP_no_route);
+	if (!pass_hop(w, r))
+		return;
+	if (unlikely(dp_tunnel_worker(e->index) != w->id &&
+		     !dp_tunnel_shared(&w->layout, e->index))) {
+		to_owner(w, r, e);
 		return;
 	}
-	const struct dp_port *port = &w->dp->ports[r->port];
-	if (m->data_len > port->mtu) {
-		dp_meta(m)->mtu = port->mtu;
-		dp_add(&w->stats.drops[DP_DROP_too_big], 1);
-		dp_punt(w, m, DP_PUNT_TOO_BIG);
-		return;
-	}
-	struct ip_addr hop = r->via.family ? r->via : ip_from_bytes(family, dst);
-	if (pass_hop(w, m, family))
-		dp_tx_ip(w, port, &hop, family, m);
+	rte_prefetch0(&w->ways[dp_tunnel_slot(e->index)]);
+	struct esp_op *op = dp_ops_add(&w->esp_out);
+	op->m = r->m;
+	op->esp = r->ip;
+	op->len = r->len;
+	op->upper = r->upper;
+	op->to = e->index;
+	op->generation = e->generation;
+	op->from = came_from(r);
+	op->port = r->port;
 }
+
+// ---- In clear ----
+
+static __rte_noinline void too_big(
+	struct dp_worker *w, const struct dp_inner *r, const struct dp_port *port)
+{
+	describe(w, r)->mtu = port->mtu;
+	dp_add(&w->stats.drops[DP_DROP_too_big], 1);
+	dp_punt(w, r->m, DP_PUNT_TOO_BIG);
+}
+
+static struct dp_clear *clear_slot(
+	struct dp_worker *w, const struct dp_inner *r, uint64_t *hi, uint64_t *lo)
+{
+	const uint8_t *dst = dst_of(r);
+	*lo = 0;
+	if (r->family == IP_V4) {
+		*hi = dp_load32(dst);
+	} else {
+		*hi = dp_load64(dst);
+		*lo = dp_load64(dst + 8);
+	}
+	uint64_t h = (*hi ^ *lo) * 0x9e3779b97f4a7c15ull;
+	return &w->clear[h >> 32 & (DP_CLEAR_SLOTS - 1)];
+}
+
+// What other packets found out not long ago: it is no address of the gateway, in no pool and no
+// tunnel, and its next hop is known. False: it has to be looked up.
+static inline bool leave_again(struct dp_worker *w, const struct dp_inner *r)
+{
+	uint64_t hi, lo;
+	const struct dp_clear *c = clear_slot(w, r, &hi, &lo);
+	if (unlikely(c->hi != hi || c->lo != lo || c->family != r->family ||
+		     c->version != w->version || c->gen != w->neigh_gen))
+		return false;
+	const struct dp_port *port = &w->dp->ports[c->port];
+	if (unlikely(r->len > port->mtu))
+		too_big(w, r, port);
+	else if (likely(pass_hop(w, r)))
+		dp_tx_eth(w, port, &w->neighs[c->hop], r->family == IP_V4, r->m, r->ip, r->len);
+	return true;
+}
+
+static void remember(struct dp_worker *w, const struct dp_inner *r, const struct dp_port *port,
+	const struct dp_neigh *n)
+{
+	uint64_t hi, lo;
+	struct dp_clear *c = clear_slot(w, r, &hi, &lo);
+	*c = (struct dp_clear){.hi = hi,
+		.lo = lo,
+		.version = w->version,
+		.gen = w->neigh_gen,
+		.hop = (uint16_t)(n - w->neighs),
+		.port = (uint8_t)port->index,
+		.family = r->family};
+}
+
+static void in_clear(struct dp_worker *w, const struct dp_inner *r)
+{
+	enum cfg_role side = r->made ? (enum cfg_role)r->side : CFG_INSIDE;
+	const uint8_t *dst = dst_of(r);
+	const struct dp_route *route = dp_route_lookup(&w->dp->routes, side, r->family, dst);
+	if (!route) {
+		dp_drop(w, r->m, DP_DROP_no_route);
+		return;
+	}
+	const struct dp_port *port = &w->dp->ports[route->port];
+	if (r->len > port->mtu) {
+		too_big(w, r, port);
+		return;
+	}
+	struct ip_addr hop = route->via.family ? route->via : ip_from_bytes(r->family, dst);
+	if (!pass_hop(w, r))
+		return;
+	const struct dp_neigh *n = dp_neigh_find(w, port->index, &hop);
+	if (n && !r->made)
+		remember(w, r, port, n);
+	(void)describe(w, r);
+	dp_tx_ip(w, port, &hop, r->family, r->m);
+}
+
+// ---- Which of them ----
 
 // What came out of a tunnel may be for the gateway's own addresses.
-static bool for_gateway(struct dp_worker *w, struct rte_mbuf *m, uint8_t family)
+static bool for_gateway(struct dp_worker *w, const struct dp_inner *r)
 {
-	if (dp_meta(m)->tunnel == TUNNEL_NONE || made_here(m))
+	if (!r->from)
 		return false;
-	const uint8_t *dst = dst_of(dp_data(m));
-	if (dp_local_lookup(&w->dp->routes, family, dst)) {
-		dp_punt(w, m, DP_PUNT_LOCAL);
+	const uint8_t *dst = dst_of(r);
+	if (dp_local_lookup(&w->dp->routes, r->family, dst)) {
+		(void)describe(w, r);
+		dp_punt(w, r->m, DP_PUNT_LOCAL);
 		return true;
 	}
-	if (ip_bad_destination(family, dst)) {
-		dp_drop(w, m, DP_DROP_ip_destination);
+	if (ip_bad_destination(r->family, dst)) {
+		dp_drop(w, r->m, DP_DROP_ip_destination);
 		return true;
 	}
 	return false;
 }
 
-static void route_one(struct dp_worker *w, struct rte_mbuf *m)
+static __rte_noinline void look_up(struct dp_worker *w, const struct dp_inner *r)
 {
-	uint8_t family = dp_data(m)[0] >> 4;
 	struct dp_dst_entry e;
-	if (for_gateway(w, m, family))
+	if (for_gateway(w, r))
 		return;
-	switch (dp_dst_lookup(w->dp->dst, family, dst_of(dp_data(m)), &e)) {
+	switch (dp_dst_lookup(w->dp->dst, r->family, dst_of(r), &e)) {
 	case DP_DST_TUNNEL:
-		into_tunnel(w, m, family, &e);
+		into_tunnel(w, r, &e);
 		break;
 	case DP_DST_POOL:
-		dp_drop(w, m, DP_DROP_no_tunnel);
+		dp_drop(w, r->m, DP_DROP_no_tunnel);
 		break;
 	case DP_DST_NONE:
-		in_clear(w, m, family);
+		in_clear(w, r);
 		break;
 	}
+}
+
+// A client's address, in what came in by an inside port: nothing else can be meant.
+static inline bool to_client(struct dp_worker *w, const struct dp_inner *r)
+{
+	if (!r->flat || unlikely(r->from))
+		return false;
+	uint64_t v = atomic_load_explicit(r->flat, memory_order_acquire);
+	if (unlikely(!v))
+		return false;
+	struct dp_dst_entry e;
+	dp_dst_entry_of(v, &e);
+	into_tunnel(w, r, &e);
+	return true;
 }
 
 void dp_route_stage(struct dp_worker *w)
 {
-	for (unsigned i = 0; i < w->route.n; i++)
-		route_one(w, w->route.m[i]);
+	for (unsigned i = 0; i < w->route.n; i++) {
+		const struct dp_inner *r = &w->route.p[i];
+		if (to_client(w, r))
+			continue;
+		if (r->flat || unlikely(r->made) || !leave_again(w, r))
+			look_up(w, r);
+	}
 	w->route.n = 0;
 }

@@ -163,7 +163,7 @@ void dp_sa_limits(struct dp_sa *sa)
 	sa->next_bytes = nearest(c->soft_bytes, c->hard_bytes, told);
 }
 
-static void limit_reached(struct dp_worker *w, struct dp_sa *sa)
+void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa)
 {
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	uint64_t packets = dp_get(&sa->packets), bytes = dp_get(&sa->bytes);
@@ -176,17 +176,6 @@ static void limit_reached(struct dp_worker *w, struct dp_sa *sa)
 		dp_pend(w, &c->pending, SA_EVENT_SOFT_LIMIT);
 	}
 	dp_sa_limits(sa);
-}
-
-void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes)
-{
-	uint64_t packets_now = dp_get(&sa->packets) + 1;
-	uint64_t bytes_now = dp_get(&sa->bytes) + bytes;
-	dp_set(&sa->packets, packets_now);
-	dp_set(&sa->bytes, bytes_now);
-	dp_set(&sa->last_used_ns, w->now_ns);
-	if (packets_now >= sa->next_packets || bytes_now >= sa->next_bytes)
-		limit_reached(w, sa);
 }
 
 // ---- Selectors ----
@@ -232,6 +221,16 @@ bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
 
 // ---- Messages about SAs ----
 
+// A tunnel's treatment and flags are there before its SAs and do not change.
+static void set_special(struct dp_sa *sa, const struct dp_tunnel *t)
+{
+	bool reverse = !(sa->flags & DP_SA_OUT) && (t->flags & DP_TUNNEL_REVERSE_PATH);
+	bool treat = t->treat || dp_sa_cold(sa)->tfc;
+	sa->special =
+		(uint8_t)((treat ? DP_SPECIAL_TREAT : 0) | (reverse ? DP_SPECIAL_REVERSE : 0) |
+			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0));
+}
+
 static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 {
 	struct dp_sa *sa = msg->sa;
@@ -242,7 +241,13 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	c->pending.bits = 0;
 	sa->flags |= DP_SA_INSTALLED;
 	dp_add(&w->stats.sas, 1);
+	// Its add came before, and its delete comes behind ours.
+	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
+	RTE_VERIFY(t != NULL);
+	set_special(sa, t);
 	if (!out) {
+		LIST_INSERT_HEAD(&t->in, c, of_tunnel);
+		sa->peer_v4 = 0;
 		sa->spi = msg->spi;
 		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
 	}
@@ -250,12 +255,14 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 
 static void out_unlink(struct dp_sa *sa)
 {
-	if (!sa->out.at)
+	struct dp_sa_cold *c = dp_sa_cold(sa);
+	if (!c->out_at)
 		return;
-	*sa->out.at = sa->out.next;
+	*c->out_at = sa->out.next;
 	if (sa->out.next)
-		sa->out.next->out.at = sa->out.at;
-	sa->out = (struct dp_out_link){NULL, NULL};
+		dp_sa_cold(sa->out.next)->out_at = c->out_at;
+	sa->out.next = NULL;
+	c->out_at = NULL;
 }
 
 // Newest first. What it replaces stays behind it until its delete: packets fall back to the next
@@ -267,13 +274,16 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (!t || !(sa->flags & DP_SA_INSTALLED))
 		return;
 	out_unlink(sa);
-	sa->out = (struct dp_out_link){t->out, &t->out};
+	sa->out.next = t->out;
+	dp_sa_cold(sa)->out_at = &t->out;
 	if (t->out)
-		t->out->out.at = &sa->out.next;
+		dp_sa_cold(t->out)->out_at = &sa->out.next;
 	t->out = sa;
 	if (dp_sa_cold(sa)->tfc)
 		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
+	dp_sa_set_path(sa, t);
+	dp_way_set(w, t);
 	dp_hold_release(w, t, sa);
 }
 
@@ -290,10 +300,15 @@ static void sa_del(struct dp_worker *w, const struct dp_msg *msg)
 	struct dp_sa *sa = msg->sa;
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 
-	if (sa->flags & DP_SA_OUT)
+	struct dp_tunnel *t = dp_tunnel_at(w, c->tunnel_index, c->generation);
+	RTE_VERIFY(t != NULL);
+	if (sa->flags & DP_SA_OUT) {
 		out_unlink(sa);
-	else
+		dp_way_set(w, t);
+	} else {
 		sa->spi = 0;
+		LIST_REMOVE(c, of_tunnel);
+	}
 	unpend(w, &c->pending);
 	sa->flags &= (uint8_t)~DP_SA_INSTALLED;
 	dp_set(&w->stats.sas, dp_get(&w->stats.sas) - 1);
@@ -326,6 +341,7 @@ static void tunnel_add(struct dp_worker *w, const struct dp_msg *msg)
 	t->next_hop = msg->next_hop;
 	t->pending.is_tunnel = true;
 	dp_tunnel_set_path(t, &msg->path);
+	dp_way_set(w, t);
 	count_tunnel(w, t, 1);
 }
 
@@ -335,10 +351,15 @@ static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
 	if (!t)
 		return;
 	t->mtu = msg->mtu;
-	if (msg->type == DP_MSG_TUNNEL_MTU)
-		return;
-	t->next_hop = msg->next_hop;
-	dp_tunnel_set_path(t, &msg->path);
+	if (msg->type == DP_MSG_TUNNEL_MOVE) {
+		struct dp_sa_cold *c;
+		t->next_hop = msg->next_hop;
+		dp_tunnel_set_path(t, &msg->path);
+		LIST_FOREACH (c, &t->in, of_tunnel)
+			dp_sa_of_cold(c)->peer_v4 = 0;
+	}
+	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next)
+		dp_sa_set_path(sa, t);
 }
 
 static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
@@ -349,6 +370,7 @@ static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
 	dp_hold_drop(w, t);
 	count_tunnel(w, t, -1);
 	t->generation = 0;
+	dp_way_set(w, t);
 	give_back(w, &(struct dp_return){.tunnel = msg->tunnel, .generation = msg->generation});
 }
 

@@ -187,7 +187,10 @@ static int set_window(struct dp_sa *sa, const struct sa_spec *spec, int socket)
 	if (words <= DP_HOT_WORDS)
 		return 0;
 	sa->wide = rte_zmalloc_socket("sallyport_window", words * 8, 64, socket);
-	return sa->wide ? 0 : -ENOMEM;
+	if (sa->wide)
+		return 0;
+	sa->word_mask = 0;
+	return -ENOMEM;
 }
 
 // Everything up to the initial sequence number counts as seen.
@@ -195,10 +198,10 @@ static void set_seq(struct dp_sa *sa, const struct sa_spec *spec)
 {
 	dp_set(&sa->seq, spec->seq);
 	if (spec->dir == SA_IN && spec->seq && sa->window)
-		memset(sa->wide ? sa->wide : sa->replay, 0xff, (sa->word_mask + 1u) * 8);
+		memset(dp_sa_replay(sa), 0xff, (sa->word_mask + 1u) * 8);
 	if (spec->dir == SA_IN && spec->seq && sa->window) {
 		// Of the newest one's word, what lies ahead has not been seen.
-		uint64_t *bits = sa->wide ? sa->wide : sa->replay;
+		uint64_t *bits = dp_sa_replay(sa);
 		unsigned at = spec->seq & 63;
 		bits[(spec->seq >> 6) & sa->word_mask] = at == 63 ? ~0ull : (2ull << at) - 1;
 	}
@@ -209,7 +212,8 @@ void sink_sa_wipe(struct dp_sa *sa)
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	if (c->ts != c->ts_inline)
 		rte_free(c->ts);
-	rte_free(sa->wide);
+	if (!(sa->flags & DP_SA_OUT) && sa->word_mask >= DP_HOT_WORDS)
+		rte_free(sa->wide);
 	// A stale SPI may still lead a worker to look at sa->spi, which is zero already.
 	secret_wipe((uint8_t *)sa + sizeof(sa->spi), dp_sa_stride() - sizeof(sa->spi));
 }

@@ -9,16 +9,26 @@
 
 #include <intel-ipsec-mb.h>
 
-// A packet under way. The caller fills the upper part; run fills icv, and ok.
+// A packet under way, in its worker's first cache: all that the stages know of it, so that neither
+// the mbuf's second line nor its private area is touched. The caller of the suites fills what they
+// need, which is said; they fill icv, and ok.
 struct esp_op {
 	struct rte_mbuf *m;
-	struct dp_sa *sa;
-	uint8_t *esp;      // ESP header
-	uint16_t text_len; // bytes of ciphertext, between IV and ICV
-	uint64_t seq;      // 64 bits with ESN
+	struct dp_sa *sa;  // suites
+	uint8_t *esp;      // suites: ESP header. Outbound before it is there: the inner packet
+	uint64_t seq;      // suites: 64 bits with ESN
+	uint16_t text_len; // suites: bytes of ciphertext, between IV and ICV
 	bool ok;
+	uint8_t tos;    // outbound: of the inner packet
+	uint16_t len;   // bytes from the ESP header to its end; outbound: of the inner packet
+	uint16_t upper; // bytes of the outer headers before ESP; outbound: of the inner packet's
+	uint32_t to, generation; // outbound: the tunnel, as in struct dp_dst_entry
+	uint32_t from;           // outbound: id of the tunnel that it came out of, or TUNNEL_NONE
+	uint16_t port;           // came in by, index
+	uint16_t mtu;            // too big: the largest inner packet that fits, bytes
+	bool df;                 // outbound: of the inner packet
 	// private to the suites
-	uint8_t iv[16];
+	uint8_t iv[16] __attribute__((aligned(64)));
 	uint8_t aad[16];
 	uint8_t icv[64];  // computed
 	uint8_t sent[32]; // received, where its place is needed for the high sequence bits
@@ -28,6 +38,7 @@ struct esp_op {
 struct dp_crypto {
 	IMB_MGR *mgr;
 	struct gcm_context_data gcm;
+	aes_gcm_enc_dec_t gcm_seal[3], gcm_open[3]; // by key length: 16, 24, 32 bytes
 	// CBC IVs: a counter encrypted under a key of this worker's own, so that they are
 	// unpredictable and never repeat (NIST SP 800-38A appendix C). Those of DES are half a
 	// block: no more predictable, but two may be equal.

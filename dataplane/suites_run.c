@@ -7,31 +7,50 @@
 #include "base/secret.h"
 
 #include <rte_prefetch.h>
+#include <rte_vect.h>
 
 #include <errno.h>
 
-#define ESP_HDR 8
+#define ESP_HDR       8
+#define DP_KEYS_AHEAD 4u // packets whose keys are on their way while one is worked on
 
 // The hash powers of GCM stand at one end of the schedule: a short packet uses the last ones.
-void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len)
+static inline void prefetch_gcm(const uint8_t *k, const struct cipher_row *row, uint32_t text_len)
+{
+	uint32_t size = sizeof(struct gcm_key_data), powers = (text_len + 15) / 16 + 2;
+	rte_prefetch0(k);
+	rte_prefetch0(k + 64);
+	rte_prefetch0(k + 128);
+	if (row->key_len > 16) // 13 or 15 round keys
+		rte_prefetch0(k + 192);
+	uint32_t from = powers * 16 < size - 256 ? (size - powers * 16) & ~63u : 192;
+	for (; from < size; from += 64)
+		rte_prefetch0(k + from);
+}
+
+static inline void prefetch_keys(const struct dp_sa *sa, uint32_t text_len)
 {
 	const uint8_t *k = (const uint8_t *)sa + DP_SA_KEYS;
-	uint32_t size = offsetof(struct keys_split, hmac) + dp_auths[sa->auth].keys_len;
+	const struct cipher_row *row = &dp_ciphers[sa->cipher];
+	uint32_t size = offsetof(struct keys_split, hmac) + dp_auths[sa->auth].keys_len, from = 256;
+	if (likely(cipher_is_direct(row))) {
+		prefetch_gcm(k, row, text_len);
+		return;
+	}
 	for (uint32_t off = 0; off < 256; off += 64)
 		rte_prefetch0(k + off);
-	if (dp_ciphers[sa->cipher].how == HOW_CHACHA || dp_ciphers[sa->cipher].how == HOW_CCM)
+	if (row->how == HOW_CHACHA || row->how == HOW_CCM)
 		return;
-	uint32_t from = 256;
-	if (cipher_is_direct(&dp_ciphers[sa->cipher])) {
-		uint32_t powers = (text_len + 15) / 16 + 2;
-		size = sizeof(struct gcm_key_data);
-		if (powers * 16 < size - 256)
-			from = (size - powers * 16) & ~63u;
-	} else if ((sa->flags & DP_SA_OUT) && dp_ciphers[sa->cipher].mode != IMB_CIPHER_DES3) {
+	if ((sa->flags & DP_SA_OUT) && row->mode != IMB_CIPHER_DES3) {
 		from = offsetof(struct keys_split, hmac) & ~63u;
 	}
 	for (uint32_t off = from; off < size; off += 64)
 		rte_prefetch0(k + off);
+}
+
+void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len)
+{
+	prefetch_keys(sa, text_len);
 }
 
 // ---- Per worker ----
@@ -43,6 +62,12 @@ int dp_crypto_init(struct dp_crypto *c, const struct random_source *random)
 	if (!c->mgr)
 		return -ENOMEM;
 	init_mb_mgr_auto(c->mgr, NULL);
+	c->gcm_seal[0] = c->mgr->gcm128_enc;
+	c->gcm_seal[1] = c->mgr->gcm192_enc;
+	c->gcm_seal[2] = c->mgr->gcm256_enc;
+	c->gcm_open[0] = c->mgr->gcm128_dec;
+	c->gcm_open[1] = c->mgr->gcm192_dec;
+	c->gcm_open[2] = c->mgr->gcm256_dec;
 	// With AVX-512, 2.0.0 mixes up the buffers of DES jobs in one burst (intel-ipsec-mb
 	// issue 169); 1.3 does not.
 	c->des_alone = imb_get_version() >= IMB_VERSION(2, 0, 0);
@@ -120,31 +145,30 @@ static void load_iv(struct esp_op *op)
 	}
 }
 
-static void run_gcm(struct dp_crypto *c, struct esp_op *op, bool seal, uint8_t *tag)
+// GCM's IV and AAD are put together in registers and stored at once: what is stored in pieces and
+// read whole a moment later waits for the stores.
+static inline void run_gcm(struct dp_crypto *c, const struct cipher_row *row, struct esp_op *op,
+	uint64_t iv_wire, aes_gcm_enc_dec_t f, uint8_t *tag)
 {
-	const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
-	const struct gcm_key_data *key = dp_sa_keys(op->sa);
-	uint8_t *text = op->esp + ESP_HDR + row->iv_len;
-	uint32_t aad_len = make_aad(op), len = op->text_len, icv = row->icv_len;
-	IMB_MGR *m = c->mgr;
-	aes_gcm_enc_dec_t f;
-
-	if (row->key_len == 16)
-		f = seal ? m->gcm128_enc : m->gcm128_dec;
-	else if (row->key_len == 24)
-		f = seal ? m->gcm192_enc : m->gcm192_dec;
-	else
-		f = seal ? m->gcm256_enc : m->gcm256_dec;
-	f(key, &c->gcm, text, text, len, op->iv, op->aad, aad_len, tag, icv);
+	struct dp_sa *sa = op->sa;
+	uint8_t *text = op->esp + ESP_HDR + 8;
+	bool esn = sa->flags & DP_SA_ESN;
+	uint32_t spi, lo = rte_cpu_to_be_32((uint32_t)op->seq);
+	uint32_t hi = rte_cpu_to_be_32((uint32_t)(op->seq >> 32));
+	memcpy(&spi, op->esp, sizeof(spi));
+	__m128i iv = _mm_set_epi32(0, (int)(iv_wire >> 32), (int)iv_wire, (int)sa->salt);
+	__m128i aad = _mm_set_epi32(0, (int)lo, (int)(esn ? hi : lo), (int)spi);
+	__m128i in[2];
+	_mm_store_si128(&in[0], iv);
+	_mm_store_si128(&in[1], aad);
+	f(dp_sa_keys(sa), &c->gcm, text, text, op->text_len, (const uint8_t *)&in[0],
+		(const uint8_t *)&in[1], esn ? 12 : 8, tag, row->icv_len);
 }
 
 // The suites that no job is needed for.
-static bool run_direct(struct dp_crypto *c, struct esp_op *op, bool seal, uint8_t *tag)
+static bool run_direct(struct dp_crypto *c, struct esp_op *op, uint8_t *tag)
 {
 	switch (dp_ciphers[op->sa->cipher].how) {
-	case HOW_GCM:
-		run_gcm(c, op, seal, tag);
-		break;
 	case HOW_GMAC:
 		dp_run_gmac(c, op, tag);
 		break;
@@ -237,32 +261,72 @@ static bool icv_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
 	return diff == 0;
 }
 
-static uint8_t *icv_place(const struct esp_op *op)
+static inline uint8_t *icv_place(const struct esp_op *op)
 {
 	return op->esp + ESP_HDR + op->sa->iv_len + op->text_len;
 }
 
+static inline void seal_gcm(struct dp_crypto *c, const struct cipher_row *row, struct esp_op *op)
+{
+	uint64_t iv = rte_cpu_to_be_64(op->seq);
+	memcpy(op->esp + ESP_HDR, &iv, sizeof(iv));
+	run_gcm(c, row, op, iv, c->gcm_seal[(row->key_len >> 3) - 2], icv_place(op));
+	op->ok = true;
+}
+
+static inline void open_gcm(struct dp_crypto *c, const struct cipher_row *row, struct esp_op *op)
+{
+	uint8_t tag[16] __attribute__((aligned(16)));
+	uint64_t iv;
+	memcpy(&iv, op->esp + ESP_HDR, sizeof(iv));
+	run_gcm(c, row, op, iv, c->gcm_open[(row->key_len >> 3) - 2], tag);
+	op->ok = icv_equal(tag, icv_place(op), row->icv_len);
+}
+
+// The keys of the first packets; those of the others are asked for while a packet before is worked on.
+static inline void prefetch_first(const struct esp_op *ops, unsigned n)
+{
+	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
+		prefetch_keys(ops[i].sa, ops[i].text_len);
+}
+
+static inline void prefetch_next(const struct esp_op *ops, unsigned n, unsigned i)
+{
+	if (i + DP_KEYS_AHEAD < n)
+		prefetch_keys(ops[i + DP_KEYS_AHEAD].sa, ops[i + DP_KEYS_AHEAD].text_len);
+}
+
+// Jobs that have been submitted come back, and those that must be alone are done. A burst of AES-GCM has
+// none (rest: packets of other suites). False: nothing to do.
+static bool run_rest(struct dp_crypto *c, struct esp_op *ops, unsigned n, unsigned rest, bool seal)
+{
+	if (likely(!rest))
+		return false;
+	flush(c);
+	run_alone(c, ops, n, seal);
+	return true;
+}
+
 void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
-	unsigned jobs = 0, alone = 0;
+	unsigned rest = 0;
+	prefetch_first(ops, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &ops[i];
+		const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
+		prefetch_next(ops, n, i);
+		if (likely(row->how == HOW_GCM)) {
+			seal_gcm(c, row, op);
+			continue;
+		}
+		rest++;
 		write_iv(c, op);
 		load_iv(op);
-		if (run_direct(c, op, true, icv_place(op))) {
-			continue;
-		} else if (runs_alone(c, op)) {
-			alone++;
-		} else {
+		if (!run_direct(c, op, icv_place(op)) && !runs_alone(c, op))
 			submit(c, op, true);
-			jobs++;
-		}
 	}
-	if (!jobs && !alone)
+	if (!run_rest(c, ops, n, rest, true))
 		return;
-	flush(c);
-	if (alone)
-		run_alone(c, ops, n, true);
 	for (unsigned i = 0; i < n; i++)
 		if (!cipher_is_direct(&dp_ciphers[ops[i].sa->cipher]))
 			memcpy(icv_place(&ops[i]), ops[i].icv, ops[i].sa->icv_len);
@@ -270,24 +334,26 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 
 void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
-	unsigned jobs = 0, alone = 0;
+	unsigned rest = 0;
+	prefetch_first(ops, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &ops[i];
+		const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
+		prefetch_next(ops, n, i);
+		if (likely(row->how == HOW_GCM)) {
+			open_gcm(c, row, op);
+			continue;
+		}
+		rest++;
 		load_iv(op);
 		memcpy(op->sent, icv_place(op), op->sa->icv_len);
-		if (run_direct(c, op, false, op->icv)) {
-			continue;
-		} else if (runs_alone(c, op)) {
-			alone++;
-		} else {
+		if (!run_direct(c, op, op->icv) && !runs_alone(c, op))
 			submit(c, op, false);
-			jobs++;
-		}
 	}
-	if (jobs)
-		flush(c);
-	if (alone)
-		run_alone(c, ops, n, false);
+	if (!run_rest(c, ops, n, rest, false))
+		return;
 	for (unsigned i = 0; i < n; i++)
-		ops[i].ok = ops[i].ok && icv_equal(ops[i].icv, ops[i].sent, ops[i].sa->icv_len);
+		if (dp_ciphers[ops[i].sa->cipher].how != HOW_GCM)
+			ops[i].ok =
+				ops[i].ok && icv_equal(ops[i].icv, ops[i].sent, ops[i].sa->icv_len);
 }

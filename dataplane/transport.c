@@ -94,15 +94,16 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t payload)
 	return RTE_ALIGN_CEIL(payload + 2, (uint32_t)sa->align);
 }
 
-static enum dp_drop fits(
-	const struct dp_tunnel *t, const struct dp_sa *sa, struct rte_mbuf *m, const struct head *h)
+static enum dp_drop fits(const struct dp_tunnel *t, struct esp_op *op, const struct head *h)
 {
+	const struct dp_sa *sa = op->sa;
+	struct rte_mbuf *m = op->m;
 	uint32_t payload = m->data_len - h->len, text = text_len(sa, payload);
 	uint32_t around = h->len + between(t, sa) + sa->icv_len;
 	if (around + text > t->mtu) {
 		uint32_t room = t->mtu > around ? t->mtu - around : 0;
 		room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
-		dp_meta(m)->mtu = (uint16_t)(h->len + (room > 2 ? room - 2 : 0));
+		op->mtu = (uint16_t)(h->len + (room > 2 ? room - 2 : 0));
 		return DP_DROP_too_big;
 	}
 	if (rte_pktmbuf_headroom(m) < between(t, sa) + RTE_ETHER_HDR_LEN ||
@@ -142,7 +143,7 @@ enum dp_drop dp_transport_wrap(struct dp_worker *w, struct esp_op *op, const str
 	struct head h;
 
 	enum dp_drop why = split(t, p, m->data_len, &h);
-	why = why == DP_DROP_NONE ? fits(t, sa, m, &h) : why;
+	why = why == DP_DROP_NONE ? fits(t, op, &h) : why;
 	why = why == DP_DROP_NONE ? dp_next_seq(w, sa, &op->seq) : why;
 	if (why != DP_DROP_NONE)
 		return why;
@@ -221,12 +222,12 @@ static void repair_sum(const struct dp_sa_cold *c, uint8_t *packet, const struct
 }
 
 // What stood before ESP was checked as it came in: no IPv6 extension headers.
-static enum dp_drop outer_head(struct rte_mbuf *m, const uint8_t *p, struct head *h)
+static enum dp_drop outer_head(const struct esp_op *op, const uint8_t *p, struct head *h)
 {
 	bool v4 = p[0] >> 4 == IP_V4;
 	*h = (struct head){.len = v4 ? (p[0] & 15u) * 4 : IP6_HDR, .next_at = v4 ? 9 : 6};
 	bool plain = p[h->next_at] == PROTO_ESP || p[h->next_at] == PROTO_UDP;
-	return plain && h->len <= m->l3_len ? DP_DROP_NONE : DP_DROP_ip_options;
+	return plain && h->len <= op->upper ? DP_DROP_NONE : DP_DROP_ip_options;
 }
 
 static enum dp_drop check_restored(
@@ -245,17 +246,16 @@ static enum dp_drop check_restored(
 
 enum dp_drop dp_transport_restore(struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
 {
-	struct rte_mbuf *m = op->m;
-	const uint8_t *outer = dp_data(m) + m->l2_len;
+	const uint8_t *outer = op->esp - op->upper;
 	uint8_t *payload = op->esp + ESP_HDR_LEN + op->sa->iv_len;
 	struct head h;
 
 	if (next == PROTO_NONE)
 		return DP_DROP_esp_dummy; // RFC 4303 2.6
-	enum dp_drop why = outer_head(m, outer, &h);
+	enum dp_drop why = outer_head(op, outer, &h);
 	if (why != DP_DROP_NONE)
 		return why;
-	bool in_udp = m->l3_len > h.len;
+	bool in_udp = op->upper > h.len;
 	uint8_t *packet = payload - h.len;
 	put_header(packet, outer, &h, h.len + len, next);
 	op->esp = packet - ESP_HDR_LEN - op->sa->iv_len;

@@ -53,6 +53,33 @@ void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p)
 		t->hdr_len += NON_IKE_MARKER;
 }
 
+void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t)
+{
+	struct dp_sa_out *o = &sa->out;
+	bool marker = t->udp_at && t->hdr_len > t->udp_at + UDP_HDR;
+	o->tos_keep = t->tos_keep;
+	o->tos_set = t->tos_set;
+	o->mtu = t->mtu;
+	o->port = (uint8_t)t->port;
+	o->df = t->df;
+	o->hdr_len = t->hdr_len;
+	o->sum = t->sum;
+	o->hop_gen = 0;
+	o->build = DP_BUILD_TUNNEL;
+	if (t->outer_family != IP_V4 || marker || (sa->flags & DP_SA_TRANSPORT))
+		return;
+	o->build = t->udp_at ? DP_BUILD_V4_UDP : DP_BUILD_V4;
+	memcpy(&o->head[0], t->hdr + 8, 8);
+	memcpy(&o->head[1], t->hdr + 16, 8); // without UDP its upper half is zero
+}
+
+void dp_way_set(struct dp_worker *w, const struct dp_tunnel *t)
+{
+	struct dp_way *way = &w->ways[dp_tunnel_slot(t->index)];
+	way->generation = t->generation;
+	way->slot = t->out ? dp_sa_cold(t->out)->slot : 0;
+}
+
 // ---- Neighbours ----
 
 static uint32_t neigh_hash(uint16_t port, const struct ip_addr *a)
@@ -92,6 +119,7 @@ static void neigh_remove(struct dp_worker *w, uint32_t hole)
 	}
 	memset(&w->neighs[hole], 0, sizeof(w->neighs[hole]));
 	w->neigh_count--;
+	w->neigh_gen += w->neigh_gen == UINT32_MAX ? 2 : 1;
 }
 
 // A full table leaves its packets to the control thread, which resolves each anew: slow, not wrong.

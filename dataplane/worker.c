@@ -31,6 +31,9 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->id = id;
 	w->lcore = lcore;
 	w->layout = *l;
+	w->spi_top = dp_spi_make(l, id, 0, 0) >> (l->nonce_bits + l->slot_bits);
+	w->neigh_gen = 1;
+	w->own_v4 = UINT64_MAX;
 	w->socket = socket;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	TAILQ_INIT(&w->pending);
@@ -40,9 +43,10 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->keep_ns = dp_ports_keep_first(w);
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
+	w->ways = calloc(l->tunnels + DP_SHARED, sizeof(*w->ways));
 	w->now_ns = clock_now_ns(d->seams.clock);
 
-	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family ? -ENOMEM : 0;
+	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family || !w->ways ? -ENOMEM : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
@@ -78,6 +82,7 @@ void dp_worker_free(struct dp_worker *w)
 	dp_slab_fini(&w->tunnels);
 	free((void *)(uintptr_t)w->uplink_cause);
 	free((void *)(uintptr_t)w->family);
+	free(w->ways);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
 	secret_wipe(w, sizeof(*w));
@@ -105,7 +110,7 @@ static unsigned rx(struct dp_worker *w, const struct dp_port *port)
 	dp_add(&w->stats.rx_packets, n);
 	if (unlikely(w->trace))
 		dp_trace_rx(w, port, m, n);
-	if (unlikely(w->watch[port->index].left))
+	if (unlikely(w->watch[port->index].left) && !port->vlans) // else dp_vlan_rx() does
 		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	dp_run_stages(w);
@@ -124,6 +129,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	dp_trace_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
+	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
 	if (unlikely(w->now_ns >= w->keep_ns))
 		dp_ports_keep(w);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)

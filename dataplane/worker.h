@@ -7,6 +7,7 @@
 #include "dataplane/dp.h"
 #include "dataplane/dst.h"
 #include "dataplane/ip.h"
+#include "dataplane/rss_learn.h"
 #include "dataplane/sa.h"
 #include "dataplane/suites.h"
 
@@ -80,6 +81,38 @@ struct dp_batch {
 	unsigned n;
 };
 
+struct dp_ops {
+	unsigned n;
+	struct esp_op op[2 * DP_BURST];
+};
+
+// An IP packet that is to be routed; the mbuf's data begins at its header.
+struct dp_inner {
+	struct rte_mbuf *m;
+	uint8_t *ip;
+	struct dp_sa *from;           // it was decrypted with this one, or NULL
+	const _Atomic uint64_t *flat; // where its destination stands in a flat array, or NULL
+	uint16_t len, upper;          // bytes: whole; headers before the upper protocol
+	uint16_t port;                // came in by, index
+	uint8_t family;
+	uint8_t made; // by the gateway, for side
+	uint8_t side; // enum cfg_role
+};
+
+struct dp_inners {
+	unsigned n;
+	struct dp_inner p[2 * DP_BURST];
+};
+
+// How clear packets to an address leave; good for as long as version and gen are the worker's.
+struct dp_clear {
+	uint64_t hi, lo; // the address
+	uint32_t version, gen;
+	uint16_t hop;         // in neighs
+	uint8_t port, family; // 0: empty
+};
+#define DP_CLEAR_SLOTS 256
+
 // Packets that wait for their tunnel's first SA.
 struct dp_held {
 	TAILQ_ENTRY(dp_held) link;
@@ -107,9 +140,15 @@ struct dp_stats {
 // A port's first packets on this worker's queue: did they come where the predictor says?
 #define DP_RSS_WATCH 256 // packets of each queue that are looked at
 
+#define DP_RSS_SAMPLES 64
+
 struct dp_rss_watch {
-	uint16_t left;
+	_Atomic uint16_t left; // the control thread fills it up where it has learned
 	dp_counter_t right, wrong;
+	// What the NIC hashed and to what, each hash once; those up to sample_count are the control
+	// thread's to read.
+	struct rss_sample samples[DP_RSS_SAMPLES];
+	_Atomic uint16_t sample_count;
 };
 
 // Of a port that shares its device with others, whose own counters tell them not apart.
@@ -133,14 +172,19 @@ struct dp_worker {
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
-	struct esp_op ops[2 * DP_BURST];
-	struct dp_batch esp_in;  // ESP packets for this worker's SAs
-	struct dp_batch route;   // IP packets for the inside or for a tunnel
-	struct dp_batch esp_out; // IP packets for this worker's tunnels (meta.to, generation)
+	struct dp_ops esp_in;   // ESP packets for this worker's SAs
+	struct dp_inners route; // IP packets for the inside or for a tunnel
+	struct dp_ops esp_out;  // IP packets for this worker's tunnels
+	struct dp_way *ways;    // by the tunnel's slot
 	struct dp_batch tx[DP_PORTS_MAX];
 	struct dp_batch handoff[DP_WORKERS_MAX];
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
+	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t version;   // of routes and destinations, as of this poll
+	struct dp_clear clear[DP_CLEAR_SLOTS];
+	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
+	uint32_t spi_top; // node and worker in our SPIs
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_port_count port_count[DP_PORTS_MAX];
 	struct dp_exception_share exception[DP_PORTS_MAX];
@@ -224,6 +268,12 @@ MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 // DP_HANDOFF_FRAGMENT where the frame was put together out of fragments, else 0.
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause);
+// ESP behind l2_len and l3_len of the mbuf, to w->esp_in.
+void dp_esp_in_add(struct dp_worker *w, struct rte_mbuf *m);
+// The IP packet of the mbuf, for the tunnel that its meta names, to w->esp_out.
+void dp_esp_out_add(struct dp_worker *w, struct rte_mbuf *m);
+// The IP packet of the mbuf, which the gateway made for a side (meta.cause), to w->route.
+void dp_route_made(struct dp_worker *w, struct rte_mbuf *m);
 // w->esp_in -> decrypted packets in w->route.
 void dp_esp_in(struct dp_worker *w);
 // w->route -> w->esp_out, other workers, punts, tx.
@@ -311,13 +361,17 @@ static inline _Atomic uint64_t *dp_tunnel_family(const struct dp *d, uint32_t in
 
 // The limits that come next, from the SA's counters.
 void dp_sa_limits(struct dp_sa *sa);
-// Count a packet and see to the limits.
-void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes);
+// The SA's counters have come to one of its limits.
+void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa);
 // The number of the packet that is being encrypted; or the SA has come to its end.
 enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq);
 // The IP packet, whose header has been checked, lies within the SA's selectors.
 bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);
+// What an outbound SA has of its tunnel.
+void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t);
+// The tunnel's newest outbound SA is another one, or the tunnel came or went.
+void dp_way_set(struct dp_worker *w, const struct dp_tunnel *t);
 void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n);
 const struct dp_neigh *dp_neigh_find(
 	const struct dp_worker *w, uint16_t port, const struct ip_addr *a);

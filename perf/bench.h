@@ -112,7 +112,10 @@ struct bench_lane {
 	uint64_t random;
 	unsigned variant, slice; // of the run
 	uint64_t cycles;         // that it took
-	bool fault;              // packets lost, or not what they should be
+	uint64_t least_work;     // bench_quiet()
+	unsigned sent_count;
+	bool disturbed; // others used the core meanwhile
+	bool fault;     // packets lost, or not what they should be
 };
 
 struct bench {
@@ -144,7 +147,7 @@ void bench_settle(struct bench *b);
 // Keys, SPI, sequence numbers of a direction, for the oracle and for sa_add().
 struct sa_spec bench_spec(const struct bench *b, uint32_t tunnel, enum sa_dir dir);
 // A child of the tunnel with new keys, in use from now on.
-void bench_child_add(struct bench *b, uint32_t tunnel);
+void bench_child_add(struct bench *b, uint32_t tunnel, struct bench_tunnel *t);
 uint64_t bench_lost(struct bench *b); // drops and punts of all workers so far
 
 // The two ports' bursts are the bench's from now on.
@@ -165,8 +168,10 @@ static inline const uint8_t *bench_frame(const struct bench_store *s, const stru
 {
 	return s->bytes + (size_t)p->at * 64;
 }
-// A slice of the store into the lane's mbufs, as a NIC leaves them.
-void bench_write(struct bench_lane *l, unsigned slice);
+// A slice of a store into the lane's mbufs, as a NIC leaves them; and one packet of it.
+void bench_write(struct bench_lane *l, const struct bench_lane *from, unsigned slice);
+void bench_write_one(
+	const struct bench_lane *from, struct rte_mbuf *m, const struct bench_packet *k);
 // What the gateway sent is one of the slice's packets, as OpenSSL has it.
 bool bench_sample_right(const struct bench_lane *l, unsigned slice, struct rte_mbuf *m);
 
@@ -202,6 +207,7 @@ struct bench_row {
 	double one_key;        // the bound with one key, 0: not measured
 	double one_key_share;  // of the bound with many
 	double mpps, gbps;
+	double disturbed; // share of the runs
 	struct bench_stage stages[BENCH_STAGES];
 	unsigned stage_count;
 };
@@ -209,9 +215,24 @@ struct bench_row {
 // False: the row is void, and stderr says why.
 MUST_USE bool bench_measure(
 	struct bench *b, enum bench_direction d, unsigned size, struct bench_row *row);
+// The core does a fixed piece of work as fast as it ever did on this lane.
+bool bench_quiet(struct bench_lane *l);
 double bench_median(double *values, unsigned n); // sorts
 
+// On all lanes at once: lane 0 on this thread, the others on their lcores; returns when all have.
+void bench_on_all(struct bench *b, int (*f)(void *));
+// Until all lanes are here.
+void bench_meet(struct bench *b);
+
+// ---- Other things than cycles: each prints its own results, false where they are void ----
+
+MUST_USE bool bench_handoff(struct bench *b, enum bench_direction d, unsigned size);
+MUST_USE bool bench_updates(struct bench *b, enum bench_direction d, unsigned size);
+MUST_USE bool bench_latency(struct bench *b, enum bench_direction d, unsigned size);
+
 void bench_json_begin(void);
+// The keys that all objects begin with; the caller goes on with its own and "}".
+void bench_json_head(const struct bench *b);
 void bench_json_row(const struct bench_row *r);
 void bench_json_end(void);
 void bench_text_row(const struct bench_row *r);

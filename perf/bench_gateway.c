@@ -102,7 +102,8 @@ static void configure(struct bench *b)
 	b->cfg = (struct cfg){
 		.main = {.worker_count = (uint16_t)b->lane_count,
 			.hugepages = CFG_HUGEPAGES_AUTO,
-			.control_core = cpu(0),
+			// A second CPU for a mode that has work beside the worker.
+			.control_core = cpu(b->o.mode >= BENCH_UPDATES ? 1 : 0),
 			.max_sessions = most(&b->o.tunnels),
 			.run_dir = text("/run/sallyport-bench")},
 		.ports = b->ports,
@@ -110,7 +111,7 @@ static void configure(struct bench *b)
 		.pools = &b->pool,
 		.pool_count = 1,
 	};
-	// Lane 0 runs on the main thread, whose CPU its worker's lcore shares; it sleeps.
+	// Else lane 0 runs on the main thread, whose CPU its worker's lcore shares; it sleeps.
 	for (unsigned i = 0; i < b->lane_count; i++)
 		b->cfg.main.workers[i] = cpu(i);
 }
@@ -170,9 +171,9 @@ static void neighbour(struct bench *b, uint16_t port, const char *addr)
 	dp_neigh_publish(b->dp, &n);
 }
 
-struct sa_spec bench_spec(const struct bench *b, uint32_t tunnel, enum sa_dir dir)
+static struct sa_spec spec_of(
+	const struct bench *b, const struct bench_tunnel *t, uint32_t tunnel, enum sa_dir dir)
 {
-	const struct bench_tunnel *t = &b->tunnels[tunnel];
 	const struct bench_suite *s = &b->suite;
 	struct sa_spec spec = {.tunnel = t->id,
 		.child = t->spi,
@@ -193,6 +194,11 @@ struct sa_spec bench_spec(const struct bench *b, uint32_t tunnel, enum sa_dir di
 	return spec;
 }
 
+struct sa_spec bench_spec(const struct bench *b, uint32_t tunnel, enum sa_dir dir)
+{
+	return spec_of(b, &b->tunnels[tunnel], tunnel, dir);
+}
+
 static void selectors(struct sa_spec *spec, uint32_t tunnel)
 {
 	struct ip_addr inner = ip_from_v4(bench_inner_of(tunnel));
@@ -210,10 +216,9 @@ static struct tunnel_path path_of(const struct bench *b, uint32_t tunnel)
 		.port = BENCH_OUTSIDE};
 }
 
-void bench_child_add(struct bench *b, uint32_t tunnel)
+void bench_child_add(struct bench *b, uint32_t tunnel, struct bench_tunnel *t)
 {
 	const struct sa_sink *s = dp_sink(b->dp);
-	struct bench_tunnel *t = &b->tunnels[tunnel];
 	struct tunnel_path path = path_of(b, tunnel);
 	uint16_t worker = (uint16_t)(tunnel % b->lane_count);
 	if (s->spi_reserve(s->ctx, worker, &path, &t->spi))
@@ -221,7 +226,7 @@ void bench_child_add(struct bench *b, uint32_t tunnel)
 	random_fill(&random_system, t->key, sizeof(t->key));
 	random_fill(&random_system, t->integ_key, sizeof(t->integ_key));
 	for (int dir = SA_IN; dir <= SA_OUT; dir++) {
-		struct sa_spec spec = bench_spec(b, tunnel, (enum sa_dir)dir);
+		struct sa_spec spec = spec_of(b, t, tunnel, (enum sa_dir)dir);
 		selectors(&spec, tunnel);
 		int rc = s->sa_add(s->ctx, &spec);
 		if (rc)
@@ -239,7 +244,7 @@ static void tunnel_add(struct bench *b, uint32_t i)
 	if (s->tunnel_add(s->ctx, &spec, &b->tunnels[i].id) ||
 		s->route_add(s->ctx, b->tunnels[i].id, &dst))
 		bench_die("tunnel %u", i);
-	bench_child_add(b, i);
+	bench_child_add(b, i, &b->tunnels[i]);
 }
 
 // ---- Lanes ----

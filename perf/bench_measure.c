@@ -12,7 +12,9 @@
 #include <stdlib.h>
 
 #define WARM         2 // rounds
+#define SPARE        2 // times the slices that undisturbed rounds take
 #define PACKETS      65536
+#define ENOUGH       7 // rounds make a median
 #define PER_TUNNEL   4
 #define ROUNDS_MAX   64
 #define ONE_KEY_OVER 1.03 // a bound with one key is no higher than with many, but for noise
@@ -32,7 +34,7 @@ static unsigned slices(const struct bench *b)
 {
 	unsigned need = RTE_MAX(PACKETS, PER_TUNNEL * b->tunnel_count) / b->lane_count;
 	unsigned n = (need + BENCH_ROUND - 1) / BENCH_ROUND;
-	return RTE_MAX(n, b->o.rounds + WARM);
+	return RTE_MAX(n, SPARE * (b->o.rounds + WARM));
 }
 
 // ---- One run on a lane ----
@@ -51,26 +53,38 @@ static void run_gateway(struct bench_lane *l)
 	while (rx->next < rx->end)
 		dp_worker_poll_once(l->w);
 	l->cycles = rte_rdtsc_precise() - t;
-	unsigned sent = bench_ports_sent(l, !port);
+	l->sent_count = bench_ports_sent(l, !port);
 	bench_ports_idle(l);
-	struct rte_mbuf **out = l->sent + !port * BENCH_ROUND;
-	l->fault = sent != BENCH_ROUND;
-	for (unsigned i = 0; !l->fault && i < BENCH_SAMPLES; i++)
-		l->fault = !bench_sample_right(
-			l, l->slice, out[i * (BENCH_ROUND / BENCH_SAMPLES) + l->slice % 64]);
 }
 
 static void run_bound(struct bench_lane *l)
 {
-	bool one_key = l->variant >= ONE_KEY;
-	unsigned distance = bench_distances[(l->variant - BOUND) % BENCH_DISTANCES];
-	bench_bound_prepare(l, l->slice, one_key);
-	l->cycles = bench_bound_run(l, distance);
-	l->fault = !one_key && !bench_bound_right(l, l->slice);
+	l->cycles = bench_bound_run(l, bench_distances[(l->variant - BOUND) % BENCH_DISTANCES]);
+}
+
+static bool gateway_right(const struct bench_lane *l)
+{
+	struct rte_mbuf *const *out = l->sent + !port_of(l) * BENCH_ROUND;
+	unsigned step = BENCH_ROUND / BENCH_SAMPLES;
+	if (l->sent_count != BENCH_ROUND)
+		return false;
+	for (unsigned i = l->slice % step; i < BENCH_ROUND; i += step)
+		if (!bench_sample_right(l, l->slice, out[i]))
+			return false;
+	return true;
+}
+
+// One key for all is that of few of them.
+static void check(struct bench_lane *l)
+{
+	if (l->variant == GATEWAY)
+		l->fault = !gateway_right(l);
+	else
+		l->fault = l->variant < ONE_KEY && !bench_bound_right(l, l->slice);
 }
 
 // All lanes begin together.
-static void meet(struct bench *b)
+void bench_meet(struct bench *b)
 {
 	unsigned mine = atomic_fetch_add(&b->arrived, 1) / b->lane_count;
 	while (atomic_load(&b->arrived) / b->lane_count == mine)
@@ -80,19 +94,22 @@ static void meet(struct bench *b)
 static int run(void *lane)
 {
 	struct bench_lane *l = lane;
-	bench_write(l, l->slice);
-	if (l->variant == GATEWAY) {
-		meet(l->b);
+	bench_write(l, l, l->slice);
+	if (l->variant != GATEWAY)
+		bench_bound_prepare(l, l->slice, l->variant >= ONE_KEY);
+	bench_meet(l->b);
+	bool quiet = bench_quiet(l);
+	if (l->variant == GATEWAY)
 		run_gateway(l);
-	} else {
-		meet(l->b);
+	else
 		run_bound(l);
-	}
+	l->disturbed = !quiet || !bench_quiet(l);
+	check(l);
 	return 0;
 }
 
 // Lane 0 on this thread, the others on their lcores.
-static void on_all(struct bench *b, int (*f)(void *))
+void bench_on_all(struct bench *b, int (*f)(void *))
 {
 	for (unsigned i = 1; i < b->lane_count; i++)
 		if (rte_eal_remote_launch(f, b->lanes[i], b->lanes[i]->w->lcore))
@@ -107,17 +124,34 @@ static void on_all(struct bench *b, int (*f)(void *))
 struct samples {
 	double cycles[VARIANTS][ROUNDS_MAX]; // a packet; the mean of the lanes
 	double mpps[ROUNDS_MAX];             // the sum of the lanes, of the gateway
+	bool loud[VARIANTS][ROUNDS_MAX];     // disturbed at last
+	unsigned next;                       // slice for the gateway
+	unsigned runs, disturbed;
+	unsigned patience; // repetitions that are left
 };
 
-static bool one_round(
-	struct bench *b, unsigned variant, unsigned slice, double *cycles, double *mpps)
+// A run that was disturbed is repeated, while the gateway has slices left for the rounds to come.
+static bool again(const struct bench *b, struct samples *s, unsigned r, unsigned variant)
+{
+	unsigned left = b->lanes[0]->store.count / BENCH_ROUND - s->next;
+	if (r < WARM || s->patience == 0 || (!variant && left < WARM + b->o.rounds - r))
+		return false;
+	s->patience--;
+	return true;
+}
+
+static bool any_disturbed(const struct bench *b)
+{
+	for (unsigned i = 0; i < b->lane_count; i++)
+		if (b->lanes[i]->disturbed)
+			return true;
+	return false;
+}
+
+static bool run_once(struct bench *b, double *cycles, double *mpps)
 {
 	double sum = 0, rate = 0;
-	for (unsigned i = 0; i < b->lane_count; i++) {
-		b->lanes[i]->variant = variant;
-		b->lanes[i]->slice = slice;
-	}
-	on_all(b, run);
+	bench_on_all(b, run);
 	for (unsigned i = 0; i < b->lane_count; i++) {
 		double c = (double)b->lanes[i]->cycles / BENCH_ROUND;
 		sum += c;
@@ -131,23 +165,38 @@ static bool one_round(
 	return true;
 }
 
-static bool all_rounds(struct bench *b, struct samples *s)
+// The gateway takes each slice once: what it decrypts has its sequence number but once.
+static bool one_round(struct bench *b, unsigned variant, unsigned r, struct samples *s)
 {
 	unsigned n = b->lanes[0]->store.count / BENCH_ROUND;
-	unsigned variants = b->tunnel_count > b->lane_count ? VARIANTS : ONE_KEY;
-	for (unsigned r = 0; r < WARM + b->o.rounds; r++) {
-		for (unsigned v = 0; v < variants; v++) {
-			unsigned at = r < WARM ? 0 : r - WARM;
-			unsigned slice = (r + v * (n / VARIANTS)) % n;
-			double unused, *mpps = v == GATEWAY ? &s->mpps[at] : &unused;
-			if (!one_round(b, v, slice, &s->cycles[v][at], mpps)) {
-				fprintf(stderr, "esp_bench: %s\n",
-					v == GATEWAY ? "the gateway lost packets or made wrong ones"
-						     : "the library's packets are wrong");
-				return false;
-			}
+	unsigned at = r < WARM ? 0 : r - WARM;
+	double unused;
+	do {
+		unsigned slice =
+			variant == GATEWAY ? s->next++ : (r + variant * (n / VARIANTS)) % n;
+		for (unsigned i = 0; i < b->lane_count; i++) {
+			b->lanes[i]->variant = variant;
+			b->lanes[i]->slice = slice;
 		}
-	}
+		if (!run_once(b, &s->cycles[variant][at], variant ? &unused : &s->mpps[at])) {
+			fprintf(stderr, "esp_bench: %s\n",
+				variant ? "the library's packets are wrong"
+					: "the gateway lost packets or made wrong ones");
+			return false;
+		}
+		s->runs++;
+		s->disturbed += s->loud[variant][at] = any_disturbed(b);
+	} while (s->loud[variant][at] && again(b, s, r, variant));
+	return true;
+}
+
+static bool all_rounds(struct bench *b, struct samples *s)
+{
+	unsigned variants = b->tunnel_count > b->lane_count ? VARIANTS : ONE_KEY;
+	for (unsigned r = 0; r < WARM + b->o.rounds; r++)
+		for (unsigned v = 0; v < variants; v++)
+			if (!one_round(b, v, r, s))
+				return false;
 	return true;
 }
 
@@ -163,8 +212,22 @@ double bench_median(double *values, unsigned n)
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
+// The median of the rounds that nobody disturbed, or where they are too few, of all.
+static double median_of(
+	const struct samples *s, unsigned variant, const double *from, unsigned rounds)
+{
+	double quiet[ROUNDS_MAX], all[ROUNDS_MAX];
+	unsigned n = 0;
+	for (unsigned r = 0; r < rounds; r++) {
+		all[r] = from[r];
+		if (!s->loud[variant][r])
+			quiet[n++] = from[r];
+	}
+	return n >= ENOUGH ? bench_median(quiet, n) : bench_median(all, rounds);
+}
+
 // Of the distances' medians; at the same time of what each round had best, into least[].
-static double best(struct samples *s, unsigned from, unsigned rounds, double *least)
+static double best(const struct samples *s, unsigned from, unsigned rounds, double *least)
 {
 	double of_all = 0;
 	for (unsigned r = 0; r < rounds; r++) {
@@ -173,7 +236,7 @@ static double best(struct samples *s, unsigned from, unsigned rounds, double *le
 			least[r] = RTE_MIN(least[r], s->cycles[from + i][r]);
 	}
 	for (unsigned i = 0; i < BENCH_DISTANCES; i++) {
-		double m = bench_median(s->cycles[from + i], rounds);
+		double m = median_of(s, from + i, s->cycles[from + i], rounds);
 		of_all = i == 0 || m < of_all ? m : of_all;
 	}
 	return of_all;
@@ -193,9 +256,9 @@ static enum outcome evaluate(struct bench *b, struct samples *s, struct bench_ro
 	const struct bench_store *st = &b->lanes[0]->store;
 	double many[ROUNDS_MAX], one[ROUNDS_MAX];
 	unsigned n = b->o.rounds;
-	row->gateway = bench_median(s->cycles[GATEWAY], n);
+	row->gateway = median_of(s, GATEWAY, s->cycles[GATEWAY], n);
 	row->bound = best(s, BOUND, n, many);
-	row->mpps = bench_median(s->mpps, n);
+	row->mpps = median_of(s, GATEWAY, s->mpps, n);
 	row->gbps = row->mpps * 8e-3 * (double)st->inner_bytes / st->count;
 	if (b->tunnel_count <= b->lane_count)
 		return FINE;
@@ -213,11 +276,13 @@ static int fill(void *lane)
 static enum outcome attempt(struct bench *b, struct bench_row *row)
 {
 	static struct samples s;
-	on_all(b, fill);
+	s = (struct samples){.patience = b->o.rounds * VARIANTS * (b->o.quick ? 1 : 3)};
+	bench_on_all(b, fill);
 	uint64_t lost = bench_lost(b);
 	if (!all_rounds(b, &s))
 		return VOID;
 	lost = bench_lost(b) - lost;
+	row->disturbed = (double)s.disturbed / s.runs;
 	if (lost == 0)
 		return evaluate(b, &s, row);
 	fprintf(stderr, "esp_bench: the gateway dropped or punted %lu packets\n",
@@ -234,8 +299,6 @@ bool bench_measure(struct bench *b, enum bench_direction d, unsigned size, struc
 		.tunnels = b->tunnel_count,
 		.workers = b->lane_count,
 		.order = b->o.order};
-	b->direction = d;
-	b->size = size;
 	for (unsigned i = 0; i < ATTEMPTS && got == DOUBTFUL; i++)
 		got = attempt(b, row);
 	if (got == DOUBTFUL)

@@ -192,13 +192,18 @@ static void nic_write(struct rte_mbuf *m, const struct bench_store *s, const str
 	memcpy(dp_data(m), bench_frame(s, k), k->len);
 }
 
-void bench_write(struct bench_lane *l, unsigned slice)
+void bench_write_one(
+	const struct bench_lane *from, struct rte_mbuf *m, const struct bench_packet *k)
 {
-	const struct bench_store *s = &l->store;
+	const struct bench_store *s = &from->store;
 	int port = s->direction == BENCH_OUT ? BENCH_INSIDE : BENCH_OUTSIDE;
-	uint16_t port_id = l->b->dp->ports[port].port_id;
+	nic_write(m, s, k, from->b->dp->ports[port].port_id);
+}
+
+void bench_write(struct bench_lane *l, const struct bench_lane *from, unsigned slice)
+{
 	for (unsigned i = 0; i < BENCH_ROUND; i++)
-		nic_write(l->mbufs[i], s, &s->packets[slice * BENCH_ROUND + i], port_id);
+		bench_write_one(from, l->mbufs[i], &from->store.packets[slice * BENCH_ROUND + i]);
 }
 
 // ---- What must come out ----

@@ -9,26 +9,34 @@
 
 #include <stdlib.h>
 
-static void report(const struct bench *b, const struct bench_row *row)
+static bool cycles(struct bench *b, enum bench_direction d, unsigned size)
 {
+	struct bench_row row;
+	if (!bench_measure(b, d, size, &row))
+		return false;
 	if (b->o.json)
-		bench_json_row(row);
+		bench_json_row(&row);
 	else
-		bench_text_row(row);
+		bench_text_row(&row);
+	return true;
 }
 
 static bool rows(struct bench *b)
 {
-	struct bench_row row;
+	static bool (*const measure[])(struct bench *, enum bench_direction, unsigned) = {
+		[BENCH_CYCLES] = cycles,
+		[BENCH_HANDOFF] = bench_handoff,
+		[BENCH_UPDATES] = bench_updates,
+		[BENCH_LATENCY] = bench_latency,
+	};
 	bool ok = true;
 	for (unsigned i = 0; i < b->o.sizes.n; i++) {
 		for (int d = BENCH_IN; d <= BENCH_OUT; d++) {
 			if (!b->o.direction[d])
 				continue;
-			if (bench_measure(b, (enum bench_direction)d, b->o.sizes.v[i], &row))
-				report(b, &row);
-			else
-				ok = false;
+			b->direction = (enum bench_direction)d;
+			b->size = b->o.sizes.v[i];
+			ok = measure[b->o.mode](b, b->direction, b->size) && ok;
 		}
 	}
 	return ok;

@@ -4,7 +4,7 @@
 // A data plane without IKE, for a peer that brings its own ESP: one tunnel with keys that both
 // sides know by rule. Runs until SIGTERM.
 //
-// usage: esp_host CONFIG ESP-PROPOSAL ESN(0|1) PEER INNER
+// usage: esp_host CONFIG ESP-PROPOSAL ESN(0|1) PEER INNER [INNER6 UDP-PORT(0: protocol 50)]
 // Prints "ready SPI" with the inbound SPI; the outbound one is SPI_OUT.
 // Keys: byte i of the inbound cipher key is i, of the outbound one 0x40 + i; of the integrity keys
 // 0x80 + i and 0xc0 + i.
@@ -73,23 +73,35 @@ static int add_sa(
 	return sink->sa_add(sink->ctx, &s);
 }
 
-// One tunnel to the peer, native ESP, everything inside allowed.
-static int build_tunnel(const struct sa_sink *sink, const struct proposal *p, bool esn,
-	const struct ip_addr *peer, const struct ip_addr *inner, uint32_t *spi)
+// Ours of the same family as the peer's.
+static int set_path(struct tunnel_path *path, const struct ip_addr *peer, uint16_t udp_port)
 {
-	struct ip_range all;
-	struct ip_prefix host = {*inner, 32};
-	struct tunnel_spec t = {.worker = 0, .path = {.remote = {*peer, 0}}};
-	struct sa_spec s = {
-		.esn = esn, .replay_window = 64, .ts_local_count = 1, .ts_remote_count = 1};
-	if (ip_parse("192.0.2.1", &t.path.local.addr) || ip_range_parse("0.0.0.0/0", &all))
-		return -1;
-	s.ts_local[0] = selector_of_range(&all);
-	s.ts_remote[0] = selector_of_addr(inner);
+	path->remote = (struct endpoint){*peer, udp_port};
+	path->local.port = 4500;
+	path->encap = udp_port ? SA_ENCAP_UDP : SA_ENCAP_NONE;
+	return ip_parse(peer->family == IP_V4 ? "192.0.2.1" : "2001:db8:1::1", &path->local.addr);
+}
+
+// One tunnel to the peer for its inner addresses, one of each family at most; what they may talk to is
+// everything.
+static int build_tunnel(const struct sa_sink *sink, const struct proposal *p, bool esn,
+	const struct tunnel_path *path, const struct ip_addr *inner, unsigned inner_count,
+	uint32_t *spi)
+{
+	struct tunnel_spec t = {.worker = 0, .path = *path};
+	struct sa_spec s = {.esn = esn, .replay_window = 64};
 	if (sink->spi_reserve(sink->ctx, 0, &t.path, spi) ||
-		sink->tunnel_add(sink->ctx, &t, &s.tunnel) ||
-		sink->route_add(sink->ctx, s.tunnel, &host))
+		sink->tunnel_add(sink->ctx, &t, &s.tunnel))
 		return -1;
+	for (unsigned i = 0; i < inner_count; i++) {
+		struct ip_range all;
+		struct ip_prefix host = {inner[i], inner[i].family == IP_V4 ? 32 : 128};
+		if (ip_range_parse(inner[i].family == IP_V4 ? "0.0.0.0/0" : "::/0", &all) ||
+			sink->route_add(sink->ctx, s.tunnel, &host))
+			return -1;
+		s.ts_local[s.ts_local_count++] = selector_of_range(&all);
+		s.ts_remote[s.ts_remote_count++] = selector_of_addr(&inner[i]);
+	}
 	s.child = *spi;
 	if (add_sa(sink, s, SA_IN, p) || add_sa(sink, s, SA_OUT, p))
 		return -1;
@@ -117,18 +129,22 @@ int main(int argc, char **argv)
 	struct host h = {0};
 	struct cfg *cfg;
 	struct proposal p;
-	struct ip_addr peer, inner;
+	struct ip_addr peer, inner[2];
+	struct tunnel_path path = {0};
 	char why[128];
 	uint32_t spi;
-	if (argc != 6 || proposal_parse(argv[2], true, &p, why, sizeof(why)) ||
-		ip_parse(argv[4], &peer) || ip_parse(argv[5], &inner) ||
+	unsigned inner_count = argc == 8 ? 2 : 1;
+	if ((argc != 6 && argc != 8) || proposal_parse(argv[2], true, &p, why, sizeof(why)) ||
+		ip_parse(argv[4], &peer) || ip_parse(argv[5], &inner[0]) ||
+		(argc == 8 && ip_parse(argv[6], &inner[1])) ||
+		set_path(&path, &peer, argc == 8 ? (uint16_t)atoi(argv[7]) : 0) ||
 		cfg_load(argv[1], stderr, &cfg))
 		return 2;
 	signal(SIGTERM, on_signal);
 	struct dp_seams seams = {&h, on_ike, on_event, &clock_system, &random_system};
 	if (dp_start(cfg, &seams, &h.dp))
 		return 1;
-	if (build_tunnel(dp_sink(h.dp), &p, atoi(argv[3]), &peer, &inner, &spi) == 0)
+	if (build_tunnel(dp_sink(h.dp), &p, atoi(argv[3]), &path, inner, inner_count, &spi) == 0)
 		serve(&h, spi);
 	dp_stop(h.dp);
 	cfg_free(cfg);

@@ -252,6 +252,19 @@ static void by_tunnel(void **state)
 	}
 }
 
+// With one IP header there is more room.
+static void in_transport_mode(void **state)
+{
+	(void)state;
+	struct dp_tunnel t = {.hdr_len = IP4_HDR, .mtu = 1500, .treatment = {.mss = SA_MSS_AUTO}};
+	struct dp_sa sa = {.iv_len = 8, .icv_len = 16, .align = 4};
+	assert_int_equal(dp_mss_ceiling(&t, &sa, IP_V4), 1446 - 40);
+	sa.flags = DP_SA_TRANSPORT;
+	assert_int_equal(dp_mss_ceiling(&t, &sa, IP_V4), 1446 - 20);
+	t.hdr_len = IP6_HDR;
+	assert_int_equal(dp_mss_ceiling(&t, &sa, IP_V6), 1426 - 20);
+}
+
 // It follows the path's MTU and the peer's place; the packets are counted.
 static void follows_the_path(void **state)
 {
@@ -281,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_of_all_kinds),
 		cmocka_unit_test(not_touched),
+		cmocka_unit_test(in_transport_mode),
 		ONE(by_tunnel),
 		TWO(by_tunnel),
 		ONE(follows_the_path),

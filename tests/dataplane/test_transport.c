@@ -128,7 +128,7 @@ static void gateway_sends(const uint8_t *p, size_t len)
 	assert_non_null(to);
 	memcpy(to, p, len);
 	dp_meta(m)->kind = DP_CARRY_ROUTE;
-	dp_batch_add(&fx.dp->workers[tr.owner]->route, m);
+	dp_route_made(fx.dp->workers[tr.owner], m);
 	dp_run_stages(fx.dp->workers[tr.owner]);
 	fx_run();
 }

@@ -532,6 +532,7 @@ bool bench_traffic(struct bench_node *a, struct bench_node *b, const char *src, 
 	// What does not lead back is looked at after it was authenticated.
 	bool back = bench_sink_leads_back(&b->sink, in, &from);
 	out->counters.packets++;
+	out->counters.last_used_ns = a->bench->now_ns;
 	bench_sink_received(&b->sink, in);
 	return back;
 }

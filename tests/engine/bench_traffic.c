@@ -58,8 +58,10 @@ static void send_from(struct bench *b, unsigned i)
 	if (in && (!bench_sink_fit(&in->spec, &out->spec) ||
 			  !bench_sink_matches(in, &t->inner[!i], &t->inner[i])))
 		fail_msg("%s and %s differ in SA %08x", n->name, peer->name, out->spec.spi);
-	if (!t->silent)
+	if (!t->silent) {
 		out->counters.packets++;
+		out->counters.last_used_ns = b->now_ns;
+	}
 	static struct bench_packet p; // large, and its bytes are not used
 	p.esp = out->spec.spi;
 	p.from.addr = n->addr;

@@ -18,6 +18,7 @@ ROWS=(
 	"cbc6 2 aes128-sha384 noesn 6"
 	"ikev1 1 aes128-sha256 noesn 4"
 )
+declare -A FRAGMENT=([cbc]='fragment = "after";')
 declare -A OUTER_GW=([4]=192.0.2.1 [6]=2001:db8:1::1) OUTER=([4]=$GUEST4 [6]=$GUEST6)
 
 # --- both sides' configuration -------------------------------------------------------------------
@@ -30,7 +31,7 @@ gw_row() { # N NAME IKE ESP ESN
 		{ name = "$2"; ike_versions = [ $3 ]; ike_proposals = [ "aes128-sha256-ecp256" ];
 		  local = { id = "gw.example"; auth = "psk"; };
 		  remote = { id = "$2.example"; auth = "psk"; };
-		  children = ( { name = "$2"; esp_proposals = [ "$4" ]; esn = $esn;
+		  children = ( { name = "$2"; esp_proposals = [ "$4" ]; esn = $esn; ${FRAGMENT[$2]-}
 		    local_ts = [ "10.99.0.$((100 + $1))", "2001:db8:99::$((100 + $1))" ];
 		    remote_ts = [ "10.60.$1.0/24", "2001:db8:60:$1::/64" ]; } ); }
 	END
@@ -126,6 +127,10 @@ guest_pings() { # FROM TO [PING-ARGUMENTS...]
 	guest "ping -n -q -I $from -c 3 -i 0.1 -W 2 $* $to" | grep " 3 received"
 }
 
+long_pings() { # FROM TO
+	ns in ping -n -q -I "$1" -c 3 -i 0.1 -W 2 -M dont -s 3452 "$2" | grep " 3 received"
+}
+
 guest_got() { # SUM
 	equals "$(guest cat /tmp/sum)" "$1"
 }
@@ -182,13 +187,21 @@ mtu_told() { # FILE
 }
 
 mtu_same() { # PING-BYTES GUEST INSIDE
-	local ping="ping -n -c 2 -i 0.2 -W 1 -M do -s $1" here there
+	local ping="ping -n -c 3 -i 0.2 -W 1 -M do -s $1" here there
 	# shellcheck disable=SC2086 # arguments
 	ns in $ping -I "$3" "$2" >"$LAB_DIR/mtu.in" 2>&1
 	guest "$ping -I $2 $3" >"$LAB_DIR/mtu.guest"
 	here=$(mtu_told "$LAB_DIR/mtu.in")
 	there=$(mtu_told "$LAB_DIR/mtu.guest")
 	check "$2 and $3 are told the same path MTU: ${here:-none}" grep -qx "${here:-none}" <<<"$there"
+}
+
+# The router's links to both sides take packets of at most BYTES, and it says so to who sends more.
+narrow() { # BYTES
+	ns rt ip route replace 198.51.100.0/24 dev eth1 mtu "$1" &&
+		ns rt ip route replace 192.0.2.0/24 dev eth0 mtu "$1" &&
+		ns rt ip -6 route change 2001:db8:2::/64 dev eth1 proto kernel metric 256 mtu "$1" &&
+		ns rt ip -6 route change 2001:db8:1::/64 dev eth0 proto kernel metric 256 mtu "$1"
 }
 
 lab_begin guest
@@ -215,3 +228,18 @@ mtu_same 1472 10.60.1.1 10.99.0.101
 mtu_same 1452 2001:db8:60:1::1 2001:db8:99::101
 mtu_same 1472 10.60.2.1 10.99.0.102
 mtu_same 1472 10.60.6.1 10.99.0.106
+for n in 1 2 6; do
+	what="connection ${ROWS[n - 1]%% *}, packets of 3,500 bytes"
+	check "$what: the guest pings inside" guest_pings 10.60.$n.1 10.99.0.10$n -M dont -s 3472
+	check "$what: inside pings the guest" long_pings 10.99.0.10$n 10.60.$n.1
+	check "$what: the guest pings inside over IPv6" guest_pings 2001:db8:60:$n::1 2001:db8:99::10$n -s 3452
+	check "$what: inside pings the guest over IPv6" long_pings 2001:db8:99::10$n 2001:db8:60:$n::1
+done
+need "the path becomes narrow" narrow 1400
+for n in 1 2 6; do
+	what="connection ${ROWS[n - 1]%% *}, narrow path"
+	check "$what: TCP both ways" guest_tcp 10.99.0.10$n 10.60.$n.1
+	check "$what: TCP both ways over IPv6" guest_tcp 2001:db8:99::10$n 2001:db8:60:$n::1
+	mtu_same 1352 10.60.$n.1 10.99.0.10$n
+	mtu_same 1352 2001:db8:60:$n::1 2001:db8:99::10$n
+done

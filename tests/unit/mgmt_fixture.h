@@ -145,6 +145,9 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.bytes_out = 400,
 		.packets_in = 3,
 		.packets_out = 4,
+		.policed_in = 5,
+		.policed_out = 6,
+		.used_ns = NOW_NS - 3 * NS_PER_S,
 		.path_mtu = 1500,
 	};
 	if (f->state != IKE_SESSION_CONNECTING)

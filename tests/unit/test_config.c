@@ -54,14 +54,16 @@ static const char everything[] =
 	"                 child_rekey_packets = 5; child_hard_packets = 6; reauth_s = 900; };\n"
 	"    mobike = false;\n"
 	"    dpd = { delay_s = 11; timeout_s = 22; }; childless = true; fragment_size = 0;\n"
+	"    idle_s = 600; mss = 1300; dscp = 46; ecn = false; rate_in_kbit_s = 1000;\n"
+	"    rate_out_kbit_s = 2000; rate_burst_bytes = 30000;\n"
 	"    split_include = [ ]; banner = \"\"; save_password = false;\n"
 	"    children = (\n"
 	"      { name = \"lan\"; local_ts = [ \"10.99.0.0/24\", \"10.1.0.1-10.1.0.5[tcp/80-90]\" ];\n"
 	"        remote_ts = [ \"10.7.0.0/16[udp]\" ];\n"
 	"        esp_proposals = [ \"aes128gcm16\", \"aes128-sha256-x25519\" ];\n"
 	"        pfs = \"required\"; replay_window = 100; esn = false; df = \"set\";\n"
-	"        fragment = \"after\"; mtu = 1400; },\n"
-	"      { name = \"six\"; local_ts = [ \"::/0\" ]; }\n"
+	"        fragment = \"after\"; mtu = 1400; tfc = 512; },\n"
+	"      { name = \"six\"; local_ts = [ \"::/0\" ]; tfc = \"mtu\"; }\n"
 	"    ); },\n"
 	"  { name = \"plain\"; local = { id = \"gw.example\"; auth = \"psk\"; };\n"
 	"    remote = { auth = \"psk\"; }; children = ( { name = \"a\"; local_ts = [ \"0.0.0.0/0\" ]; } ); },\n"
@@ -282,6 +284,13 @@ static void connections_are_read(void **state)
 	assert_int_equal(n->dpd.delay_s, 11);
 	assert_int_equal(n->dpd.timeout_s, 22);
 	assert_true(n->childless);
+	assert_int_equal(n->idle_s, 600);
+	assert_int_equal(n->mss, 1300);
+	assert_int_equal(n->dscp, 46);
+	assert_false(n->ecn);
+	assert_int_equal(n->rate_in_kbit_s, 1000);
+	assert_int_equal(n->rate_out_kbit_s, 2000);
+	assert_int_equal(n->rate_burst_bytes, 30000);
 	assert_int_equal(n->fragment_size, 0);
 	assert_int_equal(n->split_include_count, 0);
 	assert_null(n->banner);
@@ -307,6 +316,8 @@ static void children_are_read(void **state)
 	assert_int_equal(k->replay_window, 128); // 100, rounded up
 	assert_false(k->esn);
 	assert_int_equal(k->df, CFG_DF_SET);
+	assert_int_equal(k->tfc, 512);
+	assert_int_equal(k[1].tfc, CFG_TFC_MTU);
 	assert_int_equal(k->fragment, CFG_FRAGMENT_AFTER);
 	assert_int_equal(k->mtu, 1400);
 	assert_string_equal(k[1].name, "six");
@@ -407,6 +418,10 @@ static void defaults_are_the_tables(void **state)
 	assert_false(n->children[0].per_resource || n->children[0].tunnel_interface);
 	assert_int_equal(n->children[0].pfs, CFG_PFS_OPTIONAL);
 	assert_int_equal(n->children[0].df, CFG_DF_COPY);
+	assert_int_equal(n->children[0].tfc, CFG_TFC_OFF);
+	assert_int_equal(n->mss, CFG_MSS_OFF);
+	assert_int_equal(n->dscp, CFG_DSCP_COPY);
+	assert_true(n->ecn && !n->idle_s && !n->rate_in_kbit_s && !n->rate_out_kbit_s);
 	assert_int_equal(n->children[0].fragment, CFG_FRAGMENT_BEFORE);
 	assert_int_equal(n->children[0].mtu, 0);
 	cfg_free(c);

@@ -202,6 +202,18 @@ static void warnings_do_not_refuse(void **state)
 				PORT(""),
 			ANY_NAME
 			"7: lifetime.ike_rekey_s: not used, responder_only never rekeys\n"},
+		{CONNECTION("rate_burst_bytes = 20000;\nidle_s = 60; mss = 600;") PORT(""),
+			ANY_NAME "6: rate_burst_bytes: not used without rate_in_kbit_s or "
+				 "rate_out_kbit_s\n"},
+		{SITE("198.51.100.7",
+			 "children = ( { name = \"k\"; local_ts = [ \"2001:db8::/32\" ]; "
+			 "remote_ts = [ \"2001:db9::/32\" ]; } );\n",
+			 "idle_s = 60; initiate = \"start\";\nmss = 1219; rate_in_kbit_s = 1; "
+			 "rate_burst_bytes = 20000;") PORT("addresses = [ \"192.0.2.1/24\" ];"),
+			ANY_NAME "6: idle_s: with initiate \"start\" the gateway connects again at "
+				 "once\n7: mss: of IPv6's TCP it is 1220 at least\n"},
+		{CHILD1("tfc = \"mtu\";") PORT(""), ANY_NAME
+			"7: tfc: an IKEv1 peer cannot say that it takes no such padding\n"},
 		{CONNECTION("responder_only = true;\nlifetime = { ike_rekey_s = 0;\n"
 			    "child_rekey_s = 300; child_rekey_bytes = 9L; };") PORT(""),
 			ANY_NAME

@@ -13,7 +13,7 @@ static void test_sessions(void **state)
 		"\"remote_addr\":\"192.0.2.10\",\"remote_port\":40000,\"nat\":true,"
 		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],\"worker\":1,"
 		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
-		"\"packets_out\":4,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
+		"\"packets_out\":4,\"policed_in\":5,\"policed_out\":6,\"idle_s\":3,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
 		"\"role\":\"initiator\",\"responder_only\":false,\"mobike\":true,"
 		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,\"path_mtu\":1500,"
 		"\"child_sas\":[{\"name\":\"lan\","

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What the stages do to every packet, inline: headers as they mostly are, and prefetching.
+#pragma once
+
+#include "dataplane/trace.h"
+#include "dataplane/worker.h"
+
+#include <rte_prefetch.h>
+
+#define DP_AHEAD      8u // packets that a stage's prefetches run before it
+#define DP_BODY_LINES 3u // of a packet, behind the first
+#define DP_TAIL       20 // bytes that most suites add behind a packet
+
+static inline uint64_t dp_load64(const void *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t dp_load32(const void *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void dp_store64(void *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void dp_store32(void *p, uint32_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+// The checksum of an IPv4 header without options is right.
+static inline bool dp_v4_sum_ok(const uint8_t *p)
+{
+	// Ones' complement sums do not mind in which byte order they are taken.
+	uint64_t a = dp_load64(p), b = dp_load64(p + 8);
+	uint64_t sum = (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + dp_load32(p + 16);
+	sum = (sum >> 32) + (uint32_t)sum;
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+}
+
+// An IPv4 header without options that is whole and right, in len bytes: what ip_parse_packet() would
+// let pass. sure: its checksum has been seen to.
+static inline bool dp_plain_v4(const uint8_t *p, uint32_t len, bool sure)
+{
+	if (unlikely(len < IP4_HDR || p[0] != 0x45))
+		return false;
+	uint32_t total = get_be16(p + 2);
+	return likely(total >= IP4_HDR && total <= len) && (sure || likely(dp_v4_sum_ok(p)));
+}
+
+static inline void dp_sa_prefetch(const struct dp_sa *sa)
+{
+	rte_prefetch0(sa);
+	rte_prefetch0((const uint8_t *)sa + 64);
+}
+
+// The lines of an mbuf that a worker needs: the first one, and where its data most likely begin. The
+// place is right for what a driver has just received into one of our buffers; any other is harmless.
+static inline void dp_mbuf_prefetch(const struct rte_mbuf *m)
+{
+	rte_prefetch0(m);
+	rte_prefetch0((const uint8_t *)m + sizeof(*m) +
+		      RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN) +
+		      RTE_PKTMBUF_HEADROOM);
+}
+
+static inline bool ip_bad_v4(uint8_t first)
+{
+	return first == 0 || first == 127 || first >= 224;
+}
+
+// False: it is none of the own addresses.
+static inline bool dp_local_maybe_v4(const struct dp_route_table *t, const uint8_t *addr)
+{
+	return t->local_slots[dp_local_hash(get_be32(addr))] != 0;
+}
+
+// What a packet's private area is to say where somebody else goes on with it: the control thread,
+// another worker, or this one later.
+static inline struct dp_meta *dp_meta_begin(
+	const struct dp_worker *w, struct rte_mbuf *m, uint16_t port)
+{
+	struct dp_meta *meta = dp_meta(m);
+	memset(meta, 0, sizeof(*meta));
+	meta->port = port;
+	meta->worker = w->id;
+	return meta;
+}
+
+static inline uint32_t dp_sa_tunnel_id(struct dp_sa *sa)
+{
+	const struct dp_sa_cold *c = dp_sa_cold(sa);
+	return dp_tunnel_id(c->tunnel_index, c->generation);
+}
+
+// A packet's destination in a flat array, on its way.
+static inline const _Atomic uint64_t *dp_flat_prefetch(const struct dp_worker *w, uint32_t dst)
+{
+	const _Atomic uint64_t *at = dp_dst_flat_v4(w->dp->dst, dst);
+	if (at)
+		rte_prefetch0((const void *)(uintptr_t)at);
+	return at;
+}
+
+static inline struct esp_op *dp_ops_add(struct dp_ops *b)
+{
+	return &b->op[b->n++];
+}
+
+// ESP at offset upper of the outer IP header, len bytes, to this worker's batch.
+static inline void dp_take_esp(struct dp_worker *w, struct rte_mbuf *m, uint8_t *esp, uint32_t len,
+	uint32_t upper, uint16_t port)
+{
+	struct esp_op *op = dp_ops_add(&w->esp_in);
+	op->m = m;
+	op->esp = esp;
+	op->len = (uint16_t)len;
+	op->upper = (uint16_t)upper;
+	op->port = port;
+	op->sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	if (likely(op->sa))
+		dp_sa_prefetch(op->sa);
+}
+
+// Count a packet and see to the limits.
+static inline void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t bytes)
+{
+	uint64_t packets_now = dp_get(&sa->packets) + 1;
+	uint64_t bytes_now = dp_get(&sa->bytes) + bytes;
+	dp_set(&sa->packets, packets_now);
+	dp_set(&sa->bytes, bytes_now);
+	dp_set(&sa->last_used_ns, w->now_ns);
+	if (unlikely(packets_now >= sa->next_packets || bytes_now >= sa->next_bytes))
+		dp_sa_limit_reached(w, sa);
+}
+
+// The IP packet, whose header has been checked, lies within the SA's selectors.
+static inline bool dp_sa_selects_fast(
+	struct dp_sa *sa, bool out, const uint8_t *packet, uint32_t len)
+{
+	if (unlikely(packet[0] >> 4 != IP_V4 || !(sa->flags & DP_SA_FAST_V4)))
+		return dp_sa_selects(sa, packet, len);
+	uint32_t src = get_be32(packet + 12), dst = get_be32(packet + 16);
+	uint32_t local = out ? src : dst, remote = out ? dst : src;
+	return local - sa->local_lo <= sa->local_hi - sa->local_lo &&
+	       remote - sa->remote_lo <= sa->remote_hi - sa->remote_lo;
+}
+
+// ---- The way out ----
+
+// An Ethernet header in front of p, and the frame (from there on, len bytes behind p) to the port.
+static inline void dp_tx_eth(struct dp_worker *w, const struct dp_port *port,
+	const struct dp_neigh *n, bool v4, struct rte_mbuf *m, uint8_t *p, uint32_t len)
+{
+	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
+	memcpy(eth, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(eth + 6, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	set_be16(eth + 12, v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)(len + RTE_ETHER_HDR_LEN);
+	m->pkt_len = len + RTE_ETHER_HDR_LEN;
+	// What the port is asked to do for us: nothing. A mark of the trace stays.
+	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	struct dp_batch *b = &w->tx[port->index];
+	if (unlikely(w->id >= port->tx_queues || port->vlans || b->n == RTE_DIM(b->m) - 1)) {
+		dp_tx_frame(w, port, m);
+		return;
+	}
+	dp_batch_add(b, m);
+}
