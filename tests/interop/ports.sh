@@ -41,7 +41,7 @@ for c in c1 c2; do
 	check "$c pings the inside's VLAN" pings "$c" "$inner" 10.20.0.10
 	check "TCP from $c into the VLAN" tcp "$c" "$inner" in 10.20.0.10 500000
 done
-check "a full-sized packet fits beside the tag" ns in ping -n -q -c 3 -i 0.1 -W 2 -M do -s 1472 10.20.0.1
+check "a full-sized packet fits beside the tag" ns in ping -n -q -c 3 -i 0.1 -W 2 -M "do" -s 1472 10.20.0.1
 check "each port has counted its own" shows ports '.ports | map({(.name): .}) | add |
 	.out10.vlan == 10 and .in20.vlan == 20 and .out10.rx_packets > 50 and .in20.tx_packets > 50 and
 	.outside.rx_packets > 50 and (.out10.mac == .outside.mac) and all(.link)'
