@@ -23,7 +23,7 @@ static bool for_the_kernel(enum dp_drop why)
 {
 	return why == DP_DROP_outside_clear || why == DP_DROP_local_proto ||
 	       why == DP_DROP_ip_destination || why == DP_DROP_ip_options ||
-	       why == DP_DROP_ethertype;
+	       why == DP_DROP_outer_fragment || why == DP_DROP_ethertype;
 }
 
 bool dp_exception_take(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why)

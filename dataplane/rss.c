@@ -166,6 +166,8 @@ static void keep_sample(struct dp_rss_watch *watch, const struct dp_worker *w,
 void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n)
 {
 	struct dp_rss_watch *watch = &w->watch[port->index];
+	if (++watch->bursts == UINT16_MAX)
+		watch->left = 0;
 	for (unsigned i = 0; i < n && watch->left; i++) {
 		uint16_t type =
 			m[i]->data_len >= RTE_ETHER_HDR_LEN ? get_be16(dp_data(m[i]) + 12) : 0;
