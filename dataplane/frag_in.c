@@ -152,7 +152,6 @@ static void whole(struct dp_worker *w, const struct gather_result *r)
 	dp_add(&w->stats.joined, 1);
 	if (port->vlans)
 		dp_vlan_mark(port, m);
-	dp_vlan_mark(port, m); // its tag has been taken off
 	dp_classify(w, port, &m, 1, DP_HANDOFF_FRAGMENT);
 }
 
