@@ -3,6 +3,7 @@
 //
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
+#include "dataplane/exception.h"
 #include "dataplane/fast.h"
 #include "dataplane/frag.h"
 #include "dataplane/ike_io.h"
@@ -107,11 +108,21 @@ static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t 
 }
 
 // Something on an outside port for the gateway itself, and neither IKE nor ESP.
+// For an own address, and neither IKE nor ESP: what the control thread does not answer is the kernel's,
+// where the port has an interface for it.
+static enum dp_drop answer_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
+{
+	bool exception = w->dp->ports[dp_meta(m)->port].exception_share != 0;
+	if (exception && dp_exception_wants(ip, dp_data(m) + m->l2_len))
+		return DP_DROP_local_proto;
+	return punt(w, m, DP_PUNT_LOCAL);
+}
+
 static enum dp_drop take_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
 {
 	if (dp_transport_guards(w, dp_data(m) + m->l2_len, ip))
 		return DP_DROP_clear_refused;
-	return punt(w, m, DP_PUNT_LOCAL);
+	return answer_local(w, m, ip);
 }
 
 // UDP to one of our addresses, whole.
@@ -142,7 +153,7 @@ static enum dp_drop for_gateway(struct dp_worker *w, const struct dp_port *port,
 	const struct ip_info *ip)
 {
 	if (port->role != CFG_OUTSIDE)
-		return punt(w, m, ip->fragment ? DP_PUNT_FRAGMENT : DP_PUNT_LOCAL);
+		return ip->fragment ? punt(w, m, DP_PUNT_FRAGMENT) : answer_local(w, m, ip);
 	if (ip->fragment)
 		return dp_frag_in(w, m, ip);
 	if (ip->extended)
@@ -345,7 +356,7 @@ static __rte_noinline void take_other(
 {
 	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
 	enum dp_drop why = take(w, port, m);
-	if (why != DP_DROP_NONE)
+	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
 		dp_drop(w, m, why);
 }
 

@@ -39,8 +39,9 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns);
 // Absolute time at which dp_poll() wants to be called though nothing arrived (neighbour timers,
 // queued SA messages); UINT64_MAX: never.
 uint64_t dp_next_ns(const struct dp *d);
-// An eventfd that becomes readable when a worker has something for dp_poll(), armed by dp_arm():
-// call dp_arm(), poll once more, then sleep on it.
+// A descriptor that becomes readable when a worker, or the kernel by an exception interface, has
+// something for dp_poll(); not to be read. Armed by dp_arm(): call that, poll once more, then sleep on
+// the descriptor.
 int dp_wake_fd(struct dp *d);
 void dp_arm(struct dp *d);
 
@@ -55,10 +56,11 @@ struct dp_port_info {
 	uint16_t vlan;        // 0: untagged
 	char *const *members; // of a bond, borrowed
 	size_t member_count;
-	const char *exception;         // the kernel's interface, or NULL
-	bool removed;                  // the device has gone, and is waited for
-	uint32_t removals;             // so often
-	const char *rss;               // how the device spreads packets, in words
+	const char *exception;                 // the kernel's interface, or NULL
+	uint64_t exception_to, exception_from; // frames that it got and sent
+	bool removed;                          // the device has gone, and is waited for
+	uint32_t removals;                     // so often
+	const char *rss;                       // how the device spreads packets, in words
 	uint64_t rss_right, rss_wrong; // of its first packets: came where predicted, elsewhere
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, missed, errors, no_mbuf;
 };

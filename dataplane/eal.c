@@ -391,6 +391,7 @@ static int punt_pools_new(struct dp *d)
 		[DP_RING_IKE_KNOWN] = "sallyport_ike",
 		[DP_RING_IKE_NEW] = "sallyport_ike_new",
 		[DP_RING_REST] = "sallyport_ctl",
+		[DP_RING_EXCEPTION] = "sallyport_exc",
 	};
 	const struct cfg *c = d->cfg;
 	for (unsigned ring = 0; ring < DP_PUNT_RINGS; ring++) {

@@ -115,6 +115,8 @@ static enum dp_punt_ring ring_of(enum dp_punt_class class)
 {
 	if (class == DP_PUNT_IKE_KNOWN)
 		return DP_RING_IKE_KNOWN;
+	if (class == DP_PUNT_EXCEPTION)
+		return DP_RING_EXCEPTION;
 	return class == DP_PUNT_IKE_NEW ? DP_RING_IKE_NEW : DP_RING_REST;
 }
 
@@ -142,6 +144,7 @@ void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
 		[DP_RING_IKE_KNOWN] = DP_DROP_punt_ike_full,
 		[DP_RING_IKE_NEW] = DP_DROP_punt_ike_new_full,
 		[DP_RING_REST] = DP_DROP_punt_full,
+		[DP_RING_EXCEPTION] = DP_DROP_exception_full,
 	};
 	enum dp_punt_ring ring = ring_of(class);
 	// Looked at first, so that a flood does not pay for a copy that is thrown away.

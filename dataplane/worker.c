@@ -119,7 +119,8 @@ static void take(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 	dp_add(&w->stats.rx_packets, n);
 	if (unlikely(w->trace))
 		dp_trace_rx(w, port, m, n);
-	if (unlikely(w->watch[port->index].left) &&
+	// By a device of several ports: dp_vlan_rx() does.
+	if (unlikely(w->watch[port->index].left) && !port->vlans &&
 		atomic_load_explicit(&port->rss, memory_order_relaxed))
 		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);

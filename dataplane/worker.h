@@ -7,6 +7,7 @@
 #include "dataplane/dp.h"
 #include "dataplane/dst.h"
 #include "dataplane/ip.h"
+#include "dataplane/rss_learn.h"
 #include "dataplane/sa.h"
 #include "dataplane/suites.h"
 
@@ -170,15 +171,26 @@ struct dp_watch {
 // A port's first packets on this worker's queue: did they come where the predictor says?
 #define DP_RSS_WATCH 256 // packets of each queue that are looked at
 
+#define DP_RSS_SAMPLES 64
+
 struct dp_rss_watch {
-	uint16_t left;
+	_Atomic uint16_t left; // the control thread fills it up where it has learned
 	uint16_t bursts; // looked at; many of packets that cannot be predicted are enough, too
 	dp_counter_t right, wrong;
+	// What the NIC hashed and to what, each hash once; those up to sample_count are the control
+	// thread's to read.
+	struct rss_sample samples[DP_RSS_SAMPLES];
+	_Atomic uint16_t sample_count;
 };
 
 // Of a port that shares its device with others, whose own counters tell them not apart.
 struct dp_port_count {
 	dp_counter_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+};
+
+struct dp_exception_share {
+	uint64_t from_ns;
+	uint32_t left;
 };
 
 // The burst that comes next (warm.h).
@@ -219,6 +231,7 @@ struct dp_worker {
 	uint32_t spi_top; // node and worker in our SPIs
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_port_count port_count[DP_PORTS_MAX];
+	struct dp_exception_share exception[DP_PORTS_MAX];
 	struct dp_hold hold;
 	struct dp_bigs big;
 	struct gather *gather;  // outer fragments (frag_in.c); NULL until the first one comes

@@ -83,6 +83,11 @@ bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)
 	return ip_eq(a, &client);
 }
 
+bool dp_dst_guarded(const struct dp *d, const struct ip_addr *a)
+{
+	return dp_dst_in_use(d, a);
+}
+
 static struct pkt_quote reported;
 static unsigned report_count;
 
