@@ -256,6 +256,8 @@ void dp_inject_inner(struct dp *d, enum cfg_role side, struct rte_mbuf *m);
 void dp_neigh_publish(struct dp *d, const struct dp_neigh *n);
 // True if the address belongs to a tunnel now (ARP and ND are answered for it).
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a);
+// True if it belongs to a tunnel as its outer address: what goes there goes in transport mode.
+bool dp_dst_is_outer(const struct dp *d, const struct ip_addr *a);
 
 // ---- Offered by ports, neigh, punt, local to the core ----
 

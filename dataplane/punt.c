@@ -222,7 +222,9 @@ static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const st
 		return DP_DROP_icmp;
 	if (!local_rate_pass(&d->local->echo_rate, d->now_ns))
 		return DP_DROP_rate_limited;
-	if (IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE)
+	// RFC 4303 3.3.4: transport mode is for whole datagrams.
+	bool parts = IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE && !dp_dst_is_outer(d, &ip->src);
+	if (parts)
 		return echo_in_parts(d, eth ? d->ports[meta->port].role : CFG_INSIDE, ip, &icmp);
 	struct rte_mbuf *reply = dp_buf_begin(d, IPV6_HDR_LEN + 8 + icmp.body.len, &w);
 	if (!reply)

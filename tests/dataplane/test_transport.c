@@ -220,7 +220,7 @@ static void ping(size_t size)
 static void every_combination(void **state)
 {
 	(void)state;
-	static const size_t sizes[] = {0, 1, 2, 3, 56, 57, 500, 1000, 1200};
+	static const size_t sizes[] = {0, 1, 2, 3, 56, 57, 500, 1000, 1200, 1380};
 	for (unsigned i = 0; i < 18; i++) {
 		unsigned workers = i / 6 ? 2 : 1, owner = i / 6 == 2;
 		begin_as(i & 1, (enum sa_encap)(i / 2 % 3), workers, owner);
