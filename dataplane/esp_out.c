@@ -386,7 +386,7 @@ static __rte_noinline void cover(
 	}
 }
 
-static inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
+static __rte_always_inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;

@@ -322,8 +322,9 @@ static enum dp_drop punt_error(
 	if (why != DP_DROP_NONE)
 		return why;
 	const struct ip_addr *src = error_source(d, meta, about.family);
+	// The worker has counted the packet; the gateway tells itself nothing.
 	if (!src || is_local(d, &about.src))
-		return what == LOCAL_TOO_BIG ? DP_DROP_too_big : DP_DROP_ttl;
+		return DP_DROP_NONE;
 	uint64_t slot = siphash(d->local->key, &about.src, sizeof(about.src)) % RATE_SLOTS;
 	if (!local_rate_pass(&d->local->error_rate[slot], d->now_ns))
 		return DP_DROP_rate_limited;

@@ -111,7 +111,7 @@ static size_t encapsulate(const struct kind *k, const uint8_t *esp, size_t len, 
 
 static struct parts esp_parts(size_t i, uint64_t seq, size_t inner_len, uint16_t mtu)
 {
-	static uint8_t inner[4096], esp[4096], payload[4096];
+	static uint8_t inner[16384], esp[16384], payload[16384];
 	size_t n = fx_ipv4(inner, kinds[i].inner, HOST, PROTO_UDP, inner_len - IP4_HDR);
 	n = oracle_wrap(&in[i], seq, inner, n, 4, esp);
 	n = encapsulate(&kinds[i], esp, n, payload);
@@ -127,7 +127,7 @@ static void feed(const struct parts *p, unsigned i)
 
 static size_t decrypted(void)
 {
-	static uint8_t got[4096];
+	static uint8_t got[16384];
 	return fx_output(FX_INSIDE, got, sizeof(got));
 }
 
@@ -315,6 +315,22 @@ static void hostile_fragments(void **state)
 	assert_int_equal(decrypted(), 1450);
 }
 
+// Where ports take jumbo frames, so does what puts them together.
+static void jumbo_packets(void **state)
+{
+	fx_mtu = 9000;
+	start(state);
+	for (size_t i = 0; i < RTE_DIM(kinds); i++) {
+		struct parts p = esp_parts(i, 1, 8900, 1400);
+		assert_in_range(p.count, 7, GATHER_PARTS);
+		for (unsigned k = 0; k < p.count; k++)
+			feed(&p, k);
+		assert_int_equal(decrypted(), 8900);
+	}
+	stop(state);
+	fx_mtu = 1500;
+}
+
 // A whole packet that no buffer holds.
 static void too_large_together(void **state)
 {
@@ -340,6 +356,7 @@ int main(void)
 		WITH(congestion_on_one_fragment),
 		WITH(the_rest_never_comes),
 		WITH(hostile_fragments),
+		cmocka_unit_test(jumbo_packets),
 		WITH(too_large_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
