@@ -415,6 +415,16 @@ static void prefetch_subject(const struct dp_worker *w, const struct dp_msg *msg
 	}
 }
 
+// The lines of an SA's tunnel that its messages need; the SA's own are there.
+static void prefetch_tunnel(const struct dp_worker *w, const struct dp_msg *msg)
+{
+	if (!msg->sa)
+		return;
+	const uint8_t *t = dp_slab_at(&w->tunnels, msg->sa->tunnel_slot);
+	for (unsigned i = 0; t && i < RTE_MIN(sizeof(struct dp_tunnel), 5 * 64u); i += 64)
+		rte_prefetch0(t + i);
+}
+
 #define MSG_BURST 8u
 
 unsigned dp_msg_poll(struct dp_worker *w)
@@ -426,6 +436,8 @@ unsigned dp_msg_poll(struct dp_worker *w)
 			w->sa_ring, msg, sizeof(msg[0]), MSG_BURST, NULL);
 		for (unsigned i = 0; i < n; i++)
 			prefetch_subject(w, &msg[i]);
+		for (unsigned i = 0; i < n; i++)
+			prefetch_tunnel(w, &msg[i]);
 		for (unsigned i = 0; i < n; i++)
 			apply(w, &msg[i]);
 		all += n;
