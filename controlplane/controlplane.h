@@ -194,6 +194,8 @@ bool ike_session_get(struct ike_engine *e, uint64_t id, struct ike_session_info 
 
 // Connections of the configuration, as they stand.
 struct ike_connection_info {
+	size_t policy_rules; // 0: no policy
+	bool client_to_client;
 	const char *name;
 	bool ikev1, ikev2;
 	enum cfg_initiate initiate;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "dataplane/neigh.h"
+#include "dataplane/policy.h"
 #include "dataplane/worker.h"
 
 #include <rte_eal.h>
@@ -314,7 +315,8 @@ static uint64_t worker_size(const struct cfg *c)
 uint64_t dp_memory_fixed(const struct cfg *c, unsigned sockets)
 {
 	return sockets * buffers_size(rx_buffers(c), data_room(c)) +
-	       buffers_size(ctl_buffers(c), data_room(c)) + c->main.worker_count * worker_size(c);
+	       buffers_size(ctl_buffers(c), data_room(c)) + c->main.worker_count * worker_size(c) +
+	       dp_policy_memory(c);
 }
 
 // A tunnel, and one child with both directions.
