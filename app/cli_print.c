@@ -39,7 +39,7 @@ static const struct table tables[] = {
 			     {"OUT", "bytes_out", SIZE}, {"IKE", "ike", SUITE}}},
 	{"sas", {{"SESSION", "session", NUMBER}, {"CHILD", "name", TEXT},
 			{"REMOTE", "remote_addr", TEXT}, {"SPI IN", "spi_in", TEXT},
-			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", SUITE},
+			{"SPI OUT", "spi_out", TEXT}, {"ESP", "esp", SUITE}, {"MODE", "mode", TEXT},
 			{"W", "worker", NUMBER}, {"AGE", "installed_s", SECONDS},
 			{"REKEY", "rekey_in_s", SECONDS}, {"EXPIRES", "expires_in_s", SECONDS},
 			{"MTU", "path_mtu", NUMBER}, {"PKTS IN", "packets_in", NUMBER},

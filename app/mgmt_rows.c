@@ -79,17 +79,22 @@ static const char *state_name(enum ike_session_state s)
 	return "";
 }
 
+static const char *mode_name(enum sa_mode m)
+{
+	return m == SA_TRANSPORT ? "transport" : "tunnel";
+}
+
 static json_t *session_children(const struct ike_session_info *s)
 {
 	json_t *a = json_array();
 	for (size_t i = 0; i < s->child_count; i++) {
 		const struct ike_child_info *c = &s->children[i];
 		json_array_append_new(
-			a, json_pack("{so so so so sb so so}", "name", mgmt_name(c->name), "spi_in",
-				   spi(c->spi_in), "spi_out", spi(c->spi_out), "esp",
-				   suite_name(&c->esp), "legacy", c->legacy, "ts_local",
-				   selectors(c->ts_local, c->ts_local_count), "ts_remote",
-				   selectors(c->ts_remote, c->ts_remote_count)));
+			a, json_pack("{so so so so ss sb so so}", "name", mgmt_name(c->name),
+				   "spi_in", spi(c->spi_in), "spi_out", spi(c->spi_out), "esp",
+				   suite_name(&c->esp), "mode", mode_name(c->mode), "legacy",
+				   c->legacy, "ts_local", selectors(c->ts_local, c->ts_local_count),
+				   "ts_remote", selectors(c->ts_remote, c->ts_remote_count)));
 	}
 	return a;
 }
@@ -135,6 +140,7 @@ json_t *mgmt_sa(const struct ike_session_info *s, const struct ike_child_info *c
 			"esp", suite_name(&c->esp), "remote_addr", address(&s->remote.addr),
 			"remote_port", s->remote.port, "local_addr", address(&s->local.addr),
 			"worker", c->worker, "installed_s", seconds(now_ns, c->installed_ns));
+	json_object_set_new(j, "mode", json_string(mode_name(c->mode)));
 	json_object_set_new(j, "legacy", json_boolean(c->legacy));
 	json_object_set_new(j, "rekey_in_s", seconds_until(now_ns, c->rekey_ns));
 	json_object_set_new(j, "expires_in_s", seconds_until(now_ns, c->expires_ns));

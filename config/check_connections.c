@@ -273,6 +273,7 @@ void check_connections(struct loader *l, const config_setting_t *root)
 		check_sessions(l, n, s);
 		check_initiate(l, n, s);
 		check_tunnel_interface(l, n, s);
+		check_transport(l, n, s);
 		check_auth(l, n, s);
 		check_ikev1(l, n, s);
 		check_lifetimes(l, n, s);

@@ -30,13 +30,19 @@ static void check_idle(struct loader *l, const struct cfg_connection *n, const c
 			"idle_s: with initiate \"start\" the gateway connects again at once");
 }
 
-// Nothing in IKEv1 says that a peer takes no padding, and some drop it.
+// Nothing in IKEv1 says that a peer takes no padding, and some drop it. RFC 4303 2.7: only a payload
+// that says how long it is can be padded.
 static void check_tfc(struct loader *l, const struct cfg_connection *n, const config_setting_t *s)
 {
-	for (size_t i = 0; n->ikev1 && i < n->child_count; i++)
-		if (n->children[i].tfc)
-			diag_warning(&l->diags, place(element(member(s, "children"), i), "tfc"),
+	for (size_t i = 0; i < n->child_count; i++) {
+		const struct cfg_child *c = &n->children[i];
+		const config_setting_t *at = place(element(member(s, "children"), i), "tfc");
+		if (c->tfc && c->mode == CFG_MODE_TRANSPORT)
+			diag_warning(&l->diags, at, "tfc: not used in transport mode");
+		else if (c->tfc && n->ikev1)
+			diag_warning(&l->diags, at,
 				"tfc: an IKEv1 peer cannot say that it takes no such padding");
+	}
 }
 
 void check_treatment(struct loader *l, const struct cfg_connection *n, const config_setting_t *s)

@@ -132,10 +132,13 @@ enum cfg_initiate { CFG_INITIATE_NONE, CFG_INITIATE_START, CFG_INITIATE_ON_DEMAN
 enum { CFG_MSS_OFF = 0, CFG_MSS_AUTO = 1 };    // cfg_connection.mss, else bytes
 enum { CFG_TFC_OFF = 0, CFG_TFC_MTU = 65535 }; // cfg_child.tfc, else bytes
 enum { CFG_DSCP_COPY = 64 };                   // cfg_connection.dscp, else the DSCP
+// Transport mode where the peer agrees: required, or (any) preferred.
+enum cfg_mode { CFG_MODE_TUNNEL, CFG_MODE_TRANSPORT, CFG_MODE_ANY };
 
 struct cfg_child {
 	char *name;
-	struct selector *local_ts;
+	enum cfg_mode mode;
+	struct selector *local_ts; // none (transport mode): our outer address
 	size_t local_ts_count;
 	struct selector *remote_ts; // none: the peer's assigned address, else its outer one
 	size_t remote_ts_count;

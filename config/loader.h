@@ -44,6 +44,8 @@ void check_initiate(struct loader *l, struct cfg_connection *n, const config_set
 // Its selectors, where routes decide instead.
 void check_tunnel_interface(
 	struct loader *l, const struct cfg_connection *n, const config_setting_t *s);
+// Whether its children can be in the mode that they are to be in.
+void check_transport(struct loader *l, struct cfg_connection *n, const config_setting_t *s);
 // How long its keys live; settles defaults.
 void check_lifetimes(struct loader *l, struct cfg_connection *n, const config_setting_t *s);
 // What its packets get beside encryption.

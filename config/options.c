@@ -50,6 +50,8 @@ static const struct opt_word pfs_words[] = {{"optional", CFG_PFS_OPTIONAL, false
 	{"required", CFG_PFS_REQUIRED, false}, {"no", CFG_PFS_NO, false}, {NULL, 0, false}};
 static const struct opt_word fragment_words[] = {{"before", CFG_FRAGMENT_BEFORE, false},
 	{"after", CFG_FRAGMENT_AFTER, false}, {NULL, 0, false}};
+static const struct opt_word mode_words[] = {{"tunnel", CFG_MODE_TUNNEL, false},
+	{"transport", CFG_MODE_TRANSPORT, false}, {"any", CFG_MODE_ANY, false}, {NULL, 0, false}};
 static const struct opt_word df_words[] = {{"copy", CFG_DF_COPY, false}, {"set", CFG_DF_SET, false},
 	{"clear", CFG_DF_CLEAR, false}, {NULL, 0, false}};
 static const struct opt_word action_words[] = {{"protect", CFG_PROTECT, false},
@@ -421,13 +423,21 @@ const struct option opt_table[] = {
 		.help = "The traffic: one child SA each."},
 	{"connections[].children[].name", NAME, .required = true, AT(cfg_child, name),
 		.help = "Unique name in its connection."},
-	{"connections[].children[].local_ts", OPT_SELECTOR, .required = true,
-		ARRAY(cfg_child, local_ts, local_ts_count), .min_items = 1, .max_items = 64,
+	{"connections[].children[].mode", OPT_ENUM, .words = mode_words, AT(cfg_child, mode),
+		.def = "tunnel",
+		.help = "transport protects what the gateway's own outer address and the peer's say to "
+			"each other, without a second IP header, as L2TP and GRE over IPsec want it; a "
+			"peer that wants a tunnel is refused. any prefers transport and takes a tunnel."},
+	{"connections[].children[].local_ts", OPT_SELECTOR,
+		ARRAY(cfg_child, local_ts, local_ts_count), .max_items = 64,
 		.help = "Traffic selectors behind the gateway: a prefix, \"lo-hi\" or one address, and "
-			"\"[proto]\", \"[proto/port]\" or \"[proto/lo-hi]\" behind it."},
+			"\"[proto]\", \"[proto/port]\" or \"[proto/lo-hi]\" behind it. Required in "
+			"tunnel mode; in transport mode its outer address, whose protocols and ports "
+			"0.0.0.0/0 or ::/0 may name."},
 	{"connections[].children[].remote_ts", OPT_SELECTOR,
 		ARRAY(cfg_child, remote_ts, remote_ts_count), .max_items = 64,
-		.help = "Traffic selectors behind the peer; without, its assigned address. Addresses of "
+		.help = "Traffic selectors behind the peer; without, its assigned address, in transport mode "
+			"its outer one. Addresses of "
 			"pools are never the peer's: one that asks for a part of a pool is refused, "
 			"and from a selector around whole pools they are left out."},
 	{"connections[].children[].esp_proposals", OPT_ESP_PROPOSAL,

@@ -134,6 +134,8 @@ void ike_child_set(struct ike_child *c, const struct ike_child_plan *plan, uint3
 	memcpy(c->ts_remote, plan->ts_remote, sizeof(c->ts_remote));
 	c->ts_local_count = plan->ts_local_count;
 	c->ts_remote_count = plan->ts_remote_count;
+	c->mode = plan->mode;
+	c->seen = plan->seen;
 }
 
 struct tunnel_spec ike_tunnel_spec(const struct cfg_connection *conn, const struct cfg_child *conf)
@@ -222,6 +224,9 @@ static int add_sa(struct ike_child *c, enum sa_dir dir, const struct ike_esp_key
 		.child = c->spi_in,
 		.spi = dir == SA_IN ? c->spi_in : c->spi_out,
 		.dir = dir,
+		.mode = c->mode,
+		.peer_source = c->seen.peer,
+		.peer_destination = c->seen.own,
 		.encr = c->suite.encr,
 		.integ = c->suite.integ,
 		.esn = c->suite.esn,
@@ -388,10 +393,10 @@ void ike_child_join(struct ike_child *c, struct ike_child *replaced)
 	if (life_s)
 		wheel_set(&e->wheel, &c->hard, e->now_ns + life_s * NS_PER_S, hard_fire, c);
 	ike_child_soft_start(c);
-	log_notice("%llu: child \"%s\" %08x_%08x %s %s === %s%s", (unsigned long long)s->id,
+	log_notice("%llu: child \"%s\" %08x_%08x %s %s === %s%s%s", (unsigned long long)s->id,
 		c->conf->name, c->spi_in, c->spi_out, suite_text(&c->suite, suite),
 		selector_text(&c->ts_local[0], local), selector_text(&c->ts_remote[0], remote),
-		replaced ? ", rekeyed" : "");
+		c->mode == SA_TRANSPORT ? ", transport mode" : "", replaced ? ", rekeyed" : "");
 }
 
 void ike_child_shorten(struct ike_child *c, uint64_t life_s)

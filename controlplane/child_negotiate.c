@@ -163,24 +163,55 @@ static void remote_policy(
 		out->items[out->count++] = selector_of_addr(peer->outer);
 }
 
-void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
+static void local_policy(
+	const struct cfg_child *conf, const struct ike_peer_side *peer, struct wire_ts *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < conf->local_ts_count && out->count < SA_SELECTORS_MAX; i++)
+		out->items[out->count++] = conf->local_ts[i];
+	if (!out->count)
+		out->items[out->count++] = selector_of_addr(peer->own);
+}
+
+enum sa_mode ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
 	struct wire_ts *local, struct wire_ts *remote)
 {
-	memset(local, 0, sizeof(*local));
-	for (size_t i = 0; i < conf->local_ts_count && local->count < SA_SELECTORS_MAX; i++)
-		local->items[local->count++] = conf->local_ts[i];
+	if (conf->mode != CFG_MODE_TUNNEL && ike_transport_selectors(conf, peer, local, remote))
+		return SA_TRANSPORT;
+	local_policy(conf, peer, local);
 	remote_policy(conf, peer, remote);
+	return SA_TUNNEL;
+}
+
+struct ike_peer_side ike_peer_side(const struct ike_session *s, const struct ike_sa *sa)
+{
+	return (struct ike_peer_side){
+		s ? s->leases : NULL, s ? s->lease_count : 0, &sa->remote.addr, &sa->local.addr};
+}
+
+// What the policy has of that mode, and what the peer wants by it.
+static bool both_sides(const struct ike_child_ask *ask, const struct cfg_child *conf,
+	struct ike_child_plan *plan, struct wire_ts *policy, struct wire_ts *wanted)
+{
+	if (plan->mode == SA_TRANSPORT) {
+		ike_transport_translate(ask->sa, &wanted[0], &wanted[1], &plan->seen);
+		return ike_transport_selectors(conf, &ask->peer, &policy[0], &policy[1]);
+	}
+	local_policy(conf, &ask->peer, &policy[0]);
+	remote_policy(conf, &ask->peer, &policy[1]);
+	return true;
 }
 
 static enum ike_reason narrow(const struct ike_child_ask *ask, const struct cfg_child *conf,
 	const struct ike_child_terms *t, struct ike_child_plan *plan)
 {
-	struct wire_ts remote;
-	remote_policy(conf, &ask->peer, &remote);
-	if (wire_ts_narrow(t->ts_r.items, t->ts_r.count, conf->local_ts, conf->local_ts_count,
+	struct wire_ts policy[2], wanted[2] = {t->ts_r, t->ts_i};
+	if (!both_sides(ask, conf, plan, policy, wanted))
+		return IKE_REASON_TS;
+	if (wire_ts_narrow(wanted[0].items, wanted[0].count, policy[0].items, policy[0].count,
 		    plan->ts_local, &plan->ts_local_count) != WIRE_OK)
 		return IKE_REASON_TS;
-	if (wire_ts_narrow(t->ts_i.items, t->ts_i.count, remote.items, remote.count,
+	if (wire_ts_narrow(wanted[1].items, wanted[1].count, policy[1].items, policy[1].count,
 		    plan->ts_remote, &plan->ts_remote_count) != WIRE_OK)
 		return IKE_REASON_TS;
 	struct selector allowed[SA_SELECTORS_MAX];
@@ -209,9 +240,11 @@ struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_aut
 	};
 }
 
-static enum ike_reason decide_one(const struct ike_child_ask *ask, const struct cfg_child *conf,
-	const struct ike_child_terms *t, struct ike_child_plan *plan)
+static enum ike_reason decide_mode(const struct ike_child_ask *ask, const struct cfg_child *conf,
+	const struct ike_child_terms *t, enum sa_mode mode, struct ike_child_plan *plan)
 {
+	plan->mode = mode;
+	plan->seen = (struct ike_seen_addrs){0};
 	enum ike_reason why = narrow(ask, conf, t, plan);
 	if (why != IKE_REASON_NONE)
 		return why;
@@ -225,10 +258,24 @@ static enum ike_reason decide_one(const struct ike_child_ask *ask, const struct 
 	return IKE_REASON_NONE;
 }
 
+// RFC 7296 1.3.1: "If the responder declines the request, the Child SA will be established in tunnel
+// mode."
+static enum ike_reason decide_one(const struct ike_child_ask *ask, const struct cfg_child *conf,
+	const struct ike_child_terms *t, struct ike_child_plan *plan)
+{
+	enum ike_reason why = IKE_REASON_NOT_TRANSPORT;
+	if (t->transport && conf->mode != CFG_MODE_TUNNEL)
+		why = decide_mode(ask, conf, t, SA_TRANSPORT, plan);
+	if (why != IKE_REASON_NONE && conf->mode != CFG_MODE_TRANSPORT)
+		why = decide_mode(ask, conf, t, SA_TUNNEL, plan);
+	return why;
+}
+
 // A child whose selectors fit tells more about what is wrong than one whose do not.
 static bool tells_more(enum ike_reason a, enum ike_reason b)
 {
-	return b == IKE_REASON_TS || (b == IKE_REASON_TS_POOL && a == IKE_REASON_NO_ESP_PROPOSAL);
+	return b == IKE_REASON_TS || b == IKE_REASON_NOT_TRANSPORT ||
+	       (b == IKE_REASON_TS_POOL && a == IKE_REASON_NO_ESP_PROPOSAL);
 }
 
 enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
@@ -245,8 +292,8 @@ enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
 		if (tells_more(r, why))
 			why = r;
 	}
-	*notify = why == IKE_REASON_NO_ESP_PROPOSAL ? IKEV2_NOTIFY_NO_PROPOSAL_CHOSEN
-						    : IKEV2_NOTIFY_TS_UNACCEPTABLE;
+	bool proposal = why == IKE_REASON_NO_ESP_PROPOSAL || why == IKE_REASON_NOT_TRANSPORT;
+	*notify = proposal ? IKEV2_NOTIFY_NO_PROPOSAL_CHOSEN : IKEV2_NOTIFY_TS_UNACCEPTABLE;
 	return why;
 }
 
@@ -260,6 +307,7 @@ enum ike_reason ike_child_terms_parse(const struct ike_message *m, struct ike_ch
 	// RFC 7296 1.3.1: "the sending endpoint will not accept packets that contain Traffic Flow
 	// Confidentiality (TFC) padding over the Child SA being negotiated". We do, and never say it.
 	out->no_tfc = wire_notify_find(m, IKEV2_NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED);
+	out->transport = wire_notify_find(m, IKEV2_NOTIFY_USE_TRANSPORT_MODE) != NULL;
 	return IKE_REASON_NONE;
 }
 

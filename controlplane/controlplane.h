@@ -142,6 +142,7 @@ struct ike_child_info {
 	const char *name;
 	uint32_t spi_in, spi_out;
 	struct suite esp;
+	enum sa_mode mode;
 	bool legacy; // esp holds an algorithm that is refused unless "legacy" names it
 	const struct selector *ts_local, *ts_remote;
 	uint8_t ts_local_count, ts_remote_count;

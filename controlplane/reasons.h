@@ -122,6 +122,9 @@
 	X(TS_REKEY, "ike_ts_rekey", "rekeying would leave out selectors in use")                   \
 	X(ROUTE_TAKEN, "ike_route_taken", "destination belongs to another session")                \
 	X(ROUTE_LIMIT, "ike_route_limit", "too many destinations for one session")                 \
+	X(NOT_TRANSPORT, "ike_not_transport", "tunnel mode where transport mode is required")      \
+	X(TRANSPORT_MOVED, "ike_transport_moved",                                                  \
+		"child SA in transport mode whose outer address has changed")                      \
 	X(NO_ESP_PROPOSAL, "ike_no_esp_proposal", "no proposal of the child SA fits")              \
 	X(CHILD_INVALID_KE, "ike_child_invalid_ke", "KE payload of another group for a child SA")  \
 	X(SPI_EXHAUSTED, "ike_spi_exhausted", "no inbound SPI is free")                            \

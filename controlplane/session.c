@@ -327,6 +327,7 @@ void ike_session_moved(struct ike_session *s)
 	struct tunnel_path path = ike_path(s->sa);
 	if (s->tunnel != TUNNEL_NONE)
 		sink->tunnel_move(sink->ctx, s->tunnel, &path);
+	ike_transport_moved(s);
 }
 
 void ike_session_move(struct ike_session *s, struct ike_sa *to)

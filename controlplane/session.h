@@ -28,6 +28,12 @@ enum ike_child_state {
 	IKE_CHILD_GONE,       // the sink has still to return its SAs, or it lingers
 };
 
+// Transport mode behind a NAT: the outer addresses as the peer sees them, which its checksums are about.
+// Family 0: not known, or there is no NAT.
+struct ike_seen_addrs {
+	struct ip_addr peer, own;
+};
+
 struct ike_child {
 	LIST_ENTRY(ike_child) link; // of its session's children, or of those that linger
 	struct htab_node by_spi;    // our inbound SPI
@@ -51,6 +57,8 @@ struct ike_child {
 	uint64_t counted_bytes[2], counted_packets[2], counted_policed[2];
 	uint64_t session_id; // stays when the session has gone
 	struct suite suite;
+	enum sa_mode mode;
+	struct ike_seen_addrs seen;
 	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
 	struct ike_child *replaced; // the one that this one rekeys, until switched
@@ -311,6 +319,7 @@ struct ike_child_terms {
 	struct view nonce_i, nonce_r;
 	struct view shared;      // PFS; else empty
 	bool no_tfc;             // the peer takes no TFC padding
+	bool transport;          // transport mode is asked for, or agreed to
 	const struct ike_sa *by; // IKEv1: of which ISAKMP SA the quick mode is
 };
 
@@ -324,14 +333,17 @@ struct ike_child_plan {
 	struct wire_choice choice;
 	struct selector ts_local[SA_SELECTORS_MAX], ts_remote[SA_SELECTORS_MAX];
 	uint8_t ts_local_count, ts_remote_count;
+	enum sa_mode mode;
+	struct ike_seen_addrs seen;
 };
 
-// The peer's side as the policy has it: leases, remote_ts, or the outer address.
+// The peer's side as the policy has it: leases, remote_ts, or the outer address. own: ours.
 struct ike_peer_side {
 	const struct lease *leases;
 	uint8_t lease_count;
-	const struct ip_addr *outer;
+	const struct ip_addr *outer, *own;
 };
+struct ike_peer_side ike_peer_side(const struct ike_session *s, const struct ike_sa *sa);
 
 // Responder: the first child of the connection that the offer fits, or only that one. notify gets
 // the refusal's notify. IKE_REASON_NONE or the reason. pfs: WIRE_PFS_IGNORE in IKE_AUTH, else the
@@ -340,18 +352,21 @@ struct ike_child_ask {
 	const struct cfg *cfg;
 	const struct cfg_connection *conn;
 	const struct cfg_child *only; // rekeying; else NULL
+	const struct ike_sa *sa;      // by which it is asked for
 	struct ike_peer_side peer;
 	bool in_auth;
 	uint16_t ke_group;
-	// IKEv1: chooses among the peer's proposals instead, and fills plan->choice's suite and SPI.
+	// IKEv1: chooses among the peer's proposals of plan->mode instead, and fills plan->choice's
+	// suite and SPI.
 	bool (*choose)(void *ctx, const struct cfg_child *conf, struct ike_child_plan *plan);
 	void *ctx;
 };
 MUST_USE enum ike_reason ike_child_decide(const struct ike_child_ask *ask,
 	const struct ike_child_terms *terms, struct ike_child_plan *plan, uint16_t *notify);
 struct wire_sa_policy ike_child_policy(const struct cfg_child *conf, bool in_auth, uint16_t group);
-// Initiator: our side of the offer. The peer's selectors are any where a lease is still to come.
-void ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
+// Initiator: our side of the offer, and its mode: transport mode's, where the child may be in that and
+// its selectors allow the outer addresses. The peer's selectors are any where a lease is still to come.
+enum sa_mode ike_child_offer(const struct cfg_child *conf, const struct ike_peer_side *peer,
 	struct wire_ts *local, struct wire_ts *remote);
 // What packets a peer without a lease may send and get: its selectors without the pools' ranges,
 // which belong to those who lease from them. A wide selector ("any") goes on standing as agreed in
@@ -363,6 +378,25 @@ MUST_USE bool ike_selectors_without_pools(const struct cfg *cfg, const struct se
 // The prefixes that cover what the selectors' ranges hold. False: more than IKE_ROUTES_MAX.
 MUST_USE bool ike_selectors_prefixes(const struct selector *ts, uint8_t n,
 	struct ip_prefix out[static IKE_ROUTES_MAX], uint8_t *count);
+
+// ---- transport mode (child_transport.c) --------------------------------------------------------
+
+// Selectors of the two outer addresses, as far as the configuration allows them. False: it does not.
+bool ike_transport_selectors(const struct cfg_child *conf, const struct ike_peer_side *peer,
+	struct wire_ts *local, struct wire_ts *remote);
+// RFC 7296 2.23.1: the peer's selectors name addresses as it sees them, which a NAT has changed:
+// they become those that we see, and seen keeps the others.
+void ike_transport_translate(const struct ike_sa *sa, struct wire_ts *local, struct wire_ts *remote,
+	struct ike_seen_addrs *seen);
+// The same for a plan whose selectors are the peer's answer, if its mode is that.
+void ike_transport_plan(const struct ike_sa *sa, struct ike_child_plan *plan);
+// The responder's word on the mode that we have offered. IKE_REASON_NONE and *mode, or why not.
+MUST_USE enum ike_reason ike_transport_settle(
+	const struct cfg_child *conf, enum sa_mode offered, bool agreed, enum sa_mode *mode);
+// USE_TRANSPORT_MODE (RFC 7296 1.3.1), where the mode is that.
+void ike_transport_put(struct wire_builder *b, enum sa_mode mode);
+// The outer addresses may have changed: children in transport mode that had the old ones end.
+void ike_transport_moved(struct ike_session *s);
 
 // As initiator: a session whose address the peer assigned offers that address as its own side.
 void ike_session_own_side(const struct ike_session *s, struct wire_ts *local);

@@ -62,6 +62,7 @@ static void show_child(const struct ike_child *c, struct ike_child_info *out)
 		.spi_in = c->spi_in,
 		.spi_out = c->spi_out,
 		.esp = c->suite,
+		.mode = c->mode,
 		.legacy = suite_legacy(&c->suite) != NULL,
 		.ts_local = c->ts_local,
 		.ts_remote = c->ts_remote,

@@ -4,6 +4,7 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/fast.h"
+#include "dataplane/frag.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/policy.h"
 #include "dataplane/transport.h"
@@ -141,10 +142,10 @@ static bool is_nd(const struct ip_info *ip, const uint8_t *packet)
 static enum dp_drop for_gateway(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m,
 	const struct ip_info *ip)
 {
-	if (ip->fragment)
-		return punt(w, m, DP_PUNT_FRAGMENT);
 	if (port->role != CFG_OUTSIDE)
-		return punt(w, m, DP_PUNT_LOCAL);
+		return punt(w, m, ip->fragment ? DP_PUNT_FRAGMENT : DP_PUNT_LOCAL);
+	if (ip->fragment)
+		return dp_frag_in(w, m, ip);
 	if (ip->extended)
 		return DP_DROP_ip_options;
 	if (ip->proto == PROTO_UDP)
@@ -287,17 +288,6 @@ static inline bool for_us(struct dp_worker *w, uint32_t dst, const uint8_t *at)
 	return true;
 }
 
-// The lines of the packet behind the first one: what is short all of it, of longer ones the first,
-// from which the processor goes on by itself, and the last.
-static inline void prefetch_body(const uint8_t *p, uint32_t len)
-{
-	const uint8_t *end = p + len - 1;
-	const uint8_t *line = (const uint8_t *)((uintptr_t)p & ~63ull) + 64;
-	for (unsigned i = 0; i < DP_BODY_LINES && line <= end; i++, line += 64)
-		rte_prefetch0(line);
-	rte_prefetch0(end);
-}
-
 // ESP for an SA of this worker's, plain or behind UDP's port 4500; all that is not quite so goes the
 // long way.
 static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
@@ -321,7 +311,6 @@ static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, str
 	uint32_t spi = get_be32(ip + upper);
 	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
 		return false;
-	prefetch_body(ip, upper + left);
 	dp_take_esp(w, m, ip + upper, left, upper, v->port->index);
 	return true;
 }
@@ -349,8 +338,6 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	r->port = v->port->index;
 	r->family = IP_V4;
 	r->made = 0;
-	rte_prefetch0(p - 64); // the outer headers' place
-	prefetch_body(ip, total + DP_TAIL);
 	return true;
 }
 
@@ -369,11 +356,7 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 	struct port_view v = {.port = port};
 	bool outside = port->role == CFG_OUTSIDE, tagged = port->vlans != NULL;
 	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	for (unsigned i = 0; i < RTE_MIN(n, DP_AHEAD); i++)
-		dp_mbuf_prefetch(m[i]);
 	for (unsigned i = 0; i < n; i++) {
-		if (i + DP_AHEAD < n)
-			dp_mbuf_prefetch(m[i + DP_AHEAD]);
 		bool taken = unlikely(tagged) ? false
 			     : outside        ? quick_esp(w, &v, m[i])
 					      : quick_inner(w, &v, m[i]);

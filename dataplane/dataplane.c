@@ -119,6 +119,7 @@ int dp_new(const struct cfg *c, const struct dp_seams *s, struct dp **out)
 	d->seams = *s;
 	d->worker_count = c->main.worker_count;
 	d->wake_fd = -1;
+	random_fill(s->random, d->frag_key, sizeof(d->frag_key));
 	int rc = parts_new(d);
 	if (rc) {
 		dp_free(d);
@@ -267,14 +268,6 @@ void dp_inject_inner(struct dp *d, enum cfg_role side, struct rte_mbuf *m)
 	dp_meta(m)->kind = DP_CARRY_ROUTE;
 	dp_meta(m)->cause = (uint8_t)side;
 	inject(d, worker, m);
-}
-
-void dp_inject_outer(struct dp *d, uint16_t port, struct rte_mbuf *m)
-{
-	dp_meta(m)->kind = DP_CARRY_OUTER;
-	dp_meta(m)->port = port;
-	dp_vlan_mark(&d->ports[port], m);
-	inject(d, 0, m);
 }
 
 void dp_neigh_publish(struct dp *d, const struct dp_neigh *n)

@@ -80,6 +80,20 @@ enum dp_handoff {
 
 extern const char *const dp_handoff_name[DP_HANDOFF_CAUSES];
 
+// Where a worker's cycles go. OTHER: messages, rings to other workers and to the control thread, clock.
+enum dp_stage {
+	DP_STAGE_RX, // the driver's receive function
+	DP_STAGE_CLASSIFY,
+	DP_STAGE_ESP_IN,
+	DP_STAGE_ROUTE,
+	DP_STAGE_ESP_OUT,
+	DP_STAGE_TX, // the driver's send function
+	DP_STAGE_OTHER,
+	DP_STAGES,
+};
+
+extern const char *const dp_stage_name[DP_STAGES];
+
 struct dp_worker_info {
 	uint16_t id, lcore;
 	int socket;
@@ -88,6 +102,11 @@ struct dp_worker_info {
 	uint64_t esp_in_packets, esp_out_packets;
 	uint64_t handoff_out[DP_HANDOFF_CAUSES]; // given to other workers
 	uint64_t handoff_in;
+	// Of all polls that moved packets: TSC cycles and packets (received, taken from other workers or
+	// from the control thread); and the cycles of all other polls.
+	uint64_t busy_cycles, busy_polls, busy_packets, idle_cycles;
+	// Of one in DP_SAMPLE of them: cycles by stage, and packets.
+	uint64_t stage_cycles[DP_STAGES], stage_packets;
 	uint32_t tunnels, sas;
 };
 

@@ -139,6 +139,7 @@ struct dp_neigh {
 	uint16_t port;
 	bool valid; // mac may be used; false withdraws the entry
 	struct rte_ether_addr mac;
+	uint8_t eth[RTE_ETHER_HDR_LEN]; // what stands before a packet to it; by the worker
 };
 
 // ---- What travels in an mbuf's private area ----
@@ -150,7 +151,7 @@ enum dp_punt_class {
 	DP_PUNT_ARP,
 	DP_PUNT_ND,         // ICMPv6 neighbour discovery (also router messages)
 	DP_PUNT_LOCAL,      // IP packet for one of our addresses; tunnel says if it was decrypted
-	DP_PUNT_FRAGMENT,   // fragment of an IP packet for one of our addresses (outer: may be IKE)
+	DP_PUNT_FRAGMENT,   // fragment of an IP packet for one of our addresses (outer: not of ESP)
 	DP_PUNT_UNRESOLVED, // ready to send, next_hop and port set; begins with room for Ethernet
 	DP_PUNT_TOO_BIG,    // inner packet, mtu set: ICMP to its source
 	DP_PUNT_TTL,        // inner packet whose TTL ran out: ICMP to its source
@@ -221,7 +222,8 @@ struct dp {
 	// The trace that runs, read by workers; that one or the last one; those that workers may still see.
 	_Atomic(struct dp_trace *) trace;
 	struct dp_trace *last_trace, *retired_traces;
-	int wake_fd; // eventfd
+	uint8_t frag_key[16]; // of the hash by which outer fragments meet (frag_in.c)
+	int wake_fd;          // eventfd
 	atomic_bool wake_armed;
 	uint64_t now_ns; // of the running dp_poll()
 	// Drops on the control thread.
@@ -252,13 +254,13 @@ void dp_inject(struct dp *d, uint16_t port, struct rte_mbuf *m);
 // where the destination belongs to one, else out of the inside or outside port that its route
 // names (side: where no tunnel has it). Takes the mbuf.
 void dp_inject_inner(struct dp *d, enum cfg_role side, struct rte_mbuf *m);
-// A whole outer frame that was made here out of fragments: classified once more. Takes the mbuf.
-void dp_inject_outer(struct dp *d, uint16_t port, struct rte_mbuf *m);
 // Tell all workers about a next hop (in order, queued where a ring is full; lost, and logged, only
 // without memory).
 void dp_neigh_publish(struct dp *d, const struct dp_neigh *n);
 // True if the address belongs to a tunnel now (ARP and ND are answered for it).
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a);
+// True if it belongs to a tunnel as its outer address: what goes there goes in transport mode.
+bool dp_dst_is_outer(const struct dp *d, const struct ip_addr *a);
 
 // ---- Offered by ports, neigh, punt, local to the core ----
 

@@ -83,6 +83,7 @@
 	X(fragment_duplicate, "fragment that has come before")                                    \
 	X(fragment_limit, "fragments above the share of a source, of a datagram or of all")       \
 	X(fragment_timeout, "datagrams whose other fragments never came")                         \
+	X(fragment_no_mbuf, "no buffer for the fragments of a packet that is too big")            \
 	X(neighbour_table, "no room for another next hop")                                        \
 	X(no_mbuf, "packet memory of the control thread was empty")                               \
 	X(rate_limited, "answer suppressed by a rate limit")

@@ -3,6 +3,7 @@
 #include "dataplane/eal.h"
 
 #include "base/log.h"
+#include "dataplane/gather.h"
 #include "dataplane/neigh.h"
 #include "dataplane/policy.h"
 #include "dataplane/worker.h"
@@ -253,15 +254,15 @@ static unsigned descriptors(const struct cfg_port *p)
 	return devices * (p->rx_descriptors + p->tx_descriptors);
 }
 
-// Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA can
-// hold a packet at once.
+// Every descriptor, every place in a hand-off ring and every one for packets that wait for an SA, or
+// fragments for each other, can hold a packet at once.
 static unsigned rx_buffers(const struct cfg *c)
 {
 	unsigned n = 0, workers = c->main.worker_count;
 	for (size_t i = 0; i < c->port_count; i++)
 		n += workers * descriptors(&c->ports[i]);
 	n += workers * (workers - 1) * dp_handoff_ring_size(workers);
-	n += workers * (DP_HOLD_WORKER + 2 * MBUF_CACHE + 512);
+	n += workers * (DP_HOLD_WORKER + GATHER_HELD + 2 * MBUF_CACHE + 512);
 	return n;
 }
 

@@ -4,9 +4,11 @@
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
 #include "dataplane/fast.h"
+#include "dataplane/frag.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
+#include "dataplane/udp6.h"
 
 #define IP4_DF    0x40
 #define PAD_BLOCK 16u // bytes of padding that are written at once
@@ -137,6 +139,8 @@ static __rte_noinline void refuse(struct dp_worker *w, const struct esp_op *op, 
 		dp_drop(w, op->m, why);
 		return;
 	}
+	if (dp_frag_take(w, op))
+		return;
 	describe(w, op)->mtu = op->mtu;
 	dp_add(&w->stats.drops[why], 1);
 	dp_punt(w, op->m, DP_PUNT_TOO_BIG);
@@ -247,10 +251,9 @@ static void put_v6(uint8_t *h, uint16_t total, uint8_t tos)
 }
 
 // From the tunnel's template, which takes two lines more.
-static __rte_noinline void put_template(
-	const struct dp_worker *w, const struct esp_op *op, uint8_t *h, uint16_t total)
+static void put_template(
+	const struct esp_op *op, const struct dp_tunnel *t, uint8_t *h, uint16_t total)
 {
-	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
 	memcpy(h, t->hdr, t->hdr_len);
 	if (t->outer_family == IP_V4) {
 		bool df = outer_df(op);
@@ -267,7 +270,8 @@ static __rte_noinline void put_template(
 }
 
 // Room before and behind, padding and trailer, ESP header; the outer one where the SA has all of it.
-static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
+// limit: of the outer packet, bytes.
+static __rte_always_inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, uint32_t limit)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
@@ -275,7 +279,7 @@ static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op)
 	uint32_t inner = op->len, text = RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
 	uint32_t around = overhead(sa);
 
-	if (unlikely(around + text > sa->out.mtu)) {
+	if (unlikely(around + text > limit)) {
 		op->mtu = inner_mtu(sa);
 		return DP_DROP_too_big;
 	}
@@ -307,7 +311,8 @@ static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_
 			return why;
 		op->len = op->m->data_len; // TFC adds to it
 	}
-	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t) : wrap(w, op);
+	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t, t->mtu)
+						      : wrap(w, op, t->mtu);
 }
 
 static inline bool prepare(struct dp_worker *w, struct esp_op *op)
@@ -317,7 +322,8 @@ static inline bool prepare(struct dp_worker *w, struct esp_op *op)
 		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
-	enum dp_drop why = likely(!op->sa->special) ? wrap(w, op) : wrap_special(w, op);
+	enum dp_drop why =
+		likely(!op->sa->special) ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);
 	if (unlikely(why != DP_DROP_NONE)) {
 		refuse(w, op, why);
 		return false;
@@ -344,50 +350,54 @@ static unsigned prepare_burst(struct dp_worker *w, struct esp_op *ops, unsigned 
 
 // ---- Stage 4: the way out ----
 
-// The next hop is not known where it was, or not yet.
+// The next hop is not known where it was, or not yet; or the packet is not for it as it is.
 static __rte_noinline void send_slowly(
 	struct dp_worker *w, const struct esp_op *op, uint8_t *h, uint32_t total)
 {
 	struct dp_sa *sa = op->sa;
 	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
-	const struct dp_neigh *n = dp_neigh_find(w, t->port, &t->next_hop);
 	struct rte_mbuf *m = op->m;
-	if (n) {
-		sa->out.hop = (uint16_t)(n - w->neighs);
-		sa->out.hop_gen = w->neigh_gen;
-	}
+	dp_sa_set_hop(w, sa, t);
 	(void)describe(w, op);
 	m->data_off = (uint16_t)(h - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, m);
+	if (unlikely(total > t->mtu))
+		dp_frag_outer(w, t, m);
+	else
+		dp_tx_ip(w, &w->dp->ports[t->port], &t->next_hop, t->outer_family, m);
 }
 
 // The outer header that was not written before the encryption.
 static __rte_noinline void cover(
 	struct dp_worker *w, struct esp_op *op, uint8_t **h, uint32_t *total)
 {
-	if (!(op->sa->special & DP_SPECIAL_TRANSPORT)) {
-		put_template(w, op, *h, (uint16_t)*total);
-		return;
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	if (op->sa->special & DP_SPECIAL_TRANSPORT) {
+		dp_transport_uncover(op, t);
+		*h = dp_data(op->m);
+		*total = op->m->data_len;
+	} else {
+		put_template(op, t, *h, (uint16_t)*total);
 	}
-	dp_transport_uncover(op, dp_slab_at(&w->tunnels, op->sa->tunnel_slot));
-	*h = dp_data(op->m);
-	*total = op->m->data_len;
+	if (t->udp_at && t->outer_family == IP_V6) {
+		uint8_t *udp = op->esp - (t->hdr_len - t->udp_at);
+		dp_udp6_sum(*h, udp, (uint16_t)(*total - (uint32_t)(udp - *h)));
+	}
 }
 
-static inline void finish(struct dp_worker *w, struct esp_op *op)
+static __rte_always_inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
 	uint8_t *h = op->esp - o->hdr_len;
 	if (unlikely(o->build == DP_BUILD_TUNNEL))
 		cover(w, op, &h, &total);
-	if (unlikely(o->hop_gen != w->neigh_gen)) {
+	if (unlikely(slowly || o->hop_gen != w->neigh_gen)) {
 		send_slowly(w, op, h, total);
 		return;
 	}
-	dp_tx_eth(w, &w->dp->ports[o->port], &w->neighs[o->hop], h[0] >> 4 == 4, op->m, h, total);
+	dp_tx_eth(w, o->port, &w->neighs[o->hop], op->m, h, total);
 }
 
 static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op *ops, unsigned n)
@@ -414,8 +424,57 @@ void dp_esp_out(struct dp_worker *w)
 			dp_drop(w, ops[i].m, DP_DROP_crypto);
 			continue;
 		}
-		finish(w, &ops[i]);
+		finish(w, &ops[i], false);
 		sent++;
 	}
 	dp_add(&w->stats.esp_out_packets, sent);
+	if (unlikely(w->big.n))
+		dp_frag_run(w);
+}
+
+// ---- Packets that are, or will be, fragments ----
+
+static enum dp_drop wrap_as(struct dp_worker *w, struct esp_op *op, bool whole)
+{
+	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, op->sa->tunnel_slot);
+	uint32_t limit = whole ? UINT16_MAX : t->mtu;
+	if (op->sa->flags & DP_SA_STOPPED)
+		return DP_DROP_esp_stopped;
+	return op->sa->special & DP_SPECIAL_TRANSPORT ? dp_transport_wrap(w, op, t, limit)
+						      : wrap(w, op, limit);
+}
+
+void dp_esp_out_as(
+	struct dp_worker *w, const struct dp_big *as, struct rte_mbuf **m, unsigned n, bool whole)
+{
+	struct esp_op *ops = w->esp_out.op;
+	unsigned kept = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct esp_op *op = &ops[kept];
+		op->m = m[i];
+		op->sa = as->sa;
+		op->esp = dp_data(m[i]);
+		op->len = m[i]->data_len;
+		op->upper = as->upper;
+		op->to = as->to;
+		op->generation = as->generation;
+		op->from = as->from;
+		op->port = as->port;
+		enum dp_drop why = wrap_as(w, op, whole);
+		if (why != DP_DROP_NONE) {
+			dp_drop(w, m[i], why);
+			continue;
+		}
+		dp_sa_count(w, as->sa, m[i]->pkt_len);
+		kept++;
+	}
+	dp_seal_burst(&w->crypto, ops, kept);
+	for (unsigned i = 0; i < kept; i++) {
+		if (!ops[i].ok) {
+			dp_drop(w, ops[i].m, DP_DROP_crypto);
+			continue;
+		}
+		finish(w, &ops[i], true);
+		dp_add(&w->stats.esp_out_packets, 1);
+	}
 }

@@ -3,31 +3,13 @@
 //
 // The MSS option in TCP's SYN and SYN/ACK is lowered to what fits into the tunnel, so that connections
 // work where ICMP is filtered on the way.
-#include "dataplane/treat.h"
+#include "dataplane/mss.h"
 
-#define TCP_HDR      20
-#define TCP_SYN      2
-#define OPT_END      0
-#define OPT_NOP      1
-#define OPT_MSS      2
-#define OPT_MSS_LEN  4
-#define MSS_FLOOR_V4 536  // RFC 9293 3.7.1: what is assumed without the option
-#define MSS_FLOOR_V6 1220 // the same
-
-uint16_t dp_mss_ceiling(const struct dp_tunnel *t, const struct dp_sa *sa, uint8_t family)
-{
-	// In transport mode the IP header is the outer one.
-	bool within = !(sa->flags & DP_SA_TRANSPORT);
-	uint16_t headers = TCP_HDR + (!within ? 0 : family == IP_V4 ? IP4_HDR : IP6_HDR);
-	uint16_t floor = family == IP_V4 ? MSS_FLOOR_V4 : MSS_FLOOR_V6;
-	uint16_t mss = t->treatment.mss;
-	if (mss == SA_MSS_AUTO) {
-		// RFC 9293 3.7.1: the size without IP and TCP options.
-		uint16_t room = dp_inner_mtu(t, sa);
-		mss = room > headers ? room - headers : 0;
-	}
-	return RTE_MAX(mss, floor);
-}
+#define TCP_SYN     2
+#define OPT_END     0
+#define OPT_NOP     1
+#define OPT_MSS     2
+#define OPT_MSS_LEN 4
 
 // RFC 1624: of one that begins at an odd place in the segment the bytes stand the other way round in
 // the checksum's words.
@@ -36,8 +18,8 @@ static void put_mss(uint8_t *tcp, uint32_t at, uint16_t mss)
 	uint16_t old = get_be16(tcp + at), now = mss;
 	set_be16(tcp + at, mss);
 	if (at & 1) {
-		old = rte_bswap16(old);
-		now = rte_bswap16(now);
+		old = __builtin_bswap16(old);
+		now = __builtin_bswap16(now);
 	}
 	ip_sum_fix(tcp + 16, old, now);
 }

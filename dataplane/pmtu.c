@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// An ICMP error comes from anybody. It is believed only if it quotes what an attacker beside the
-// path does not see: SPI, addresses, ports and a recent sequence number of a live outbound SA (RFC
-// 4301 6.1.1: an unauthenticated one "MAY be processed" so). And then it costs at most small
-// packets: RFC 8201 5.2, never below what each path carries, and for ten minutes.
+// An ICMP error comes from anybody (RFC 4301 6.1.1 leaves it to policy what is made of one). It is
+// believed only if it quotes what an attacker beside the path does not see: SPI, addresses, ports and a
+// recent sequence number of a live outbound SA. And then it costs at most small packets, never below
+// what each path carries, and for ten minutes.
 #include "dataplane/pmtu.h"
 
 #include "base/log.h"

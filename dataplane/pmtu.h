@@ -33,7 +33,7 @@ enum dp_pmtu {
 extern const char *const dp_pmtu_name[DP_PMTU_COUNT];
 extern const char *const dp_pmtu_text[DP_PMTU_COUNT];
 
-#define DP_PMTU_NS (600 * NS_PER_S) // RFC 1191 6.3: "recommended ... 10 minutes"
+#define DP_PMTU_NS (600 * NS_PER_S) // as RFC 1191 6.3 recommends
 // Packets between the one that was too big and its report; 0.1 s at 10 Mpps.
 #define DP_PMTU_SEQ (1u << 20)
 

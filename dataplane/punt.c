@@ -222,7 +222,9 @@ static enum dp_drop punt_icmp(struct dp *d, const struct dp_meta *meta, const st
 		return DP_DROP_icmp;
 	if (!local_rate_pass(&d->local->echo_rate, d->now_ns))
 		return DP_DROP_rate_limited;
-	if (IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE)
+	// RFC 4303 3.3.4: transport mode is for whole datagrams.
+	bool parts = IPV6_HDR_LEN + 8 + icmp.body.len > ECHO_WHOLE && !dp_dst_is_outer(d, &ip->src);
+	if (parts)
 		return echo_in_parts(d, eth ? d->ports[meta->port].role : CFG_INSIDE, ip, &icmp);
 	struct rte_mbuf *reply = dp_buf_begin(d, IPV6_HDR_LEN + 8 + icmp.body.len, &w);
 	if (!reply)
@@ -256,33 +258,6 @@ static enum dp_drop punt_udp(struct dp *d, const struct dp_meta *meta, const str
 	return DP_DROP_NONE;
 }
 
-// ESP that came in fragments goes back to the workers as one frame.
-static enum dp_drop inject_whole(struct dp *d, const struct dp_meta *meta,
-	const struct pkt_eth *eth, const struct pkt_ip *ip)
-{
-	size_t len = ETH_HDR_LEN + IPV6_HDR_LEN + ip->payload.len;
-	struct pkt_ip_head h = {
-		.src = ip->src,
-		.dst = ip->dst,
-		.proto = ip->proto,
-		.ttl = ip->ttl,
-		.tos = ip->tos,
-	};
-	struct wr w;
-	if (len > DP_PACKET_MAX)
-		return DP_DROP_outer_fragment;
-	struct rte_mbuf *m = dp_buf_begin(d, len, &w);
-	if (!m)
-		return DP_DROP_NONE;
-	pkt_build_eth(&w, &eth->dst, &eth->src, eth->type);
-	pkt_build_ip(&w, &h, ip->payload.len);
-	wr_view(&w, ip->payload);
-	m = dp_buf_end(m, &w);
-	if (m)
-		dp_inject_outer(d, meta->port, m);
-	return DP_DROP_NONE;
-}
-
 static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 	const struct pkt_eth *eth, const struct pkt_ip *ip)
 {
@@ -294,13 +269,11 @@ static enum dp_drop punt_fragment(struct dp *d, const struct dp_meta *meta,
 			reasm_input(d->local->inner_reasm, ip, d->now_ns, &done, &whole);
 		return refused == DP_DROP_NONE && done ? punt_icmp(d, meta, eth, &whole) : refused;
 	}
-	if (!eth || (ip->proto != IP_PROTO_UDP && ip->proto != IP_PROTO_ESP))
+	// ESP is put together at the workers (frag_in.c).
+	if (!eth || ip->proto != IP_PROTO_UDP)
 		return DP_DROP_outer_fragment;
 	enum dp_drop why = reasm_input(d->local->reasm, ip, d->now_ns, &done, &whole);
-	if (why != DP_DROP_NONE || !done)
-		return why;
-	why = whole.proto == IP_PROTO_UDP ? punt_udp(d, meta, &whole) : DP_DROP_ike_marker;
-	return why == DP_DROP_ike_marker ? inject_whole(d, meta, eth, &whole) : why;
+	return why == DP_DROP_NONE && done ? punt_udp(d, meta, &whole) : why;
 }
 
 static enum dp_drop punt_ip(
@@ -349,8 +322,9 @@ static enum dp_drop punt_error(
 	if (why != DP_DROP_NONE)
 		return why;
 	const struct ip_addr *src = error_source(d, meta, about.family);
+	// The worker has counted the packet; the gateway tells itself nothing.
 	if (!src || is_local(d, &about.src))
-		return what == LOCAL_TOO_BIG ? DP_DROP_too_big : DP_DROP_ttl;
+		return DP_DROP_NONE;
 	uint64_t slot = siphash(d->local->key, &about.src, sizeof(about.src)) % RATE_SLOTS;
 	if (!local_rate_pass(&d->local->error_rate[slot], d->now_ns))
 		return DP_DROP_rate_limited;

@@ -4,6 +4,7 @@
 // Where an IP packet goes: to the gateway, into a tunnel (this worker's or another's), or to the
 // inside. A destination that belongs to a pool or tunnel never leaves in clear.
 #include "dataplane/fast.h"
+#include "dataplane/frag.h"
 #include "dataplane/policy.h"
 
 static const uint8_t *dst_of(const struct dp_inner *r)
@@ -115,9 +116,9 @@ static inline bool leave_again(struct dp_worker *w, const struct dp_inner *r)
 		return false;
 	const struct dp_port *port = &w->dp->ports[c->port];
 	if (unlikely(r->len > port->mtu))
-		too_big(w, r, port);
-	else if (likely(pass_hop(w, r)))
-		dp_tx_eth(w, port, &w->neighs[c->hop], r->family == IP_V4, r->m, r->ip, r->len);
+		return false;
+	if (likely(pass_hop(w, r)))
+		dp_tx_eth(w, c->port, &w->neighs[c->hop], r->m, r->ip, r->len);
 	return true;
 }
 
@@ -144,7 +145,8 @@ void dp_route_clear(struct dp_worker *w, const struct dp_inner *r, enum cfg_role
 		return;
 	}
 	const struct dp_port *port = &w->dp->ports[route->port];
-	if (r->len > port->mtu) {
+	bool big = r->len > port->mtu;
+	if (big && !dp_frag_may(r->ip)) {
 		too_big(w, r, port);
 		return;
 	}
@@ -155,7 +157,10 @@ void dp_route_clear(struct dp_worker *w, const struct dp_inner *r, enum cfg_role
 	if (n && !r->made && side == CFG_INSIDE)
 		remember(w, r, port, n);
 	(void)describe(w, r);
-	dp_tx_ip(w, port, &hop, r->family, r->m);
+	if (big)
+		dp_frag_clear(w, port, &hop, r->m);
+	else
+		dp_tx_ip(w, port, &hop, r->family, r->m);
 }
 
 // ---- Which of them ----

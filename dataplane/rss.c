@@ -136,6 +136,8 @@ static int predict_frame(const struct dp_port *p, struct rte_mbuf *m)
 void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n)
 {
 	struct dp_rss_watch *watch = &w->watch[port->index];
+	if (++watch->bursts == UINT16_MAX)
+		watch->left = 0;
 	for (unsigned i = 0; i < n && watch->left; i++) {
 		uint16_t type =
 			m[i]->data_len >= RTE_ETHER_HDR_LEN ? get_be16(dp_data(m[i]) + 12) : 0;

@@ -6,6 +6,16 @@
 
 #include "dataplane/worker.h"
 
+const char *const dp_stage_name[DP_STAGES] = {
+	[DP_STAGE_RX] = "rx",
+	[DP_STAGE_CLASSIFY] = "classify",
+	[DP_STAGE_ESP_IN] = "esp_in",
+	[DP_STAGE_ROUTE] = "route",
+	[DP_STAGE_ESP_OUT] = "esp_out",
+	[DP_STAGE_TX] = "tx",
+	[DP_STAGE_OTHER] = "other",
+};
+
 static uint64_t drops_of(const struct dp_worker *w)
 {
 	uint64_t n = 0;
@@ -34,9 +44,16 @@ bool dp_worker_info(struct dp *d, size_t i, struct dp_worker_info *out)
 		.esp_in_packets = dp_get(&s->esp_in_packets),
 		.esp_out_packets = dp_get(&s->esp_out_packets),
 		.handoff_in = dp_get(&s->handoff_in),
+		.busy_cycles = dp_get(&s->busy_cycles),
+		.busy_polls = dp_get(&s->busy_polls),
+		.busy_packets = dp_get(&s->busy_packets),
+		.idle_cycles = dp_get(&s->idle_cycles),
+		.stage_packets = dp_get(&s->stage_packets),
 		.tunnels = (uint32_t)dp_get(&s->tunnels),
 		.sas = (uint32_t)dp_get(&s->sas),
 	};
+	for (unsigned k = 0; k < DP_STAGES; k++)
+		out->stage_cycles[k] = dp_get(&s->stage_cycles[k]);
 	for (unsigned c = 0; c < DP_HANDOFF_CAUSES; c++)
 		out->handoff_out[c] = dp_get(&s->handoff_out[c]);
 	return true;
@@ -64,11 +81,16 @@ static const struct row rows[] = {
 	ROW(ike_unknown, "IKE datagrams with an SPI that no established IKE SA of ours has"),
 	ROW(esp_in_packets, "ESP packets decrypted and accepted"),
 	ROW(esp_out_packets, "ESP packets encrypted"),
-	ROW(ecn_alarms, "decrypted packets with a combination of inner and outer ECN fields that is "
-			"always potentially dangerous (RFC 6040 4.2, \"(!!!)\")"),
+	ROW(ecn_alarms,
+		"decrypted packets with a combination of inner and outer ECN fields that is "
+		"always potentially dangerous (RFC 6040 4.2, \"(!!!)\")"),
 	ROW(ecn_suspect, "the same, possibly dangerous (RFC 6040 4.2, \"(!)\")"),
 	ROW(mss_clamped, "TCP SYN whose MSS was lowered"),
 	ROW(tfc_padded, "packets padded for traffic flow confidentiality"),
+	ROW(cut_before, "inner packets cut into fragments before encryption"),
+	ROW(cut_after, "ESP packets that left in fragments"),
+	ROW(cut_clear, "decrypted or routed packets cut into fragments for a port's MTU"),
+	ROW(joined, "ESP packets that came in fragments and were put together"),
 	ROW(handoff_in, "packets taken from other workers"),
 	HANDOFF(DP_HANDOFF_MISPREDICTED, "mispredicted",
 		"packets that the NIC gave to another worker than predicted"),

@@ -354,3 +354,12 @@ int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefi
 	SLIST_INSERT_HEAD(&t->routes, r, link);
 	return 0;
 }
+
+bool dp_dst_is_outer(const struct dp *d, const struct ip_addr *a)
+{
+	struct dp_dst_entry e;
+	if (dp_dst_lookup(d->dst, a->family, a->bytes, &e) != DP_DST_TUNNEL)
+		return false;
+	const struct tunnel_ctl *t = sink_tunnel_at(d->sink, e.index);
+	return t->used && ip_eq(&t->path.remote.addr, a);
+}

@@ -94,13 +94,14 @@ static uint32_t text_len(const struct dp_sa *sa, uint32_t payload)
 	return RTE_ALIGN_CEIL(payload + 2, (uint32_t)sa->align);
 }
 
-static enum dp_drop fits(const struct dp_tunnel *t, struct esp_op *op, const struct head *h)
+static enum dp_drop fits(
+	const struct dp_tunnel *t, struct esp_op *op, const struct head *h, uint32_t limit)
 {
 	const struct dp_sa *sa = op->sa;
 	struct rte_mbuf *m = op->m;
 	uint32_t payload = m->data_len - h->len, text = text_len(sa, payload);
 	uint32_t around = h->len + between(t, sa) + sa->icv_len;
-	if (around + text > t->mtu) {
+	if (around + text > limit) {
 		uint32_t room = t->mtu > around ? t->mtu - around : 0;
 		room = RTE_ALIGN_FLOOR(room, (uint32_t)sa->align);
 		op->mtu = (uint16_t)(h->len + (room > 2 ? room - 2 : 0));
@@ -135,7 +136,8 @@ static void put_encap(uint8_t *at, const struct dp_tunnel *t, uint32_t len)
 	set_be16(at + 4, (uint16_t)len);
 }
 
-enum dp_drop dp_transport_wrap(struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t)
+enum dp_drop dp_transport_wrap(
+	struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t, uint32_t limit)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
@@ -143,7 +145,7 @@ enum dp_drop dp_transport_wrap(struct dp_worker *w, struct esp_op *op, const str
 	struct head h;
 
 	enum dp_drop why = split(t, p, m->data_len, &h);
-	why = why == DP_DROP_NONE ? fits(t, op, &h) : why;
+	why = why == DP_DROP_NONE ? fits(t, op, &h, limit) : why;
 	why = why == DP_DROP_NONE ? dp_next_seq(w, sa, &op->seq) : why;
 	if (why != DP_DROP_NONE)
 		return why;

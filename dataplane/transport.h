@@ -11,9 +11,9 @@
 
 // Outbound, where a tunnel's SA gets its header and trailer: op->m begins at the IP header. The header
 // is moved to where it will stand and finished; op->esp, text_len and seq are set. What lies before
-// the data stays so until dp_transport_uncover().
+// the data stays so until dp_transport_uncover(). limit: of the packet as it leaves, bytes.
 MUST_USE enum dp_drop dp_transport_wrap(
-	struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t);
+	struct dp_worker *w, struct esp_op *op, const struct dp_tunnel *t, uint32_t limit);
 // Encrypted: the data begins at the IP header and ends behind the ICV.
 void dp_transport_uncover(struct esp_op *op, const struct dp_tunnel *t);
 

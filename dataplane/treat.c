@@ -31,6 +31,23 @@ void dp_treat_set(
 		dp_police_set(w, t);
 }
 
+// ---- MSS ----
+
+uint16_t dp_mss_ceiling(const struct dp_tunnel *t, const struct dp_sa *sa, uint8_t family)
+{
+	// In transport mode the IP header is the outer one.
+	bool within = !(sa->flags & DP_SA_TRANSPORT);
+	uint16_t headers = TCP_HDR + (!within ? 0 : family == IP_V4 ? IP4_HDR : IP6_HDR);
+	uint16_t floor = family == IP_V4 ? MSS_FLOOR_V4 : MSS_FLOOR_V6;
+	uint16_t mss = t->treatment.mss;
+	if (mss == SA_MSS_AUTO) {
+		// RFC 9293 3.7.1: the size without IP and TCP options.
+		uint16_t room = dp_inner_mtu(t, sa);
+		mss = room > headers ? room - headers : 0;
+	}
+	return RTE_MAX(mss, floor);
+}
+
 static void clamp(struct dp_worker *w, const struct dp_tunnel *t, const struct dp_sa *sa,
 	uint8_t *p, const struct ip_info *ip)
 {

@@ -5,6 +5,7 @@
 // tunnel without any pays for one test. Each treatment has a file of its own; treat.c is their order.
 #pragma once
 
+#include "dataplane/mss.h"
 #include "dataplane/worker.h"
 
 // A worker's copy of a tunnel begins: bits, outer TOS, meters from the treatment. Path MTU, path and
@@ -51,12 +52,7 @@ static inline enum dp_drop dp_ecn_in(
 	return dp_ecn_merge(w, inner, ip, outer_ecn);
 }
 
-// ---- TCP's MSS (mss.c) ----
-
-// Lower the MSS option of a SYN to ceiling, if it is above; nothing else is touched. The packet's
-// headers have been checked (ip_parse_packet()). True: it was lowered. Pure.
-bool mss_clamp(uint8_t *p, const struct ip_info *ip, uint16_t ceiling);
-// The ceiling for the tunnel: its own, or what the path's MTU leaves.
+// The MSS of TCP's SYN for the tunnel (mss.h): its own, or what the path's MTU leaves.
 uint16_t dp_mss_ceiling(const struct dp_tunnel *t, const struct dp_sa *sa, uint8_t family);
 
 // ---- Rates (police.c) ----

@@ -100,9 +100,7 @@ void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_a
 		dp_drop(w, m, DP_DROP_no_room);
 		return;
 	}
-	memcpy(p, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	memcpy(p + 6, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	set_be16(p + 12, family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	memcpy(p, n->eth, RTE_ETHER_HDR_LEN);
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
 	if (likely(!w->trace))
 		m->ol_flags = 0;

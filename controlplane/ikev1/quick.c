@@ -106,6 +106,40 @@ void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old)
 	plan->ts_remote_count = old->ts_remote_count;
 }
 
+static bool has_nat(const struct ike_sa *sa)
+{
+	return sa->nat_local || sa->nat_remote;
+}
+
+// RFC 3947 5.2: first the initiator's address, then the responder's, both as the sender sees them.
+void ikev1_quick_put_addrs(struct ike_exchange *x, enum sa_mode mode)
+{
+	const struct ike_sa *sa = x->sa;
+	bool draft = sa->v1->natt != IKEV1_NATT_RFC3947;
+	if (mode != SA_TRANSPORT || !has_nat(sa))
+		return;
+	const struct ip_addr *own = &sa->local.addr, *peer = &sa->remote.addr;
+	ikev1_put_natoa(&x->out.b, draft, x->initiator ? own : peer);
+	ikev1_put_natoa(&x->out.b, draft, x->initiator ? peer : own);
+}
+
+// Without them the IDs tell, if they are addresses. What is not known costs the data plane a sum.
+void ikev1_quick_read_addrs(const struct ike_exchange *x, struct ike_child_plan *plan)
+{
+	const struct ikev1_message *m = &x->in1;
+	struct ip_addr addrs[2];
+	if (plan->mode != SA_TRANSPORT || !has_nat(x->sa))
+		return;
+	if (m->id_count == 0)
+		plan->seen = (struct ike_seen_addrs){0};
+	if (m->natoa_count != 2 || ikev1_natoa_parse(m->natoa[0], &addrs[0]) != WIRE_OK ||
+		ikev1_natoa_parse(m->natoa[1], &addrs[1]) != WIRE_OK ||
+		addrs[0].family != addrs[1].family || addrs[0].family != x->sa->remote.addr.family)
+		return;
+	plan->seen.own = addrs[x->initiator ? 0 : 1];
+	plan->seen.peer = addrs[x->initiator ? 1 : 0];
+}
+
 struct ike_child *ikev1_quick_child(const struct ikev1_quick *q)
 {
 	struct ike_child *c = q->spi_in ? ike_child_by_spi_in(q->engine, q->spi_in) : NULL;
@@ -204,6 +238,7 @@ static void put_second(struct ike_exchange *x, const struct ike_child *c)
 		ikev1_put_ke(b, ike_dh_public(IKE_JOB_AS(ike_dh_job, x->job)->dh));
 	for (uint8_t i = 0; i < x->in1.id_count; i++)
 		wire_put_raw(b, IKEV1_PAYLOAD_ID, x->in1.ids[i]);
+	ikev1_quick_put_addrs(x, c->mode);
 	put_lifetime(x, c);
 	ikev1_send_as(x, IKEV1_FORM_QUICK_2);
 	ikev1_expect(x, third, IKEV1_FORM_QUICK_3);
@@ -280,7 +315,8 @@ static bool choose(void *ctx, const struct cfg_child *conf, struct ike_child_pla
 		.esn = conf->esn,
 		.pfs = ike_child_policy(conf, false, DH_NONE).pfs,
 		.ke_group = q->group,
-		.encap_udp = x->sa->nat_local || x->sa->nat_remote,
+		.encap_udp = has_nat(x->sa),
+		.transport = plan->mode == SA_TRANSPORT,
 	};
 	if (ikev1_select_esp(conf->esp_proposals, conf->esp_proposal_count, &policy, &q->offer,
 		    &q->choice) != WIRE_OK)
@@ -296,7 +332,11 @@ static bool rekeys(struct ike_exchange *x)
 	struct ikev1_quick *q = x->state;
 	const struct ike_child *old = ikev1_child_of_ids(
 		ikev1_session_of(x->sa), &q->terms.ts_r.items[0], &q->terms.ts_i.items[0]);
-	if (!old || !choose(x, old->conf, &q->plan) || (uint32_t)q->plan.choice.spi == 0)
+	if (!old)
+		return false;
+	q->plan.mode = old->mode;
+	q->plan.seen = old->seen;
+	if (!choose(x, old->conf, &q->plan) || (uint32_t)q->plan.choice.spi == 0)
 		return false;
 	ikev1_plan_again(&q->plan, old);
 	return true;
@@ -310,7 +350,8 @@ static enum ike_reason plan(struct ike_exchange *x)
 	struct ike_child_ask ask = {
 		.cfg = q->engine->p.cfg,
 		.conn = s->conn,
-		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
+		.sa = x->sa,
+		.peer = ike_peer_side(s, x->sa),
 		.choose = choose,
 		.ctx = x,
 	};
@@ -329,6 +370,7 @@ static enum ike_verdict decide(struct ike_exchange *x)
 	enum ike_reason why = plan(x);
 	if (why != IKE_REASON_NONE)
 		return ike_fail(x, why, notify_of(why));
+	ikev1_quick_read_addrs(x, &q->plan);
 	if (q->group == DH_NONE)
 		return finish(x);
 	struct ike_dh_job *job = ike_dh_job_respond(q->group, x->in1.ke);
@@ -381,6 +423,14 @@ static bool read_ids(struct ike_exchange *x, struct wire_ts *client, struct wire
 	       client->items[0].range.lo.family == server->items[0].range.lo.family;
 }
 
+static bool offers_transport(const struct ikev1_sa_offer *o)
+{
+	for (uint8_t i = 0; i < o->transform_count; i++)
+		if (!o->transforms[i].unusable && ikev1_encap_transport(o->transforms[i].encap))
+			return true;
+	return false;
+}
+
 static enum ike_verdict read_first(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
@@ -397,6 +447,7 @@ static enum ike_verdict read_first(struct ike_exchange *x)
 		return ike_fail(
 			x, IKE_REASON_CHILD_INVALID_KE, IKEV1_NOTIFY_INVALID_KEY_INFORMATION);
 	q->terms.nonce_i = nonce;
+	q->terms.transport = offers_transport(&q->offer);
 	return IKE_DONE;
 }
 

@@ -44,6 +44,9 @@ void ikev1_quick_limits(struct ike_child *c, uint64_t life_s, uint64_t life_kb);
 void ikev1_quick_mark(const struct ike_exchange *x, struct ike_child *c);
 // The selectors of a child SA that is rekeyed with the same IDs.
 void ikev1_plan_again(struct ike_child_plan *plan, const struct ike_child *old);
+// NAT-OA of transport mode in UDP (RFC 3947 5.2): ours, and the peer's into the plan.
+void ikev1_quick_put_addrs(struct ike_exchange *x, enum sa_mode mode);
+void ikev1_quick_read_addrs(const struct ike_exchange *x, struct ike_child_plan *plan);
 // Our quick mode was refused by the peer's notify, and ends.
 void ikev1_quick_refused(struct ike_exchange *x);
 // The child that is being made, or NULL if it has gone meanwhile.

@@ -15,6 +15,7 @@ enum step { BEGIN, GENERATED };
 // The IDs of one quick mode.
 struct pair {
 	struct selector own, other;
+	enum sa_mode mode;
 };
 
 struct pairs {
@@ -48,16 +49,16 @@ static struct ike_child *old_child(const struct ike_exchange *x)
 
 static void pairs_of(struct ike_session *s, const struct cfg_child *conf, struct pairs *out)
 {
-	struct ike_peer_side peer = {s->leases, s->lease_count, &s->sa->remote.addr};
+	struct ike_peer_side peer = ike_peer_side(s, s->sa);
 	struct wire_ts own, other;
 	out->count = 0;
-	ike_child_offer(conf, &peer, &own, &other);
+	enum sa_mode mode = ike_child_offer(conf, &peer, &own, &other);
 	ike_session_own_side(s, &own);
 	for (uint8_t i = 0; i < other.count; i++)
 		for (uint8_t k = 0; k < own.count && out->count < IKE_CHILDREN_MAX; k++)
 			if (own.items[k].range.lo.family == other.items[i].range.lo.family)
 				out->items[out->count++] =
-					(struct pair){own.items[k], other.items[i]};
+					(struct pair){own.items[k], other.items[i], mode};
 }
 
 // One is a part of the other: either side may have narrowed it.
@@ -110,12 +111,27 @@ static bool set_offer(struct ike_exchange *x, struct ikev1_quick *q)
 	return old || w->paired;
 }
 
-static uint16_t encap_of(const struct ike_sa *sa)
+static uint16_t encap_of(const struct ike_sa *sa, enum sa_mode mode)
 {
+	bool draft = sa->v1->natt != IKEV1_NATT_RFC3947;
 	if (!sa->nat_local && !sa->nat_remote)
-		return IKEV1_ENCAP_TUNNEL;
-	return sa->v1->natt == IKEV1_NATT_RFC3947 ? IKEV1_ENCAP_UDP_TUNNEL
-						  : IKEV1_ENCAP_UDP_TUNNEL_DRAFT;
+		return mode == SA_TRANSPORT ? IKEV1_ENCAP_TRANSPORT : IKEV1_ENCAP_TUNNEL;
+	if (mode == SA_TRANSPORT)
+		return draft ? IKEV1_ENCAP_UDP_TRANSPORT_DRAFT : IKEV1_ENCAP_UDP_TRANSPORT;
+	return draft ? IKEV1_ENCAP_UDP_TUNNEL_DRAFT : IKEV1_ENCAP_UDP_TUNNEL;
+}
+
+static enum sa_mode mode_of(const struct ike_exchange *x)
+{
+	const struct ike_child *old = old_child(x);
+	return old ? old->mode : ((const struct want *)x->task->arg)->pair.mode;
+}
+
+// A new one may be in either mode: then transport mode is preferred.
+static uint16_t second_encap(const struct ike_exchange *x)
+{
+	bool either = !old_child(x) && conf_of(x)->mode == CFG_MODE_ANY;
+	return either && mode_of(x) == SA_TRANSPORT ? encap_of(x->sa, SA_TUNNEL) : 0;
 }
 
 // Who called as a client gets one proposal with one transform, the suite in use: vpnc takes nothing else
@@ -147,7 +163,8 @@ static struct ikev1_esp_offer offer_of(const struct ike_exchange *x)
 		.count = exact ? 1 : conf->esp_proposal_count,
 		.dh = q->group,
 		.esn = exact ? q->exact_esn : conf->esn,
-		.encap = encap_of(x->sa),
+		.encap = encap_of(x->sa, mode_of(x)),
+		.encap_else = second_encap(x),
 		.life_s = x->sa->conn->lifetime.child_hard_s,
 		.spi = q->spi_in,
 	};
@@ -185,6 +202,7 @@ static enum ike_verdict put_first(struct ike_exchange *x)
 		ikev1_put_ke(b, ike_dh_public(q->dh));
 	if (!set_offer(x, q) || !put_id(b, &q->own) || !put_id(b, &q->other))
 		return ike_fail(x, IKE_REASON_TS, 0);
+	ikev1_quick_put_addrs(x, mode_of(x));
 	ikev1_send_as(x, IKEV1_FORM_QUICK_1);
 	return IKE_DONE;
 }
@@ -328,6 +346,7 @@ static bool read_choice(struct ike_exchange *x, struct ikev1_quick *q)
 		ikev1_check_esp(&offer, &q->offer, &q->choice) != WIRE_OK)
 		return false;
 	ikev1_quick_chosen(q);
+	q->plan.mode = ikev1_encap_transport(q->choice.transform.encap) ? SA_TRANSPORT : SA_TUNNEL;
 	return (uint32_t)q->plan.choice.spi != 0;
 }
 
@@ -368,6 +387,8 @@ static enum ike_verdict second(struct ike_exchange *x)
 	read_lifetime(&x->in1, c);
 	q->plan.conf = conf_of(x);
 	ike_plan_from_answer(&q->plan, &q->terms);
+	ike_transport_plan(x->sa, &q->plan);
+	ikev1_quick_read_addrs(x, &q->plan);
 	struct ike_child *old = old_child(x);
 	if (old && ike_selectors_equal(q->terms.ts_i.items, 1, &old->id_local, 1) &&
 		ike_selectors_equal(q->terms.ts_r.items, 1, &old->id_remote, 1))

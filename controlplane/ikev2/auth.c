@@ -80,7 +80,8 @@ static struct ike_child *make_child(
 	struct ike_child_ask ask = {
 		.cfg = s->engine->p.cfg,
 		.conn = s->conn,
-		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
+		.sa = x->sa,
+		.peer = ike_peer_side(s, x->sa),
 		.in_auth = true,
 	};
 	uint16_t notify = IKEV2_NOTIFY_NO_ADDITIONAL_SAS;
@@ -114,6 +115,7 @@ static void put_reply(
 	if (s->lease_count)
 		ike_cp_reply(b, &a->cp, s->conn, s->leases, s->lease_count);
 	if (c) {
+		ike_transport_put(b, c->mode);
 		wire_build_choice(b, &plan->choice, c->spi_in);
 		wire_put_ts(b, IKEV2_PAYLOAD_TSI, c->ts_remote, c->ts_remote_count);
 		wire_put_ts(b, IKEV2_PAYLOAD_TSR, c->ts_local, c->ts_local_count);

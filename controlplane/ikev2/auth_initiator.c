@@ -19,6 +19,7 @@ struct auth {
 	struct ike_child_terms terms;
 	struct ike_child_plan plan;
 	struct wire_ts offered_local, offered_remote;
+	enum sa_mode offered_mode;
 	uint32_t spi_in; // of the child that is being made
 };
 
@@ -90,9 +91,9 @@ static bool childless(const struct ike_sa *sa)
 
 static void set_offer(struct auth *a, const struct ike_sa *sa)
 {
-	const struct ip_addr *outer = &sa->remote.addr;
-	struct ike_peer_side peer = {NULL, 0, outer};
-	ike_child_offer(sa->first_child, &peer, &a->offered_local, &a->offered_remote);
+	struct ike_peer_side peer = ike_peer_side(NULL, sa);
+	a->offered_mode =
+		ike_child_offer(sa->first_child, &peer, &a->offered_local, &a->offered_remote);
 	if (!wants_address(sa->conn))
 		return;
 	a->offered_local.count = 0;
@@ -108,6 +109,7 @@ static void put_child(struct ike_exchange *x, uint32_t spi)
 	const struct cfg_child *conf = x->sa->first_child;
 	struct wire_sa_policy policy = ike_child_policy(conf, true, DH_NONE);
 	struct wire_builder *b = &x->out.b;
+	ike_transport_put(b, a->offered_mode);
 	wire_build_sa(b, conf->esp_proposals, conf->esp_proposal_count, &policy, spi);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSI, a->offered_local.items, a->offered_local.count);
 	wire_put_ts(b, IKEV2_PAYLOAD_TSR, a->offered_remote.items, a->offered_remote.count);
@@ -208,6 +210,12 @@ static enum ike_reason check_child(struct ike_exchange *x)
 		    &a->plan.choice) != WIRE_OK ||
 		(uint32_t)a->plan.choice.spi == 0)
 		return IKE_REASON_PROPOSAL_ALTERED;
+	enum ike_reason why =
+		ike_transport_settle(conf, a->offered_mode, a->terms.transport, &a->plan.mode);
+	if (why != IKE_REASON_NONE)
+		return why;
+	if (a->plan.mode == SA_TRANSPORT)
+		ike_transport_translate(x->sa, &a->terms.ts_i, &a->terms.ts_r, &a->plan.seen);
 	if (!ike_selectors_within(&a->terms.ts_i, &a->offered_local) ||
 		!ike_selectors_within(&a->terms.ts_r, &a->offered_remote))
 		return IKE_REASON_TS;
@@ -266,6 +274,10 @@ static enum ike_verdict finish(struct ike_exchange *x)
 	}
 	ikev2_auth_read(x);
 	ike_sa_established(sa);
+	// RFC 7296 1.3.1: "If this is unacceptable to the initiator, the initiator MUST delete the SA."
+	if (why == IKE_REASON_NOT_TRANSPORT)
+		(void)ikev2_disown_child(
+			sa, a->spi_in); // without memory the peer's lifetime ends it
 	ike_session_established(s);
 	ike_session_watch(s);
 	ike_session_follow(s);

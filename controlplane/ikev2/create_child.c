@@ -89,6 +89,7 @@ static void put_reply(
 	struct ike_exchange *x, const struct ike_create *c, const struct ike_child *child)
 {
 	struct wire_builder *b = &x->out.b;
+	ike_transport_put(b, child->mode);
 	wire_build_choice(b, &c->plan.choice, child->spi_in);
 	wire_put_nonce(b, (struct view){c->nonce, sizeof(c->nonce)});
 	if (x->job) {
@@ -208,7 +209,8 @@ static enum ike_verdict decide(struct ike_exchange *x, const struct ike_child *o
 		.cfg = c->engine->p.cfg,
 		.conn = s->conn,
 		.only = old ? old->conf : NULL,
-		.peer = {s->leases, s->lease_count, &x->sa->remote.addr},
+		.sa = x->sa,
+		.peer = ike_peer_side(s, x->sa),
 		.ke_group = ke.group,
 	};
 	uint16_t notify;

@@ -34,6 +34,7 @@ struct ike_create {
 	uint64_t new_spi; // ours of the IKE SA that is being made, or 0
 	uint16_t group;
 	struct wire_ts offered_local, offered_remote;
+	enum sa_mode offered_mode;
 	struct ike_rival rival;
 	// SPIs of the peer that it has deleted and we did not know: the response may still bring them.
 	uint32_t gone[CREATE_GONE_MAX];

@@ -96,9 +96,10 @@ static const struct cfg_child *conf_of(const struct ike_exchange *x)
 static void set_offer(struct ike_create *c, const struct ike_exchange *x, struct ike_child *old)
 {
 	struct ike_session *s = x->sa->session;
-	struct ike_peer_side peer = {s->leases, s->lease_count, &x->sa->remote.addr};
+	struct ike_peer_side peer = ike_peer_side(s, x->sa);
 	if (!old) {
-		ike_child_offer(conf_of(x), &peer, &c->offered_local, &c->offered_remote);
+		c->offered_mode =
+			ike_child_offer(conf_of(x), &peer, &c->offered_local, &c->offered_remote);
 		ike_session_own_side(s, &c->offered_local);
 		return;
 	}
@@ -106,6 +107,7 @@ static void set_offer(struct ike_create *c, const struct ike_exchange *x, struct
 	memcpy(c->offered_remote.items, old->ts_remote, sizeof(old->ts_remote));
 	c->offered_local.count = old->ts_local_count;
 	c->offered_remote.count = old->ts_remote_count;
+	c->offered_mode = old->mode;
 }
 
 static struct wire_sa_policy offer_policy(const struct ike_create *c, const struct cfg_child *conf)
@@ -156,6 +158,7 @@ static enum ike_verdict put_request(struct ike_exchange *x)
 	struct wire_sa_policy policy = offer_policy(c, conf);
 	if (old)
 		wire_put_notify_esp(b, IKEV2_NOTIFY_REKEY_SA, old->spi_in, (struct view){NULL, 0});
+	ike_transport_put(b, c->offered_mode);
 	wire_build_sa(b, conf->esp_proposals, conf->esp_proposal_count, &policy, child->spi_in);
 	wire_put_nonce(b, (struct view){c->nonce, sizeof(c->nonce)});
 	if (c->dh)
@@ -200,7 +203,8 @@ static enum ike_verdict child_build(struct ike_exchange *x)
 static bool is_lasting(enum ike_reason why)
 {
 	return why == IKE_REASON_MALFORMED || why == IKE_REASON_PROPOSAL_ALTERED ||
-	       why == IKE_REASON_TS || why == IKE_REASON_CHILD_INVALID_KE;
+	       why == IKE_REASON_NOT_TRANSPORT || why == IKE_REASON_TS ||
+	       why == IKE_REASON_CHILD_INVALID_KE;
 }
 
 // The peer has made the child SA and we will not have it: it is told.
@@ -319,6 +323,12 @@ static enum ike_verdict child_response(struct ike_exchange *x)
 		(uint32_t)c->plan.choice.spi == 0 ||
 		(c->plan.choice.suite.dh != DH_NONE && c->plan.choice.suite.dh != c->group))
 		return disown(x, IKE_REASON_PROPOSAL_ALTERED);
+	enum ike_reason why =
+		ike_transport_settle(conf, c->offered_mode, c->terms.transport, &c->plan.mode);
+	if (why != IKE_REASON_NONE)
+		return disown(x, why);
+	if (c->plan.mode == SA_TRANSPORT)
+		ike_transport_translate(x->sa, &c->terms.ts_i, &c->terms.ts_r, &c->plan.seen);
 	if (!ike_selectors_within(&c->terms.ts_i, &c->offered_local) ||
 		!ike_selectors_within(&c->terms.ts_r, &c->offered_remote))
 		return disown(x, IKE_REASON_TS);

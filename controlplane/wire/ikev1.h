@@ -142,7 +142,10 @@ struct ikev1_esp_policy {
 		ke_group; // of the peer's KE payload; DH_NONE: there is none. Transforms of another
 			  // group are passed over
 	bool encap_udp;   // NAT was detected: UDP encapsulation modes are taken, else the plain one
+	bool transport;   // transport mode's are taken, else tunnel mode's
 };
+// An encapsulation mode of transport mode, plain or in UDP.
+bool ikev1_encap_transport(uint16_t encap);
 MUST_USE enum wire_error ikev1_select_esp(const struct proposal *mine, size_t count,
 	const struct ikev1_esp_policy *policy, const struct ikev1_sa_offer *peer,
 	struct ikev1_choice *out);
@@ -161,9 +164,10 @@ struct ikev1_ike_offer {
 struct ikev1_esp_offer {
 	const struct proposal *mine;
 	size_t count;
-	uint16_t dh;    // PFS group; DH_NONE: none
-	bool esn;       // offered with and without
-	uint16_t encap; // IKEV1_ENCAP_*
+	uint16_t dh;         // PFS group; DH_NONE: none
+	bool esn;            // offered with and without
+	uint16_t encap;      // IKEV1_ENCAP_*
+	uint16_t encap_else; // each transform once more with this one, behind; 0: none
 	uint32_t life_s;
 	uint32_t spi;
 };
@@ -193,6 +197,9 @@ MUST_USE enum wire_error ikev1_id_selector(struct view body, struct selector *ou
 // The body of an ID for a selector that is a host, a prefix or a range; protocol and port of it.
 // False: more than one port.
 MUST_USE bool ikev1_selector_id(struct wr *w, const struct selector *s);
+
+// NAT-OA (RFC 3947 5.2): one address. MALFORMED_ID.
+MUST_USE enum wire_error ikev1_natoa_parse(struct view body, struct ip_addr *out);
 
 // FRAGMENT (132): id, number (from 1), last flag. MALFORMED where shorter than its header.
 struct ikev1_fragment {
@@ -249,6 +256,7 @@ void ikev1_put_notify(struct wire_builder *b, const struct ikev1_notification *n
 void ikev1_put_delete_isakmp(struct wire_builder *b, uint64_t spi_i, uint64_t spi_r);
 void ikev1_put_delete_esp(struct wire_builder *b, const uint32_t *spis, uint16_t count);
 void ikev1_put_natd(struct wire_builder *b, bool draft, struct view hash);
+void ikev1_put_natoa(struct wire_builder *b, bool draft, const struct ip_addr *a);
 // RESPONDER-LIFETIME's data: life types and durations as attributes, up to UINT32_MAX.
 struct ikev1_lifetime {
 	uint64_t seconds, kilobytes; // 0: not said

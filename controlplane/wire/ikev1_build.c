@@ -80,3 +80,13 @@ void ikev1_put_natd(struct wire_builder *b, bool draft, struct view hash)
 {
 	wire_put_raw(b, draft ? IKEV1_PAYLOAD_NAT_D_DRAFT : IKEV1_PAYLOAD_NAT_D, hash);
 }
+
+void ikev1_put_natoa(struct wire_builder *b, bool draft, const struct ip_addr *a)
+{
+	struct wr *w = &b->w;
+	wire_open(b, draft ? IKEV1_PAYLOAD_NAT_OA_DRAFT : IKEV1_PAYLOAD_NAT_OA);
+	wr_u8(w, a->family == IP_V4 ? IKEV2_ID_IPV4_ADDR : IKEV2_ID_IPV6_ADDR);
+	wr_zero(w, 3);
+	wr_bytes(w, a->bytes, ip_len(a->family));
+	wire_close(b);
+}

@@ -165,3 +165,19 @@ enum wire_error ikev1_fragment_parse(struct view body, struct ikev1_fragment *ou
 	*out = f;
 	return WIRE_OK;
 }
+
+enum wire_error ikev1_natoa_parse(struct view body, struct ip_addr *out)
+{
+	struct rd r = rd_view(body);
+	struct view addr;
+	uint8_t type;
+	if (!rd_u8(&r, &type) || !rd_skip(&r, 3))
+		return WIRE_MALFORMED_ID;
+	uint8_t family = type == IKEV2_ID_IPV4_ADDR   ? IP_V4
+			 : type == IKEV2_ID_IPV6_ADDR ? IP_V6
+						      : 0;
+	if (!family || !rd_bytes(&r, ip_len(family), &addr) || !rd_empty(&r))
+		return WIRE_MALFORMED_ID;
+	*out = ip_from_bytes(family, addr.p);
+	return WIRE_OK;
+}

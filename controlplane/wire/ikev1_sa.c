@@ -438,8 +438,8 @@ void ikev1_build_ike(struct wire_builder *b, const struct ikev1_ike_offer *offer
 	close_sa(&o);
 }
 
-static void put_esp_transform(
-	struct sa_out *o, bool *opened, const struct suite *s, const struct ikev1_esp_offer *offer)
+static void put_esp_transform(struct sa_out *o, bool *opened, const struct suite *s,
+	const struct ikev1_esp_offer *offer, uint16_t encap)
 {
 	uint16_t id = ikev1_alg_number(IKEV1_REG_ESP_ENCR, s->encr.id);
 	uint16_t auth = ikev1_alg_number(IKEV1_REG_ESP_AUTH, s->integ);
@@ -452,7 +452,7 @@ static void put_esp_transform(
 	put_key_length(o->b, IKEV1_ESP_KEY_LENGTH, &s->encr);
 	if (s->integ != INTEG_NONE)
 		ikev1_put_attr_basic(o->b, IKEV1_ESP_AUTH, auth);
-	ikev1_put_attr_basic(o->b, IKEV1_ESP_ENCAP, offer->encap);
+	ikev1_put_attr_basic(o->b, IKEV1_ESP_ENCAP, encap);
 	if (s->dh != DH_NONE)
 		ikev1_put_attr_basic(o->b, IKEV1_ESP_GROUP, s->dh);
 	if (s->esn)
@@ -470,13 +470,10 @@ static bool has_group(const struct proposal *p, uint16_t dh)
 	return dh == DH_NONE;
 }
 
-static void put_esp_proposal(
-	struct sa_out *o, const struct proposal *p, const struct ikev1_esp_offer *offer)
+static void put_esp_transforms(struct sa_out *o, bool *opened, const struct proposal *p,
+	const struct ikev1_esp_offer *offer, uint16_t encap)
 {
-	bool opened = false;
 	uint8_t integs = p->aead ? 1 : p->integ_count;
-	if (!has_group(p, offer->dh) || o->proposals == IKEV1_PROPOSALS_MAX)
-		return;
 	for (uint8_t e = 0; e < p->encr_count; e++)
 		for (uint8_t i = 0; i < integs; i++)
 			for (int esn = offer->esn; esn >= 0; esn--) {
@@ -484,8 +481,19 @@ static void put_esp_proposal(
 					.integ = p->aead ? INTEG_NONE : p->integ[i],
 					.dh = offer->dh,
 					.esn = esn};
-				put_esp_transform(o, &opened, &s, offer);
+				put_esp_transform(o, opened, &s, offer, encap);
 			}
+}
+
+static void put_esp_proposal(
+	struct sa_out *o, const struct proposal *p, const struct ikev1_esp_offer *offer)
+{
+	bool opened = false;
+	if (!has_group(p, offer->dh) || o->proposals == IKEV1_PROPOSALS_MAX)
+		return;
+	put_esp_transforms(o, &opened, p, offer, offer->encap);
+	if (offer->encap_else)
+		put_esp_transforms(o, &opened, p, offer, offer->encap_else);
 }
 
 void ikev1_build_esp(struct wire_builder *b, const struct ikev1_esp_offer *offer)

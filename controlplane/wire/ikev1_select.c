@@ -84,8 +84,17 @@ enum wire_error ikev1_select_ike(const struct proposal *mine, size_t count,
 
 // RFC 3947 5.1: UDP-encapsulated modes are for where there is a NAT, and only there; a plain tunnel
 // would not get through one.
+bool ikev1_encap_transport(uint16_t encap)
+{
+	return encap == IKEV1_ENCAP_TRANSPORT || encap == IKEV1_ENCAP_UDP_TRANSPORT ||
+	       encap == IKEV1_ENCAP_UDP_TRANSPORT_DRAFT;
+}
+
 static bool encap_fits(const struct ikev1_esp_policy *policy, uint16_t encap)
 {
+	if (policy->transport)
+		return ikev1_encap_transport(encap) &&
+		       policy->encap_udp == (encap != IKEV1_ENCAP_TRANSPORT);
 	if (policy->encap_udp)
 		return encap == IKEV1_ENCAP_UDP_TUNNEL || encap == IKEV1_ENCAP_UDP_TUNNEL_DRAFT;
 	return encap == IKEV1_ENCAP_TUNNEL;
@@ -189,7 +198,8 @@ enum wire_error ikev1_check_esp(const struct ikev1_esp_offer *offer,
 		return WIRE_BAD_CHOICE;
 	int ours = first_fit(offer->mine, offer->count, esp_fits, &t->suite);
 	if (ours < 0 || t->suite.dh != offer->dh || (t->suite.esn && !offer->esn) ||
-		t->encap != offer->encap || !life_fits(offer->life_s, t))
+		(t->encap != offer->encap && (t->encap == 0 || t->encap != offer->encap_else)) ||
+		!life_fits(offer->life_s, t))
 		return WIRE_BAD_CHOICE;
 	*out = (struct ikev1_choice){answer->items[0], *t, (uint8_t)ours};
 	return WIRE_OK;

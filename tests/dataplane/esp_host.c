@@ -5,6 +5,7 @@
 // sides know by rule. Runs until SIGTERM.
 //
 // usage: esp_host CONFIG ESP-PROPOSAL ESN(0|1) PEER INNER [INNER6 UDP-PORT(0: protocol 50)]
+// An INNER that is the PEER itself: transport mode.
 // Prints "ready SPI" with the inbound SPI; the outbound one is SPI_OUT.
 // Keys: byte i of the inbound cipher key is i, of the outbound one 0x40 + i; of the integrity keys
 // 0x80 + i and 0xc0 + i.
@@ -89,7 +90,9 @@ static int build_tunnel(const struct sa_sink *sink, const struct proposal *p, bo
 	uint32_t *spi)
 {
 	struct tunnel_spec t = {.worker = 0, .path = *path};
-	struct sa_spec s = {.esn = esn, .replay_window = 64};
+	bool transport = ip_eq(&inner[0], &path->remote.addr);
+	struct sa_spec s = {
+		.esn = esn, .replay_window = 64, .mode = transport ? SA_TRANSPORT : SA_TUNNEL};
 	if (sink->spi_reserve(sink->ctx, 0, &t.path, spi) ||
 		sink->tunnel_add(sink->ctx, &t, &s.tunnel))
 		return -1;
@@ -133,7 +136,7 @@ int main(int argc, char **argv)
 	struct tunnel_path path = {0};
 	char why[128];
 	uint32_t spi;
-	unsigned inner_count = argc == 8 ? 2 : 1;
+	unsigned inner_count = argc == 8 && strcmp(argv[5], argv[6]) != 0 ? 2 : 1;
 	if ((argc != 6 && argc != 8) || proposal_parse(argv[2], true, &p, why, sizeof(why)) ||
 		ip_parse(argv[4], &peer) || ip_parse(argv[5], &inner[0]) ||
 		(argc == 8 && ip_parse(argv[6], &inner[1])) ||

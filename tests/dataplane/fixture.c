@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 struct fx fx;
+uint16_t fx_mtu = 1500;
 void (*fx_prepare)(void);
 
 static const uint8_t mac_outside[6] = {2, 0, 0, 0, 1, 1}, mac_inside[6] = {2, 0, 0, 0, 2, 1};
@@ -90,7 +91,7 @@ static void port_cfg(int i, const char *name, enum cfg_role role, const uint8_t 
 		.mac_set = true,
 		.addresses = addresses[i],
 		.address_count = 2,
-		.mtu = 1500,
+		.mtu = fx_mtu,
 		.rx_descriptors = 512,
 		.tx_descriptors = 512,
 	};
@@ -316,6 +317,15 @@ size_t fx_ipv4(uint8_t *buf, const char *src, const char *dst, uint8_t proto, si
 	return IP4_HDR + payload;
 }
 
+size_t fx_ipv4_df(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload)
+{
+	size_t n = fx_ipv4(buf, src, dst, proto, payload);
+	buf[6] = 0x40;
+	set_be16(buf + 10, 0);
+	set_be16(buf + 10, (uint16_t)~ip_fold(ip_sum(buf, IP4_HDR)));
+	return n;
+}
+
 size_t fx_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload)
 {
 	struct ip_addr s = fx_ip(src), d = fx_ip(dst);
@@ -407,4 +417,18 @@ size_t fx_output(int port, uint8_t *buf, size_t cap)
 		rte_pktmbuf_free(m);
 	}
 	return 0;
+}
+
+void fx_udp_sum_ok(const uint8_t *packet, size_t udp, size_t len)
+{
+	uint16_t sum = get_be16(packet + udp + 6);
+	if (packet[0] >> 4 == 4) {
+		assert_int_equal(sum, 0);
+		return;
+	}
+	struct ip_addr src = ip_from_bytes(IP_V6, packet + 8),
+		       dst = ip_from_bytes(IP_V6, packet + 24);
+	uint32_t pseudo = pkt_sum_pseudo(&src, &dst, PROTO_UDP, (uint32_t)(len - udp));
+	assert_int_not_equal(sum, 0);
+	assert_int_equal(pkt_sum_fold(pkt_sum(pseudo, packet + udp, len - udp)), 0);
 }

@@ -32,6 +32,7 @@ struct fx {
 };
 
 extern struct fx fx;
+extern uint16_t fx_mtu; // of both ports, for the starts that follow; 1500
 
 // Where a test changes the configuration before it is used; NULL: as it is.
 extern void (*fx_prepare)(void);
@@ -70,6 +71,8 @@ void fx_child(uint32_t tunnel, unsigned worker, uint16_t encr, uint16_t bits, ui
 
 // Packets. Return bytes written.
 size_t fx_ipv4(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
+// With DF set: not to be fragmented.
+size_t fx_ipv4_df(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
 size_t fx_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
 // Ethernet header for one of our ports in front of an IP packet, and into the NIC.
 void fx_input(int port, const uint8_t *packet, size_t len);
@@ -81,3 +84,6 @@ void fx_input_500(const char *peer, uint16_t peer_port, const uint8_t *payload, 
 void fx_input_marked(const char *peer, uint16_t peer_port, const uint8_t *esp, size_t len);
 // The IP packet of the next frame that a port sent; 0: none.
 size_t fx_output(int port, uint8_t *buf, size_t cap);
+// The checksum of the UDP header at that offset, with ESP behind it: RFC 3948 2.1: zero over IPv4;
+// RFC 8200 8.1: "not optional" over IPv6. len: of the whole packet.
+void fx_udp_sum_ok(const uint8_t *packet, size_t udp, size_t len);

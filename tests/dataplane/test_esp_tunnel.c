@@ -245,17 +245,17 @@ static void what_does_not_fit_is_told(void **state)
 	(void)state;
 	uint8_t p[2048], got[2048];
 	// 1500 - 20 - 8 - 8 - 8 - 16 = 1440, less 2 of trailer: 1438 (NAT-T)
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1438 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1438 - 20));
 	fx_run();
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1500);
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1439 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1439 - 20));
 	fx_run();
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
 	assert_int_equal(fx_drops(DP_DROP_too_big), 1);
 	fx.dp->sa_sink.tunnel_pmtu(fx.dp->sa_sink.ctx, ec.tunnel, 1400);
 	fx_run();
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1338 - 20));
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1339 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1338 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1339 - 20));
 	fx_run();
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1400);
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);
@@ -263,7 +263,7 @@ static void what_does_not_fit_is_told(void **state)
 	// Row 91: never below 576.
 	fx.dp->sa_sink.tunnel_pmtu(fx.dp->sa_sink.ctx, ec.tunnel, 68);
 	fx_run();
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 480));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 480));
 	fx_run();
 	assert_true(fx_output(FX_OUTSIDE, got, sizeof(got)) > 0);
 }
@@ -273,8 +273,8 @@ static void eight_byte_blocks_fill_the_mtu(void **state)
 	(void)state;
 	uint8_t p[2048], got[2048];
 	// 1500 - 20 - 8 - 8 - 8 - 12 = 1444, of which 1440 are whole blocks, less 2 of trailer.
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1438 - 20));
-	fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 1439 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1438 - 20));
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, INNER, PROTO_UDP, 1439 - 20));
 	fx_run();
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 1496);
 	assert_int_equal(fx_output(FX_OUTSIDE, got, sizeof(got)), 0);

@@ -551,30 +551,6 @@ static void every_cause_of_hand_off(void **state)
 	assert_int_equal(fx_drops(DP_DROP_handoff_full), 0);
 }
 
-// What was reassembled goes through classification again.
-static void fragments_are_handed_over_whole(void **state)
-{
-	(void)state;
-	struct sa_spec in, out;
-	uint8_t p[256], esp[512], frame[1024];
-	char inner[32];
-	inner_of(1, 0, inner);
-	uint32_t t = fx_tunnel(1, inner, PEER, 0);
-	fx_child(t, 1, ENCR_AES_GCM_16, 128, 0, inner, &in, &out);
-	size_t n = oracle_wrap(&in, 1, p, fx_ipv4(p, inner, HOST, PROTO_UDP, 8), 4, esp);
-	size_t len = fx_ipv4(frame + 14, PEER, "192.0.2.1", PROTO_ESP, n);
-	memcpy(frame, fx.dp->ports[0].mac.addr_bytes, 6);
-	set_be16(frame + 12, RTE_ETHER_TYPE_IPV4);
-	memcpy(frame + 14 + len - n, esp, n);
-	struct rte_mbuf *m = dp_ctl_alloc(fx.dp, len + 14);
-	assert_non_null(m);
-	memcpy(rte_pktmbuf_append(m, (uint16_t)(len + 14)), frame, len + 14);
-	dp_inject_outer(fx.dp, FX_OUTSIDE, m);
-	fx_run();
-	assert_true(fx_output(FX_INSIDE, p, sizeof(p)) > 0);
-	assert_int_equal(handed(DP_HANDOFF_FRAGMENT), 1);
-}
-
 // A tunnel that goes while its packet is between two workers.
 static void stale_generations_are_dropped(void **state)
 {
@@ -654,7 +630,6 @@ int main(void)
 		ONE(many_destinations),
 		TWO(predicted_traffic_is_not_handed_over),
 		TWO(every_cause_of_hand_off),
-		TWO(fragments_are_handed_over_whole),
 		TWO(stale_generations_are_dropped),
 		TWO(a_full_hand_off_ring_drops),
 		ONE(counters_have_names),

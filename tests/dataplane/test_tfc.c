@@ -39,7 +39,7 @@ static const struct row rows[] = {
 
 static size_t send(uint8_t *p, size_t len, uint8_t *got, size_t cap)
 {
-	fx_ipv4(p, EC_HOST, EC_INNER, PROTO_UDP, len - IP4_HDR);
+	fx_ipv4_df(p, EC_HOST, EC_INNER, PROTO_UDP, len - IP4_HDR);
 	fx_input(FX_INSIDE, p, len);
 	fx_run();
 	return fx_output(FX_OUTSIDE, got, cap);

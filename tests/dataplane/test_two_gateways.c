@@ -3,7 +3,7 @@
 //
 // Two whole gateways, IKE engines over data planes of two workers each, wired together: per-resource child
 // SAs (RFC 9611) come up by themselves, both workers of both carry the one peer's traffic, through rekeying
-// too, and no packet changes workers.
+// too, and no packet changes workers. And transport mode, by which the gateways themselves speak.
 #include "tests/cmocka_all.h"
 
 #include "controlplane/controlplane.h"
@@ -28,6 +28,8 @@ struct gateway {
 };
 
 static struct gateway gateways[2];
+static bool transport; // what their only child is
+static unsigned version;
 
 static uint64_t now(void *ctx)
 {
@@ -87,24 +89,36 @@ static void pass(uint64_t ms)
 
 // ---- life -----------------------------------------------------------------------------------------
 
+static char *child_of(unsigned side)
+{
+	char *text;
+	if (transport)
+		return strdup("mode = \"transport\"; esp_proposals = [ \"aes128-sha256\" ];");
+	assert_true(asprintf(&text,
+			    "local_ts = [ \"%s\" ]; remote_ts = [ \"%s\" ]; "
+			    "esp_proposals = [ \"aes128gcm16\" ]; per_resource = true;",
+			    net[side], net[!side]) > 0);
+	return text;
+}
+
 static struct cfg *config_of(unsigned side)
 {
 	struct cfg *cfg = NULL;
-	char *text;
+	char *text, *child = child_of(side);
 	assert_true(
 		asprintf(&text,
 			"ports = ( { name = \"outside\"; role = \"outside\"; device = \"net_null0\"; "
 			"addresses = [ \"192.0.2.%u/24\" ]; }, { name = \"inside\"; role = \"inside\"; "
 			"device = \"net_null1\"; addresses = [ \"%s\" ]; } );\n"
-			"credentials: { psk = ( { id = \"%s\"; secret = \"a secret of both gateways\"; } ); };\n"
-			"connections = ( { name = \"site\"; ike_versions = [ 2 ]; "
-			"ike_proposals = [ \"aes128gcm16-prfsha256-x25519\" ]; "
+			"credentials: { psk = ( { id = \"%s\"; addresses = [ \"192.0.2.%u\" ]; secret = \"a secret of both gateways\"; } ); };\n"
+			"connections = ( { name = \"site\"; ike_versions = [ %u ]; "
+			"ike_proposals = [ \"aes128-sha256-ecp256\" ]; "
 			"local = { id = \"%s\"; auth = \"psk\"; }; "
 			"remote = { id = \"%s\"; auth = \"psk\"; }; "
-			"children = ( { name = \"net\"; local_ts = [ \"%s\" ]; remote_ts = [ \"%s\" ]; "
-			"esp_proposals = [ \"aes128gcm16\" ]; per_resource = true; } ); } );\n",
+			"children = ( { name = \"net\"; %s } ); } );\n",
 			side + 1, side ? "10.98.0.254/24" : "10.99.0.254/24", own_id[!side],
-			own_id[side], own_id[!side], net[side], net[!side]) > 0);
+			2 - side, version, own_id[side], own_id[!side], child) > 0);
+	free(child);
 	assert_int_equal(cfg_load_text("two-gateways", text, stderr, &cfg), 0);
 	free(text);
 	return cfg;
@@ -139,7 +153,7 @@ static void gateway_start(unsigned side)
 	s->work = work;
 }
 
-static int start(void **state)
+static int start_both(void)
 {
 	pair_start(2, NIC_HASH_SPI, NIC_HASH_DST);
 	gateway_start(0);
@@ -147,6 +161,26 @@ static int start(void **state)
 	return 0;
 }
 
+static int start(void **state)
+{
+	transport = false;
+	version = 2;
+	return start_both();
+}
+
+static int start_transport_v1(void **state)
+{
+	transport = true;
+	version = 1;
+	return start_both();
+}
+
+static int start_transport_v2(void **state)
+{
+	transport = true;
+	version = 2;
+	return start_both();
+}
 static int stop(void **state)
 {
 	pair_run();
@@ -243,11 +277,74 @@ static void through_rekeying(void **state)
 	assert_int_equal(pair_handoffs(), 0);
 }
 
+// ---- transport mode ---------------------------------------------------------------------------------
+
+// A side's own echo request to the other side's outer address.
+static void ask(unsigned side, uint16_t number)
+{
+	uint8_t p[128];
+	const char *own[2] = {"192.0.2.1", "192.0.2.2"};
+	struct dp *dp = pair.side[side].dp;
+	size_t n = fx_ipv4(p, own[side], own[!side], PROTO_ICMP, 64);
+	p[IP4_HDR] = ICMP_ECHO_REQUEST;
+	p[IP4_HDR + 1] = 0;
+	set_be16(p + IP4_HDR + 2, 0);
+	set_be16(p + IP4_HDR + 6, number);
+	set_be16(p + IP4_HDR + 2, pkt_sum_fold(pkt_sum(0, p + IP4_HDR, 64)));
+	struct rte_mbuf *m = dp_ctl_alloc(dp, n);
+	assert_non_null(m);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)n), p, n);
+	dp_inject_inner(dp, CFG_OUTSIDE, m);
+	pair_run();
+}
+
+static uint64_t esp_in(unsigned side)
+{
+	return dp_get(&pair.side[side].dp->workers[0]->stats.esp_in_packets) +
+	       dp_get(&pair.side[side].dp->workers[1]->stats.esp_in_packets);
+}
+
+// Each asks, and the other one's answer comes back: to nobody who waits for it, which is counted.
+static void ask_both(void)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		uint64_t in[2] = {esp_in(0), esp_in(1)};
+		uint64_t heard = pair.side[side].dp->drops[DP_DROP_icmp];
+		for (uint16_t i = 0; i < 20; i++)
+			ask(side, i);
+		assert_int_equal(esp_in(0) - in[0], 20);
+		assert_int_equal(esp_in(1) - in[1], 20);
+		assert_int_equal(pair.side[side].dp->drops[DP_DROP_icmp] - heard, 20);
+	}
+}
+
+static void the_gateways_themselves(void **state)
+{
+	connect_them();
+	ask_both();
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned side = i & 1;
+		struct ike_session_info s = session_of(side);
+		uint32_t old = s.children[0].spi_in;
+		assert_int_equal(s.children[0].mode, SA_TRANSPORT);
+		assert_int_equal(ike_rekey_child(gateways[side].engine, s.id, old), 0);
+		pass(15 * 1000);
+		s = session_of(side);
+		assert_int_not_equal(s.children[0].spi_in, old);
+		assert_int_equal(s.children[0].mode, SA_TRANSPORT);
+		ask_both();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(both_workers_of_both, start, stop),
 		cmocka_unit_test_setup_teardown(through_rekeying, start, stop),
+		{"the_gateways_themselves, IKEv2", the_gateways_themselves, start_transport_v2,
+			stop, NULL},
+		{"the_gateways_themselves, IKEv1", the_gateways_themselves, start_transport_v1,
+			stop, NULL},
 	};
 	fx_eal();
 	return cmocka_run_group_tests(tests, NULL, NULL);

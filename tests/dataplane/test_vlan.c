@@ -398,14 +398,15 @@ static void no_untagged_port(void **state)
 // What was put together out of fragments here is classified once more as its VLAN's.
 static void whole_out_of_fragments(void **state)
 {
-	uint8_t p[64], f[128];
+	uint8_t p[64];
 	(void)state;
-	size_t n = fx_ipv4(p, "203.0.113.9", "203.0.113.1", PROTO_ESP, 24);
-	n = frame_of(f, FX_OUTSIDE, NULL, 0, RTE_ETHER_TYPE_IPV4, p, n);
-	struct rte_mbuf *m = dp_ctl_alloc(fx.dp, n);
-	assert_non_null(m);
-	memcpy(rte_pktmbuf_append(m, (uint16_t)n), f, n);
-	dp_inject_outer(fx.dp, OUT10, m);
+	for (unsigned k = 0; k < 2; k++) {
+		size_t n = fx_ipv4(p, "203.0.113.9", "203.0.113.1", PROTO_ESP, k ? 8 : 16);
+		set_be16(p + 6, k ? 2 : 0x2000);
+		set_be16(p + 10, 0);
+		set_be16(p + 10, (uint16_t)~ip_fold(ip_sum(p, IP4_HDR)));
+		tagged(FX_OUTSIDE, 10, p, n);
+	}
 	fx_run();
 	assert_int_equal(fx_drops(DP_DROP_esp_no_sa), 1);
 	assert_int_equal(all_drops(), 1);

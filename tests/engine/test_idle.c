@@ -149,6 +149,45 @@ static void a_silent_peer(void **state)
 	bench_free(p.b);
 }
 
+// A connection that connects on demand or at start does so again.
+static void connects_again(void **state)
+{
+	static const enum cfg_initiate how[] = {CFG_INITIATE_ON_DEMAND, CFG_INITIATE_START};
+	for (size_t i = 0; i < 2; i++) {
+		struct side a = {.remote = "id = \"client@example\"; auth = \"psk\"; "
+					   "addresses = [ \"" CLIENT_ADDR "\" ];",
+			.pools = "",
+			.more = "idle_s = 60;",
+			.children = "{ name = \"lan\"; local_ts = [ \"10.99.0.0/24\" ]; "
+				    "remote_ts = [ \"10.7.0.0/16\" ]; "
+				    "esp_proposals = [ \"aes128gcm16\" ]; }"};
+		struct side z = {.more = "",
+			.children = "{ name = \"lan\"; local_ts = [ \"10.7.0.0/16\" ]; "
+				    "remote_ts = [ \"10.99.0.0/24\" ]; "
+				    "esp_proposals = [ \"aes128gcm16\" ]; }"};
+		struct bench *b = bench_new();
+		struct bench_node *gw = side_add(b, "a", GW_ADDR, &a, true);
+		struct bench_node *peer = side_add(b, "z", CLIENT_ADDR, &z, false);
+		gw->cfg->connections[0].initiate = how[i];
+		ike_start(gw->engine);
+		for (unsigned n = 1; n <= 3; n++) {
+			struct bench_tunnel *t = LIST_FIRST(&gw->sink.tunnels);
+			struct sa_event ev = {.type = SA_EVENT_NO_CHILD,
+				.tunnel = t->id,
+				.session = t->spec.session};
+			if (how[i] == CFG_INITIATE_ON_DEMAND)
+				bench_sink_event(&gw->sink, &ev);
+			bench_run(b, 5000);
+			assert_true(bench_established(gw));
+			assert_true(bench_traffic(gw, peer, "10.99.0.7", "10.7.1.1"));
+			assert_true(bench_run_until(b, bench_empty, peer, IDLE_S * 1000 + 100));
+			bench_run(b, 100);
+			bench_expect(gw, "ike_idle", n);
+		}
+		bench_free(b);
+	}
+}
+
 static void ikev1_ends_when_idle(void **state)
 {
 	static const struct v1_setup rows[] = {
@@ -180,6 +219,7 @@ int main(void)
 		cmocka_unit_test(reauthentication_is_no_use),
 		cmocka_unit_test(never_unless_configured),
 		cmocka_unit_test(a_silent_peer),
+		cmocka_unit_test(connects_again),
 		cmocka_unit_test(ikev1_ends_when_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

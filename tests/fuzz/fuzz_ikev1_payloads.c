@@ -71,13 +71,29 @@ static void check_lifetime(struct view data, bool phase1)
 		life.seconds == again.seconds && life.kilobytes == again.kilobytes);
 }
 
+// An address said and read again is itself.
+static void check_natoa(struct view body)
+{
+	uint8_t buf[64];
+	struct wire_builder b;
+	struct ip_addr a, again;
+	if (ikev1_natoa_parse(body, &a) != WIRE_OK)
+		return;
+	wire_build_begin(&b, buf, sizeof(buf));
+	ikev1_put_natoa(&b, body.p[1] & 1, &a);
+	struct view done = wire_build_done(&b);
+	CHECK(done.len == body.len + IKE_PAYLOAD_HDR);
+	done = (struct view){done.p + IKE_PAYLOAD_HDR, body.len};
+	CHECK(ikev1_natoa_parse(done, &again) == WIRE_OK && ip_eq(&a, &again));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct view nonce;
 	if (size == 0)
 		return 0;
 	struct view body = {data + 1, size - 1};
-	switch (data[0] % 8) {
+	switch (data[0] % 9) {
 	case 0:
 		check_id(body);
 		break;
@@ -98,6 +114,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 6:
 		CHECK(ikev1_vendor_of(body) < IKEV1_VID_COUNT);
+		break;
+	case 7:
+		check_natoa(body);
 		break;
 	default:
 		if (ikev1_nonce_parse(body, &nonce) == WIRE_OK)

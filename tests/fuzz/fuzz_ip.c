@@ -3,7 +3,7 @@
 //
 // An IP packet as the workers take it, in clear or decrypted: what is accepted lies within its
 // bytes, the control thread's parser agrees, and what is rewritten has a good checksum.
-#include "dataplane/ip.h"
+#include "dataplane/mss.h"
 #include "dataplane/pkt.h"
 
 #include <stdlib.h>
@@ -39,6 +39,31 @@ static void rewrite(const uint8_t *data, uint32_t len)
 	must(ip_parse_packet(p, len, true, &after) == DP_DROP_NONE);
 	must((after.tos & ECN_MASK) == ECN_CE && (after.tos | ECN_MASK) == (ip.tos | ECN_MASK));
 	must(after.ttl == (ip.ttl > 1 ? ip.ttl - 1 : ip.ttl) && after.upper == ip.upper);
+	free(p);
+}
+
+// Ones' complement sums are equal where their rests are.
+static uint32_t rest(const uint8_t *p, const struct ip_info *ip)
+{
+	uint32_t sum = ip_sum(p + ip->upper, ip->total - ip->upper);
+	if ((ip->total - ip->upper) & 1)
+		sum += (uint32_t)p[ip->total - 1] << 8;
+	return sum % 0xffff;
+}
+
+// Of a SYN only the MSS and the checksum change, and the one makes up for the other.
+static void clamp(const uint8_t *data, uint32_t len)
+{
+	uint8_t *p = malloc(len);
+	struct ip_info ip;
+	must(p);
+	memcpy(p, data, len);
+	must(ip_parse_packet(p, len, true, &ip) == DP_DROP_NONE);
+	bool lowered = mss_clamp(p, &ip, 1200);
+	must(rest(p, &ip) == rest(data, &ip));
+	must(memcmp(p, data, ip.upper) == 0);
+	must(lowered ? ip.proto == PROTO_TCP && !ip.fragment : memcmp(p, data, len) == 0);
+	must(!mss_clamp(p, &ip, 1200));
 	free(p);
 }
 
@@ -79,5 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(unchecked == DP_DROP_NONE);
 	compare(data, len, &ip);
 	rewrite(data, (uint32_t)len);
+	clamp(data, (uint32_t)len);
 	return 0;
 }

@@ -206,9 +206,11 @@ static void payloads(void)
 			"\0\0\0\1\1\20\0\1"
 			"0123456789abcdef"),
 		SEED("fragment", 4, "\0\1\1\1part"),
-		SEED("life_phase1", 13, "\200\13\0\1\200\14\16\20"),
+		SEED("life_phase1", 14, "\200\13\0\1\200\14\16\20"),
 		SEED("life_phase2", 5, "\200\1\0\1\0\2\0\4\0\1\121\200"),
-		SEED("nonce", 7, "0123456789abcdef"),
+		SEED("natoa", 7, "\1\0\0\0\12\0\0\7"),
+		SEED("natoa_v6", 7, "\5\0\0\0\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\7"),
+		SEED("nonce", 8, "0123456789abcdef"),
 	};
 	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++)
 		save("ikev1_payloads", seeds[i].name, seeds[i].option, seeds[i].body);

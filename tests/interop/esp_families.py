@@ -102,12 +102,13 @@ def wrong_outside(packet, number):
         return "it is in UDP"
     if (packet.tc if OUTER is IPv6 else packet.tos) != TOS:
         return "the DSCP was not copied"
-    if PORT and OUTER is IPv6 and packet[UDP].chksum != 0:
-        # RFC 3948 2.1: the checksum SHOULD be zero; whoever sends another one is to be right.
+    if PORT and OUTER is IP and packet[UDP].chksum != 0:
+        return "a UDP checksum"
+    if PORT and OUTER is IPv6:
         again = OUTER(bytes(packet))
         del again[UDP].chksum
         if OUTER(bytes(again))[UDP].chksum != packet[UDP].chksum:
-            return "a wrong UDP checksum"
+            return f"UDP checksum {packet[UDP].chksum:#x}"
     return None
 
 

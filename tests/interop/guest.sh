@@ -3,8 +3,9 @@
 # Copyright (c) 2026 The sallyport authors
 #
 # The Linux kernel's ESP (protocol 50) with strongSwan's IKE as the peer: suites with and without
-# ESN, both IKE versions, both families outside and inside, rekeying, and path MTU. Every connection
-# has addresses of its own at both ends: 10.60.N.1 in the guest, 10.99.0.(100 + N) inside.
+# ESN, both IKE versions, both families outside and inside, transport mode, rekeying, path MTU, and ESP
+# in fragments. Every tunnel has addresses of its own at both ends: 10.60.N.1 in the guest,
+# 10.99.0.(100 + N) inside.
 . "$(dirname "$0")/lib_guest.sh"
 
 # NAME IKE ESP ESN OUTER
@@ -18,8 +19,18 @@ ROWS=(
 	"cbc6 2 aes128-sha384 noesn 6"
 	"ikev1 1 aes128-sha256 noesn 4"
 )
+# What a ping carries that fits into no packet. The kernel encrypts it whole, and ESP leaves in fragments.
+LONG=1600
 declare -A FRAGMENT=([cbc]='fragment = "after";')
 declare -A OUTER_GW=([4]=192.0.2.1 [6]=2001:db8:1::1) OUTER=([4]=$GUEST4 [6]=$GUEST6)
+
+# Transport mode, each from an address of the guest's own, beside what has tunnels: NAME IKE ESP ESN
+# GUEST HEADEND.
+TRANSPORT=(
+	"host4 2 aes128gcm16 esn 198.51.100.22 192.0.2.1"
+	"host6 2 aes256-sha256 noesn 2001:db8:2::22 2001:db8:1::1"
+	"hostv1 1 aes128-sha256 noesn 198.51.100.23 192.0.2.1"
+)
 
 # --- both sides' configuration -------------------------------------------------------------------
 
@@ -56,116 +67,19 @@ guest_row() { # N NAME IKE ESP ESN OUTER
 	END
 }
 
-rows() { # FUNCTION
-	local n=0 row
-	for row in "${ROWS[@]}"; do
-		n=$((n + 1))
-		# shellcheck disable=SC2086 # columns
-		"$1" $n $row
-	done
-}
-
-gw_rows() {
-	echo "credentials: { psk = ( { addresses = [ \"$GUEST4\", \"$GUEST6\" ];"
-	echo '  secret = "a secret that only the lab knows"; } ); };'
-	echo "connections = ("
-	rows gw_row
-	echo ");"
-}
-
-guest_rows() {
-	echo "connections {"
-	rows guest_row
-	echo "}"
-	echo 'secrets { ike-1 { secret = "a secret that only the lab knows" } }'
-}
-
-# The addresses of all connections, in the guest and inside.
-places() {
-	local n command=
-	for ((n = 1; n <= ${#ROWS[@]}; n++)); do
-		command+="ip addr add 10.60.$n.1/32 dev lo; ip addr add 2001:db8:60:$n::1/128 dev lo nodad;"
-		ns in ip addr add "10.99.0.$((100 + n))/24" dev sp-inside || return
-		ns in ip addr add "2001:db8:99::$((100 + n))/64" dev sp-inside nodad || return
-	done
-	ns in ip route add 10.60.0.0/16 via 10.99.0.1 || return
-	ns in ip route add 2001:db8:60::/48 via 2001:db8:99::1 && guest "$command"
-}
-
-# --- what both ends count ------------------------------------------------------------------------
-
-# SPI, packets and ESN of every SA, as the kernel sees them; the SPI is the receiver's.
-kernel_sas() {
-	guest ip -s xfrm state | awk '
-	/proto esp spi/ { spi = substr($4, 1, 10); esn = "noesn" }
-	/flag.* esn/    { esn = "esn" }
-	/\(packets\)$/ && /bytes\),/ { sub(/\(packets\)/, "", $2); print spi, $2, esn }' | sort
-}
-
-headend_sas() {
-	show sa '.sas[] | (if .esp | endswith("-esn") then "esn" else "noesn" end) as $esn |
-		"\(.spi_in) \(.packets_in) \($esn)\n\(.spi_out) \(.packets_out) \($esn)"' | sort
-}
-
-same_counts() {
-	local kernel
-	kernel=$(kernel_sas)
-	[ "$(wc -l <<<"$kernel")" -ge $((2 * ${#ROWS[@]})) ] && diff <(echo "$kernel") <(headend_sas)
-}
-
-kernel_has_no_errors() {
-	guest "cat /proc/net/xfrm_stat; ip -s xfrm state | grep replay-window" | awk '
-	/^Xfrm/ && $2 != 0 || $1 == "replay-window" && /failed/ && !/replay 0 failed 0/ { print; bad = 1 }
-	END { exit bad || NR == 0 }'
-}
-
-# --- traffic -------------------------------------------------------------------------------------
-
-guest_pings() { # FROM TO [PING-ARGUMENTS...]
-	local from=$1 to=$2
-	shift 2
-	guest "ping -n -q -I $from -c 3 -i 0.1 -W 2 $* $to" | grep " 3 received"
-}
-
-long_pings() { # FROM TO
-	ns in ping -n -q -I "$1" -c 3 -i 0.1 -W 2 -M dont -s 3452 "$2" | grep " 3 received"
-}
-
-guest_got() { # SUM
-	equals "$(guest cat /tmp/sum)" "$1"
-}
-
-# BYTES of random data over TCP from the inside to the guest, and the same back.
-guest_tcp() { # INSIDE GUEST [BYTES]
-	local sum server
-	head -c "${3:-100000}" /dev/urandom >"$LAB_DIR/tcp.sent"
-	sum=$(sha256sum <"$LAB_DIR/tcp.sent")
-	guest "rm -f /tmp/sum; (nc -l -p 5001 >/tmp/got; sha256sum </tmp/got >/tmp/sum) >/dev/null 2>&1 &" ||
-		return
-	timeout 30 nsenter --net="/run/netns/$LAB-in" -- python3 "$LAB_ROOT/tests/interop/tcp.py" send "$1" \
-		"$2" 5001 <"$LAB_DIR/tcp.sent" || return
-	within 10 guest_got "$sum" || return
-	nsenter --net="/run/netns/$LAB-in" -- python3 "$LAB_ROOT/tests/interop/tcp.py" receive "$1" 5002 \
-		>"$LAB_DIR/tcp.received" &
-	server=$!
-	LAB_PIDS+=("$server")
-	guest "i=0; until nc -w 5 $1 5002 </tmp/got; do i=\$((i + 1)); [ \$i -lt 20 ] || exit 1; sleep 0.1; done" ||
-		{ kill "$server"; return 1; }
-	wait "$server" && cmp "$LAB_DIR/tcp.sent" "$LAB_DIR/tcp.received"
-}
-
-traffic() { # N NAME IKE ESP ESN OUTER
-	local what="IKEv$3, $4-$5, IPv$6 outside" in4=10.99.0.$((100 + $1)) in6=2001:db8:99::$((100 + $1))
+gw_transport() { # N NAME IKE ESP ESN GUEST HEADEND
+	local what="transport mode, IKEv$3, $4-$5, from $6" options="/24 dev eth0" size
+	[[ $6 != *:* ]] || options="/64 dev eth0 nodad"
+	need "$what: the guest has its address" guest "ip addr add $6$options"
 	check "$what: the guest connects" guest_swan --initiate --child "$2" --timeout 15 || return
-	check "$what: the headend has what was asked for" shows sa ".sas[] | select(.name == \"$2\") |
-		.esp == \"$4$(sed 's/noesn//; s/^e/-e/' <<<"$5")\""
-	check "$what: the guest pings inside" guest_pings "10.60.$1.1" "$in4"
-	check "$what: inside pings the guest" pings in "$in4" "10.60.$1.1" 3
-	check "$what: TCP both ways" guest_tcp "$in4" "10.60.$1.1"
-	[ "$3" = 2 ] || return
-	check "$what: the guest pings inside over IPv6" guest_pings "2001:db8:60:$1::1" "$in6"
-	check "$what: inside pings the guest over IPv6" pings in "$in6" "2001:db8:60:$1::1" 3
-	check "$what: TCP both ways over IPv6" guest_tcp "$in6" "2001:db8:60:$1::1"
+	check "$what: the headend says so" shows sa "[.sas[] | select(.name == \"$2\")] |
+		length == 1 and .[0].mode == \"transport\""
+	check "$what: so does the guest" guest "ip xfrm state | grep -A1 'src $6 ' | grep 'mode transport'"
+	for size in 0 57 1200; do
+		check "$what: pings of $size bytes" guest_pings "$6" "$7" -s $size
+	done
+	check "$what: they went through the SA" shows sa ".sas[] | select(.name == \"$2\") |
+		.packets_in == 9 and .packets_out == 9"
 }
 
 # Both SAs of a connection are rekeyed under 100 pings a second.
@@ -216,10 +130,11 @@ need "the guest is ready" guest_wait
 need "both ends have their addresses" places
 need "strongSwan starts" guest_charon < <(guest_rows)
 rows traffic
+rows transport
 check "both ends count the same packets of every SA, and agree on ESN" within 5 same_counts
 check "the kernel has counted no error" kernel_has_no_errors
 check "the headend has counted no error" shows sa \
-	'.sas | length >= 8 and all(.auth_failed == 0 and .replayed == 0)'
+	'.sas | length >= 11 and all(.auth_failed == 0 and .replayed == 0)'
 check "no SA is wrapped in UDP" guest '! ip xfrm state | grep encap'
 check "AEAD: child SA and IKE SA are rekeyed, and no ping is lost" rekeyed 1 gcm
 check "CBC: child SA and IKE SA are rekeyed, and no ping is lost" rekeyed 2 cbc
@@ -229,10 +144,12 @@ mtu_same 1452 2001:db8:60:1::1 2001:db8:99::101
 mtu_same 1472 10.60.2.1 10.99.0.102
 mtu_same 1472 10.60.6.1 10.99.0.106
 for n in 1 2 6; do
-	what="connection ${ROWS[n - 1]%% *}, packets of 3,500 bytes"
-	check "$what: the guest pings inside" guest_pings 10.60.$n.1 10.99.0.10$n -M dont -s 3472
+	what="connection ${ROWS[n - 1]%% *}, long packets"
+	# The first one over IPv6 is told of the MTU.
+	guest ping -c 1 -W 1 -s $LONG -I 2001:db8:60:$n::1 2001:db8:99::10$n >"$LAB_DIR/long.log"
+	check "$what: the guest pings inside" guest_pings 10.60.$n.1 10.99.0.10$n -M dont -s $LONG
 	check "$what: inside pings the guest" long_pings 10.99.0.10$n 10.60.$n.1
-	check "$what: the guest pings inside over IPv6" guest_pings 2001:db8:60:$n::1 2001:db8:99::10$n -s 3452
+	check "$what: the guest pings inside over IPv6" guest_pings 2001:db8:60:$n::1 2001:db8:99::10$n -s $LONG
 	check "$what: inside pings the guest over IPv6" long_pings 2001:db8:99::10$n 2001:db8:60:$n::1
 done
 need "the path becomes narrow" narrow 1400

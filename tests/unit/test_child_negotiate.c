@@ -116,13 +116,14 @@ static void the_peer_side(void **state)
 {
 	struct selector policy = ts("10.7.0.0/16"), local_ts = ts("10.99.0.0/24");
 	struct lease lease = {0};
-	struct ip_addr outer;
+	struct ip_addr outer, own;
 	struct wire_ts local, remote;
 	char text[SELECTOR_TEXT_MAX];
 	assert_int_equal(ip_parse("198.51.100.2", &outer), 0);
+	assert_int_equal(ip_parse("192.0.2.1", &own), 0);
 	assert_int_equal(ip_parse("10.1.0.5", &lease.addr), 0);
 	struct cfg_child conf = {.local_ts = &local_ts, .local_ts_count = 1};
-	struct ike_peer_side peer = {NULL, 0, &outer};
+	struct ike_peer_side peer = {NULL, 0, &outer, &own};
 	ike_child_offer(&conf, &peer, &local, &remote);
 	assert_int_equal(remote.count, 1);
 	assert_string_equal(selector_text(&remote.items[0], text), "198.51.100.2/32");

@@ -276,10 +276,10 @@ static void test_what_is_not_there_yet_is_a_hyphen(void **state)
 			    "\"ts_remote\":[]}]}");
 	const char *row = strchr(got, '\n');
 	assert_non_null(row);
-	// CHILD, REMOTE, both SPIs, ESP, the four times and counts that are null, the selectors
+	// CHILD, REMOTE, both SPIs, ESP, MODE, the four times and counts that are null, the selectors
 	assert_string_equal(row,
-		"\n      1  -      -       -       -        -    0    -      -        -        0   "
-		"      0         0        0  -      -\n");
+		"\n      1  -      -       -       -        -    -     0    -      -        -    0   "
+		"     0         0         0        0  -      -\n");
 	free(got);
 }
 

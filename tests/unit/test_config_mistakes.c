@@ -214,6 +214,10 @@ static void warnings_do_not_refuse(void **state)
 				 "once\n7: mss: of IPv6's TCP it is 1220 at least\n"},
 		{CHILD1("tfc = \"mtu\";") PORT(""), ANY_NAME
 			"7: tfc: an IKEv1 peer cannot say that it takes no such padding\n"},
+		{SITE("198.51.100.7",
+			 "children = ( { name = \"k\"; mode = \"transport\"; tfc = 64; } );\n", "")
+				PORT(""),
+			ANY_NAME "5: tfc: not used in transport mode\n"},
 		{CONNECTION("responder_only = true;\nlifetime = { ike_rekey_s = 0;\n"
 			    "child_rekey_s = 300; child_rekey_bytes = 9L; };") PORT(""),
 			ANY_NAME

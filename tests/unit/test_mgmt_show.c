@@ -18,7 +18,7 @@ static void test_sessions(void **state)
 		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,\"path_mtu\":1500,"
 		"\"child_sas\":[{\"name\":\"lan\","
 		"\"spi_in\":\"0x0a0b0c0d\",\"spi_out\":\"0x00c0ffee\","
-		"\"esp\":\"aes128gcm16-esn\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
+		"\"esp\":\"aes128gcm16-esn\",\"mode\":\"tunnel\",\"legacy\":false,\"ts_local\":[\"10.99.0.0/24\"],"
 		"\"ts_remote\":[\"171.72.1.7/32\"]}]}]}");
 	json_decref(j);
 }
