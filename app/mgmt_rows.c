@@ -184,13 +184,14 @@ json_t *mgmt_connection(const struct mgmt_connection_row *r, uint64_t now_ns)
 		json_array_append_new(versions, json_integer(1));
 	if (c->ikev2)
 		json_array_append_new(versions, json_integer(2));
-	return json_pack("{so so ss sb so so si so so so so so}", "name", mgmt_name(c->name),
+	return json_pack("{so so ss sb so so si so so so so so so sb}", "name", mgmt_name(c->name),
 		"ike_versions", versions, "role", role_name(c), "tunnel_interface",
 		c->tunnel_interface, "state", mgmt_name(c->state), "peer_addr",
 		address(&c->peer.addr), "peer_port", c->peer.port, "sessions",
 		mgmt_number(c->sessions), "attempts", mgmt_number(c->attempts), "next_try_in_s",
 		seconds_until(now_ns, c->next_try_ns), "last_error", mgmt_name(r->last_error),
-		"held", mgmt_number(c->held));
+		"held", mgmt_number(c->held), "policy_rules", mgmt_number(c->policy_rules),
+		"client_to_client", c->client_to_client);
 }
 
 json_t *mgmt_pool(const struct pool_stats *p)

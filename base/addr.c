@@ -265,6 +265,19 @@ bool ip_range_is_prefix(const struct ip_range *r, struct ip_prefix *out)
 	return true;
 }
 
+bool ip_range_cut(struct ip_range *r, struct ip_prefix *out)
+{
+	struct ip_range whole;
+	unsigned bits = 0;
+	for (;; bits++) {
+		*out = (struct ip_prefix){.addr = r->lo, .bits = (uint8_t)bits};
+		whole = ip_prefix_range(out);
+		if (ip_eq(&whole.lo, &r->lo) && ip_cmp(&whole.hi, &r->hi) <= 0)
+			break;
+	}
+	return !ip_eq(&whole.hi, &r->hi) && ip_add(&whole.hi, 1, &r->lo);
+}
+
 struct selector selector_of_range(const struct ip_range *r)
 {
 	return (struct selector){.range = *r, .port_hi = 65535};

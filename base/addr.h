@@ -101,6 +101,9 @@ bool ip_range_overlaps(const struct ip_range *a, const struct ip_range *b);
 // True and the prefix if the range is exactly one.
 bool ip_range_is_prefix(const struct ip_range *r, struct ip_prefix *out);
 
+// Cut the prefix off that r begins with, as large as it may be; false: that was all of r.
+MUST_USE bool ip_range_cut(struct ip_range *r, struct ip_prefix *out);
+
 struct selector selector_of_range(const struct ip_range *r);
 struct selector selector_of_addr(const struct ip_addr *a);
 // The common part, RFC 7296 2.9; false if there is none.

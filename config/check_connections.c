@@ -263,6 +263,7 @@ void check_connections(struct loader *l, const config_setting_t *root)
 	for (size_t i = 0; i < l->cfg->connection_count; i++) {
 		struct cfg_connection *n = &l->cfg->connections[i];
 		const config_setting_t *s = element(list, i);
+		n->index = (uint16_t)i;
 		if (!s || !config_setting_is_group(s))
 			continue;
 		resolve_pools(l, n, s);
@@ -278,6 +279,7 @@ void check_connections(struct loader *l, const config_setting_t *root)
 		check_lifetimes(l, n, s);
 		check_children(l, n, s);
 		check_treatment(l, n, s);
+		check_policy(l, n, s);
 	}
 	check_tunnel_routes(l, list);
 }

@@ -155,6 +155,21 @@ struct cfg_child {
 	bool tunnel_interface; // its connection's
 };
 
+enum cfg_action { CFG_PROTECT, CFG_BYPASS, CFG_DISCARD };
+enum cfg_direction { CFG_IN = 1, CFG_OUT = 2, CFG_BOTH = 3 };
+
+#define CFG_POLICY_ENTRIES 4096 // of a connection and family: pairs of prefixes
+
+// What happens to packets between these; no selector: any.
+struct cfg_rule {
+	enum cfg_action action;
+	enum cfg_direction direction;
+	struct selector *local;
+	size_t local_count;
+	struct selector *remote;
+	size_t remote_count;
+};
+
 struct cfg_lifetime {
 	uint32_t ike_rekey_s, ike_hard_s, child_rekey_s, child_hard_s, reauth_s;
 	uint64_t child_rekey_bytes, child_rekey_packets;
@@ -210,6 +225,10 @@ struct cfg_connection {
 	bool ecn;                                 // normal mode of RFC 6040
 	uint32_t rate_in_kbit_s, rate_out_kbit_s; // of each session; 0: no limit
 	uint32_t rate_burst_bytes;                // 0: by the rate
+	struct cfg_rule *policy;                  // the first that matches; none: protect
+	size_t policy_count;
+	uint16_t index; // in the configuration
+	bool client_to_client;
 	bool childless;
 	uint16_t fragment_size; // bytes of an IKE fragment's IP packet; 0: fragmentation off
 	struct ip_prefix *split_include;

@@ -70,6 +70,11 @@ static void free_connection(struct cfg_connection *n)
 	free(n->remote.addresses);
 	free(n->pools);
 	free(n->tunnel_routes);
+	for (size_t i = 0; i < n->policy_count; i++) {
+		free(n->policy[i].local);
+		free(n->policy[i].remote);
+	}
+	free(n->policy);
 	free(n->split_include);
 	free(n->banner);
 	free_strings(&n->split_dns);

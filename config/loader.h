@@ -50,6 +50,8 @@ void check_transport(struct loader *l, struct cfg_connection *n, const config_se
 void check_lifetimes(struct loader *l, struct cfg_connection *n, const config_setting_t *s);
 // What its packets get beside encryption.
 void check_treatment(struct loader *l, const struct cfg_connection *n, const config_setting_t *s);
+// What may pass it.
+void check_policy(struct loader *l, const struct cfg_connection *n, const config_setting_t *s);
 // The routes of all connections in this list.
 void check_tunnel_routes(struct loader *l, const config_setting_t *list);
 

@@ -54,6 +54,10 @@ static const struct opt_word mode_words[] = {{"tunnel", CFG_MODE_TUNNEL, false},
 	{"transport", CFG_MODE_TRANSPORT, false}, {"any", CFG_MODE_ANY, false}, {NULL, 0, false}};
 static const struct opt_word df_words[] = {{"copy", CFG_DF_COPY, false}, {"set", CFG_DF_SET, false},
 	{"clear", CFG_DF_CLEAR, false}, {NULL, 0, false}};
+static const struct opt_word action_words[] = {{"protect", CFG_PROTECT, false},
+	{"bypass", CFG_BYPASS, false}, {"discard", CFG_DISCARD, false}, {NULL, 0, false}};
+static const struct opt_word direction_words[] = {{"in", CFG_IN, false}, {"out", CFG_OUT, false},
+	{"both", CFG_BOTH, false}, {NULL, 0, false}};
 // Words of numbers.
 static const struct opt_word mss_words[] = {
 	{"off", CFG_MSS_OFF, false}, {"auto", CFG_MSS_AUTO, false}, {NULL, 0, false}};
@@ -372,6 +376,31 @@ const struct option opt_table[] = {
 		.max = 1000000000, AT(cfg_connection, rate_burst_bytes), .def = "0",
 		.help = "Bytes that may pass at once within the rates; 0 is a tenth of a second's, but "
 			"not less than 65536."},
+	{"connections[].policy", LIST(cfg_connection, cfg_rule, policy, policy_count),
+		.max_items = 1024,
+		.help = "What may pass, beside the children's selectors; the first rule that matches a "
+			"packet decides, and protect where none does."},
+	{"connections[].policy[].action", OPT_ENUM, .required = true, .words = action_words,
+		AT(cfg_rule, action),
+		.help = "protect: through the tunnel, as far as selectors allow it. discard: not at "
+			"all. bypass: in clear by an outside port, both ways or one; its remote "
+			"networks must be named and routed outside. It holds before a tunnel is there, "
+			"and while one is, for the destinations of a tunnel of this connection; what "
+			"comes out of a tunnel never leaves in clear."},
+	{"connections[].policy[].direction", OPT_ENUM, .words = direction_words,
+		AT(cfg_rule, direction), .def = "both",
+		.help = "out: towards the peer; in: from it."},
+	{"connections[].policy[].local", OPT_SELECTOR, ARRAY(cfg_rule, local, local_count),
+		.max_items = 64,
+		.help = "The gateway's side of the packet, any without; as in local_ts, with protocol "
+			"and port (\"0.0.0.0/0[tcp/80-443]\"). A later fragment hides its ports: a rule "
+			"with ports that discards takes it as well, another one does not match it."},
+	{"connections[].policy[].remote", OPT_SELECTOR, ARRAY(cfg_rule, remote, remote_count),
+		.max_items = 64, .help = "The peer's side, in the same way."},
+	{"connections[].client_to_client", OPT_BOOL, AT(cfg_connection, client_to_client),
+		.def = "true",
+		.help = "Whether what comes out of one peer's tunnel may enter another's; both "
+			"connections must allow it. Tunnels of one owner are not apart."},
 	{"connections[].childless", OPT_BOOL, AT(cfg_connection, childless), .def = "false",
 		.help = "Allow an IKE SA without a first child SA (RFC 6023)."},
 	{"connections[].fragment_size", OPT_U16, .or_zero = true, .min = 576, .max = 9216,

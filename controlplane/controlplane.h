@@ -206,6 +206,8 @@ struct ike_connection_info {
 	uint64_t next_try_ns; // monotonic; 0: none is due
 	const char *last_error; // text of why the last one failed, or ""
 	uint64_t held;          // times that a packet asked for it (on_demand)
+	size_t policy_rules;    // 0: no policy
+	bool client_to_client;
 };
 // The i-th; false past the last.
 bool ike_connection_get(const struct ike_engine *e, size_t i, struct ike_connection_info *out);

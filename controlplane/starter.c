@@ -421,6 +421,8 @@ bool ike_connection_get(const struct ike_engine *e, size_t i, struct ike_connect
 		.initiate = conn->initiate,
 		.responder_only = conn->responder_only,
 		.tunnel_interface = conn->tunnel_interface,
+		.policy_rules = conn->policy_count,
+		.client_to_client = conn->client_to_client,
 		.sessions = st->sessions,
 		.state = state_texts[st->state],
 		.peer = st->peer,

@@ -37,6 +37,8 @@ struct tunnel_treatment ike_treatment(
 		.dscp_set = conn->dscp != CFG_DSCP_COPY,
 		.dscp = conn->dscp != CFG_DSCP_COPY ? (uint8_t)conn->dscp : 0,
 		.ecn_off = !conn->ecn,
+		.policy = conn->policy_count ? (uint16_t)(conn->index + 1) : 0,
+		.apart = !conn->client_to_client,
 		.rate_in = rate_of(conn, conn->rate_in_kbit_s),
 		.rate_out = rate_of(conn, conn->rate_out_kbit_s),
 	};

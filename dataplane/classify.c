@@ -7,6 +7,7 @@
 #include "dataplane/fast.h"
 #include "dataplane/frag.h"
 #include "dataplane/ike_io.h"
+#include "dataplane/policy.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
 
@@ -175,7 +176,7 @@ static enum dp_drop transit(struct dp_worker *w, const struct dp_port *port, str
 	const struct ip_info *ip)
 {
 	struct dp_inner *r;
-	if (port->role != CFG_INSIDE)
+	if (port->role != CFG_INSIDE && !dp_policy_lets_in(w, dp_data(m) + m->l2_len, ip))
 		return DP_DROP_outside_clear;
 	// RFC 1812 5.3.4: what came as a link-layer broadcast is not forwarded.
 	if (dp_data(m)[0] & ETH_MULTICAST || ip_bad_destination(ip->family, ip->dst))

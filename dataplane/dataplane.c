@@ -8,6 +8,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/exception.h"
 #include "dataplane/grace.h"
+#include "dataplane/policy.h"
 #include "dataplane/sink.h"
 #include "dataplane/trace.h"
 #include "dataplane/vlan.h"
@@ -55,6 +56,8 @@ static int parts_new(struct dp *d)
 	int rc = dp_pools_new(d);
 	rc = rc ? rc : dp_routes_build(d->cfg, &d->routes);
 	rc = rc ? rc : dp_dst_new(d->cfg, &d->dst);
+	rc = rc ? rc : dp_policy_new(d->cfg, &d->policies);
+	d->bypass = rc == 0 && dp_policy_clear(d->policies);
 	rc = rc ? rc : ike_filter_init(&d->known_spis, d->cfg->main.max_sessions);
 	rc = rc ? rc : dp_ports_start(d);
 	rc = rc ? rc : workers_new(d);
@@ -79,6 +82,7 @@ void dp_free(struct dp *d)
 	for (uint16_t i = 0; i < d->worker_count; i++)
 		dp_worker_free(d->workers[i]);
 	ike_filter_fini(&d->known_spis);
+	dp_policy_free(d->policies);
 	dp_dst_free(d->dst);
 	dp_routes_free(&d->routes);
 	dp_pools_free(d);

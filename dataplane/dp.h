@@ -194,6 +194,7 @@ static inline struct dp_meta *dp_meta(struct rte_mbuf *m)
 
 struct dp_worker;      // worker.h
 struct dp_dst;         // dst.h
+struct dp_policies;    // policy.h
 struct dp_sink;        // sink.h
 struct dp_exceptions;  // exception_tap.c: the kernel's interfaces
 struct dp_ports;       // port.c: private state of the control side of ports
@@ -209,6 +210,8 @@ struct dp {
 	uint16_t worker_count;
 	struct dp_route_table routes;
 	struct dp_dst *dst;
+	struct dp_policies *policies;
+	bool bypass; // some connection lets packets by in clear (policy.h)
 	struct dp_sink *sink;
 	struct sa_sink sa_sink;
 	// Grace periods (grace.c): numbers of the last one asked for, running and done, and the

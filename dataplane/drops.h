@@ -33,6 +33,8 @@
 	X(esp_dummy, "dummy packet (next header 59), consumed")                                   \
 	X(esp_inner, "decrypted packet is not a valid IP packet")                                 \
 	X(esp_ecn, "congestion mark on a packet whose inner header does not allow it (RFC 6040)") \
+	X(policy_discard, "packet that its connection's policy discards")                         \
+	X(clients_apart, "from a tunnel into another one where client_to_client is false")        \
 	X(policed_in, "decrypted packet above its session's rate_in")                             \
 	X(policed_out, "packet for a peer above its session's rate_out")                          \
 	X(selector, "decrypted packet outside its SA's selectors (also a false inner source)")    \

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "dataplane/gather.h"
 #include "dataplane/neigh.h"
+#include "dataplane/policy.h"
 #include "dataplane/worker.h"
 
 #include <rte_eal.h>
@@ -327,7 +328,7 @@ uint64_t dp_memory_fixed(const struct cfg *c, unsigned sockets)
 	return sockets * buffers_size(rx_buffers(c), data_room(c)) +
 	       buffers_size(ctl_buffers(c), data_room(c)) +
 	       buffers_size(join_buffers(c), RTE_MAX(data_room(c), JOIN_ROOM)) +
-	       c->main.worker_count * worker_size(c);
+	       c->main.worker_count * worker_size(c) + dp_policy_memory(c);
 }
 
 // A tunnel, and one child with both directions.

@@ -265,7 +265,8 @@ static void count_refusal(struct dp_sa *sa, enum dp_drop why)
 	else if (why == DP_DROP_selector || why == DP_DROP_reverse_path)
 		count_cold(&c->selector_mismatch);
 	else if (why != DP_DROP_esp_dummy && why != DP_DROP_esp_replay &&
-		 why != DP_DROP_esp_stopped && why != DP_DROP_policed_in)
+		 why != DP_DROP_esp_stopped && why != DP_DROP_policed_in &&
+		 why != DP_DROP_policy_discard)
 		count_cold(&c->malformed);
 }
 

@@ -5,6 +5,7 @@
 // inside. A destination that belongs to a pool or tunnel never leaves in clear.
 #include "dataplane/fast.h"
 #include "dataplane/frag.h"
+#include "dataplane/policy.h"
 
 static const uint8_t *dst_of(const struct dp_inner *r)
 {
@@ -135,9 +136,8 @@ static void remember(struct dp_worker *w, const struct dp_inner *r, const struct
 		.family = r->family};
 }
 
-static void in_clear(struct dp_worker *w, const struct dp_inner *r)
+void dp_route_clear(struct dp_worker *w, const struct dp_inner *r, enum cfg_role side)
 {
-	enum cfg_role side = r->made ? (enum cfg_role)r->side : CFG_INSIDE;
 	const uint8_t *dst = dst_of(r);
 	const struct dp_route *route = dp_route_lookup(&w->dp->routes, side, r->family, dst);
 	if (!route) {
@@ -154,7 +154,7 @@ static void in_clear(struct dp_worker *w, const struct dp_inner *r)
 	if (!pass_hop(w, r))
 		return;
 	const struct dp_neigh *n = dp_neigh_find(w, port->index, &hop);
-	if (n && !r->made)
+	if (n && !r->made && side == CFG_INSIDE)
 		remember(w, r, port, n);
 	(void)describe(w, r);
 	if (big)
@@ -190,13 +190,16 @@ static __rte_noinline void look_up(struct dp_worker *w, const struct dp_inner *r
 		return;
 	switch (dp_dst_lookup(w->dp->dst, r->family, dst_of(r), &e)) {
 	case DP_DST_TUNNEL:
-		into_tunnel(w, r, &e);
+		if (unlikely(r->from) && dp_policy_apart(w, r->from, &e))
+			dp_drop(w, r->m, DP_DROP_clients_apart);
+		else
+			into_tunnel(w, r, &e);
 		break;
 	case DP_DST_POOL:
 		dp_drop(w, r->m, DP_DROP_no_tunnel);
 		break;
 	case DP_DST_NONE:
-		in_clear(w, r);
+		dp_route_clear(w, r, r->made ? (enum cfg_role)r->side : CFG_INSIDE);
 		break;
 	}
 }
@@ -217,6 +220,8 @@ static inline bool to_client(struct dp_worker *w, const struct dp_inner *r)
 
 void dp_route_stage(struct dp_worker *w)
 {
+	if (unlikely(w->dp->bypass))
+		dp_policy_bypass(w);
 	for (unsigned i = 0; i < w->route.n; i++) {
 		const struct dp_inner *r = &w->route.p[i];
 		if (to_client(w, r))

@@ -249,7 +249,6 @@ enum dp_treat {
 	DP_TREAT_POLICY = 1, // access list (policy.c)
 	DP_TREAT_POLICE = 2, // rate (police.c)
 	DP_TREAT_MSS = 4,    // TCP's MSS (mss.c)
-	DP_TREAT_APART = 8,  // no other tunnel
 	DP_TREAT_TFC = 16,   // out only: one of its SAs pads (tfc.c)
 };
 

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The SA sink: tunnels, their copies at the workers, and their routes.
+#include "dataplane/policy.h"
 #include "dataplane/sink_state.h"
 
 #include <errno.h>
@@ -152,6 +153,9 @@ int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *id)
 	t->session = spec->session;
 	t->mtu_max = spec->treat.mtu_max;
 	sink_mtu_reset(s, t);
+	// Seen with its first route.
+	atomic_store_explicit(
+		dp_tunnel_mark(s->dp, index), dp_policy_mark(&spec->treat), memory_order_relaxed);
 	send_add(s, t, spec);
 	*id = dp_tunnel_id(index, t->generation);
 	return 0;

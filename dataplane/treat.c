@@ -2,11 +2,14 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/treat.h"
 
+#include "dataplane/policy.h"
+
 // TFC's bit comes with the first SA that asks for it (sa_table.c).
 static uint16_t bits_of(const struct tunnel_treatment *t)
 {
 	bool policed = t->rate_in.bytes_per_s || t->rate_out.bytes_per_s;
-	return (uint16_t)((policed ? DP_TREAT_POLICE : 0) | (t->mss ? DP_TREAT_MSS : 0));
+	return (uint16_t)((t->policy ? DP_TREAT_POLICY : 0) | (policed ? DP_TREAT_POLICE : 0) |
+			  (t->mss ? DP_TREAT_MSS : 0));
 }
 
 // RFC 6040 4.1: normal mode copies the ECN field, compatibility mode clears it. RFC 2983 3: the DSCP
@@ -72,6 +75,11 @@ enum dp_drop dp_treat_out(
 	struct dp_worker *w, struct dp_tunnel *t, struct dp_sa *sa, struct rte_mbuf *m)
 {
 	uint16_t bits = t->treat;
+	if (bits & DP_TREAT_POLICY) {
+		enum dp_drop why = dp_policy_out(w, t, dp_data(m), m->data_len);
+		if (why != DP_DROP_NONE)
+			return why;
+	}
 	if (bits & DP_TREAT_POLICE && !dp_police_pass(w, t, sa, SA_OUT, m->pkt_len))
 		return DP_DROP_policed_out;
 	if (bits & DP_TREAT_MSS)
@@ -85,6 +93,8 @@ enum dp_drop dp_treat_in(struct dp_worker *w, struct dp_tunnel *t, struct dp_sa 
 	const struct ip_info *ip)
 {
 	uint16_t bits = t->treat;
+	if (bits & DP_TREAT_POLICY && dp_policy_check(w, t, SA_IN, inner, ip) != DP_DROP_NONE)
+		return DP_DROP_policy_discard;
 	if (bits & DP_TREAT_POLICE && !dp_police_pass(w, t, sa, SA_IN, ip->total))
 		return DP_DROP_policed_in;
 	if (bits & DP_TREAT_MSS)

@@ -46,12 +46,14 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->keep_ns = dp_ports_keep_first(w);
 	w->uplink_cause = calloc(l->slots, sizeof(*w->uplink_cause));
 	w->family = calloc(l->tunnels + DP_SHARED, sizeof(*w->family));
+	w->mark = calloc(l->tunnels + DP_SHARED, sizeof(*w->mark));
 	w->ways = calloc(l->tunnels + DP_SHARED, sizeof(*w->ways));
 	w->now_ns = clock_now_ns(d->seams.clock);
 	w->gather_due_ns = UINT64_MAX;
 	w->frag_id = (uint32_t)random_u64(d->seams.random); // RFC 7739
 
-	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family || !w->ways ? -ENOMEM : 0;
+	int rc = w->wake_fd < 0 || !w->uplink_cause || !w->family || !w->mark || !w->ways ? -ENOMEM
+											  : 0;
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
@@ -89,6 +91,7 @@ void dp_worker_free(struct dp_worker *w)
 	dp_slab_fini(&w->tunnels);
 	free((void *)(uintptr_t)w->uplink_cause);
 	free((void *)(uintptr_t)w->family);
+	free((void *)(uintptr_t)w->mark);
 	free(w->ways);
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);

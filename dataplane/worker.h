@@ -251,6 +251,8 @@ struct dp_worker {
 	// The family of each of its tunnels, a shared one's at the worker that owns it. Written by the
 	// control thread, read by all workers.
 	_Atomic uint64_t *family;
+	// And what policy says of it (policy.h), in the same way.
+	_Atomic uint32_t *mark;
 
 	struct dp_stats stats __rte_cache_aligned;
 
@@ -335,6 +337,8 @@ void dp_route_made(struct dp_worker *w, struct rte_mbuf *m);
 void dp_esp_in(struct dp_worker *w);
 // w->route -> w->esp_out, other workers, punts, tx.
 void dp_route_stage(struct dp_worker *w);
+// An IP packet to the port of that side which its route names.
+void dp_route_clear(struct dp_worker *w, const struct dp_inner *r, enum cfg_role side);
 // w->esp_out -> tx.
 void dp_esp_out(struct dp_worker *w);
 // All stages over what the batches hold.
@@ -414,6 +418,11 @@ static inline struct dp_tunnel *dp_tunnel_at(
 static inline _Atomic uint64_t *dp_tunnel_family(const struct dp *d, uint32_t index)
 {
 	return &d->workers[dp_tunnel_worker(index)]->family[dp_tunnel_slot(index)];
+}
+
+static inline _Atomic uint32_t *dp_tunnel_mark(const struct dp *d, uint32_t index)
+{
+	return &d->workers[dp_tunnel_worker(index)]->mark[dp_tunnel_slot(index)];
 }
 
 // The limits that come next, from the SA's counters.

@@ -69,7 +69,7 @@ void fx_eal(void)
 	static struct cfg c = {
 		.main = {.worker_count = 4,
 			.hugepages = CFG_HUGEPAGES_OFF,
-			.memory_mb = 384,
+			.memory_mb = 512,
 			.run_dir = (char *)(uintptr_t) "/run/sallyport-test"},
 	};
 	for (unsigned i = 0; i < 4; i++)

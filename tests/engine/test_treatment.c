@@ -31,6 +31,10 @@ static void from_the_configuration(void **state)
 		{"rate_in_kbit_s = 1000000000; rate_out_kbit_s = 1; rate_burst_bytes = 20000;",
 			{.rate_in = {125000000000ull, 20000}, .rate_out = {125, 20000}}},
 		{"rate_burst_bytes = 20000;", {0}},
+		{"policy = ( { action = \"discard\"; remote = [ \"0.0.0.0/0[tcp/25]\" ]; } );",
+			{.policy = 1}},
+		{"client_to_client = false;", {.apart = true}},
+		{"client_to_client = true; policy = ( );", {0}},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *more;
@@ -41,6 +45,8 @@ static void from_the_configuration(void **state)
 		const struct tunnel_treatment *t = &LIST_FIRST(&p.gw->sink.tunnels)->spec.treat;
 		const struct tunnel_treatment *want = &rows[i].want;
 		assert_int_equal(t->mss, want->mss);
+		assert_int_equal(t->policy, want->policy);
+		assert_int_equal(t->apart, want->apart);
 		assert_int_equal(t->dscp_set, want->dscp_set);
 		assert_int_equal(t->dscp, want->dscp);
 		assert_int_equal(t->ecn_off, want->ecn_off);

@@ -174,6 +174,8 @@ static inline bool fake_connection(void *ctx, size_t i, struct ike_connection_in
 			.ikev2 = true,
 			.initiate = CFG_INITIATE_ON_DEMAND,
 			.tunnel_interface = true,
+			.policy_rules = 3,
+			.client_to_client = true,
 			.state = "retry",
 			.peer = {{IP_V4, {198, 51, 100, 7}}, 500},
 			.attempts = 3,

@@ -331,6 +331,13 @@ static void warnings_do_not_refuse(void **state)
 			 "pools = [ \"pool1\" ]; mode_config = [ \"initiate\", \"respond\" ];\n" TOLD
 			 "push = \"after_status\"; push_delay_ms = 0;\n") PORT(""),
 			"2: psk: \"*\" lets whoever knows the secret in under any name\n"},
+		{CONNECTION(
+			 "policy = ( { action = \"protect\"; local = [ \"10.0.0.0/8\" ]; },\n"
+			 "{ action = \"discard\"; direction = \"in\"; local = [ \"10.1.0.0/16[tcp]\" ]; },\n"
+			 "{ action = \"discard\"; local = [ \"10.0.0.0/7\" ]; direction = \"out\"; },\n"
+			 "{ action = \"discard\"; local = [ \"11.0.0.0/8[udp/53]\" ]; } );")
+				PORT(""),
+			ANY_NAME "7: policy: rule 2 is never reached, rule 1 comes before it\n"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {

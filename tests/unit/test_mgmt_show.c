@@ -86,19 +86,19 @@ static void test_connections(void **state)
 		"{\"connections\":[{\"name\":\"clients\",\"ike_versions\":[1,2],"
 		"\"role\":\"responder-only\",\"tunnel_interface\":false,\"state\":\"-\","
 		"\"peer_addr\":\"\",\"peer_port\":0,\"sessions\":7,\"attempts\":0,"
-		"\"next_try_in_s\":null,\"last_error\":\"\",\"held\":0},"
+		"\"next_try_in_s\":null,\"last_error\":\"\",\"held\":0,\"policy_rules\":0,\"client_to_client\":false},"
 		"{\"name\":\"branch\",\"ike_versions\":[2],\"role\":\"on-demand\","
 		"\"tunnel_interface\":true,\"state\":\"retry\",\"peer_addr\":\"198.51.100.7\","
 		"\"peer_port\":500,\"sessions\":0,\"attempts\":3,\"next_try_in_s\":8,"
-		"\"last_error\":\"no answer\",\"held\":12},"
+		"\"last_error\":\"no answer\",\"held\":12,\"policy_rules\":3,\"client_to_client\":true},"
 		"{\"name\":\"hub\",\"ike_versions\":[1],\"role\":\"start\","
 		"\"tunnel_interface\":false,\"state\":\"up\",\"peer_addr\":\"\",\"peer_port\":0,"
 		"\"sessions\":0,\"attempts\":0,\"next_try_in_s\":null,\"last_error\":\"\","
-		"\"held\":0},"
+		"\"held\":0,\"policy_rules\":0,\"client_to_client\":false},"
 		"{\"name\":\"site\",\"ike_versions\":[2],\"role\":\"responds\","
 		"\"tunnel_interface\":false,\"state\":\"-\",\"peer_addr\":\"\",\"peer_port\":0,"
 		"\"sessions\":0,\"attempts\":0,\"next_try_in_s\":null,\"last_error\":\"\","
-		"\"held\":0}]}");
+		"\"held\":0,\"policy_rules\":0,\"client_to_client\":false}]}");
 	json_decref(j);
 }
 
