@@ -114,7 +114,7 @@ static void drain_events(struct daemon *d, const struct epoll_event *events, int
 		int fd = events[i].data.fd;
 		if (fd == d->signal_fd)
 			take_signals(d, clock_now_ns(&clock_system));
-		else
+		else if (fd != dp_wake_fd(d->dp)) // dp_arm() drains its own
 			drain_eventfd(fd);
 	}
 }

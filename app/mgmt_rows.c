@@ -219,6 +219,8 @@ json_t *mgmt_port(const struct dp_port_info *p)
 	json_object_set_new(j, "removed", json_boolean(p->removed));
 	json_object_set_new(j, "removals", mgmt_number(p->removals));
 	json_object_set_new(j, "exception", mgmt_name(p->exception ? p->exception : ""));
+	json_object_set_new(j, "exception_to", mgmt_number(p->exception_to));
+	json_object_set_new(j, "exception_from", mgmt_number(p->exception_from));
 	json_object_set_new(j, "rss", mgmt_name(p->rss ? p->rss : ""));
 	json_object_set_new(j, "rss_right", mgmt_number(p->rss_right));
 	json_object_set_new(j, "rss_wrong", mgmt_number(p->rss_wrong));

@@ -146,6 +146,12 @@ const struct option opt_table[] = {
 		.help = "Let the device compute checksums where it can."},
 	{"ports[].proxy_arp", OPT_BOOL, AT(cfg_port, proxy_arp), .def = "false",
 		.help = "Answer ARP and neighbour discovery for the inner addresses in use."},
+	{"ports[].exception", OPT_STRING, .min = 1, .max = 15, AT(cfg_port, exception),
+		.help = "Name of a kernel interface (TAP) that is made for what the gateway has no "
+			"use for, and whose frames leave by this port: SSH, routing daemons."},
+	{"ports[].exception_rate", OPT_U32, .min = 1, .max = 1000000, AT(cfg_port, exception_rate),
+		.def = "10000",
+		.help = "Packets a second that exception gets; the rest is dropped."},
 
 	{"pools", LIST(cfg, cfg_pool, pools, pool_count), .help = "Address pools."},
 	{"pools[].name", NAME, .required = true, AT(cfg_pool, name), .help = "Unique name."},

@@ -3,6 +3,7 @@
 //
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
+#include "dataplane/exception.h"
 #include "dataplane/fast.h"
 #include "dataplane/frag.h"
 #include "dataplane/ike_io.h"
@@ -110,11 +111,21 @@ static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t 
 }
 
 // Something on an outside port for the gateway itself, and neither IKE nor ESP.
+// For an own address, and neither IKE nor ESP: what the control thread does not answer is the kernel's,
+// where the port has an interface for it.
+static enum dp_drop answer_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
+{
+	bool exception = w->dp->ports[dp_meta(m)->port].exception_share != 0;
+	if (exception && dp_exception_wants(ip, dp_data(m) + m->l2_len))
+		return DP_DROP_local_proto;
+	return punt(w, m, DP_PUNT_LOCAL);
+}
+
 static enum dp_drop take_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
 {
 	if (dp_transport_guards(w, dp_data(m) + m->l2_len, ip))
 		return DP_DROP_clear_refused;
-	return punt(w, m, DP_PUNT_LOCAL);
+	return answer_local(w, m, ip);
 }
 
 // UDP to one of our addresses, whole.
@@ -145,7 +156,7 @@ static enum dp_drop for_gateway(struct dp_worker *w, const struct dp_port *port,
 	const struct ip_info *ip)
 {
 	if (port->role != CFG_OUTSIDE)
-		return punt(w, m, ip->fragment ? DP_PUNT_FRAGMENT : DP_PUNT_LOCAL);
+		return ip->fragment ? punt(w, m, DP_PUNT_FRAGMENT) : answer_local(w, m, ip);
 	if (ip->fragment)
 		return dp_frag_in(w, m, ip);
 	if (ip->extended)
@@ -290,17 +301,6 @@ static inline bool for_us(struct dp_worker *w, uint32_t dst, const uint8_t *at)
 	return true;
 }
 
-// The lines of the packet behind the first one: what is short all of it, of longer ones the first,
-// from which the processor goes on by itself, and the last.
-static inline void prefetch_body(const uint8_t *p, uint32_t len)
-{
-	const uint8_t *end = p + len - 1;
-	const uint8_t *line = (const uint8_t *)((uintptr_t)p & ~63ull) + 64;
-	for (unsigned i = 0; i < DP_BODY_LINES && line <= end; i++, line += 64)
-		rte_prefetch0(line);
-	rte_prefetch0(end);
-}
-
 // ESP for an SA of this worker's, plain or behind UDP's port 4500; all that is not quite so goes the
 // long way.
 static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
@@ -324,7 +324,6 @@ static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, str
 	uint32_t spi = get_be32(ip + upper);
 	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
 		return false;
-	prefetch_body(ip, upper + left);
 	dp_take_esp(w, m, ip + upper, left, upper, v->port->index);
 	return true;
 }
@@ -352,8 +351,6 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	r->port = v->port->index;
 	r->family = IP_V4;
 	r->made = 0;
-	rte_prefetch0(p - 64); // the outer headers' place
-	prefetch_body(ip, total + DP_TAIL);
 	return true;
 }
 
@@ -362,7 +359,7 @@ static __rte_noinline void take_other(
 {
 	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
 	enum dp_drop why = take(w, port, m);
-	if (why != DP_DROP_NONE)
+	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
 		dp_drop(w, m, why);
 }
 
@@ -372,11 +369,7 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 	struct port_view v = {.port = port};
 	bool outside = port->role == CFG_OUTSIDE, tagged = port->vlans != NULL;
 	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	for (unsigned i = 0; i < RTE_MIN(n, DP_AHEAD); i++)
-		dp_mbuf_prefetch(m[i]);
 	for (unsigned i = 0; i < n; i++) {
-		if (i + DP_AHEAD < n)
-			dp_mbuf_prefetch(m[i + DP_AHEAD]);
 		bool taken = unlikely(tagged) ? false
 			     : outside        ? quick_esp(w, &v, m[i])
 					      : quick_inner(w, &v, m[i]);

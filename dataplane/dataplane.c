@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "dataplane/eal.h"
+#include "dataplane/exception.h"
 #include "dataplane/grace.h"
 #include "dataplane/sink.h"
 #include "dataplane/trace.h"
@@ -63,13 +64,14 @@ static int parts_new(struct dp *d)
 		return rc;
 	dp_grace_init(d);
 	d->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return d->wake_fd < 0 ? -errno : 0;
+	return d->wake_fd < 0 ? -errno : dp_exceptions_init(d);
 }
 
 void dp_free(struct dp *d)
 {
 	if (!d)
 		return;
+	dp_exceptions_fini(d);
 	dp_local_fini(d);
 	dp_trace_fini(d);
 	dp_ports_stop(d);
@@ -183,6 +185,7 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns)
 		for (uint16_t i = 0; i < d->worker_count; i++)
 			n += take_punts(d, d->workers[i]->punt_ring[ring]);
 	n += dp_local_tick(d, now_ns);
+	n += dp_exceptions_poll(d, now_ns);
 	n += dp_pmtu_tick(d, now_ns);
 	dp_grace_tick(d);
 	return n;
@@ -191,6 +194,7 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns)
 uint64_t dp_next_ns(const struct dp *d)
 {
 	uint64_t at = RTE_MIN(dp_local_next_ns(d), dp_pmtu_next_ns(d));
+	at = RTE_MIN(at, dp_exceptions_next_ns(d));
 	if (!dp_sink_waiting(d))
 		return at;
 	return RTE_MIN(at, d->now_ns + RETRY_NS);
@@ -198,7 +202,8 @@ uint64_t dp_next_ns(const struct dp *d)
 
 int dp_wake_fd(struct dp *d)
 {
-	return d->wake_fd;
+	int fd = dp_exceptions_fd(d);
+	return fd < 0 ? d->wake_fd : fd;
 }
 
 void dp_arm(struct dp *d)
@@ -277,4 +282,10 @@ bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)
 {
 	struct dp_dst_entry e;
 	return dp_dst_lookup(d->dst, a->family, a->bytes, &e) == DP_DST_TUNNEL;
+}
+
+bool dp_dst_guarded(const struct dp *d, const struct ip_addr *a)
+{
+	struct dp_dst_entry e;
+	return dp_dst_lookup(d->dst, a->family, a->bytes, &e) != DP_DST_NONE;
 }

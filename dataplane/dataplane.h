@@ -39,8 +39,9 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns);
 // Absolute time at which dp_poll() wants to be called though nothing arrived (neighbour timers,
 // queued SA messages); UINT64_MAX: never.
 uint64_t dp_next_ns(const struct dp *d);
-// An eventfd that becomes readable when a worker has something for dp_poll(), armed by dp_arm():
-// call dp_arm(), poll once more, then sleep on it.
+// A descriptor that becomes readable when a worker, or the kernel by an exception interface, has
+// something for dp_poll(); not to be read. Armed by dp_arm(): call that, poll once more, then sleep on
+// the descriptor.
 int dp_wake_fd(struct dp *d);
 void dp_arm(struct dp *d);
 
@@ -55,10 +56,11 @@ struct dp_port_info {
 	uint16_t vlan;        // 0: untagged
 	char *const *members; // of a bond, borrowed
 	size_t member_count;
-	const char *exception;         // the kernel's interface, or NULL
-	bool removed;                  // the device has gone, and is waited for
-	uint32_t removals;             // so often
-	const char *rss;               // how the device spreads packets, in words
+	const char *exception;                 // the kernel's interface, or NULL
+	uint64_t exception_to, exception_from; // frames that it got and sent
+	bool removed;                          // the device has gone, and is waited for
+	uint32_t removals;                     // so often
+	const char *rss;                       // how the device spreads packets, in words
 	uint64_t rss_right, rss_wrong; // of its first packets: came where predicted, elsewhere
 	uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes, missed, errors, no_mbuf;
 };
@@ -80,6 +82,20 @@ enum dp_handoff {
 
 extern const char *const dp_handoff_name[DP_HANDOFF_CAUSES];
 
+// Where a worker's cycles go. OTHER: messages, rings to other workers and to the control thread, clock.
+enum dp_stage {
+	DP_STAGE_RX, // the driver's receive function
+	DP_STAGE_CLASSIFY,
+	DP_STAGE_ESP_IN,
+	DP_STAGE_ROUTE,
+	DP_STAGE_ESP_OUT,
+	DP_STAGE_TX, // the driver's send function
+	DP_STAGE_OTHER,
+	DP_STAGES,
+};
+
+extern const char *const dp_stage_name[DP_STAGES];
+
 struct dp_worker_info {
 	uint16_t id, lcore;
 	int socket;
@@ -88,6 +104,11 @@ struct dp_worker_info {
 	uint64_t esp_in_packets, esp_out_packets;
 	uint64_t handoff_out[DP_HANDOFF_CAUSES]; // given to other workers
 	uint64_t handoff_in;
+	// Of all polls that moved packets: TSC cycles and packets (received, taken from other workers or
+	// from the control thread); and the cycles of all other polls.
+	uint64_t busy_cycles, busy_polls, busy_packets, idle_cycles;
+	// Of one in DP_SAMPLE of them: cycles by stage, and packets.
+	uint64_t stage_cycles[DP_STAGES], stage_packets;
 	uint32_t tunnels, sas;
 };
 

@@ -65,6 +65,7 @@ struct dp_port {
 	// A port that shares another's device is not polled: rx_queues is 0.
 	_Atomic uint16_t rx_queues, tx_queues;
 	uint16_t device_rx, device_tx; // what the device has, in use or not
+	uint32_t exception_share; // packets for the kernel, of each worker (exception.h); 0: none
 	bool lacp;           // a bond that wants to be asked to send every 100 ms, with nothing too
 	bool rx_ip_checksum; // the NIC checks IPv4 header checksums (RTE_MBUF_F_RX_IP_CKSUM_*)
 	bool rx_interrupt; // queues can be armed to wake a sleeping worker (rte_eth_dev_rx_intr_*)
@@ -139,6 +140,7 @@ struct dp_neigh {
 	uint16_t port;
 	bool valid; // mac may be used; false withdraws the entry
 	struct rte_ether_addr mac;
+	uint8_t eth[RTE_ETHER_HDR_LEN]; // what stands before a packet to it; by the worker
 };
 
 // ---- What travels in an mbuf's private area ----
@@ -154,10 +156,17 @@ enum dp_punt_class {
 	DP_PUNT_UNRESOLVED, // ready to send, next_hop and port set; begins with room for Ethernet
 	DP_PUNT_TOO_BIG,    // inner packet, mtu set: ICMP to its source
 	DP_PUNT_TTL,        // inner packet whose TTL ran out: ICMP to its source
+	DP_PUNT_EXCEPTION,  // a frame for the kernel (exception.h): its own ring
 	DP_PUNT_CLASSES,
 };
 
-enum dp_punt_ring { DP_RING_IKE_KNOWN, DP_RING_IKE_NEW, DP_RING_REST, DP_PUNT_RINGS };
+enum dp_punt_ring {
+	DP_RING_IKE_KNOWN,
+	DP_RING_IKE_NEW,
+	DP_RING_REST,
+	DP_RING_EXCEPTION,
+	DP_PUNT_RINGS,
+};
 
 // Behind every mbuf of our pools (rte_mbuf_to_priv). For a punted packet, data begins at the
 // Ethernet header for ARP, ND, IKE, LOCAL and FRAGMENT of packets that came in clear; at the IP
@@ -186,6 +195,7 @@ static inline struct dp_meta *dp_meta(struct rte_mbuf *m)
 struct dp_worker;      // worker.h
 struct dp_dst;         // dst.h
 struct dp_sink;        // sink.h
+struct dp_exceptions;  // exception_tap.c: the kernel's interfaces
 struct dp_ports;       // port.c: private state of the control side of ports
 struct dp_local_state; // punt.c: neighbours, reassembly, rate limits
 
@@ -209,6 +219,8 @@ struct dp {
 	} grace;
 	// Receive buffers, one pool a socket (index: socket id, NULL where none).
 	struct rte_mempool *rx_pool[8];
+	// For whole packets out of fragments (frag_in.c) that a receive buffer does not hold.
+	struct rte_mempool *join_pool;
 	// Copies for each punt ring: none can take another's buffers. That of the rest also holds
 	// what the control thread sends.
 	struct rte_mempool *punt_pool[DP_PUNT_RINGS];
@@ -228,6 +240,7 @@ struct dp {
 	// Owned by helper files of the control side; set up by their _init.
 	struct dp_ports *port_state;
 	struct dp_local_state *local;
+	struct dp_exceptions *exceptions; // NULL: no port has one
 };
 
 // All of dp_start() but EAL and the lcores: whoever calls it steps the workers (worker.h). 0 or
@@ -255,6 +268,8 @@ void dp_inject_inner(struct dp *d, enum cfg_role side, struct rte_mbuf *m);
 void dp_neigh_publish(struct dp *d, const struct dp_neigh *n);
 // True if the address belongs to a tunnel now (ARP and ND are answered for it).
 bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a);
+// ... or to a pool: it never leaves in clear.
+bool dp_dst_guarded(const struct dp *d, const struct ip_addr *a);
 // True if it belongs to a tunnel as its outer address: what goes there goes in transport mode.
 bool dp_dst_is_outer(const struct dp *d, const struct ip_addr *a);
 

@@ -84,6 +84,8 @@
 	X(fragment_no_mbuf, "no buffer for the fragments of a packet that is too big")            \
 	X(neighbour_table, "no room for another next hop")                                        \
 	X(no_mbuf, "packet memory of the control thread was empty")                               \
+	X(exception_rate, "packet for the kernel above the port's exception_rate")                \
+	X(exception_full, "packet for the kernel, whose ring or interface was full or not there") \
 	X(rate_limited, "answer suppressed by a rate limit")
 
 enum dp_drop {

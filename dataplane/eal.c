@@ -21,14 +21,16 @@
 
 LOG_SUBSYSTEM("dataplane");
 
-#define ARGS_MAX    (16 + 2 * DP_PORTS_MAX * (1 + DP_MEMBERS_MAX))
-#define LCORES_MAX  2048
-#define HUGE_SYSFS  "/sys/kernel/mm/hugepages"
-#define MBUF_CACHE  256
-#define ESP_ROOM    128  // trailer, ICV and what stands before the inner packet, above the headroom
-#define PUNT_CACHE  32   // the punt pools' share of a thread
-#define CTL_BUFFERS 1024 // in the control thread's hands
-#define PREFIX_MAX  40
+#define ARGS_MAX     (16 + 2 * DP_PORTS_MAX * (1 + DP_MEMBERS_MAX))
+#define LCORES_MAX   2048
+#define HUGE_SYSFS   "/sys/kernel/mm/hugepages"
+#define MBUF_CACHE   256
+#define ESP_ROOM     128 // trailer, ICV and what stands before the inner packet, above the headroom
+#define JOIN_BUFFERS 64  // of a worker
+#define JOIN_ROOM    (9216 + 512)
+#define PUNT_CACHE   32   // the punt pools' share of a thread
+#define CTL_BUFFERS  1024 // in the control thread's hands
+#define PREFIX_MAX   40
 
 struct args {
 	char *v[ARGS_MAX];
@@ -273,6 +275,14 @@ static unsigned punt_buffers(const struct cfg *c)
 	return workers * DP_PUNT_RING + (workers + 1) * PUNT_CACHE * 3 / 2 + DP_PUNT_POLL;
 }
 
+// Buffers for packets that came in fragments hold more than a port's MTU: a peer may encrypt a packet
+// before it looks at the size (Linux does, RFC 4301 8.2 allows it). They are few, as one is free again
+// when the packet has been cut for the inside.
+static unsigned join_buffers(const struct cfg *c)
+{
+	return c->main.worker_count * JOIN_BUFFERS;
+}
+
 // What the control thread sends, and what waits for a neighbour, goes on to inject rings and
 // transmit queues; a PMD may keep it there until others come behind. What goes into a tunnel may wait
 // there for an SA.
@@ -315,7 +325,9 @@ static uint64_t worker_size(const struct cfg *c)
 uint64_t dp_memory_fixed(const struct cfg *c, unsigned sockets)
 {
 	return sockets * buffers_size(rx_buffers(c), data_room(c)) +
-	       buffers_size(ctl_buffers(c), data_room(c)) + c->main.worker_count * worker_size(c);
+	       buffers_size(ctl_buffers(c), data_room(c)) +
+	       buffers_size(join_buffers(c), RTE_MAX(data_room(c), JOIN_ROOM)) +
+	       c->main.worker_count * worker_size(c);
 }
 
 // A tunnel, and one child with both directions.
@@ -379,6 +391,7 @@ static int punt_pools_new(struct dp *d)
 		[DP_RING_IKE_KNOWN] = "sallyport_ike",
 		[DP_RING_IKE_NEW] = "sallyport_ike_new",
 		[DP_RING_REST] = "sallyport_ctl",
+		[DP_RING_EXCEPTION] = "sallyport_exc",
 	};
 	const struct cfg *c = d->cfg;
 	for (unsigned ring = 0; ring < DP_PUNT_RINGS; ring++) {
@@ -407,7 +420,9 @@ int dp_pools_new(struct dp *d)
 		if (!d->rx_pool[socket])
 			return -ENOMEM;
 	}
-	return punt_pools_new(d);
+	d->join_pool = pool_new("sallyport_join", join_buffers(c), 0,
+		RTE_MAX(data_room(c), JOIN_ROOM), (int)rte_socket_id());
+	return d->join_pool ? punt_pools_new(d) : -ENOMEM;
 }
 
 void dp_pools_free(struct dp *d)
@@ -416,6 +431,8 @@ void dp_pools_free(struct dp *d)
 		rte_mempool_free(d->rx_pool[i]);
 		d->rx_pool[i] = NULL;
 	}
+	rte_mempool_free(d->join_pool);
+	d->join_pool = NULL;
 	for (size_t i = 0; i < RTE_DIM(d->punt_pool); i++) {
 		rte_mempool_free(d->punt_pool[i]);
 		d->punt_pool[i] = NULL;

@@ -133,16 +133,6 @@ static bool worth_telling(
 	       w->now_ns - c->moved_ns >= (told ? DP_MOVED_NS : DP_MOVED_MIN_NS);
 }
 
-// The next ones from here need not look at the tunnel.
-static void remember_peer(struct dp_sa *sa, const struct esp_op *op)
-{
-	const uint8_t *p = outer_ip(op);
-	if (p[0] >> 4 != 4)
-		return;
-	sa->peer_v4 = dp_load32(p + 12);
-	sa->peer_ports = op->upper > IP4_HDR ? dp_load32(p + IP4_HDR) : 0;
-}
-
 // Only a packet that is authentic and the newest can move the peer (RFC 7296 2.23): an old one
 // that was kept back cannot.
 static __rte_noinline void see_peer(struct dp_worker *w, struct esp_op *op)
@@ -154,7 +144,6 @@ static __rte_noinline void see_peer(struct dp_worker *w, struct esp_op *op)
 		return;
 	// Plain ESP has no port to compare.
 	if (ip_eq(&from.addr, &t->remote.addr) && (!t->udp_at || from.port == t->remote.port)) {
-		remember_peer(op->sa, op);
 		return;
 	}
 	if (!worth_telling(w, c, &from))
@@ -168,7 +157,7 @@ static __rte_noinline void see_peer(struct dp_worker *w, struct esp_op *op)
 	dp_pend(w, &c->pending, SA_EVENT_PEER_MOVED);
 }
 
-// From where the newest ones before it came.
+// From where the tunnel's packets go.
 static inline bool same_peer(const struct dp_sa *sa, const struct esp_op *op)
 {
 	const uint8_t *p = outer_ip(op);

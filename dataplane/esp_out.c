@@ -271,7 +271,7 @@ static void put_template(
 
 // Room before and behind, padding and trailer, ESP header; the outer one where the SA has all of it.
 // limit: of the outer packet, bytes.
-static inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, uint32_t limit)
+static __rte_always_inline enum dp_drop wrap(struct dp_worker *w, struct esp_op *op, uint32_t limit)
 {
 	struct rte_mbuf *m = op->m;
 	struct dp_sa *sa = op->sa;
@@ -356,12 +356,8 @@ static __rte_noinline void send_slowly(
 {
 	struct dp_sa *sa = op->sa;
 	const struct dp_tunnel *t = dp_slab_at(&w->tunnels, sa->tunnel_slot);
-	const struct dp_neigh *n = dp_neigh_find(w, t->port, &t->next_hop);
 	struct rte_mbuf *m = op->m;
-	if (n) {
-		sa->out.hop = (uint16_t)(n - w->neighs);
-		sa->out.hop_gen = w->neigh_gen;
-	}
+	dp_sa_set_hop(w, sa, t);
 	(void)describe(w, op);
 	m->data_off = (uint16_t)(h - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)total;
@@ -390,7 +386,7 @@ static __rte_noinline void cover(
 	}
 }
 
-static inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
+static __rte_always_inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
@@ -401,7 +397,7 @@ static inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
 		send_slowly(w, op, h, total);
 		return;
 	}
-	dp_tx_eth(w, &w->dp->ports[o->port], &w->neighs[o->hop], h[0] >> 4 == 4, op->m, h, total);
+	dp_tx_eth(w, o->port, &w->neighs[o->hop], op->m, h, total);
 }
 
 static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op *ops, unsigned n)

@@ -9,10 +9,6 @@
 
 #include <rte_prefetch.h>
 
-#define DP_AHEAD      8u // packets that a stage's prefetches run before it
-#define DP_BODY_LINES 3u // of a packet, behind the first
-#define DP_TAIL       20 // bytes that most suites add behind a packet
-
 static inline uint64_t dp_load64(const void *p)
 {
 	uint64_t v;
@@ -63,16 +59,6 @@ static inline void dp_sa_prefetch(const struct dp_sa *sa)
 {
 	rte_prefetch0(sa);
 	rte_prefetch0((const uint8_t *)sa + 64);
-}
-
-// The lines of an mbuf that a worker needs: the first one, and where its data most likely begin. The
-// place is right for what a driver has just received into one of our buffers; any other is harmless.
-static inline void dp_mbuf_prefetch(const struct rte_mbuf *m)
-{
-	rte_prefetch0(m);
-	rte_prefetch0((const uint8_t *)m + sizeof(*m) +
-		      RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN) +
-		      RTE_PKTMBUF_HEADROOM);
 }
 
 static inline bool ip_bad_v4(uint8_t first)
@@ -159,22 +145,25 @@ static inline bool dp_sa_selects_fast(
 
 // ---- The way out ----
 
+static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
+		      offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
+	"lengths and tag are one word");
+
 // An Ethernet header in front of p, and the frame (from there on, len bytes behind p) to the port.
-static inline void dp_tx_eth(struct dp_worker *w, const struct dp_port *port,
-	const struct dp_neigh *n, bool v4, struct rte_mbuf *m, uint8_t *p, uint32_t len)
+static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
+	struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
-	memcpy(eth, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	memcpy(eth + 6, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	set_be16(eth + 12, v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	uint64_t frame = len + RTE_ETHER_HDR_LEN;
+	dp_store64(eth, dp_load64(n->eth));
+	dp_store64(eth + 6, dp_load64(n->eth + 6));
 	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
-	m->data_len = (uint16_t)(len + RTE_ETHER_HDR_LEN);
-	m->pkt_len = len + RTE_ETHER_HDR_LEN;
+	dp_store64((uint8_t *)m + offsetof(struct rte_mbuf, pkt_len), frame | frame << 32);
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
 	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
-	struct dp_batch *b = &w->tx[port->index];
-	if (unlikely(w->id >= port->tx_queues || port->vlans || b->n == RTE_DIM(b->m) - 1)) {
-		dp_tx_frame(w, port, m);
+	struct dp_batch *b = &w->tx[port];
+	if (unlikely(!(w->tx_plain >> port & 1) || b->n >= RTE_DIM(b->m) - 1)) {
+		dp_tx_frame(w, &w->dp->ports[port], m);
 		return;
 	}
 	dp_batch_add(b, m);

@@ -109,6 +109,13 @@ static void finish_head(uint8_t *p, uint32_t total, uint8_t ecn)
 	ip_set_ecn(p, IP_V6, ecn);
 }
 
+static struct rte_mempool *pool_for(const struct dp_worker *w, uint32_t len)
+{
+	struct rte_mempool *usual = dp_frag_pool(w);
+	bool fits = RTE_PKTMBUF_HEADROOM + len <= rte_pktmbuf_data_room_size(usual);
+	return fits ? usual : w->dp->join_pool;
+}
+
 // One frame with the first fragment's headers. NULL: it would not fit into a buffer, or there is none.
 static struct rte_mbuf *join(struct dp_worker *w, const struct gather_result *r, uint8_t ecn)
 {
@@ -116,7 +123,7 @@ static struct rte_mbuf *join(struct dp_worker *w, const struct gather_result *r,
 	const uint8_t *from = dp_data(first);
 	bool v4 = from[first->l2_len] >> 4 == 4;
 	uint32_t head = first->l2_len + (v4 ? IP4_HDR : IP6_HDR), len = head + r->total;
-	struct rte_mbuf *m = len <= UINT16_MAX ? rte_pktmbuf_alloc(dp_frag_pool(w)) : NULL;
+	struct rte_mbuf *m = len <= UINT16_MAX ? rte_pktmbuf_alloc(pool_for(w, len)) : NULL;
 	uint8_t *to = m ? (uint8_t *)rte_pktmbuf_append(m, (uint16_t)len) : NULL;
 	if (!to) {
 		rte_pktmbuf_free(m);

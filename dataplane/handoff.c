@@ -106,10 +106,26 @@ static void take(struct dp_worker *w, struct rte_mbuf *m)
 	}
 }
 
+// Another core has written all of it: mbuf, private area and packet are asked for before the first of
+// them is looked at.
+static void prefetch_taken(struct rte_mbuf **m, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		rte_prefetch0(m[i]);
+		rte_prefetch0(&m[i]->tx_offload);
+		rte_prefetch0(dp_meta(m[i]));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		rte_prefetch0(dp_data(m[i]));
+		rte_prefetch0(dp_data(m[i]) + 64);
+	}
+}
+
 static unsigned take_from(struct dp_worker *w, struct rte_ring *r)
 {
 	struct rte_mbuf *m[DP_BURST];
 	unsigned n = rte_ring_sc_dequeue_burst(r, (void **)m, DP_BURST, NULL);
+	prefetch_taken(m, n);
 	for (unsigned i = 0; i < n; i++)
 		take(w, m[i]);
 	if (n)

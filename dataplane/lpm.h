@@ -16,7 +16,7 @@
 #define LPM_NODE      16 // entries, of 4 bits
 
 // An entry: the route's index + 1, or a node's index with the highest bit; 0: no route.
-#define LPM_CHILD     0x80000000u
+#define LPM_CHILD 0x80000000u
 
 struct dp_lpm {
 	const struct dp_route *routes; // borrowed

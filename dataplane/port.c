@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "dataplane/eal.h"
-#include "dataplane/worker.h"
+#include "dataplane/exception.h"
 
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -362,6 +362,8 @@ static void init_port(struct dp *d, uint16_t i)
 	p->role = p->cfg->role;
 	p->device = device_of(d->cfg, i);
 	p->vlan = p->cfg->vlan;
+	if (p->cfg->exception)
+		p->exception_share = dp_exception_share(p->cfg->exception_rate, d->worker_count);
 	one->dp = d;
 	one->fd = -1;
 	uint8_t *vlans = d->port_state->one[p->device].vlans;
@@ -471,7 +473,8 @@ static void read_device(const struct dp_port *p, struct dp_port_info *out)
 
 static void read_spread(const struct dp *d, const struct dp_port *p, struct dp_port_info *out)
 {
-	out->rss = spread_text(p);
+	bool learned = d->port_state->one[p->index].rss_learned && p->rss;
+	out->rss = learned ? "by a learned key" : spread_text(p);
 	for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
 		out->rss_right += dp_get(&d->workers[w]->watch[p->index].right);
 		out->rss_wrong += dp_get(&d->workers[w]->watch[p->index].wrong);
@@ -494,6 +497,8 @@ bool dp_port_info(struct dp *d, size_t i, struct dp_port_info *out)
 		.members = p->cfg->members.items,
 		.member_count = p->cfg->members.count,
 		.exception = p->cfg->exception,
+		.exception_to = d->port_state->one[i].exception_to,
+		.exception_from = d->port_state->one[i].exception_from,
 		.mtu = p->mtu,
 		.socket = p->socket,
 		.queues = p->device_rx,

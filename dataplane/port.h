@@ -15,7 +15,13 @@ enum dp_device_state {
 	DP_DEVICE_GONE,    // closed; looked for now and then
 };
 
-// Of the port that has a device; the others of it use nothing here.
+// Packets that came to the predicted queue, or to another.
+struct dp_rss_seen {
+	uint64_t right, wrong;
+};
+
+// Of the port that has a device; the others of it use nothing here but what begins with
+// rss or exception.
 struct dp_ports_one {
 	struct dp *dp;
 	uint16_t index;
@@ -31,6 +37,10 @@ struct dp_ports_one {
 	uint64_t retry_ns;              // GONE: when it is looked for next
 	uint64_t polls[DP_WORKERS_MAX]; // LEAVING: of each worker when that began
 	uint8_t vlans[DP_VLANS];        // dp_port.vlans
+	bool rss_learning; // the spread was wrong: the key is looked for at the next judgement
+	uint8_t rss_learned;
+	struct dp_rss_seen rss_base;           // what was seen before the present key
+	uint64_t exception_to, exception_from; // frames that the kernel got and sent
 };
 
 struct dp_ports {

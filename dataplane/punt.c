@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/punt.h"
 
+#include "dataplane/exception.h"
 #include "dataplane/port.h"
 #include "dataplane/rss.h"
 
@@ -322,8 +323,9 @@ static enum dp_drop punt_error(
 	if (why != DP_DROP_NONE)
 		return why;
 	const struct ip_addr *src = error_source(d, meta, about.family);
+	// The worker has counted the packet; the gateway tells itself nothing.
 	if (!src || is_local(d, &about.src))
-		return what == LOCAL_TOO_BIG ? DP_DROP_too_big : DP_DROP_ttl;
+		return DP_DROP_NONE;
 	uint64_t slot = siphash(d->local->key, &about.src, sizeof(about.src)) % RATE_SLOTS;
 	if (!local_rate_pass(&d->local->error_rate[slot], d->now_ns))
 		return DP_DROP_rate_limited;
@@ -360,6 +362,17 @@ static enum dp_drop dispatch(struct dp *d, const struct dp_meta *meta, struct vi
 	}
 }
 
+// What is the kernel's, or of use to it as well, it gets where the port has an interface for it.
+static enum dp_drop take(struct dp *d, const struct dp_meta *meta, struct view bytes)
+{
+	if (meta->kind == DP_PUNT_EXCEPTION) {
+		dp_exception_write(d, meta->port, bytes);
+		return DP_DROP_NONE;
+	}
+	enum dp_drop why = dispatch(d, meta, bytes);
+	return dp_exception_offer(d, meta, bytes, why) ? DP_DROP_NONE : why;
+}
+
 void dp_punt_input(struct dp *d, struct rte_mbuf *m)
 {
 	const struct dp_meta *meta = dp_meta(m);
@@ -372,7 +385,7 @@ void dp_punt_input(struct dp *d, struct rte_mbuf *m)
 	} else if (rte_pktmbuf_linearize(m))
 		why = DP_DROP_chained;
 	else
-		why = dispatch(d, meta,
+		why = take(d, meta,
 			(struct view){
 				rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m)});
 	if (why != DP_DROP_NONE)

@@ -30,7 +30,7 @@ int dp_worker_rings_new(struct dp_worker *w)
 {
 	int s = w->socket;
 	unsigned id = w->id;
-	static const char *const punt[DP_PUNT_RINGS] = {"known", "new", "rest"};
+	static const char *const punt[DP_PUNT_RINGS] = {"known", "new", "rest", "exc"};
 
 	w->sa_ring = dp_ring_new("sa", id, 0, DP_SA_RING, sizeof(struct dp_msg), s);
 	w->event_ring = dp_ring_new("event", id, 0, DP_EVENT_RING, sizeof(struct sa_event), s);

@@ -52,8 +52,8 @@ static inline const struct dp_route *lookup(const struct dp_route_table *t, enum
 	uint16_t port, uint8_t family, const uint8_t *addr)
 {
 	unsigned f = family_index(family);
-	const struct dp_lpm *l = port == ANY_PORT || !t->port_lpm[port][f] ? t->lpm[side][f]
-									    : t->port_lpm[port][f];
+	const struct dp_lpm *l =
+		port == ANY_PORT || !t->port_lpm[port][f] ? t->lpm[side][f] : t->port_lpm[port][f];
 	if (l)
 		return dp_lpm_lookup(l, addr);
 	const struct dp_route *r = t->routes[side][f];

@@ -117,7 +117,7 @@ static inline bool leave_again(struct dp_worker *w, const struct dp_inner *r)
 	if (unlikely(r->len > port->mtu))
 		return false;
 	if (likely(pass_hop(w, r)))
-		dp_tx_eth(w, port, &w->neighs[c->hop], r->family == IP_V4, r->m, r->ip, r->len);
+		dp_tx_eth(w, c->port, &w->neighs[c->hop], r->m, r->ip, r->len);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #include "dataplane/rss.h"
 
 #include "base/log.h"
+#include "dataplane/port.h"
 #include "dataplane/worker.h"
 
 #include <rte_thash.h>
@@ -11,7 +12,9 @@
 
 LOG_SUBSYSTEM("rss");
 
-#define JUDGE_WRONG 8 // packets on another queue than predicted, and an eighth: it is no accident
+#define LEARN_TRIES   3
+#define LEARN_SAMPLES 8 // packets of different hash, at least
+#define JUDGE_WRONG   8 // packets on another queue than predicted, and an eighth: it is no accident
 
 struct tuple {
 	uint32_t words[10]; // host order, as rte_softrss() takes them
@@ -113,58 +116,162 @@ int dp_rss_worker_of_spi(const struct dp *d, const struct tunnel_path *path, uin
 	return p->rss && p->rss_spi ? queue_of(p, rss_hash_spi(p->rss_key, spi)) : -1;
 }
 
-// The queue that this frame should have come to, or -1.
-static int predict_frame(const struct dp_port *p, struct rte_mbuf *m)
+// What the port hashes of a frame, if that is known.
+static bool hashed(const struct dp_port *p, struct rte_mbuf *m, struct tuple *t)
 {
 	const uint8_t *packet = dp_data(m) + RTE_ETHER_HDR_LEN;
 	struct ip_info ip;
+	*t = (struct tuple){.count = 0};
 	if (m->data_len <= RTE_ETHER_HDR_LEN ||
 		ip_parse_packet(packet, m->data_len - RTE_ETHER_HDR_LEN, false, &ip) !=
 			DP_DROP_NONE)
-		return -1;
+		return false;
 	bool plain = !ip.fragment && !ip.extended && ip.upper + 4u <= ip.total;
-	if (plain && ip.proto == PROTO_ESP && p->rss && p->rss_spi)
-		return queue_of(p, rss_hash_spi(p->rss_key, get_be32(packet + ip.upper)));
 	struct endpoint src = {.addr = ip_from_bytes(ip.family, ip.src)};
 	struct endpoint dst = {.addr = ip_from_bytes(ip.family, ip.dst)};
-	bool ports = plain && ip.proto == PROTO_UDP;
-	if (ports)
-		ip_ports(packet, &ip, &src.port, &dst.port);
-	return predict(p, ports, &src, &dst);
+	if (p->role == CFG_INSIDE) {
+		add_addr(t, &dst.addr);
+		return true;
+	}
+	if (!plain || ip.proto != (p->rss_spi ? PROTO_ESP : PROTO_UDP))
+		return false;
+	if (p->rss_spi) {
+		t->words[t->count++] = get_be32(packet + ip.upper);
+		return true;
+	}
+	ip_ports(packet, &ip, &src.port, &dst.port);
+	add_addr(t, &src.addr);
+	add_addr(t, &dst.addr);
+	t->words[t->count++] = (uint32_t)src.port << 16 | dst.port;
+	return true;
+}
+
+static void keep_sample(struct dp_rss_watch *watch, const struct dp_worker *w,
+	const struct tuple *t, const struct rte_mbuf *m)
+{
+	uint16_t n = atomic_load_explicit(&watch->sample_count, memory_order_relaxed);
+	if (!(m->ol_flags & RTE_MBUF_F_RX_RSS_HASH) || n == DP_RSS_SAMPLES)
+		return;
+	for (uint16_t i = 0; i < n; i++)
+		if (watch->samples[i].hash == m->hash.rss)
+			return;
+	struct rss_sample *s = &watch->samples[n];
+	*s = (struct rss_sample){
+		.hash = m->hash.rss, .len = (uint8_t)(t->count * 4), .queue = w->id};
+	for (uint32_t i = 0; i < t->count; i++)
+		set_be32(s->input + 4 * i, t->words[i]);
+	atomic_store_explicit(&watch->sample_count, n + 1, memory_order_release);
 }
 
 void dp_rss_watch(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n)
 {
 	struct dp_rss_watch *watch = &w->watch[port->index];
+	if (++watch->bursts == UINT16_MAX)
+		watch->left = 0;
 	for (unsigned i = 0; i < n && watch->left; i++) {
 		uint16_t type =
 			m[i]->data_len >= RTE_ETHER_HDR_LEN ? get_be16(dp_data(m[i]) + 12) : 0;
 		bool is_ip = type == RTE_ETHER_TYPE_IPV4 || type == RTE_ETHER_TYPE_IPV6;
-		int predicted = is_ip ? predict_frame(port, m[i]) : -1;
-		if (predicted < 0)
+		struct tuple t;
+		if (!port->rss || !is_ip || !hashed(port, m[i], &t))
 			continue;
 		watch->left--;
-		dp_add(predicted == w->id ? &watch->right : &watch->wrong, 1);
+		uint32_t hash = rte_softrss(t.words, t.count, port->rss_key);
+		dp_add(queue_of(port, hash) == w->id ? &watch->right : &watch->wrong, 1);
+		keep_sample(watch, w, &t, m[i]);
 	}
+}
+
+// Look again, at as many packets.
+static void watch_anew(struct dp *d, uint16_t port)
+{
+	for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++)
+		atomic_store(&d->workers[w]->watch[port].left, DP_RSS_WATCH);
+}
+
+// Every sample went where the table says for the hash that the NIC delivered.
+static bool by_table(const struct dp *d, const struct dp_port *p)
+{
+	for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
+		const struct dp_rss_watch *watch = &d->workers[w]->watch[p->index];
+		uint16_t n = atomic_load_explicit(&watch->sample_count, memory_order_acquire);
+		for (uint16_t i = 0; i < n; i++)
+			if (queue_of(p, watch->samples[i].hash) != watch->samples[i].queue)
+				return false;
+	}
+	return true;
+}
+
+// The key that makes what was hashed what was delivered. False: none does, or too little was seen.
+static bool learn(struct dp *d, struct dp_port *p)
+{
+	struct rss_system s;
+	unsigned samples = 0;
+	rss_system_init(&s);
+	for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
+		const struct dp_rss_watch *watch = &d->workers[w]->watch[p->index];
+		uint16_t n = atomic_load_explicit(&watch->sample_count, memory_order_acquire);
+		samples += n;
+		for (uint16_t i = 0; i < n; i++)
+			if (!rss_system_add(&s, &watch->samples[i]))
+				return false;
+	}
+	if (samples < LEARN_SAMPLES || !by_table(d, p))
+		return false;
+	rss_system_solve(&s, p->rss_key);
+	return true;
+}
+
+static void distrust(struct dp_port *p, const struct dp_rss_seen *seen)
+{
+	p->rss = false;
+	log_warning("port %s: %" PRIu64 " of %" PRIu64
+		    " packets came on another queue than the NIC's key and table say: "
+		    "its spread is not predicted any more, expect packets handed "
+		    "between workers",
+		p->cfg->name, seen->wrong, seen->right + seen->wrong);
+}
+
+static struct dp_rss_seen seen_by_all(const struct dp *d, uint16_t port)
+{
+	struct dp_rss_seen s = {0};
+	for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
+		s.right += dp_get(&d->workers[w]->watch[port].right);
+		s.wrong += dp_get(&d->workers[w]->watch[port].wrong);
+	}
+	return s;
+}
+
+// Workers read the key while the port is predicted: so it is written at the next look, a second after
+// they were told that it is not.
+static void try_to_learn(struct dp *d, struct dp_port *p, struct dp_ports_one *one)
+{
+	one->rss_learning = false;
+	if (!learn(d, p))
+		return;
+	log_notice("port %s: the NIC hashes with another key, which was learned from the hashes "
+		   "that it delivered: its spread is predicted again",
+		p->cfg->name);
+	one->rss_base = seen_by_all(d, p->index);
+	one->rss_learned++;
+	p->rss = true;
+	watch_anew(d, p->index);
 }
 
 void rss_judge(struct dp *d)
 {
 	for (uint16_t i = 0; i < d->port_count; i++) {
 		struct dp_port *p = &d->ports[i];
-		uint64_t right = 0, wrong = 0;
-		for (uint16_t w = 0; w < d->worker_count && d->workers[w]; w++) {
-			right += dp_get(&d->workers[w]->watch[i].right);
-			wrong += dp_get(&d->workers[w]->watch[i].wrong);
-		}
+		struct dp_ports_one *one = &d->port_state->one[i];
+		if (one->rss_learning)
+			try_to_learn(d, p, one);
+		struct dp_rss_seen seen = seen_by_all(d, i);
+		seen.right -= one->rss_base.right;
+		seen.wrong -= one->rss_base.wrong;
 		// A few may come from before the table was written.
-		if (!p->rss || wrong < JUDGE_WRONG || wrong * JUDGE_WRONG < right)
+		if (!p->rss || seen.wrong < JUDGE_WRONG || seen.wrong * JUDGE_WRONG < seen.right)
 			continue;
-		p->rss = false;
-		log_warning("port %s: %" PRIu64 " of %" PRIu64
-			    " packets came on another queue than the NIC's key and table say: "
-			    "its spread is not predicted any more, expect packets handed "
-			    "between workers",
-			p->cfg->name, wrong, right + wrong);
+		distrust(p, &seen);
+		one->rss_learning = one->rss_learned < LEARN_TRIES;
 	}
 }

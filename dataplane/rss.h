@@ -14,7 +14,8 @@ uint32_t rss_hash_addrs(const uint8_t *key, const struct ip_addr *src, const str
 uint32_t rss_hash_ports(const uint8_t *key, const struct endpoint *src, const struct endpoint *dst);
 uint32_t rss_hash_spi(const uint8_t *key, uint32_t spi);
 
-// Look at what the workers have seen of each port's first packets (dp_rss_watch()). A port that
-// contradicts the predictor is believed no more, which is logged once: addresses and SPIs are then
-// given to workers as where no NIC spreads.
+// Look at what the workers have seen of each port's first packets (dp_rss_watch()), once a second. A
+// port that contradicts the predictor is believed no more, which is logged: addresses and SPIs are then
+// given to workers as where no NIC spreads, and an encapsulated peer's to the one that its IKE came to.
+// Where the NIC delivers its hashes, the key that it really uses is found from them and predicted with.
 void rss_judge(struct dp *d);

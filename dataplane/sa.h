@@ -197,8 +197,8 @@ struct dp_sa {
 			uint32_t tunnel_slot; // of SA_OUT, too
 			uint16_t window;      // 0: off
 			uint16_t word_mask;
-			// Where the newest packets come from, which is where ours go: IPv4 source, and both
-			// ports as they stand in the packet; 0: plain ESP. peer_v4 0: see the tunnel.
+			// Where the newest packets come from while they do not move, which is where ours go: IPv4
+			// source, and both ports as they stand in the packet; 0: plain ESP. peer_v4 0: IPv6.
 			uint32_t peer_v4, peer_ports;
 			union {
 				uint64_t replay[DP_HOT_WORDS];

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The worker's SAs: published and withdrawn by messages, limits, selectors, and what is reported.
+#include "dataplane/fast.h"
 #include "dataplane/treat.h"
 
 #include "base/secret.h"
@@ -247,7 +248,7 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	set_special(sa, t);
 	if (!out) {
 		LIST_INSERT_HEAD(&t->in, c, of_tunnel);
-		sa->peer_v4 = 0;
+		dp_sa_set_peer(sa, t);
 		sa->spi = msg->spi;
 		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
 	}
@@ -282,7 +283,7 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (dp_sa_cold(sa)->tfc)
 		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
-	dp_sa_set_path(sa, t);
+	dp_sa_set_path(w, sa, t);
 	dp_way_set(w, t);
 	dp_hold_release(w, t, sa);
 }
@@ -356,10 +357,10 @@ static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
 		t->next_hop = msg->next_hop;
 		dp_tunnel_set_path(t, &msg->path);
 		LIST_FOREACH (c, &t->in, of_tunnel)
-			dp_sa_of_cold(c)->peer_v4 = 0;
+			dp_sa_set_peer(dp_sa_of_cold(c), t);
 	}
 	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next)
-		dp_sa_set_path(sa, t);
+		dp_sa_set_path(w, sa, t);
 }
 
 static void tunnel_del(struct dp_worker *w, const struct dp_msg *msg)
@@ -402,13 +403,44 @@ static void apply(struct dp_worker *w, const struct dp_msg *msg)
 	}
 }
 
+// What a message is about, and who stands before and behind it in lists, is most often in no cache.
+static void prefetch_subject(const struct dp_worker *w, const struct dp_msg *msg)
+{
+	if (msg->sa) {
+		dp_sa_prefetch(msg->sa);
+		rte_prefetch0(dp_sa_cold(msg->sa));
+		rte_prefetch0((const uint8_t *)dp_sa_cold(msg->sa) + 64);
+	} else if (msg->type != DP_MSG_NEIGH && dp_tunnel_slot(msg->tunnel) < w->tunnels.slots) {
+		rte_prefetch0(dp_slab_at(&w->tunnels, dp_tunnel_slot(msg->tunnel)));
+	}
+}
+
+// The lines of an SA's tunnel that its messages need; the SA's own are there.
+static void prefetch_tunnel(const struct dp_worker *w, const struct dp_msg *msg)
+{
+	if (!msg->sa)
+		return;
+	const uint8_t *t = dp_slab_at(&w->tunnels, msg->sa->tunnel_slot);
+	for (unsigned i = 0; t && i < RTE_MIN(sizeof(struct dp_tunnel), 5 * 64u); i += 64)
+		rte_prefetch0(t + i);
+}
+
+#define MSG_BURST 8u
+
 unsigned dp_msg_poll(struct dp_worker *w)
 {
-	struct dp_msg msg;
-	unsigned n = 0;
-	while (n < DP_MSG_POLL && rte_ring_sc_dequeue_elem(w->sa_ring, &msg, sizeof(msg)) == 0) {
-		apply(w, &msg);
-		n++;
-	}
-	return n;
+	struct dp_msg msg[MSG_BURST];
+	unsigned n, all = 0;
+	do {
+		n = rte_ring_sc_dequeue_burst_elem(
+			w->sa_ring, msg, sizeof(msg[0]), MSG_BURST, NULL);
+		for (unsigned i = 0; i < n; i++)
+			prefetch_subject(w, &msg[i]);
+		for (unsigned i = 0; i < n; i++)
+			prefetch_tunnel(w, &msg[i]);
+		for (unsigned i = 0; i < n; i++)
+			apply(w, &msg[i]);
+		all += n;
+	} while (n == MSG_BURST && all < DP_MSG_POLL);
+	return all;
 }

@@ -6,6 +6,16 @@
 
 #include "dataplane/worker.h"
 
+const char *const dp_stage_name[DP_STAGES] = {
+	[DP_STAGE_RX] = "rx",
+	[DP_STAGE_CLASSIFY] = "classify",
+	[DP_STAGE_ESP_IN] = "esp_in",
+	[DP_STAGE_ROUTE] = "route",
+	[DP_STAGE_ESP_OUT] = "esp_out",
+	[DP_STAGE_TX] = "tx",
+	[DP_STAGE_OTHER] = "other",
+};
+
 static uint64_t drops_of(const struct dp_worker *w)
 {
 	uint64_t n = 0;
@@ -34,9 +44,16 @@ bool dp_worker_info(struct dp *d, size_t i, struct dp_worker_info *out)
 		.esp_in_packets = dp_get(&s->esp_in_packets),
 		.esp_out_packets = dp_get(&s->esp_out_packets),
 		.handoff_in = dp_get(&s->handoff_in),
+		.busy_cycles = dp_get(&s->busy_cycles),
+		.busy_polls = dp_get(&s->busy_polls),
+		.busy_packets = dp_get(&s->busy_packets),
+		.idle_cycles = dp_get(&s->idle_cycles),
+		.stage_packets = dp_get(&s->stage_packets),
 		.tunnels = (uint32_t)dp_get(&s->tunnels),
 		.sas = (uint32_t)dp_get(&s->sas),
 	};
+	for (unsigned k = 0; k < DP_STAGES; k++)
+		out->stage_cycles[k] = dp_get(&s->stage_cycles[k]);
 	for (unsigned c = 0; c < DP_HANDOFF_CAUSES; c++)
 		out->handoff_out[c] = dp_get(&s->handoff_out[c]);
 	return true;

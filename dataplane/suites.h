@@ -35,8 +35,11 @@ struct esp_op {
 };
 
 // Per worker; not for two threads at once.
+struct dp_warm;
+
 struct dp_crypto {
 	IMB_MGR *mgr;
+	struct dp_warm *warm; // whose memory to ask for between two packets, or NULL
 	struct gcm_context_data gcm;
 	aes_gcm_enc_dec_t gcm_seal[3], gcm_open[3]; // by key length: 16, 24, 32 bytes
 	// CBC IVs: a counter encrypted under a key of this worker's own, so that they are

@@ -3,6 +3,7 @@
 //
 // Bursts through the suites: what a worker does with keys that are expanded.
 #include "dataplane/suites_jobs.h"
+#include "dataplane/warm.h"
 
 #include "base/secret.h"
 
@@ -309,12 +310,15 @@ static bool run_rest(struct dp_crypto *c, struct esp_op *ops, unsigned n, unsign
 
 void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
+	struct dp_warm *warm = c->warm;
 	unsigned rest = 0;
 	prefetch_first(ops, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &ops[i];
 		const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
 		prefetch_next(ops, n, i);
+		if (warm)
+			dp_warm_step(warm);
 		if (likely(row->how == HOW_GCM)) {
 			seal_gcm(c, row, op);
 			continue;
@@ -334,12 +338,15 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 
 void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
+	struct dp_warm *warm = c->warm;
 	unsigned rest = 0;
 	prefetch_first(ops, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &ops[i];
 		const struct cipher_row *row = &dp_ciphers[op->sa->cipher];
 		prefetch_next(ops, n, i);
+		if (warm)
+			dp_warm_step(warm);
 		if (likely(row->how == HOW_GCM)) {
 			open_gcm(c, row, op);
 			continue;

@@ -23,6 +23,7 @@ static const char *const punt_name[DP_PUNT_CLASSES] = {
 	[DP_PUNT_UNRESOLVED] = "unresolved",
 	[DP_PUNT_TOO_BIG] = "too_big",
 	[DP_PUNT_TTL] = "ttl",
+	[DP_PUNT_EXCEPTION] = "exception",
 };
 
 #define NO_PORT UINT16_MAX

@@ -54,7 +54,28 @@ void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p)
 		t->hdr_len += NON_IKE_MARKER;
 }
 
-void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t)
+void dp_sa_set_hop(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t)
+{
+	const struct dp_neigh *n = dp_neigh_find(w, t->port, &t->next_hop);
+	sa->out.hop_gen = n ? w->neigh_gen : 0;
+	sa->out.hop = n ? (uint16_t)(n - w->neighs) : 0;
+}
+
+void dp_sa_set_peer(struct dp_sa *sa, const struct dp_tunnel *t)
+{
+	uint8_t ports[4] = {0};
+	sa->peer_v4 = 0;
+	if (t->outer_family != IP_V4)
+		return;
+	memcpy(&sa->peer_v4, t->remote.addr.bytes, sizeof(sa->peer_v4));
+	if (t->udp_at) {
+		set_be16(ports, t->remote.port);
+		set_be16(ports + 2, t->local.port);
+	}
+	memcpy(&sa->peer_ports, ports, sizeof(ports));
+}
+
+void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t)
 {
 	struct dp_sa_out *o = &sa->out;
 	bool marker = t->udp_at && t->hdr_len > t->udp_at + UDP_HDR;
@@ -65,7 +86,7 @@ void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t)
 	o->df = t->df;
 	o->hdr_len = t->hdr_len;
 	o->sum = t->sum;
-	o->hop_gen = 0;
+	dp_sa_set_hop(w, sa, t);
 	o->build = DP_BUILD_TUNNEL;
 	if (t->outer_family != IP_V4 || marker || (sa->flags & DP_SA_TRANSPORT))
 		return;
@@ -123,6 +144,15 @@ static void neigh_remove(struct dp_worker *w, uint32_t hole)
 	w->neigh_gen += w->neigh_gen == UINT32_MAX ? 2 : 1;
 }
 
+static void write_eth(const struct dp_worker *w, struct dp_neigh *n)
+{
+	const struct dp_port *port = &w->dp->ports[n->port];
+	memcpy(n->eth, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(n->eth + RTE_ETHER_ADDR_LEN, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	set_be16(n->eth + 2 * RTE_ETHER_ADDR_LEN,
+		n->addr.family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+}
+
 // A full table leaves its packets to the control thread, which resolves each anew: slow, not wrong.
 void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n)
 {
@@ -137,6 +167,7 @@ void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n)
 		return;
 	w->neigh_count += !known;
 	w->neighs[i] = *n;
+	write_eth(w, &w->neighs[i]);
 }
 
 const struct dp_neigh *dp_neigh_find(

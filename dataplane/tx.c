@@ -100,9 +100,7 @@ void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_a
 		dp_drop(w, m, DP_DROP_no_room);
 		return;
 	}
-	memcpy(p, n->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	memcpy(p + 6, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	set_be16(p + 12, family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	memcpy(p, n->eth, RTE_ETHER_HDR_LEN);
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
 	if (likely(!w->trace))
 		m->ol_flags = 0;
@@ -117,6 +115,8 @@ static enum dp_punt_ring ring_of(enum dp_punt_class class)
 {
 	if (class == DP_PUNT_IKE_KNOWN)
 		return DP_RING_IKE_KNOWN;
+	if (class == DP_PUNT_EXCEPTION)
+		return DP_RING_EXCEPTION;
 	return class == DP_PUNT_IKE_NEW ? DP_RING_IKE_NEW : DP_RING_REST;
 }
 
@@ -144,6 +144,7 @@ void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
 		[DP_RING_IKE_KNOWN] = DP_DROP_punt_ike_full,
 		[DP_RING_IKE_NEW] = DP_DROP_punt_ike_new_full,
 		[DP_RING_REST] = DP_DROP_punt_full,
+		[DP_RING_EXCEPTION] = DP_DROP_exception_full,
 	};
 	enum dp_punt_ring ring = ring_of(class);
 	// Looked at first, so that a flood does not pay for a copy that is thrown away.

@@ -4,7 +4,7 @@
 // The worker's loop: rx -> classify -> esp_in | esp_out | punt -> tx, over bursts.
 #include "dataplane/frag.h"
 #include "dataplane/gather.h"
-#include "dataplane/trace.h"
+#include "dataplane/warm.h"
 
 #include "base/secret.h"
 
@@ -35,6 +35,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	w->layout = *l;
 	w->spi_top = dp_spi_make(l, id, 0, 0) >> (l->nonce_bits + l->slot_bits);
 	w->neigh_gen = 1;
+	w->warm.w = w;
 	w->own_v4 = UINT64_MAX;
 	w->socket = socket;
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -55,6 +56,7 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
 	rc = rc ? rc : dp_crypto_init(&w->crypto, d->seams.random);
+	w->crypto.warm = &w->warm;
 	rc = rc ? rc : dp_worker_rings_new(w);
 	if (rc) {
 		dp_worker_free(w);
@@ -98,28 +100,56 @@ void dp_worker_free(struct dp_worker *w)
 
 void dp_run_stages(struct dp_worker *w)
 {
-	if (w->esp_in.n)
+	if (w->esp_in.n) {
 		dp_esp_in(w);
-	if (w->route.n)
+		dp_stage_end(w, DP_STAGE_ESP_IN);
+	}
+	if (w->route.n) {
 		dp_route_stage(w);
-	if (w->esp_out.n)
+		dp_stage_end(w, DP_STAGE_ROUTE);
+	}
+	if (w->esp_out.n) {
 		dp_esp_out(w);
+		dp_stage_end(w, DP_STAGE_ESP_OUT);
+	}
 }
 
-static unsigned rx(struct dp_worker *w, const struct dp_port *port)
+static void take(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n)
 {
-	struct rte_mbuf *m[DP_BURST];
-	uint16_t n = rte_eth_rx_burst(port->port_id, w->id, m, DP_BURST);
-	if (n == 0)
-		return 0;
 	dp_add(&w->stats.rx_packets, n);
 	if (unlikely(w->trace))
 		dp_trace_rx(w, port, m, n);
-	if (unlikely(w->watch[port->index].left))
+	// By a device of several ports: dp_vlan_rx() does.
+	if (unlikely(w->watch[port->index].left) && !port->vlans &&
+		atomic_load_explicit(&port->rss, memory_order_relaxed))
 		dp_rss_watch(w, port, m, n);
 	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
+	dp_stage_end(w, DP_STAGE_CLASSIFY);
 	dp_run_stages(w);
-	return n;
+}
+
+// A full burst has most likely more behind it: they are received before it is worked on, so that their
+// memory arrives meanwhile. All that has been received is sent before the poll ends.
+static unsigned rx(struct dp_worker *w, const struct dp_port *port)
+{
+	struct rte_mbuf *m[2][DP_BURST];
+	unsigned all = 0, turn = 0;
+	uint16_t n = rte_eth_rx_burst(port->port_id, w->id, m[0], DP_BURST), next;
+	dp_stage_end(w, DP_STAGE_RX);
+	if (n == 0)
+		return 0;
+	dp_warm_begin(&w->warm, m[0], n, port->role == CFG_OUTSIDE);
+	for (; n; n = next, turn ^= 1) {
+		dp_warm_end(&w->warm);
+		all += n;
+		next = 0;
+		if (n == DP_BURST && all < DP_BURSTS * DP_BURST)
+			next = rte_eth_rx_burst(port->port_id, w->id, m[turn ^ 1], DP_BURST);
+		dp_stage_end(w, DP_STAGE_RX);
+		dp_warm_begin(&w->warm, m[turn ^ 1], next, port->role == CFG_OUTSIDE);
+		take(w, port, m[turn], n);
+	}
+	return all;
 }
 
 static void wake_control(struct dp_worker *w)
@@ -129,29 +159,83 @@ static void wake_control(struct dp_worker *w)
 		(void)eventfd_write(w->dp->wake_fd, 1);
 }
 
+// A poll is as long as it is since the end of the last one: a single look at the clock.
+static void clock_begin(struct dp_worker *w)
+{
+	struct dp_watch *c = &w->clock;
+	c->on = (++c->polls & (DP_SAMPLE - 1)) == 0;
+	if (likely(!c->on))
+		return;
+	memset(c->cycles, 0, sizeof(c->cycles));
+	c->mark = rte_rdtsc();
+}
+
+static void add_stages(struct dp_worker *w, unsigned packets)
+{
+	dp_stage_end(w, DP_STAGE_OTHER);
+	for (unsigned i = 0; i < DP_STAGES; i++)
+		dp_add(&w->stats.stage_cycles[i], w->clock.cycles[i]);
+	dp_add(&w->stats.stage_packets, packets);
+}
+
+static void clock_end(struct dp_worker *w, unsigned packets)
+{
+	struct dp_watch *c = &w->clock;
+	struct dp_stats *s = &w->stats;
+	uint64_t now = rte_rdtsc(), cycles = c->end ? now - c->end : 0;
+	c->end = now;
+	if (packets == 0) {
+		dp_add(&s->idle_cycles, cycles);
+		return;
+	}
+	dp_add(&s->busy_cycles, cycles);
+	dp_add(&s->busy_polls, 1);
+	dp_add(&s->busy_packets, packets);
+	if (unlikely(c->on))
+		add_stages(w, packets);
+}
+
+// Ports with a queue of this worker's and without tags.
+static uint32_t plain_ports(const struct dp_worker *w)
+{
+	uint32_t plain = 0;
+	for (uint16_t i = 0; i < w->dp->port_count; i++)
+		if (w->id < w->dp->ports[i].tx_queues && !w->dp->ports[i].vlans)
+			plain |= 1u << i;
+	return plain;
+}
+
 unsigned dp_worker_poll_once(struct dp_worker *w)
 {
+	unsigned packets = 0;
 	dp_trace_begin(w);
+	clock_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
+	w->tx_plain = plain_ports(w);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
+	dp_stage_end(w, DP_STAGE_OTHER);
 	if (unlikely(w->now_ns >= w->keep_ns))
 		dp_ports_keep(w);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)
 		if (w->id < w->dp->ports[i].rx_queues)
-			n += rx(w, &w->dp->ports[i]);
-	n += dp_handoff_poll(w);
-	n += dp_hold_expire(w);
+			packets += rx(w, &w->dp->ports[i]);
+	dp_stage_end(w, DP_STAGE_OTHER);
+	packets += dp_handoff_poll(w);
+	n += packets + dp_hold_expire(w);
 	if (unlikely(w->now_ns >= w->gather_due_ns))
 		n += dp_frag_expire(w);
 	dp_handoff_flush(w);
+	dp_stage_end(w, DP_STAGE_OTHER);
 	dp_tx_flush(w);
+	dp_stage_end(w, DP_STAGE_TX);
 	dp_pend_flush(w);
 	if (w->tell)
 		wake_control(w);
 	dp_add(&w->stats.polls, 1);
 	if (n == 0)
 		dp_add(&w->stats.idle_polls, 1);
+	clock_end(w, packets);
 	atomic_store_explicit(&w->passes,
 		atomic_load_explicit(&w->passes, memory_order_relaxed) + 1, memory_order_release);
 	return n;

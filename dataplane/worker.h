@@ -7,12 +7,14 @@
 #include "dataplane/dp.h"
 #include "dataplane/dst.h"
 #include "dataplane/ip.h"
+#include "dataplane/rss_learn.h"
 #include "dataplane/sa.h"
 #include "dataplane/suites.h"
 
 #include <rte_ring.h>
 
 #define DP_MSG_POLL         64   // messages taken a poll
+#define DP_BURSTS           8    // received from one port in a poll
 #define DP_SA_RING          1024 // messages
 #define DP_EVENT_RING       1024
 #define DP_RETURN_RING      1024 // also the deletes that may be under way at once
@@ -150,19 +152,54 @@ struct dp_stats {
 	dp_counter_t handoff_out[DP_HANDOFF_CAUSES], handoff_in;
 	dp_counter_t drops[DP_DROP_COUNT];
 	dp_counter_t sas, tunnels;
+	// As in struct dp_worker_info.
+	dp_counter_t busy_cycles, busy_polls, busy_packets, idle_cycles;
+	dp_counter_t stage_cycles[DP_STAGES], stage_packets;
+};
+
+#define DP_SAMPLE 64 // one poll of so many is measured by stage
+
+// The clock of the poll that is measured.
+struct dp_watch {
+	bool on;
+	uint32_t polls;
+	uint64_t end;  // of the last poll
+	uint64_t mark; // of the last stage
+	uint64_t cycles[DP_STAGES];
 };
 
 // A port's first packets on this worker's queue: did they come where the predictor says?
 #define DP_RSS_WATCH 256 // packets of each queue that are looked at
 
+#define DP_RSS_SAMPLES 64
+
 struct dp_rss_watch {
-	uint16_t left;
+	_Atomic uint16_t left; // the control thread fills it up where it has learned
+	uint16_t bursts; // looked at; many of packets that cannot be predicted are enough, too
 	dp_counter_t right, wrong;
+	// What the NIC hashed and to what, each hash once; those up to sample_count are the control
+	// thread's to read.
+	struct rss_sample samples[DP_RSS_SAMPLES];
+	_Atomic uint16_t sample_count;
 };
 
 // Of a port that shares its device with others, whose own counters tell them not apart.
 struct dp_port_count {
 	dp_counter_t rx_packets, tx_packets, rx_bytes, tx_bytes;
+};
+
+struct dp_exception_share {
+	uint64_t from_ns;
+	uint32_t left;
+};
+
+// The burst that comes next (warm.h).
+struct dp_warm {
+	const struct dp_worker *w;
+	struct rte_mbuf **m;
+	unsigned n, step;
+	bool outside;
+	const void *at[DP_BURST + 1];
 };
 
 struct dp_worker {
@@ -171,11 +208,13 @@ struct dp_worker {
 	uint16_t id, lcore;
 	int socket;
 	uint64_t now_ns;
-	uint64_t keep_ns;       // when dp_ports_keep() is due
+	uint64_t keep_ns; // when dp_ports_keep() is due
+	struct dp_watch clock;
 	struct dp_trace *trace; // while a packet trace runs
 
 	struct dp_slab in, out, tunnels;
 	struct dp_crypto crypto;
+	struct dp_warm warm;
 	struct dp_ops esp_in;   // ESP packets for this worker's SAs
 	struct dp_inners route; // IP packets for the inside or for a tunnel
 	struct dp_ops esp_out;  // IP packets for this worker's tunnels
@@ -185,12 +224,14 @@ struct dp_worker {
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t tx_plain;  // ports (bits) that frames go to as they are; as of this poll
 	uint32_t version;   // of routes and destinations, as of this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
 	uint32_t spi_top; // node and worker in our SPIs
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_port_count port_count[DP_PORTS_MAX];
+	struct dp_exception_share exception[DP_PORTS_MAX];
 	struct dp_hold hold;
 	struct dp_bigs big;
 	struct gather *gather;  // outer fragments (frag_in.c); NULL until the first one comes
@@ -238,6 +279,15 @@ static inline void dp_batch_add(struct dp_batch *b, struct rte_mbuf *m)
 static inline uint8_t *dp_data(struct rte_mbuf *m)
 {
 	return rte_pktmbuf_mtod(m, uint8_t *);
+}
+
+static inline void dp_stage_end(struct dp_worker *w, enum dp_stage stage)
+{
+	if (likely(!w->clock.on))
+		return;
+	uint64_t now = rte_rdtsc();
+	w->clock.cycles[stage] += now - w->clock.mark;
+	w->clock.mark = now;
 }
 
 // ---- Life (worker.c, rings.c) ----
@@ -376,7 +426,11 @@ enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq);
 bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len);
 void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p);
 // What an outbound SA has of its tunnel.
-void dp_sa_set_path(struct dp_sa *sa, const struct dp_tunnel *t);
+void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t);
+// Where the tunnel's next hop stands, if it is known.
+void dp_sa_set_hop(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t);
+// Where an inbound SA's packets are expected from: where the tunnel's go.
+void dp_sa_set_peer(struct dp_sa *sa, const struct dp_tunnel *t);
 // The tunnel's newest outbound SA is another one, or the tunnel came or went.
 void dp_way_set(struct dp_worker *w, const struct dp_tunnel *t);
 void dp_neigh_apply(struct dp_worker *w, const struct dp_neigh *n);

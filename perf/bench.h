@@ -27,6 +27,8 @@
 
 enum bench_direction { BENCH_IN, BENCH_OUT };
 enum bench_order { BENCH_RANDOM, BENCH_ROUNDROBIN, BENCH_ZIPF };
+// Of a row: void where it is not fine; the values are exit statuses.
+enum bench_outcome { BENCH_FINE = 0, BENCH_LOST = 1, BENCH_DOUBTFUL = 3 };
 enum bench_mode { BENCH_CYCLES, BENCH_HANDOFF, BENCH_UPDATES, BENCH_LATENCY };
 
 struct bench_list {
@@ -132,7 +134,6 @@ struct bench {
 	enum bench_direction direction; // of the row under way
 	unsigned size;
 	_Atomic unsigned arrived; // lanes at their meetings so far
-	uint64_t returned;        // SAs that were deleted
 	struct bench_tunnel *tunnels;
 	struct bench_lane *lanes[BENCH_LANES];
 };
@@ -196,8 +197,6 @@ struct bench_stage {
 	double cycles;
 };
 
-#define BENCH_STAGES 16
-
 struct bench_row {
 	enum bench_direction direction;
 	const char *suite;
@@ -208,28 +207,31 @@ struct bench_row {
 	double one_key_share;  // of the bound with many
 	double mpps, gbps;
 	double disturbed; // share of the runs
-	struct bench_stage stages[BENCH_STAGES];
+	struct bench_stage stages[DP_STAGES];
 	unsigned stage_count;
 };
 
-// False: the row is void, and stderr says why.
-MUST_USE bool bench_measure(
-	struct bench *b, enum bench_direction d, unsigned size, struct bench_row *row);
+// Not fine: the row is void, and stderr says why.
+MUST_USE enum bench_outcome bench_measure(struct bench *b, struct bench_row *row);
 // The core does a fixed piece of work as fast as it ever did on this lane.
 bool bench_quiet(struct bench_lane *l);
 double bench_median(double *values, unsigned n); // sorts
 
+// A packet through each inbound SA: its first one is reported, which no later one is.
+void bench_introduce(struct bench *b);
 // On all lanes at once: lane 0 on this thread, the others on their lcores; returns when all have.
 void bench_on_all(struct bench *b, int (*f)(void *));
 // Until all lanes are here.
 void bench_meet(struct bench *b);
 
-// ---- Other things than cycles: each prints its own results, false where they are void ----
+// ---- Other things than cycles: each prints its own results ----
 
-MUST_USE bool bench_handoff(struct bench *b, enum bench_direction d, unsigned size);
-MUST_USE bool bench_updates(struct bench *b, enum bench_direction d, unsigned size);
-MUST_USE bool bench_latency(struct bench *b, enum bench_direction d, unsigned size);
+MUST_USE enum bench_outcome bench_handoff(struct bench *b);
+MUST_USE enum bench_outcome bench_updates(struct bench *b);
+MUST_USE enum bench_outcome bench_latency(struct bench *b);
 
+// Libraries and machine, as one JSON object.
+void bench_about(void);
 void bench_json_begin(void);
 // The keys that all objects begin with; the caller goes on with its own and "}".
 void bench_json_head(const struct bench *b);

@@ -83,7 +83,7 @@ static void report(const struct bench *b, double own, double crossed)
 	}
 }
 
-bool bench_handoff(struct bench *b, enum bench_direction d, unsigned size)
+enum bench_outcome bench_handoff(struct bench *b)
 {
 	double own[ROUNDS_MAX], crossed[ROUNDS_MAX], warm;
 	bench_on_all(b, fill);
@@ -96,8 +96,8 @@ bool bench_handoff(struct bench *b, enum bench_direction d, unsigned size)
 			"esp_bench: void: of two times %d packets, %u and %u came out, %lu were lost\n",
 			BENCH_ROUND, b->lanes[0]->sent_count, b->lanes[1]->sent_count,
 			(unsigned long)(bench_lost(b) - lost));
-		return false;
+		return BENCH_LOST;
 	}
 	report(b, bench_median(own, b->o.rounds), bench_median(crossed, b->o.rounds));
-	return true;
+	return BENCH_FINE;
 }

@@ -20,8 +20,6 @@
 #define ONE_KEY_OVER 1.03 // a bound with one key is no higher than with many, but for noise
 #define ATTEMPTS     3    // at a row that contradicts itself: others use the machine, too
 
-enum outcome { FINE, DOUBTFUL, VOID };
-
 // What a round consists of.
 enum variant {
 	GATEWAY,
@@ -251,7 +249,7 @@ static bool plausible(struct bench_row *row, double *many, double *one, unsigned
 	return row->one_key_share <= ONE_KEY_OVER;
 }
 
-static enum outcome evaluate(struct bench *b, struct samples *s, struct bench_row *row)
+static enum bench_outcome evaluate(struct bench *b, struct samples *s, struct bench_row *row)
 {
 	const struct bench_store *st = &b->lanes[0]->store;
 	double many[ROUNDS_MAX], one[ROUNDS_MAX];
@@ -261,9 +259,9 @@ static enum outcome evaluate(struct bench *b, struct samples *s, struct bench_ro
 	row->mpps = median_of(s, GATEWAY, s->mpps, n);
 	row->gbps = row->mpps * 8e-3 * (double)st->inner_bytes / st->count;
 	if (b->tunnel_count <= b->lane_count)
-		return FINE;
+		return BENCH_FINE;
 	row->one_key = best(s, ONE_KEY, n, one);
-	return plausible(row, many, one, n) ? FINE : DOUBTFUL;
+	return plausible(row, many, one, n) ? BENCH_FINE : BENCH_DOUBTFUL;
 }
 
 static int fill(void *lane)
@@ -273,41 +271,87 @@ static int fill(void *lane)
 	return 0;
 }
 
-static enum outcome attempt(struct bench *b, struct bench_row *row)
+void bench_introduce(struct bench *b)
+{
+	enum bench_order order = b->o.order;
+	b->o.order = BENCH_ROUNDROBIN;
+	for (unsigned i = 0; i < b->lane_count; i++) {
+		struct bench_lane *l = b->lanes[i];
+		unsigned tunnels = b->tunnel_count / b->lane_count + 1;
+		bench_store_fill(
+			l, BENCH_IN, BENCH_SIZE_MIN, RTE_ALIGN_MUL_CEIL(tunnels, BENCH_ROUND));
+		for (unsigned slice = 0; slice < l->store.count / BENCH_ROUND; slice++) {
+			l->slice = slice;
+			bench_write(l, l, slice);
+			run_gateway(l);
+			bench_settle(b);
+		}
+	}
+	b->o.order = order;
+}
+
+static void stage_counts(struct bench *b, uint64_t cycles[static DP_STAGES], uint64_t *packets)
+{
+	struct dp_worker_info info;
+	memset(cycles, 0, DP_STAGES * sizeof(*cycles));
+	*packets = 0;
+	for (size_t i = 0; dp_worker_info(b->dp, i, &info); i++) {
+		for (unsigned k = 0; k < DP_STAGES; k++)
+			cycles[k] += info.stage_cycles[k];
+		*packets += info.stage_packets;
+	}
+}
+
+// The mean of the polls that the workers themselves have measured, all rounds of the gateway.
+static void stages(
+	struct bench_row *row, const uint64_t *before, const uint64_t *after, uint64_t packets)
+{
+	for (unsigned k = 0; packets && k < DP_STAGES; k++)
+		row->stages[row->stage_count++] = (struct bench_stage){
+			dp_stage_name[k], (double)(after[k] - before[k]) / (double)packets};
+}
+
+static enum bench_outcome attempt(struct bench *b, struct bench_row *row)
 {
 	static struct samples s;
 	s = (struct samples){.patience = b->o.rounds * VARIANTS * (b->o.quick ? 1 : 3)};
 	bench_on_all(b, fill);
-	uint64_t lost = bench_lost(b);
+	uint64_t lost = bench_lost(b), before[DP_STAGES], after[DP_STAGES], first, last;
+	stage_counts(b, before, &first);
 	if (!all_rounds(b, &s))
-		return VOID;
+		return BENCH_LOST;
+	stage_counts(b, after, &last);
+	row->stage_count = 0;
+	if (b->o.stages)
+		stages(row, before, after, last - first);
 	lost = bench_lost(b) - lost;
 	row->disturbed = (double)s.disturbed / s.runs;
 	if (lost == 0)
 		return evaluate(b, &s, row);
 	fprintf(stderr, "esp_bench: the gateway dropped or punted %lu packets\n",
 		(unsigned long)lost);
-	return VOID;
+	return BENCH_LOST;
 }
 
-bool bench_measure(struct bench *b, enum bench_direction d, unsigned size, struct bench_row *row)
+enum bench_outcome bench_measure(struct bench *b, struct bench_row *row)
 {
-	enum outcome got = DOUBTFUL;
-	*row = (struct bench_row){.direction = d,
+	enum bench_outcome got = BENCH_DOUBTFUL;
+	*row = (struct bench_row){.direction = b->direction,
 		.suite = b->suite.name,
-		.size = size,
+		.size = b->size,
 		.tunnels = b->tunnel_count,
 		.workers = b->lane_count,
 		.order = b->o.order};
-	for (unsigned i = 0; i < ATTEMPTS && got == DOUBTFUL; i++)
+	for (unsigned i = 0; i < ATTEMPTS && got == BENCH_DOUBTFUL; i++)
 		got = attempt(b, row);
-	if (got == DOUBTFUL)
+	if (got == BENCH_DOUBTFUL)
 		fprintf(stderr,
 			"esp_bench: the bound with one key takes %.2f times that with many keys: the "
 			"measurement is at fault\n",
 			row->one_key_share);
-	if (got != FINE)
+	if (got != BENCH_FINE)
 		fprintf(stderr, "esp_bench: void: %s, %s, size %u, %u tunnels\n",
-			d == BENCH_OUT ? "out" : "in", b->suite.name, size, b->tunnel_count);
-	return got == FINE;
+			b->direction == BENCH_OUT ? "out" : "in", b->suite.name, b->size,
+			b->tunnel_count);
+	return got;
 }

@@ -22,6 +22,7 @@ static struct {
 	} alive[ALIVE];
 	unsigned next;           // tunnel
 	uint64_t children;       // made so far
+	double owed;             // messages, from round to round
 	_Atomic uint64_t worked; // cycles of the worker's running round
 	_Atomic bool done;
 } state;
@@ -69,16 +70,22 @@ static void replace(struct bench *b)
 static unsigned update(struct bench *b, unsigned rate)
 {
 	double per_cycle = (double)rate / (double)rte_get_tsc_hz();
+	uint64_t seen = 0;
 	unsigned n = 0;
 	while (!atomic_load(&state.done)) {
 		uint64_t worked = atomic_load_explicit(&state.worked, memory_order_relaxed);
-		if (n < per_cycle * (double)worked) {
+		state.owed += per_cycle * (double)(worked - seen);
+		seen = worked;
+		if (state.owed >= PER_CHILD) {
 			replace(b);
+			state.owed -= PER_CHILD;
 			n += PER_CHILD;
 		}
 		(void)dp_poll(b->dp, clock_now_ns(&clock_system));
 		rte_pause();
 	}
+	// What the round's end cut off is for the next one.
+	state.owed += per_cycle * (double)(atomic_load(&state.worked) - seen);
 	return n;
 }
 
@@ -123,12 +130,12 @@ static void clear(struct bench *b)
 	bench_settle(b);
 }
 
-bool bench_updates(struct bench *b, enum bench_direction d, unsigned size)
+enum bench_outcome bench_updates(struct bench *b)
 {
 	double without[ROUNDS_MAX], with[ROUNDS_MAX], total = 0, warm;
 	uint64_t updates = 0, none = 0;
 	unsigned n = b->o.rounds;
-	bench_store_fill(b->lanes[0], d, size, 2 * (n + 1) * BENCH_ROUND);
+	bench_store_fill(b->lanes[0], b->direction, b->size, 2 * (n + 1) * BENCH_ROUND);
 	uint64_t lost = bench_lost(b);
 	bool ok = one_run(b, 0, 0, &warm, &none) && one_run(b, 1, b->o.rate, &warm, &none);
 	for (unsigned r = 0; ok && r < n; r++) {
@@ -140,9 +147,9 @@ bool bench_updates(struct bench *b, enum bench_direction d, unsigned size)
 	clear(b);
 	if (!ok) {
 		fprintf(stderr, "esp_bench: void: packets were lost under updates\n");
-		return false;
+		return BENCH_LOST;
 	}
 	double seconds = total * BENCH_ROUND / (double)rte_get_tsc_hz();
 	report(b, bench_median(without, n), bench_median(with, n), (double)updates / seconds);
-	return true;
+	return BENCH_FINE;
 }

@@ -9,52 +9,62 @@
 
 #include <stdlib.h>
 
-static bool cycles(struct bench *b, enum bench_direction d, unsigned size)
+static enum bench_outcome cycles(struct bench *b)
 {
 	struct bench_row row;
-	if (!bench_measure(b, d, size, &row))
-		return false;
+	enum bench_outcome got = bench_measure(b, &row);
+	if (got != BENCH_FINE)
+		return got;
 	if (b->o.json)
 		bench_json_row(&row);
 	else
 		bench_text_row(&row);
-	return true;
+	return BENCH_FINE;
 }
 
-static bool rows(struct bench *b)
+static enum bench_outcome worse(enum bench_outcome a, enum bench_outcome b)
 {
-	static bool (*const measure[])(struct bench *, enum bench_direction, unsigned) = {
+	if (a == BENCH_LOST || b == BENCH_LOST)
+		return BENCH_LOST;
+	return a == BENCH_FINE ? b : a;
+}
+
+static enum bench_outcome rows(struct bench *b)
+{
+	static enum bench_outcome (*const measure[])(struct bench *) = {
 		[BENCH_CYCLES] = cycles,
 		[BENCH_HANDOFF] = bench_handoff,
 		[BENCH_UPDATES] = bench_updates,
 		[BENCH_LATENCY] = bench_latency,
 	};
-	bool ok = true;
+	enum bench_outcome all = BENCH_FINE;
 	for (unsigned i = 0; i < b->o.sizes.n; i++) {
 		for (int d = BENCH_IN; d <= BENCH_OUT; d++) {
 			if (!b->o.direction[d])
 				continue;
 			b->direction = (enum bench_direction)d;
 			b->size = b->o.sizes.v[i];
-			ok = measure[b->o.mode](b, b->direction, b->size) && ok;
+			all = worse(all, measure[b->o.mode](b));
 		}
 	}
-	return ok;
+	return all;
 }
 
-static bool tables(struct bench *b)
+static enum bench_outcome tables(struct bench *b)
 {
-	bool ok = true;
+	enum bench_outcome all = BENCH_FINE;
 	for (unsigned i = 0; i < b->o.suite_count; i++) {
 		struct bench_suite suite;
 		bench_suite_parse(b->o.suites[i], &suite);
 		for (unsigned k = 0; k < b->o.tunnels.n; k++) {
 			bench_gateway_start(b, &suite, b->o.tunnels.v[k]);
-			ok = rows(b) && ok;
+			if (b->o.direction[BENCH_IN])
+				bench_introduce(b);
+			all = worse(all, rows(b));
 			bench_gateway_stop(b);
 		}
 	}
-	return ok;
+	return all;
 }
 
 int main(int argc, char **argv)
@@ -65,8 +75,8 @@ int main(int argc, char **argv)
 	bench_eal_start(&b);
 	if (b.o.json)
 		bench_json_begin();
-	bool ok = tables(&b);
+	enum bench_outcome all = tables(&b);
 	if (b.o.json)
 		bench_json_end();
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return (int)all;
 }

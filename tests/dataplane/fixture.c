@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 struct fx fx;
+uint16_t fx_mtu = 1500;
 void (*fx_prepare)(void);
 
 static const uint8_t mac_outside[6] = {2, 0, 0, 0, 1, 1}, mac_inside[6] = {2, 0, 0, 0, 2, 1};
@@ -90,7 +91,7 @@ static void port_cfg(int i, const char *name, enum cfg_role role, const uint8_t 
 		.mac_set = true,
 		.addresses = addresses[i],
 		.address_count = 2,
-		.mtu = 1500,
+		.mtu = fx_mtu,
 		.rx_descriptors = 512,
 		.tx_descriptors = 512,
 	};

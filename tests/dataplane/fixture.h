@@ -32,6 +32,7 @@ struct fx {
 };
 
 extern struct fx fx;
+extern uint16_t fx_mtu; // of both ports, for the starts that follow; 1500
 
 // Where a test changes the configuration before it is used; NULL: as it is.
 extern void (*fx_prepare)(void);

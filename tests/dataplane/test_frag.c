@@ -301,6 +301,29 @@ static void ipv4_through_narrow_paths(void **state)
 	}
 }
 
+// Row 92: jumbo frames, whole and in parts, by each encapsulation.
+static void jumbo_packets(void **state)
+{
+	static const uint16_t mtus[] = {9000, 4000, 1500, 576};
+	fx_mtu = 9000;
+	for (size_t i = 0; i < RTE_DIM(mtus); i++) {
+		for (unsigned k = 0; k < 4; k++) {
+			struct way way = {.v6_outer = k & 1, .udp = k & 2, .mtu = mtus[i]};
+			if (way.v6_outer && way.mtu < 1280)
+				continue;
+			for (unsigned after = 0; after < 2; after++) {
+				way.fragment = after ? SA_FRAGMENT_AFTER : SA_FRAGMENT_BEFORE;
+				start(state);
+				struct peer peer = make(&way);
+				send(&way, &peer, inner_mtu(&way), false, WHOLE);
+				send(&way, &peer, 9000, false, after ? AFTER : BEFORE);
+				stop(state);
+			}
+		}
+	}
+	fx_mtu = 1500;
+}
+
 // Fragments of hosts are cut like anything else, and come together as one.
 static void fragments_are_cut_again(void **state)
 {
@@ -510,6 +533,7 @@ int main(void)
 		cmocka_unit_test(policies),
 		cmocka_unit_test(ipv6_through_narrow_paths),
 		cmocka_unit_test(ipv4_through_narrow_paths),
+		cmocka_unit_test(jumbo_packets),
 		WITH(fragments_are_cut_again),
 		WITH(bursts),
 		WITH(parts_follow_the_whole),

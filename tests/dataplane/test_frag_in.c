@@ -111,7 +111,7 @@ static size_t encapsulate(const struct kind *k, const uint8_t *esp, size_t len, 
 
 static struct parts esp_parts(size_t i, uint64_t seq, size_t inner_len, uint16_t mtu)
 {
-	static uint8_t inner[4096], esp[4096], payload[4096];
+	static uint8_t inner[16384], esp[16384], payload[16384];
 	size_t n = fx_ipv4(inner, kinds[i].inner, HOST, PROTO_UDP, inner_len - IP4_HDR);
 	n = oracle_wrap(&in[i], seq, inner, n, 4, esp);
 	n = encapsulate(&kinds[i], esp, n, payload);
@@ -127,7 +127,7 @@ static void feed(const struct parts *p, unsigned i)
 
 static size_t decrypted(void)
 {
-	static uint8_t got[4096];
+	static uint8_t got[16384];
 	return fx_output(FX_INSIDE, got, sizeof(got));
 }
 
@@ -315,11 +315,46 @@ static void hostile_fragments(void **state)
 	assert_int_equal(decrypted(), 1450);
 }
 
+// Where ports take jumbo frames, so does what puts them together.
+static void jumbo_packets(void **state)
+{
+	fx_mtu = 9000;
+	start(state);
+	for (size_t i = 0; i < RTE_DIM(kinds); i++) {
+		struct parts p = esp_parts(i, 1, 8900, 1400);
+		assert_in_range(p.count, 7, GATHER_PARTS);
+		for (unsigned k = 0; k < p.count; k++)
+			feed(&p, k);
+		assert_int_equal(decrypted(), 8900);
+	}
+	stop(state);
+	fx_mtu = 1500;
+}
+
+// A peer that encrypts before it looks at the size. What comes out is cut for the inside.
+static void larger_than_the_mtu(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {1501, 1600, 3000, 9000};
+	for (unsigned s = 0; s < RTE_DIM(sizes); s++) {
+		struct parts p = esp_parts(0, s + 1, sizes[s], 1400);
+		size_t got = 0, frames = 0;
+		for (unsigned k = 0; k < p.count; k++)
+			feed(&p, k);
+		for (size_t n; (n = decrypted()) > 0; frames++)
+			got += n - IP4_HDR;
+		assert_int_equal(got, sizes[s] - IP4_HDR);
+		assert_int_equal(frames, (got + 1479) / 1480);
+		assert_int_equal(joined(), s + 1);
+	}
+	assert_int_equal(waiting(), 0);
+}
+
 // A whole packet that no buffer holds.
 static void too_large_together(void **state)
 {
 	(void)state;
-	struct parts p = esp_parts(0, 1, 3000, 1400);
+	struct parts p = esp_parts(0, 1, 12000, 1400);
 	for (unsigned k = 0; k < p.count; k++)
 		feed(&p, k);
 	assert_int_equal(fx_drops(DP_DROP_outer_fragment), 1);
@@ -340,6 +375,8 @@ int main(void)
 		WITH(congestion_on_one_fragment),
 		WITH(the_rest_never_comes),
 		WITH(hostile_fragments),
+		cmocka_unit_test(jumbo_packets),
+		WITH(larger_than_the_mtu),
 		WITH(too_large_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,11 @@ bool dp_dst_in_use(const struct dp *d, const struct ip_addr *a)
 	return ip_eq(a, &client);
 }
 
+bool dp_dst_guarded(const struct dp *d, const struct ip_addr *a)
+{
+	return dp_dst_in_use(d, a);
+}
+
 static struct pkt_quote reported;
 static unsigned report_count;
 
@@ -586,7 +591,7 @@ static void too_big(void **state)
 	// About what we sent ourselves there is nobody to tell.
 	punt(DP_PUNT_TOO_BIG, 1, 0, VIEW(echo4_wanted));
 	assert_int_equal(sent_count, 10);
-	assert_int_equal(dp.drops[DP_DROP_too_big], 1);
+	assert_int_equal(dp.drops[DP_DROP_too_big], 0); // the worker has counted it
 }
 
 // 64 and more segments of one byte.

@@ -209,8 +209,8 @@ static void against_a_scan(void **state)
 			assert_ptr_equal(dp_route_lookup(&t, CFG_INSIDE, a.family, a.bytes),
 				scan(&t, CFG_INSIDE, -1, &a));
 			for (uint16_t port = 1; port <= 2; port++)
-				assert_ptr_equal(dp_route_lookup_port(&t, CFG_INSIDE, port,
-							 a.family, a.bytes),
+				assert_ptr_equal(dp_route_lookup_port(
+							 &t, CFG_INSIDE, port, a.family, a.bytes),
 					scan(&t, CFG_INSIDE, port, &a));
 		}
 		dp_routes_free(&t);
@@ -279,8 +279,8 @@ static void cost(void **state)
 			uint64_t from = clock_now_ns(&clock_system);
 			for (unsigned i = 0; i < 4 * ADDRS; i++) {
 				const struct ip_addr *a = &look[i % ADDRS];
-				found += dp_route_lookup(
-						 &t, CFG_INSIDE, a->family, a->bytes) != NULL;
+				found += dp_route_lookup(&t, CFG_INSIDE, a->family, a->bytes) !=
+					 NULL;
 			}
 			uint64_t ns = clock_now_ns(&clock_system) - from;
 			print_message("# IPv%u, %zu routes: %.1f ns a lookup\n", v6 ? 6 : 4, n,

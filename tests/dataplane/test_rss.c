@@ -7,6 +7,7 @@
 
 #include "dataplane/port.h"
 #include "dataplane/rss.h"
+#include "dataplane/rss_learn.h"
 #include "tests/fakes/nic.h"
 
 _Alignas(4) static const uint8_t ms_key[DP_RSS_KEY_MAX] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e,
@@ -62,6 +63,77 @@ static void against_the_fake(void **state)
 		assert_int_equal(rss_hash_dst(ms_key, &v6), nic_toeplitz(ms_key, b, 16));
 		assert_int_equal(rss_hash_spi(ms_key, spi), nic_toeplitz(ms_key, b, 4));
 	}
+}
+
+// ---- The key out of hashes ----
+
+static uint8_t next_byte(uint32_t *x)
+{
+	*x = *x * 1664525 + 1013904223;
+	return (uint8_t)(*x >> 24);
+}
+
+static struct rss_sample sample_of(const uint8_t *key, uint8_t len, uint32_t *x)
+{
+	struct rss_sample s = {.len = len};
+	for (unsigned i = 0; i < len; i++)
+		s.input[i] = next_byte(x);
+	s.hash = nic_toeplitz(key, s.input, len);
+	return s;
+}
+
+// From packets of each length alone, and of both families together.
+static void a_key_is_learned(void **state)
+{
+	static const struct {
+		uint8_t len[2];
+		unsigned samples;
+	} cases[] = {{{4, 4}, 40}, {{16, 16}, 64}, {{12, 12}, 64}, {{36, 36}, 100}, {{4, 16}, 80}};
+	static struct rss_system s;
+	for (size_t c = 0; c < RTE_DIM(cases); c++) {
+		uint8_t real[DP_RSS_KEY_MAX], key[DP_RSS_KEY_MAX];
+		uint32_t x = 42 + (uint32_t)c;
+		for (size_t i = 0; i < sizeof(real); i++)
+			real[i] = next_byte(&x);
+		memcpy(key, ms_key, sizeof(key));
+		rss_system_init(&s);
+		for (unsigned i = 0; i < cases[c].samples; i++) {
+			struct rss_sample p = sample_of(real, cases[c].len[i % 2], &x);
+			assert_true(rss_system_add(&s, &p));
+		}
+		rss_system_solve(&s, key);
+		for (unsigned i = 0; i < 500; i++) {
+			struct rss_sample p = sample_of(real, cases[c].len[i % 2], &x);
+			assert_int_equal(nic_toeplitz(key, p.input, p.len), p.hash);
+		}
+		// What no packet tells stays as it was.
+		unsigned reach = RTE_MAX(cases[c].len[0], cases[c].len[1]) + 4;
+		assert_memory_equal(key + reach, ms_key + reach, sizeof(key) - reach);
+	}
+}
+
+// A NIC that hashes more than we believe, or nothing at all, has no such key.
+static void no_key_fits(void **state)
+{
+	static struct rss_system s;
+	uint32_t x = 7;
+	unsigned i;
+	rss_system_init(&s);
+	for (i = 0; i < 100; i++) {
+		struct rss_sample p = sample_of(ms_key, 8, &x);
+		memmove(p.input, p.input + 4, 4); // source and destination were hashed
+		p.len = 4;
+		if (!rss_system_add(&s, &p))
+			break;
+	}
+	assert_true(i < 100);
+	rss_system_init(&s);
+	for (i = 0; i < 100; i++) {
+		struct rss_sample p = {.len = 4, .hash = 0x1234567 * i, .input = {10, 1, 0, 7}};
+		if (!rss_system_add(&s, &p))
+			break;
+	}
+	assert_int_equal(i, 1);
 }
 
 static struct cfg_port port_cfg[2] = {{.name = "outside"}, {.name = "inside"}};
@@ -154,6 +226,8 @@ int main(void)
 		cmocka_unit_test(even_shards),
 		cmocka_unit_test(spread_without_rss),
 		cmocka_unit_test(spi_and_ports),
+		cmocka_unit_test(a_key_is_learned),
+		cmocka_unit_test(no_key_fits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,11 @@ static void take_icmp(const struct pkt_eth *eth, const struct pkt_ip *ip)
 	struct pkt_quote quote;
 	if (pkt_parse_icmp(ip, &icmp) != DP_DROP_NONE)
 		return;
-	(void)!pkt_parse_quote(ip, &icmp, &quote);
+	if (pkt_parse_quote(ip, &icmp, &quote) == DP_DROP_NONE) {
+		must(!quote.seq_set || quote.spi);
+		must(!quote.spi || quote.proto == IP_PROTO_ESP || quote.proto == IP_PROTO_UDP);
+		must(quote.src.family == ip->family && quote.dst.family == ip->family);
+	}
 	if (local_echo(ip, &icmp, &w) == DP_DROP_NONE)
 		check_packet(&w);
 	w.len = 0;

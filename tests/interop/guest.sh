@@ -3,8 +3,9 @@
 # Copyright (c) 2026 The sallyport authors
 #
 # The Linux kernel's ESP (protocol 50) with strongSwan's IKE as the peer: suites with and without
-# ESN, both IKE versions, both families outside and inside, rekeying, and path MTU. Every connection
-# has addresses of its own at both ends: 10.60.N.1 in the guest, 10.99.0.(100 + N) inside.
+# ESN, both IKE versions, both families outside and inside, transport mode, rekeying, path MTU, and ESP
+# in fragments. Every tunnel has addresses of its own at both ends: 10.60.N.1 in the guest,
+# 10.99.0.(100 + N) inside.
 . "$(dirname "$0")/lib_guest.sh"
 
 # NAME IKE ESP ESN OUTER
@@ -18,8 +19,18 @@ ROWS=(
 	"cbc6 2 aes128-sha384 noesn 6"
 	"ikev1 1 aes128-sha256 noesn 4"
 )
+# What a ping carries that fits into no packet. The kernel encrypts it whole, and ESP leaves in fragments.
+LONG=3452
 declare -A FRAGMENT=([cbc]='fragment = "after";')
 declare -A OUTER_GW=([4]=192.0.2.1 [6]=2001:db8:1::1) OUTER=([4]=$GUEST4 [6]=$GUEST6)
+
+# Transport mode, each from an address of the guest's own, beside what has tunnels: NAME IKE ESP ESN
+# GUEST HEADEND.
+TRANSPORT=(
+	"host4 2 aes128gcm16 esn 198.51.100.22 192.0.2.1"
+	"host6 2 aes256-sha256 noesn 2001:db8:2::22 2001:db8:1::1"
+	"hostv1 1 aes128-sha256 noesn 198.51.100.23 192.0.2.1"
+)
 
 # --- both sides' configuration -------------------------------------------------------------------
 
@@ -56,9 +67,37 @@ guest_row() { # N NAME IKE ESP ESN OUTER
 	END
 }
 
+gw_transport() { # N NAME IKE ESP ESN
+	cat <<-END
+		, { name = "$2"; ike_versions = [ $3 ]; ike_proposals = [ "aes128-sha256-ecp256" ];
+		  local = { id = "gw.example"; auth = "psk"; };
+		  remote = { id = "$2.example"; auth = "psk"; };
+		  children = ( { name = "$2"; mode = "transport"; esp_proposals = [ "$4" ];
+		    esn = $([ "$5" = esn ] && echo true || echo false); } ); }
+	END
+}
+
+guest_transport() { # N NAME IKE ESP ESN GUEST HEADEND
+	cat <<-END
+		$2 { version = $3
+		  local_addrs = $6
+		  remote_addrs = $7
+		  proposals = aes128-sha256-ecp256
+		  local { auth = psk
+		    id = $2.example }
+		  remote { auth = psk
+		    id = gw.example }
+		  children { $2 { mode = transport
+		    local_ts = dynamic
+		    remote_ts = dynamic
+		    esp_proposals = $4$([ "$3" = 1 ] || echo "-$5") } } }
+	END
+}
+
 rows() { # FUNCTION
-	local n=0 row
-	for row in "${ROWS[@]}"; do
+	local n=0 row list=("${ROWS[@]}")
+	[[ $1 != *transport* ]] || list=("${TRANSPORT[@]}")
+	for row in "${list[@]}"; do
 		n=$((n + 1))
 		# shellcheck disable=SC2086 # columns
 		"$1" $n $row
@@ -66,16 +105,18 @@ rows() { # FUNCTION
 }
 
 gw_rows() {
-	echo "credentials: { psk = ( { addresses = [ \"$GUEST4\", \"$GUEST6\" ];"
+	echo 'credentials: { psk = ( { addresses = [ "198.51.100.0/24", "2001:db8:2::/64" ];'
 	echo '  secret = "a secret that only the lab knows"; } ); };'
 	echo "connections = ("
 	rows gw_row
+	rows gw_transport
 	echo ");"
 }
 
 guest_rows() {
 	echo "connections {"
 	rows guest_row
+	rows guest_transport
 	echo "}"
 	echo 'secrets { ike-1 { secret = "a secret that only the lab knows" } }'
 }
@@ -110,7 +151,7 @@ headend_sas() {
 same_counts() {
 	local kernel
 	kernel=$(kernel_sas)
-	[ "$(wc -l <<<"$kernel")" -ge $((2 * ${#ROWS[@]})) ] && diff <(echo "$kernel") <(headend_sas)
+	[ "$(wc -l <<<"$kernel")" -ge $((2 * (${#ROWS[@]} + ${#TRANSPORT[@]}))) ] && diff <(echo "$kernel") <(headend_sas)
 }
 
 kernel_has_no_errors() {
@@ -128,7 +169,7 @@ guest_pings() { # FROM TO [PING-ARGUMENTS...]
 }
 
 long_pings() { # FROM TO
-	ns in ping -n -q -I "$1" -c 3 -i 0.1 -W 2 -M dont -s 3452 "$2" | grep " 3 received"
+	ns in ping -n -q -I "$1" -c 3 -i 0.1 -W 2 -M dont -s $LONG "$2" | grep " 3 received"
 }
 
 guest_got() { # SUM
@@ -166,6 +207,21 @@ traffic() { # N NAME IKE ESP ESN OUTER
 	check "$what: the guest pings inside over IPv6" guest_pings "2001:db8:60:$1::1" "$in6"
 	check "$what: inside pings the guest over IPv6" pings in "$in6" "2001:db8:60:$1::1" 3
 	check "$what: TCP both ways over IPv6" guest_tcp "$in6" "2001:db8:60:$1::1"
+}
+
+transport() { # N NAME IKE ESP ESN GUEST HEADEND
+	local what="transport mode, IKEv$3, $4-$5, from $6" options="/24 dev eth0" size
+	[[ $6 != *:* ]] || options="/64 dev eth0 nodad"
+	need "$what: the guest has its address" guest "ip addr add $6$options"
+	check "$what: the guest connects" guest_swan --initiate --child "$2" --timeout 15 || return
+	check "$what: the headend says so" shows sa "[.sas[] | select(.name == \"$2\")] |
+		length == 1 and .[0].mode == \"transport\""
+	check "$what: so does the guest" guest "ip xfrm state | grep -A1 'src $6 ' | grep 'mode transport'"
+	for size in 0 57 1200; do
+		check "$what: pings of $size bytes" guest_pings "$6" "$7" -s $size
+	done
+	check "$what: they went through the SA" shows sa ".sas[] | select(.name == \"$2\") |
+		.packets_in == 9 and .packets_out == 9"
 }
 
 # Both SAs of a connection are rekeyed under 100 pings a second.
@@ -216,10 +272,11 @@ need "the guest is ready" guest_wait
 need "both ends have their addresses" places
 need "strongSwan starts" guest_charon < <(guest_rows)
 rows traffic
+rows transport
 check "both ends count the same packets of every SA, and agree on ESN" within 5 same_counts
 check "the kernel has counted no error" kernel_has_no_errors
 check "the headend has counted no error" shows sa \
-	'.sas | length >= 8 and all(.auth_failed == 0 and .replayed == 0)'
+	'.sas | length >= 11 and all(.auth_failed == 0 and .replayed == 0)'
 check "no SA is wrapped in UDP" guest '! ip xfrm state | grep encap'
 check "AEAD: child SA and IKE SA are rekeyed, and no ping is lost" rekeyed 1 gcm
 check "CBC: child SA and IKE SA are rekeyed, and no ping is lost" rekeyed 2 cbc
@@ -229,10 +286,12 @@ mtu_same 1452 2001:db8:60:1::1 2001:db8:99::101
 mtu_same 1472 10.60.2.1 10.99.0.102
 mtu_same 1472 10.60.6.1 10.99.0.106
 for n in 1 2 6; do
-	what="connection ${ROWS[n - 1]%% *}, packets of 3,500 bytes"
-	check "$what: the guest pings inside" guest_pings 10.60.$n.1 10.99.0.10$n -M dont -s 3472
+	what="connection ${ROWS[n - 1]%% *}, long packets"
+	# The first one over IPv6 is told of the MTU.
+	guest ping -c 1 -W 1 -s $LONG -I 2001:db8:60:$n::1 2001:db8:99::10$n >"$LAB_DIR/long.log"
+	check "$what: the guest pings inside" guest_pings 10.60.$n.1 10.99.0.10$n -M dont -s $LONG
 	check "$what: inside pings the guest" long_pings 10.99.0.10$n 10.60.$n.1
-	check "$what: the guest pings inside over IPv6" guest_pings 2001:db8:60:$n::1 2001:db8:99::10$n -s 3452
+	check "$what: the guest pings inside over IPv6" guest_pings 2001:db8:60:$n::1 2001:db8:99::10$n -s $LONG
 	check "$what: inside pings the guest over IPv6" long_pings 2001:db8:99::10$n 2001:db8:60:$n::1
 done
 need "the path becomes narrow" narrow 1400

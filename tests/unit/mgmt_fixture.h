@@ -212,6 +212,8 @@ static inline bool fake_port(void *ctx, size_t i, struct dp_port_info *out)
 		.removed = true,
 		.removals = 3,
 		.exception = "ssh0",
+		.exception_to = 11,
+		.exception_from = 12,
 		.rss = "by SPI",
 		.rss_right = 8,
 		.rss_wrong = 9,

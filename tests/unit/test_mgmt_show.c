@@ -158,7 +158,7 @@ static void test_ports(void **state)
 		"{\"ports\":[{\"name\":\"outside\",\"driver\":\"net_tap\",\"link\":true,"
 		"\"speed_mbps\":10000,\"mac\":\"02:00:00:00:01:ab\",\"mtu\":1500,"
 		"\"socket\":0,\"queues\":2,\"vlan\":10,\"members\":[\"net_tap0\",\"net_tap1\"],"
-		"\"removed\":true,\"removals\":3,\"exception\":\"ssh0\","
+		"\"removed\":true,\"removals\":3,\"exception\":\"ssh0\",\"exception_to\":11,\"exception_from\":12,"
 		"\"rss\":\"by SPI\",\"rss_right\":8,\"rss_wrong\":9,\"rx_packets\":1,\"tx_packets\":2,"
 		"\"rx_bytes\":3,\"tx_bytes\":4,\"missed\":5,\"errors\":6,"
 		"\"no_mbuf\":7}]}");

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// The next burst's memory, asked for while the last one's packets are worked on: what a packet needs is
+// known only from what came before it (mbuf, packet, SPI or destination, SA), and each of these is a
+// wait for memory that the work on a packet covers. A processor waits for some 16 lines at once (those of
+// its L1 cache), so they are asked for in small portions, between one packet's cipher and the next's.
+// It is all guesswork that nothing depends on: who uses a packet checks it.
+#pragma once
+
+#include "dataplane/fast.h"
+
+// Packets from one question to the next. Two packets a step, and a step between two ciphers, so that a
+// burst is through before the one before it is.
+#define WARM_PAIR 2u
+#define WARM_DATA 6u
+#define WARM_SLOT 12u // inbound the SA; outbound the destination's entry
+#define WARM_WAY  16u
+#define WARM_SA   20u
+#define WARM_LAST (WARM_SA + WARM_PAIR)
+static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers the next one");
+
+#define WARM_LINES 3u // of a packet, behind the first; the processor goes on by itself
+#define WARM_TAIL  40 // bytes that a packet grows by at its end
+#define WARM_HEAD  50 // and before its Ethernet header
+
+static inline void dp_warm_data(struct dp_warm *x, unsigned i)
+{
+	const struct rte_mbuf *m = x->m[i];
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	const uint8_t *end = p + m->data_len;
+	rte_prefetch0(p);
+	if (!x->outside) {
+		rte_prefetch0(p - WARM_HEAD);
+		end += WARM_TAIL;
+	}
+	for (unsigned k = 0; k < WARM_LINES && p + 64 < end; k++) {
+		p += 64;
+		rte_prefetch0(p);
+	}
+	rte_prefetch0(end - 1);
+}
+
+// IPv4 without options: there are at least so many bytes in any buffer of ours.
+static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
+{
+	const struct dp_worker *w = x->w;
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(x->m[i], const uint8_t *, RTE_ETHER_HDR_LEN);
+	if (!x->outside) {
+		x->at[i] = dp_flat_prefetch(w, get_be32(ip + 16));
+		return;
+	}
+	const uint8_t *esp = ip + (ip[9] == PROTO_UDP ? IP4_HDR + UDP_HDR : IP4_HDR);
+	const struct dp_sa *sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	if (sa)
+		dp_sa_prefetch(sa);
+}
+
+static inline void dp_warm_way(struct dp_warm *x, unsigned i)
+{
+	const _Atomic uint64_t *flat = x->at[i];
+	struct dp_dst_entry e;
+	x->at[i] = NULL;
+	if (!flat)
+		return;
+	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
+	x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
+	rte_prefetch0(x->at[i]);
+}
+
+static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
+{
+	const struct dp_way *way = x->at[i];
+	const struct dp_sa *sa = way && way->slot ? dp_slab_at(&x->w->out, way->slot) : NULL;
+	if (sa)
+		dp_sa_prefetch(sa);
+}
+
+#define WARM_EACH(question, x, i)             \
+	do {                                  \
+		if ((i) < (x)->n) {           \
+			question(x, i);       \
+			question(x, (i) + 1); \
+		}                             \
+	} while (0)
+
+static inline void dp_warm_mbuf(struct dp_warm *x, unsigned i)
+{
+	rte_prefetch0(x->m[i]);
+}
+
+static inline void dp_warm_step(struct dp_warm *x)
+{
+	unsigned i = x->step;
+	if (i >= x->n + WARM_LAST)
+		return;
+	x->step = i + WARM_PAIR;
+	WARM_EACH(dp_warm_mbuf, x, i);
+	WARM_EACH(dp_warm_data, x, i - WARM_DATA);
+	WARM_EACH(dp_warm_slot, x, i - WARM_SLOT);
+	if (x->outside)
+		return;
+	WARM_EACH(dp_warm_way, x, i - WARM_WAY);
+	WARM_EACH(dp_warm_sa, x, i - WARM_SA);
+}
+
+// A burst is there: its turn comes after the one before it. m has room for one more.
+static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigned n, bool outside)
+{
+	x->m = m;
+	x->n = n;
+	x->step = 0;
+	x->outside = outside;
+	if (n & 1)
+		m[n] = m[n - 1];
+}
+
+// For a burst that nothing went before: one question of all packets after the other.
+static inline void dp_warm_all(struct dp_warm *x)
+{
+	for (unsigned i = 0; i < x->n; i++)
+		rte_prefetch0(x->m[i]);
+	for (unsigned i = 0; i < x->n; i++)
+		dp_warm_data(x, i);
+	for (unsigned i = 0; i < x->n; i++)
+		dp_warm_slot(x, i);
+	for (unsigned i = 0; i < x->n && !x->outside; i++)
+		dp_warm_way(x, i);
+	for (unsigned i = 0; i < x->n && !x->outside; i++)
+		dp_warm_sa(x, i);
+}
+
+// Its turn has come. What has not been asked for yet is.
+static inline void dp_warm_end(struct dp_warm *x)
+{
+	if (x->step == 0)
+		dp_warm_all(x);
+	else
+		while (x->step < x->n + WARM_LAST)
+			dp_warm_step(x);
+	x->n = 0;
+	x->step = WARM_LAST;
+}
