@@ -65,6 +65,9 @@ static enum dp_drop take_esp(struct dp_worker *w, struct rte_mbuf *m, uint32_t l
 {
 	if (len < ESP_HDR_LEN)
 		return DP_DROP_esp_runt;
+	// What stands behind UDP's end is none of it.
+	m->data_len = (uint16_t)(m->l2_len + m->l3_len + len);
+	m->pkt_len = m->data_len;
 	uint32_t spi = get_be32(dp_data(m) + m->l2_len + m->l3_len);
 	uint32_t owner = dp_spi_worker(&w->layout, spi);
 	if (dp_spi_node(spi) != w->layout.node || owner >= w->dp->worker_count)

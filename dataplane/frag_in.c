@@ -177,6 +177,7 @@ static enum dp_drop gather(struct dp_worker *w, const struct gather_key *k,
 		return DP_DROP_fragment_limit;
 	enum dp_drop why = gather_add(w->gather, k, part, more, foreign, w->now_ns, &r);
 	w->gather_due_ns = gather_next_ns(w->gather);
+	dp_add(&w->stats.drops[DP_DROP_fragment_limit], r.evicted);
 	if (why != DP_DROP_NONE)
 		return why;
 	if (r.verdict == GATHER_WHOLE)

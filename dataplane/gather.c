@@ -91,13 +91,29 @@ static struct datagram *find(const struct gather *g, unsigned bucket, const stru
 	return NULL;
 }
 
-static struct datagram *begin(
-	struct gather *g, unsigned bucket, const struct gather_key *k, uint64_t now_ns)
+// Where all is taken the oldest goes, but keep: so a flood from forged sources must fill all of it
+// between a packet's first fragment and its last one, not once in GATHER_NS.
+static bool evict(struct gather *g, const struct datagram *keep, struct gather_result *r)
+{
+	struct datagram *d = TAILQ_FIRST(&g->ages);
+	while (d && (d == keep || (keep && d->count == 0)))
+		d = TAILQ_NEXT(d, age);
+	if (!d)
+		return false;
+	r->evicted++;
+	end(g, d);
+	return true;
+}
+
+static struct datagram *begin(struct gather *g, unsigned bucket, const struct gather_key *k,
+	uint64_t now_ns, struct gather_result *r)
 {
 	uint16_t source = siphash(g->key, &k->src, sizeof(k->src)) & (SOURCES - 1);
-	struct datagram *d = TAILQ_FIRST(&g->unused);
-	if (!d || g->sources[source] >= GATHER_SOURCE)
+	if (g->sources[source] >= GATHER_SOURCE)
 		return NULL;
+	if (TAILQ_EMPTY(&g->unused))
+		(void)evict(g, NULL, r);
+	struct datagram *d = TAILQ_FIRST(&g->unused);
 	TAILQ_REMOVE(&g->unused, d, age);
 	*d = (struct datagram){.key = *k, .due_ns = now_ns + GATHER_NS, .source = source};
 	LIST_INSERT_HEAD(&g->buckets[bucket], d, link);
@@ -144,8 +160,8 @@ static bool end_fits(const struct datagram *d, const struct gather_part *p, bool
 	return last->at + last->len <= stop;
 }
 
-static enum dp_drop insert(
-	struct gather *g, struct datagram *d, const struct gather_part *p, bool more)
+static enum dp_drop insert(struct gather *g, struct datagram *d, const struct gather_part *p,
+	bool more, struct gather_result *r)
 {
 	unsigned at;
 	enum dp_drop why = place(d, p, &at);
@@ -153,7 +169,7 @@ static enum dp_drop insert(
 		return why;
 	if (!end_fits(d, p, more))
 		return DP_DROP_fragment_bad;
-	if (d->count == GATHER_PARTS || g->held == GATHER_HELD)
+	if (d->count == GATHER_PARTS || (g->held == GATHER_HELD && !evict(g, d, r)))
 		return DP_DROP_fragment_limit;
 	memmove(&d->parts[at + 1], &d->parts[at], (d->count - at) * sizeof(*p));
 	d->parts[at] = *p;
@@ -199,16 +215,16 @@ enum dp_drop gather_add(struct gather *g, const struct gather_key *k,
 	struct datagram *d = find(g, bucket, k);
 	bool good = possible(part, more);
 	r->verdict = GATHER_WAITS;
-	r->count = 0;
+	r->count = r->evicted = 0;
 	if (!d && good)
-		d = begin(g, bucket, k, now_ns);
+		d = begin(g, bucket, k, now_ns, r);
 	if (!d)
 		return good ? DP_DROP_fragment_limit : DP_DROP_fragment_bad;
 	if (good && (d->passing || foreign)) {
 		pass(g, d, part, more, r);
 		return DP_DROP_NONE;
 	}
-	enum dp_drop why = good ? insert(g, d, part, more) : DP_DROP_fragment_bad;
+	enum dp_drop why = good ? insert(g, d, part, more, r) : DP_DROP_fragment_bad;
 	if (why != DP_DROP_NONE) {
 		if (why != DP_DROP_fragment_duplicate)
 			end(g, d);

@@ -37,7 +37,9 @@ enum gather_verdict {
 struct gather_result {
 	enum gather_verdict verdict;
 	unsigned count;
-	uint32_t total; // WHOLE: bytes
+	unsigned
+		evicted; // older datagrams that ended for this one, with whatever verdict or reason
+	uint32_t total;  // WHOLE: bytes
 	struct gather_part parts[GATHER_PARTS + 1];
 };
 

@@ -162,13 +162,14 @@ static enum dp_pmtu judge(
 	bool v4 = q->dst.family == IP_V4;
 	if (!q->seq_set)
 		return DP_PMTU_refused_short;
-	if (!local_rate_pass(&s->pmtu_rate, s->dp->now_ns))
-		return DP_PMTU_refused_rate;
 	struct child_ctl *c = find(s, q);
 	if (!c)
 		return DP_PMTU_refused_sa;
 	if (!sent_lately(c->sa[SA_OUT], q->seq))
 		return DP_PMTU_refused_sequence;
+	// Not before: what anybody can write must not use up the share of the others.
+	if (!local_rate_pass(&s->pmtu_rate, s->dp->now_ns))
+		return DP_PMTU_refused_rate;
 	uint32_t told = v4 && q->mtu == 0 ? dp_pmtu_plateau(q->total) : q->mtu;
 	// RFC 8201 4: "If a node receives a Packet Too Big message reporting a next-hop MTU that
 	// is less than the IPv6 minimum link MTU, it must discard it." Of IPv4 the least is used.

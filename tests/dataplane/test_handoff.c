@@ -120,6 +120,25 @@ static void marked_to_the_owner(void **state)
 	host_gets(&c);
 }
 
+// What stands behind UDP's end is none of ESP, here as at the owner.
+static void more_behind_udp(void **state)
+{
+	uint8_t p[1024] = {0};
+	for (unsigned owner = 0; owner < 2; owner++) {
+		struct hc_client c = make("198.51.100.7", 1, owner, owner);
+		hc_client_add(&c, NULL);
+		fx_run();
+		size_t len = hc_packet(&c, c.inner, HOST, p) + 3;
+		set_be16(p + 2, (uint16_t)len);
+		set_be16(p + 10, 0);
+		set_be16(p + 10, (uint16_t)~ip_fold(ip_sum(p, IP4_HDR)));
+		fx_input(FX_OUTSIDE, p, len);
+		fx_run();
+		host_gets(&c);
+	}
+	only(DP_HANDOFF_STICKY, 1);
+}
+
 static void mispredicted(void **state)
 {
 	struct hc_client c = make("198.51.100.7", 0, 0, 0);
@@ -434,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(marked_as_predicted, setup, teardown),
 		cmocka_unit_test_setup_teardown(marked_to_the_owner, setup, teardown),
+		cmocka_unit_test_setup_teardown(more_behind_udp, setup, teardown),
 		cmocka_unit_test_setup_teardown(marked_fragment, setup, teardown),
 		cmocka_unit_test_setup_teardown(client_to_client, setup, teardown),
 		cmocka_unit_test_setup_teardown(tx, setup, teardown),

@@ -301,10 +301,15 @@ static void it_ends_with_the_path(void **state)
 static void a_flood_finds_the_limit(void **state)
 {
 	(void)state;
-	static const struct report forged = {OTHER_SPI, 1400, 1500}, good = {RIGHT, 1400, 1500};
+	static const struct report forged = {OTHER_SPI, 1400, 1500}, good = {RIGHT, 1400, 1500},
+				   no_less = {RIGHT, 1500, 1500};
+	// Forged ones do not use up the share of what a router says.
 	for (unsigned i = 0; i < 1000; i++)
 		report(&kinds[0], &forged);
-	assert_int_equal(fx.dp->pmtu[DP_PMTU_refused_sa], 200);
+	assert_int_equal(fx.dp->pmtu[DP_PMTU_refused_sa], 1000);
+	for (unsigned i = 0; i < 1000; i++)
+		report(&kinds[0], &no_less);
+	assert_int_equal(fx.dp->pmtu[DP_PMTU_refused_not_lower], 200);
 	assert_int_equal(fx.dp->pmtu[DP_PMTU_refused_rate], 800);
 	report(&kinds[0], &good);
 	assert_int_equal(mtu_of(0), 1500);
