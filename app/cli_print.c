@@ -13,7 +13,7 @@
 
 // SUITE: algorithms, marked where the row says that they are weak. ROLE: of a session; one of a
 // connection that only responds says so.
-enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG, SUITE, ROLE };
+enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG, SUITE, ROLE, REAL, PERCENT };
 
 struct column {
 	const char *heading;
@@ -66,13 +66,15 @@ static const struct table tables[] = {
 			  {"TX PKTS", "tx_packets", NUMBER}, {"TX", "tx_bytes", SIZE},
 			  {"MISSED", "missed", NUMBER}, {"ERRORS", "errors", NUMBER},
 			  {"NO MBUF", "no_mbuf", NUMBER}}},
-	{"workers", {{"WORKER", "id", NUMBER}, {"LCORE", "lcore", NUMBER},
-			    {"SOCKET", "socket", NUMBER}, {"POLLS", "polls", NUMBER},
-			    {"IDLE", "idle_polls", NUMBER}, {"RX PKTS", "rx_packets", NUMBER},
-			    {"TX PKTS", "tx_packets", NUMBER}, {"ESP IN", "esp_in_packets", NUMBER},
-			    {"ESP OUT", "esp_out_packets", NUMBER}, {"DROPS", "drops", NUMBER},
-			    {"PUNTS", "punts", NUMBER}, {"HANDED IN", "handoff_in", NUMBER},
-			    {"TUNNELS", "tunnels", NUMBER}, {"SAS", "sas", NUMBER}}},
+	{"workers",
+		{{"WORKER", "id", NUMBER}, {"LCORE", "lcore", NUMBER}, {"SOCKET", "socket", NUMBER},
+			{"POLLS", "polls", NUMBER}, {"IDLE %", "idle_share", PERCENT},
+			{"BURST", "burst_fill", REAL}, {"CYC/PKT", "cycles_per_packet", REAL},
+			{"RX PKTS", "rx_packets", NUMBER}, {"TX PKTS", "tx_packets", NUMBER},
+			{"ESP IN", "esp_in_packets", NUMBER},
+			{"ESP OUT", "esp_out_packets", NUMBER}, {"DROPS", "drops", NUMBER},
+			{"PUNTS", "punts", NUMBER}, {"HANDED IN", "handoff_in", NUMBER},
+			{"TUNNELS", "tunnels", NUMBER}, {"SAS", "sas", NUMBER}}},
 };
 
 // Identities are chosen by peers: nothing of theirs may move a terminal's cursor.
@@ -160,6 +162,12 @@ static void put_cell(char cell[CELL_MAX], const json_t *row, const struct column
 		if (!*cell)
 			put_text(cell, "-");
 		break;
+	case REAL:
+		snprintf(cell, CELL_MAX, "%.1f", json_number_value(value));
+		break;
+	case PERCENT:
+		snprintf(cell, CELL_MAX, "%.1f", 100 * json_number_value(value));
+		break;
 	case FLAG:
 		snprintf(cell, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
 		break;
@@ -182,7 +190,8 @@ static size_t column_width(const struct column *c, const json_t *rows)
 
 static void print_cell(FILE *out, const struct column *c, size_t width, const char *cell, bool last)
 {
-	bool right = c->style == NUMBER || c->style == SIZE || c->style == SECONDS;
+	bool right = c->style == NUMBER || c->style == SIZE || c->style == SECONDS ||
+		     c->style == REAL || c->style == PERCENT;
 	if (right)
 		fprintf(out, "%*s", (int)width, cell);
 	else
@@ -241,13 +250,14 @@ static void print_value(const char *name, const json_t *value, const char *inden
 		put_text(cell, json_string_value(value));
 	else if (json_is_array(value))
 		put_list(cell, value);
-	else if (!json_is_null(value) && (text = json_dumps(value, JSON_ENCODE_ANY)))
+	else if (!json_is_null(value) &&
+		 (text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6))))
 		put_text(cell, text);
 	fprintf(out, "%s%-16s %s\n", indent, name, *cell ? cell : "-");
 	free(text);
 }
 
-// The rows of objects within the object are indented below it.
+// Objects and the rows of objects within the object are indented below it.
 static void print_object(const json_t *object, const char *indent, FILE *out)
 {
 	const char *name;
@@ -255,6 +265,11 @@ static void print_object(const json_t *object, const char *indent, FILE *out)
 	size_t i;
 	json_object_foreach((json_t *)(uintptr_t)object, name, value)
 	{
+		if (json_is_object(value)) {
+			fprintf(out, "%s%s\n", indent, name);
+			print_object(value, "    ", out);
+			continue;
+		}
 		if (!of_objects(value)) {
 			print_value(name, value, indent, out);
 			continue;

@@ -43,7 +43,8 @@ static void add_text(struct mgmt_text *t, const char *s)
 // Takes the reference to value.
 static void add_json(struct mgmt_text *t, json_t *value)
 {
-	char *s = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	char *s = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6))
+			: NULL;
 	if (s)
 		add_text(t, s);
 	else

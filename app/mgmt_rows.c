@@ -235,6 +235,22 @@ json_t *mgmt_port(const struct dp_port_info *p)
 	return j;
 }
 
+// 0 where there is nothing to divide by.
+static json_t *ratio(uint64_t a, uint64_t b)
+{
+	return json_real(b ? (double)a / (double)b : 0.0);
+}
+
+// Where the cycles of a packet go: of the polls that were sampled.
+static json_t *stages(const struct dp_worker_info *w)
+{
+	json_t *j = json_object();
+	for (size_t i = 0; i < DP_STAGES; i++)
+		json_object_set_new(
+			j, dp_stage_name[i], ratio(w->stage_cycles[i], w->stage_packets));
+	return j;
+}
+
 json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_names)
 {
 	json_t *handoff = json_object();
@@ -249,6 +265,11 @@ json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_n
 	json_object_set_new(j, "punts", mgmt_number(w->punts));
 	json_object_set_new(j, "esp_in_packets", mgmt_number(w->esp_in_packets));
 	json_object_set_new(j, "esp_out_packets", mgmt_number(w->esp_out_packets));
+	json_object_set_new(j, "cycles_per_packet", ratio(w->busy_cycles, w->busy_packets));
+	json_object_set_new(j, "burst_fill", ratio(w->busy_packets, w->busy_polls));
+	json_object_set_new(
+		j, "idle_share", ratio(w->idle_cycles, w->idle_cycles + w->busy_cycles));
+	json_object_set_new(j, "stage_cycles", stages(w));
 	json_object_set_new(j, "handoff_in", mgmt_number(w->handoff_in));
 	json_object_set_new(j, "handoff_out", handoff);
 	json_object_set_new(j, "tunnels", mgmt_number(w->tunnels));

@@ -57,7 +57,7 @@ enum cli_status cli_run(const char *socket_path, char *const *words, size_t coun
 	}
 	const char *error = json_string_value(json_object_get(reply, "error"));
 	if (json && !file) {
-		json_dumpf(reply, stdout, JSON_COMPACT);
+		json_dumpf(reply, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
 		fputc('\n', stdout);
 	} else if (error) {
 		fprintf(stderr, "sallyport: %s\n", error);

@@ -127,7 +127,7 @@ struct sa_counters {
 	uint64_t bytes;                                               // inner packets' bytes
 	uint64_t seq;                                                 // last used or highest seen
 	uint64_t auth_failed, replayed, selector_mismatch, malformed; // SA_IN
-	uint64_t policed; // dropped because its tunnel's rate is exceeded (tunnel_treatment)
+	uint64_t policed;      // dropped because its tunnel's rate is exceeded (tunnel_treatment)
 	uint64_t last_used_ns; // monotonic; 0: never. As fresh as the worker's last poll.
 };
 

@@ -6,16 +6,6 @@
 
 #include "dataplane/worker.h"
 
-const char *const dp_stage_name[DP_STAGES] = {
-	[DP_STAGE_RX] = "rx",
-	[DP_STAGE_CLASSIFY] = "classify",
-	[DP_STAGE_ESP_IN] = "esp_in",
-	[DP_STAGE_ROUTE] = "route",
-	[DP_STAGE_ESP_OUT] = "esp_out",
-	[DP_STAGE_TX] = "tx",
-	[DP_STAGE_OTHER] = "other",
-};
-
 static uint64_t drops_of(const struct dp_worker *w)
 {
 	uint64_t n = 0;

@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The sallyport authors
 #include "dataplane/trace_filter.h"
 
-#include "dataplane/dataplane.h"
 #include "dataplane/ip.h"
 
 #include <errno.h>
@@ -10,18 +9,6 @@
 #include <stdio.h>
 
 #define SNAP_MAX 65535
-
-const char *const dp_trace_stage_name[DP_TRACE_STAGES] = {
-	[DP_TRACE_RX] = "rx",
-	[DP_TRACE_DECRYPTED] = "decrypted",
-	[DP_TRACE_TO_ENCRYPT] = "to-encrypt",
-	[DP_TRACE_HANDOFF] = "hand-off",
-	[DP_TRACE_TAKEN] = "taken",
-	[DP_TRACE_HELD] = "held",
-	[DP_TRACE_PUNT] = "punt",
-	[DP_TRACE_TX] = "tx",
-	[DP_TRACE_DROP] = "drop",
-};
 
 static int compile(const char *text, int link, struct bpf_program *out, char *why, size_t cap)
 {

@@ -238,6 +238,14 @@ static inline bool fake_worker(void *ctx, size_t i, struct dp_worker_info *out)
 {
 	*out = (struct dp_worker_info){
 		.id = (uint16_t)i, .lcore = 1, .handoff_out = {[DP_HANDOFF_STICKY] = 9}, .sas = 2};
+	if (i == 1) {
+		out->busy_cycles = 3000;
+		out->busy_packets = 12;
+		out->busy_polls = 8;
+		out->idle_cycles = 9000;
+		out->stage_cycles[DP_STAGE_ESP_IN] = 500;
+		out->stage_packets = 4;
+	}
 	return i < 2;
 }
 

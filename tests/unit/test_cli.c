@@ -119,6 +119,7 @@ static void test_completion(void **state)
 		{0, {NULL}, "re", "rekey reauthenticate "},
 		{1, {"show"}, "s", "sessions sa status "},
 		{2, {"show", "sessions"}, "", "detail "},
+		{2, {"show", "workers"}, "", "detail "},
 		{1, {"clear"}, "", "session "},
 		{2, {"clear", "session"}, "", "user address all "},
 		{1, {"initiate"}, "", ""},
@@ -232,12 +233,12 @@ static void test_connections_and_their_tries(void **state)
 			"\"last_error\":\"no answer\"},{\"name\":\"c\",\"ike_versions\":[2],"
 			"\"role\":\"responder-only\",\"state\":\"-\",\"next_try_in_s\":null}]}");
 	assert_string_equal(got,
-		"CONNECTION  V    ROLE            STATE  PEER       SESSIONS  ASKED  ATTEMPTS  "
-		"NEXT TRY  LAST ERROR\n"
-		"branch      1,2  start           retry  192.0.2.7         0      2         3     "
-		"0m08s  no answer\n"
-		"c           2    responder-only  -      -                 0      0         0        "
-		" -  -\n");
+		"CONNECTION  V    ROLE            STATE  PEER       SESSIONS  RULES  ASKED  "
+		"ATTEMPTS  NEXT TRY  LAST ERROR\n"
+		"branch      1,2  start           retry  192.0.2.7         0      0      2  "
+		"       3     0m08s  no answer\n"
+		"c           2    responder-only  -      -                 0      0      0  "
+		"       0         -  -\n");
 	free(got);
 }
 

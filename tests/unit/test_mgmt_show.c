@@ -173,6 +173,15 @@ static void test_workers(void **state)
 	check_json(json_object_get(json_array_get(list, 1), "id"), "1");
 	check_json(json_object_get(json_array_get(list, 1), "handoff_out"),
 		"{\"mispredicted\":0,\"sticky\":9,\"roaming\":0,\"prefix\":0,\"fragment\":0}");
+	// Nothing has come to the first one.
+	check_json(json_object_get(json_array_get(list, 0), "cycles_per_packet"), "0.0");
+	check_json(json_object_get(json_array_get(list, 0), "idle_share"), "0.0");
+	check_json(json_object_get(json_array_get(list, 1), "cycles_per_packet"), "250.0");
+	check_json(json_object_get(json_array_get(list, 1), "burst_fill"), "1.5");
+	check_json(json_object_get(json_array_get(list, 1), "idle_share"), "0.75");
+	check_json(json_object_get(json_array_get(list, 1), "stage_cycles"),
+		"{\"rx\":0.0,\"classify\":0.0,\"esp_in\":125.0,\"route\":0.0,\"esp_out\":0.0,"
+		"\"tx\":0.0,\"other\":0.0}");
 	json_decref(j);
 }
 
