@@ -54,8 +54,11 @@ static inline const struct dp_route *lookup(const struct dp_route_table *t, enum
 	unsigned f = family_index(family);
 	const struct dp_lpm *l =
 		port == ANY_PORT || !t->port_lpm[port][f] ? t->lpm[side][f] : t->port_lpm[port][f];
-	if (l)
-		return dp_lpm_lookup(l, addr);
+	if (l) {
+		// A port without a table of its own has all of the side's routes, or none of them.
+		const struct dp_route *found = dp_lpm_lookup(l, addr);
+		return found && (port == ANY_PORT || found->port == port) ? found : NULL;
+	}
 	const struct dp_route *r = t->routes[side][f];
 	const struct dp_route *end = r + t->route_count[side][f];
 	if (family == IP_V4) {

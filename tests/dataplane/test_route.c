@@ -108,6 +108,33 @@ static void lookups(void **state)
 	dp_routes_free(&t);
 }
 
+// All of a side's routes are of one port, and too many to go through: another port has none of them.
+static void a_port_without_routes(void **state)
+{
+	static struct cfg_route routes[DP_ROUTES_LINEAR + 1];
+	static struct ip_prefix v4, v6;
+	struct dp_route_table t;
+	assert_int_equal(ip_prefix_parse("10.99.0.1/24", true, &v4), 0);
+	assert_int_equal(ip_prefix_parse("2001:db8:98::1/64", true, &v6), 0);
+	for (unsigned i = 0; i < RTE_DIM(routes); i++)
+		routes[i] = (struct cfg_route){.prefix = {ip_from_v4(0x0a640000 + (i << 8)), 24},
+			.via = addr("10.99.0.254")};
+	struct cfg_port two[] = {{.name = "a",
+					 .role = CFG_INSIDE,
+					 .addresses = &v4,
+					 .address_count = 1,
+					 .routes = routes,
+					 .route_count = RTE_DIM(routes)},
+		{.name = "b", .role = CFG_INSIDE, .addresses = &v6, .address_count = 1}};
+	struct cfg c = {.ports = two, .port_count = 2};
+	struct ip_addr to = addr("10.100.3.1");
+	assert_int_equal(dp_routes_build(&c, &t), 0);
+	assert_non_null(dp_route_lookup(&t, CFG_INSIDE, IP_V4, to.bytes));
+	assert_non_null(dp_route_lookup_port(&t, CFG_INSIDE, 0, IP_V4, to.bytes));
+	assert_null(dp_route_lookup_port(&t, CFG_INSIDE, 1, IP_V4, to.bytes));
+	dp_routes_free(&t);
+}
+
 static void locals(void **state)
 {
 	struct dp_route_table t;
@@ -295,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lookups),
+		cmocka_unit_test(a_port_without_routes),
 		cmocka_unit_test(locals),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(against_a_scan),
