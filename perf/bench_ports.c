@@ -13,6 +13,8 @@ static uint16_t burst_rx(void *queue, struct rte_mbuf **m, uint16_t n)
 	size_t left = (size_t)(q->end - q->next);
 	if (n > left)
 		n = (uint16_t)left;
+	if (n == 0) // also where nothing has been prepared yet
+		return 0;
 	memcpy(m, q->next, n * sizeof(*m));
 	q->next += n;
 	return n;

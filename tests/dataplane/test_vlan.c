@@ -85,7 +85,8 @@ static size_t frame_of(uint8_t *f, int device, const uint8_t *tags, size_t tags_
 {
 	memcpy(f, fx.dp->ports[device].mac.addr_bytes, 6);
 	memcpy(f + 6, peer_mac, 6);
-	memcpy(f + 12, tags, tags_len);
+	if (tags_len)
+		memcpy(f + 12, tags, tags_len);
 	set_be16(f + 12 + tags_len, type);
 	memcpy(f + 14 + tags_len, packet, len);
 	return 14 + tags_len + len;
