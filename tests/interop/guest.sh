@@ -162,14 +162,15 @@ kernel_has_no_errors() {
 
 # --- traffic -------------------------------------------------------------------------------------
 
+# Until three are answered: an emulated guest may take longer for one than ping waits for the last.
 guest_pings() { # FROM TO [PING-ARGUMENTS...]
 	local from=$1 to=$2
 	shift 2
-	guest "ping -n -q -I $from -c 3 -i 0.1 -W 2 $* $to" | grep " 3 received"
+	guest "ping -n -q -I $from -c 3 -i 0.2 -w 5 $* $to" | grep " 3 received"
 }
 
 long_pings() { # FROM TO
-	ns in ping -n -q -I "$1" -c 3 -i 0.1 -W 2 -M dont -s $LONG "$2" | grep " 3 received"
+	ns in ping -n -q -I "$1" -c 3 -i 0.2 -w 5 -M dont -s $LONG "$2" | grep " 3 received"
 }
 
 guest_got() { # SUM
