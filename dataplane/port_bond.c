@@ -8,6 +8,7 @@
 
 #include <rte_version.h>
 
+#include <errno.h>
 #include <stdio.h>
 
 LOG_SUBSYSTEM("port");
@@ -82,11 +83,28 @@ bool dp_bond_device(const struct cfg_port *c, char out[static DP_DEVICE_MAX])
 	return t.len < t.cap - 1;
 }
 
+// In 24.11 net_tap reads its receive queues, which are no longer there, as a bond lets go of it, and the
+// process ends.
+static bool member_allowed(const char *device)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 11, 0, 0)
+	return strncmp(device, "net_tap", strlen("net_tap")) != 0;
+#else
+	return device != NULL;
+#endif
+}
+
 int dp_bond_members_probe(struct dp_ports_one *one, const struct cfg_port *c, bool tell)
 {
 	for (size_t i = 0; i < c->members.count; i++) {
 		char name[RTE_DEV_NAME_MAX_LEN];
 		uint16_t port_id;
+		if (!member_allowed(c->members.items[i])) {
+			if (tell)
+				log_error("port %s: with %s a TAP cannot be a bond's member",
+					c->name, rte_version());
+			return -ENOTSUP;
+		}
 		dp_device_name(c->members.items[i], is_pci(c, i), name);
 		if (rte_eth_dev_get_port_by_name(name, &port_id) == 0)
 			continue;

@@ -352,6 +352,21 @@ static void bond_arguments(void **state)
 	assert_false(dp_bond_device(&c, text));
 }
 
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 11, 0, 0)
+// DPDK's fault is ours to avoid: refused, with a word, instead of a crash at the end.
+static void bond_of_taps(void **state)
+{
+	static char one[] = "net_tap5,iface=dpb0";
+	char *members[] = {one};
+	struct cfg_port port = {.device = "net_bonding0,mode=1",
+		.members = {members, 1},
+		.mtu = 1500,
+		.rx_descriptors = 256,
+		.tx_descriptors = 256};
+	rig_stop(rig_with(&port, 1, -ENOTSUP));
+	assert_int_equal(if_nametoindex("dpb0"), 0);
+}
+#else
 // Active-backup over two TAPs: one of them carries, and when its link goes the other.
 static void bond_of_taps(void **state)
 {
@@ -392,6 +407,7 @@ static void bond_of_taps(void **state)
 	assert_int_equal(if_nametoindex("dpb0"), 0); // the members go with the bond
 	assert_int_equal(if_nametoindex("dpb1"), 0);
 }
+#endif
 
 static void af_packet(void **state)
 {
