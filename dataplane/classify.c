@@ -111,7 +111,6 @@ static enum dp_drop take_natt(struct dp_worker *w, struct rte_mbuf *m, uint32_t 
 	return take_esp(w, m, len);
 }
 
-// Something on an outside port for the gateway itself, and neither IKE nor ESP.
 // For an own address, and neither IKE nor ESP: what the control thread does not answer is the kernel's,
 // where the port has an interface for it.
 static enum dp_drop answer_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
@@ -122,6 +121,7 @@ static enum dp_drop answer_local(struct dp_worker *w, struct rte_mbuf *m, const 
 	return punt(w, m, DP_PUNT_LOCAL);
 }
 
+// The same on an outside port: whom transport mode protects does not come in clear.
 static enum dp_drop take_local(struct dp_worker *w, struct rte_mbuf *m, const struct ip_info *ip)
 {
 	if (dp_transport_guards(w, dp_data(m) + m->l2_len, ip))

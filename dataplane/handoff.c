@@ -57,7 +57,7 @@ void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_ca
 	dp_meta(m)->kind = (uint8_t)carry;
 	dp_meta(m)->cause = (uint8_t)cause;
 	if (unlikely(w->trace))
-		dp_trace_handoff(w, m, to, cause);
+		dp_trace_handoff(w, m, cause);
 	dp_batch_add(b, m);
 	if (b->n == RTE_DIM(b->m))
 		flush_to(w, to);

@@ -180,9 +180,8 @@ void dp_trace_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class c
 	step(w, m, DP_TRACE_PUNT, punt_name[class]);
 }
 
-void dp_trace_handoff(struct dp_worker *w, struct rte_mbuf *m, uint16_t to, enum dp_handoff cause)
+void dp_trace_handoff(struct dp_worker *w, struct rte_mbuf *m, enum dp_handoff cause)
 {
-	(void)to; // the next record says who took it
 	step(w, m, DP_TRACE_HANDOFF, dp_handoff_name[cause]);
 }
 

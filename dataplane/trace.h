@@ -29,7 +29,8 @@ void dp_trace_rx(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 void dp_trace_inner(struct dp_worker *w, struct rte_mbuf *m, bool out, uint64_t session);
 void dp_trace_tx(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n);
 void dp_trace_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class);
-void dp_trace_handoff(struct dp_worker *w, struct rte_mbuf *m, uint16_t to, enum dp_handoff cause);
+// The record of the taker says who took it.
+void dp_trace_handoff(struct dp_worker *w, struct rte_mbuf *m, enum dp_handoff cause);
 void dp_trace_taken(struct dp_worker *w, struct rte_mbuf *m);
 void dp_trace_held(struct dp_worker *w, struct rte_mbuf *m);
 // A packet that to takes the place of from (a fragment of it, a copy) goes on as the same one.

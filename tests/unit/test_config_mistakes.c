@@ -176,169 +176,157 @@ static void all_are_reported_at_once(void **state)
 	"split_dns = [ \"corp.example\" ];\nbackup_servers = [ \"192.0.2.3\" ];\n"   \
 	"banner = \"hello\";\nsave_password = true;\n"
 
+static const struct mistake warnings[] = {
+	{"", "1: no ports: nothing can be received\n"
+	     "1: no connections: every peer is refused\n"},
+	{PORT("") "credentials: { psk = (\n{ id = \"a\"; secret = \"short\"; } ); };\n"
+		  "connections = ( );\n",
+		"5: psk: shorter than 20 characters, it can be guessed off line\n"},
+	{PORT("") "credentials: { psk = (\n{ id = \"*\"; secret = \"long enough to be good\"; }"
+		  " ); };\nconnections = ( );\n",
+		"5: psk: \"*\" lets whoever knows the secret in under any name\n"},
+	{MAIN("state_dir = \"/srv/state\";") PORT("") "connections = ( );\n",
+		"2: main.state_dir: qcd.secret survives a restart there, leases do not\n"},
+	{MAIN("quick_crash_detection = false;\nstate_dir = \"/srv/state\";")
+			PORT("") "connections = ( );\n",
+		"3: main.state_dir: not used, quick_crash_detection is false\n"},
+	{CONNECTION("lifetime = { ike_rekey_s = 600; child_rekey_s = 300;\n"
+		    "child_rekey_bytes = 9L; child_hard_packets = 8; };") PORT(""),
+		ANY_NAME},
+	{CONNECTION("lifetime = { ike_rekey_s = 600; reauth_s = 500; };") PORT(""),
+		ANY_NAME "6: lifetime.ike_rekey_s: not reached, reauth_s is 500\n"},
+	{CONNECTION("responder_only = true;\nlifetime = { ike_rekey_s = 600; reauth_s = 500; };")
+			PORT(""),
+		ANY_NAME "7: lifetime.ike_rekey_s: not used, responder_only never rekeys\n"},
+	{CONNECTION("rate_burst_bytes = 20000;\nidle_s = 60; mss = 600;") PORT(""),
+		ANY_NAME "6: rate_burst_bytes: not used without rate_in_kbit_s or "
+			 "rate_out_kbit_s\n"},
+	{SITE("198.51.100.7",
+		 "children = ( { name = \"k\"; local_ts = [ \"2001:db8::/32\" ]; "
+		 "remote_ts = [ \"2001:db9::/32\" ]; } );\n",
+		 "idle_s = 60; initiate = \"start\";\nmss = 1219; rate_in_kbit_s = 1; "
+		 "rate_burst_bytes = 20000;") PORT("addresses = [ \"192.0.2.1/24\" ];"),
+		ANY_NAME "6: idle_s: with initiate \"start\" the gateway connects again at "
+			 "once\n7: mss: of IPv6's TCP it is 1220 at least\n"},
+	{CHILD1("tfc = \"mtu\";") PORT(""),
+		ANY_NAME "7: tfc: an IKEv1 peer cannot say that it takes no such padding\n"},
+	{SITE("198.51.100.7", "children = ( { name = \"k\"; mode = \"transport\"; tfc = 64; } );\n",
+		 "") PORT(""),
+		ANY_NAME "5: tfc: not used in transport mode\n"},
+	{CONNECTION("responder_only = true;\nlifetime = { ike_rekey_s = 0;\n"
+		    "child_rekey_s = 300; child_rekey_bytes = 9L; };") PORT(""),
+		ANY_NAME "8: lifetime.child_rekey_s: not used, responder_only never rekeys\n"},
+	{CHILD("esp_proposals = [ \"aes256gcm16\", \"null-sha256-aescmac\",\n"
+	       "\"aes128gmac\" ];") PORT(""),
+		ANY_NAME "6: esp_proposals: \"null\" does not encrypt: everybody on the way can "
+			 "read the packets\n7: esp_proposals: \"aes128gmac\" does not encrypt: "
+			 "everybody on the way can read the packets\n"},
+	{CONNECTION("max_sessions = 3;") PORT(""),
+		ANY_NAME "6: max_sessions: not used, unique leaves a user one session\n"},
+	{CONNECTION("unique = \"keep\";\nmax_sessions = 3;") PORT(""),
+		ANY_NAME "7: max_sessions: not used, unique leaves a user one session\n"},
+	{CONNECTION("unique = \"no\";\nmax_sessions = 3;") PORT(""), ANY_NAME},
+	{CONNECTION("lifetime = { ike_rekey_s = 0; ike_hard_s = 500;\nreauth_s = 500; };") PORT(""),
+		ANY_NAME
+		"7: lifetime.reauth_s: not reached unless the peer rekeys, ike_hard_s is 500\n"},
+	{V1(LOCAL, REMOTE, "lifetime = { reauth_s = 3600; };") PORT(""), ANY_NAME
+		"7: lifetime.reauth_s: not used, an IKEv1 peer authenticates anew whenever phase "
+		"1 ends by ike_rekey_s or ike_hard_s\n"},
+	{V1(LOCAL, REMOTE, "mobike = true;") PORT(""),
+		ANY_NAME "7: mobike: not used, ike_versions lists 1 alone\n"},
+	{V1(LOCAL, REMOTE, "mobike = false;") PORT(""), ANY_NAME},
+	{SITE("198.51.100.7", KIDS, "initiate = \"start\";\ndpd = { delay_s = 0; };")
+			PORT("addresses = [ \"192.0.2.1/24\" ];"),
+		ANY_NAME
+		"7: dpd.delay_s: 0 never sees that the peer has gone, and so never connects "
+		"again\n"},
+	{SITE("198.51.100.0/24", ANY_TO_ANY,
+		 "tunnel_interface = { routes = [ \"10.7.0.0/16\" ]; };") PORT(""),
+		ANY_NAME
+		"6: tunnel_interface.routes: every peer that fits remote.id may take them, "
+		"and the last one has them\n"},
+	{V1(LOCAL, REMOTE, "request_push = true; request_addresses = [ \"0.0.0.0\" ];") PORT(""),
+		ANY_NAME "7: request_addresses: not used, request_push waits without asking\n"},
+	{PORT("addresses = [ \"192.0.2.1/24\" ];") SITE("198.51.100.7\", \"198.51.100.8",
+		 ANY_TO_ANY,
+		 "initiate = \"on_demand\"; tunnel_interface = { routes = [ \"::/0\" ]; };\n"
+		 "request_addresses = [ \"0.0.0.0\", \"2001:db8::9\" ];"),
+		"4: psk: \"*\" lets whoever knows the secret in under any name\n"},
+	{MAIN("workers = [ 1, 0 ]; cookie_threshold = 9; half_open_max = 8;")
+			PORT("") "connections = ( );",
+		"2: main.workers: lcore 0 polls without a pause, and is control_core\n"
+		"2: main.cookie_threshold: 9 is never reached, half_open_max is 8\n"},
+	{MAIN("workers = [ 0 ]; idle = \"sleep\";") PORT("") "connections = ( );", ""},
+	{P1 CONNECTION("pools = [ \"pool1\" ];") PORT(""),
+		"2: psk: \"*\" lets whoever knows the secret in under any name\n"
+		"7: pools: not used, mode_config is empty\n"},
+	{V1(LOCAL, XAUTH, "aggressive = true;") PORT(""),
+		ANY_NAME "7: aggressive: whoever can send a packet gets a reply from which "
+			 "the pre-shared key can be guessed off line\n"},
+	{P1 V1(LOCAL, REMOTE,
+		 "aggressive = true; pools = [ \"pool1\" ];\nmode_config = [ \"respond\" ];")
+			PORT(""),
+		"2: psk: \"*\" lets whoever knows the secret in under any name\n"
+		"8: aggressive: whoever can send a packet gets a reply from which "
+		"the pre-shared key can be guessed off line\n"
+		"8: aggressive: without remote.user_auth every holder of a group's key is "
+		"anonymous, and keeps no address between sessions\n"},
+	{P1 V1(LOCAL, XAUTH,
+		 "aggressive = true; pools = [ \"pool1\" ];\nmode_config = [ \"respond\" ];")
+			PORT(""),
+		"2: psk: \"*\" lets whoever knows the secret in under any name\n"
+		"8: aggressive: whoever can send a packet gets a reply from which "
+		"the pre-shared key can be guessed off line\n"},
+	{V1CERT(BY_CERT, "remote = { auth = \"cert\"; };\n", "aggressive = true;") PORT(""), ""},
+	{V1CERT(BY_CERT, HYBRID, "aggressive = true;") PORT(""), ""},
+	{V1CERT("local = { id = \"c\"; auth = \"none\"; user = \"u\"; password = \"p\"; };\n",
+		 "remote = { auth = \"cert\"; };\n", "") PORT(""),
+		""},
+	{V1("local = { id = \"gw\"; auth = \"psk\";\nuser = \"u\"; password = \"p\"; };\n", XAUTH,
+		 "") PORT(""),
+		ANY_NAME "5: local.user: not used, the peer is the one that logs in\n"},
+	{V1ID("id = \"group\"; secret = \"short\";", REMOTE) PORT(""),
+		"1: psk: shorter than 20 characters, it can be guessed off line\n"
+		"4: remote.auth: main mode finds a key by the peer's address, and no fitting "
+		"entry of credentials.psk has addresses\n"},
+	{V1ID("id = \"group\"; secret = \"correct horse battery staple\";",
+		 REMOTE "aggressive = true;\n") PORT(""),
+		"5: aggressive: whoever can send a packet gets a reply from which the "
+		"pre-shared key can be guessed off line\n"},
+	{V1ID("id = \"198.51.100.7\"; secret = \"correct horse battery staple\";", REMOTE) PORT(""),
+		""},
+	{V1ID("id = \"198.51.100.0/24\"; secret = \"correct horse battery staple\";", REMOTE)
+			PORT(""),
+		""},
+	{V1ID("addresses = [ \"0.0.0.0/0\" ]; secret = \"correct horse battery staple\";", REMOTE)
+			PORT(""),
+		""},
+	{CONNECTION(TOLD) PORT(""), ANY_NAME
+		"6: split_include: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+		"7: local_lan: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+		"8: split_dns: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+		"9: backup_servers: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+		"10: banner: only IKEv1 clients are told, ike_versions lists 2 alone\n"
+		"11: save_password: only IKEv1 clients are told, ike_versions lists 2 alone\n"},
+	{V1(LOCAL, REMOTE, "banner = \"hello\"; push = \"after_status\"; push_delay_ms = 1;")
+			PORT(""),
+		ANY_NAME "7: push: not used, mode_config lists no initiate\n"
+			 "7: push_delay_ms: not used, mode_config lists not both directions\n"
+			 "7: banner: not used, mode_config is empty\n"},
+	{P1 V1(LOCAL, REMOTE,
+		 "pools = [ \"pool1\" ]; mode_config = [ \"initiate\", \"respond\" ];\n" TOLD
+		 "push = \"after_status\"; push_delay_ms = 0;\n") PORT(""),
+		"2: psk: \"*\" lets whoever knows the secret in under any name\n"},
+	{CONNECTION(
+		 "policy = ( { action = \"protect\"; local = [ \"10.0.0.0/8\" ]; },\n"
+		 "{ action = \"discard\"; direction = \"in\"; local = [ \"10.1.0.0/16[tcp]\" ]; },\n"
+		 "{ action = \"discard\"; local = [ \"10.0.0.0/7\" ]; direction = \"out\"; },\n"
+		 "{ action = \"discard\"; local = [ \"11.0.0.0/8[udp/53]\" ]; } );") PORT(""),
+		ANY_NAME "7: policy: rule 2 is never reached, rule 1 comes before it\n"},
+};
+
 static void warnings_do_not_refuse(void **state)
 {
-	static const struct mistake warnings[] = {
-		{"", "1: no ports: nothing can be received\n"
-		     "1: no connections: every peer is refused\n"},
-		{PORT("") "credentials: { psk = (\n{ id = \"a\"; secret = \"short\"; } ); };\n"
-			  "connections = ( );\n",
-			"5: psk: shorter than 20 characters, it can be guessed off line\n"},
-		{PORT("") "credentials: { psk = (\n{ id = \"*\"; secret = \"long enough to be good\"; }"
-			  " ); };\nconnections = ( );\n",
-			"5: psk: \"*\" lets whoever knows the secret in under any name\n"},
-		{MAIN("state_dir = \"/srv/state\";") PORT("") "connections = ( );\n",
-			"2: main.state_dir: qcd.secret survives a restart there, leases do not\n"},
-		{MAIN("quick_crash_detection = false;\nstate_dir = \"/srv/state\";")
-				PORT("") "connections = ( );\n",
-			"3: main.state_dir: not used, quick_crash_detection is false\n"},
-		{CONNECTION("lifetime = { ike_rekey_s = 600; child_rekey_s = 300;\n"
-			    "child_rekey_bytes = 9L; child_hard_packets = 8; };") PORT(""),
-			ANY_NAME},
-		{CONNECTION("lifetime = { ike_rekey_s = 600; reauth_s = 500; };") PORT(""),
-			ANY_NAME "6: lifetime.ike_rekey_s: not reached, reauth_s is 500\n"},
-		{CONNECTION(
-			 "responder_only = true;\nlifetime = { ike_rekey_s = 600; reauth_s = 500; };")
-				PORT(""),
-			ANY_NAME
-			"7: lifetime.ike_rekey_s: not used, responder_only never rekeys\n"},
-		{CONNECTION("rate_burst_bytes = 20000;\nidle_s = 60; mss = 600;") PORT(""),
-			ANY_NAME "6: rate_burst_bytes: not used without rate_in_kbit_s or "
-				 "rate_out_kbit_s\n"},
-		{SITE("198.51.100.7",
-			 "children = ( { name = \"k\"; local_ts = [ \"2001:db8::/32\" ]; "
-			 "remote_ts = [ \"2001:db9::/32\" ]; } );\n",
-			 "idle_s = 60; initiate = \"start\";\nmss = 1219; rate_in_kbit_s = 1; "
-			 "rate_burst_bytes = 20000;") PORT("addresses = [ \"192.0.2.1/24\" ];"),
-			ANY_NAME "6: idle_s: with initiate \"start\" the gateway connects again at "
-				 "once\n7: mss: of IPv6's TCP it is 1220 at least\n"},
-		{CHILD1("tfc = \"mtu\";") PORT(""), ANY_NAME
-			"7: tfc: an IKEv1 peer cannot say that it takes no such padding\n"},
-		{SITE("198.51.100.7",
-			 "children = ( { name = \"k\"; mode = \"transport\"; tfc = 64; } );\n", "")
-				PORT(""),
-			ANY_NAME "5: tfc: not used in transport mode\n"},
-		{CONNECTION("responder_only = true;\nlifetime = { ike_rekey_s = 0;\n"
-			    "child_rekey_s = 300; child_rekey_bytes = 9L; };") PORT(""),
-			ANY_NAME
-			"8: lifetime.child_rekey_s: not used, responder_only never rekeys\n"},
-		{CHILD("esp_proposals = [ \"aes256gcm16\", \"null-sha256-aescmac\",\n"
-		       "\"aes128gmac\" ];") PORT(""),
-			ANY_NAME
-			"6: esp_proposals: \"null\" does not encrypt: everybody on the way can "
-			"read the packets\n7: esp_proposals: \"aes128gmac\" does not encrypt: "
-			"everybody on the way can read the packets\n"},
-		{CONNECTION("max_sessions = 3;") PORT(""),
-			ANY_NAME "6: max_sessions: not used, unique leaves a user one session\n"},
-		{CONNECTION("unique = \"keep\";\nmax_sessions = 3;") PORT(""),
-			ANY_NAME "7: max_sessions: not used, unique leaves a user one session\n"},
-		{CONNECTION("unique = \"no\";\nmax_sessions = 3;") PORT(""), ANY_NAME},
-		{CONNECTION("lifetime = { ike_rekey_s = 0; ike_hard_s = 500;\nreauth_s = 500; };")
-				PORT(""),
-			ANY_NAME
-			"7: lifetime.reauth_s: not reached unless the peer rekeys, ike_hard_s is 500\n"},
-		{V1(LOCAL, REMOTE, "lifetime = { reauth_s = 3600; };") PORT(""), ANY_NAME
-			"7: lifetime.reauth_s: not used, an IKEv1 peer authenticates anew whenever phase "
-			"1 ends by ike_rekey_s or ike_hard_s\n"},
-		{V1(LOCAL, REMOTE, "mobike = true;") PORT(""),
-			ANY_NAME "7: mobike: not used, ike_versions lists 1 alone\n"},
-		{V1(LOCAL, REMOTE, "mobike = false;") PORT(""), ANY_NAME},
-		{SITE("198.51.100.7", KIDS, "initiate = \"start\";\ndpd = { delay_s = 0; };")
-				PORT("addresses = [ \"192.0.2.1/24\" ];"),
-			ANY_NAME
-			"7: dpd.delay_s: 0 never sees that the peer has gone, and so never connects "
-			"again\n"},
-		{SITE("198.51.100.0/24", ANY_TO_ANY,
-			 "tunnel_interface = { routes = [ \"10.7.0.0/16\" ]; };") PORT(""),
-			ANY_NAME
-			"6: tunnel_interface.routes: every peer that fits remote.id may take them, "
-			"and the last one has them\n"},
-		{V1(LOCAL, REMOTE, "request_push = true; request_addresses = [ \"0.0.0.0\" ];")
-				PORT(""),
-			ANY_NAME
-			"7: request_addresses: not used, request_push waits without asking\n"},
-		{PORT("addresses = [ \"192.0.2.1/24\" ];") SITE("198.51.100.7\", \"198.51.100.8",
-			 ANY_TO_ANY,
-			 "initiate = \"on_demand\"; tunnel_interface = { routes = [ \"::/0\" ]; };\n"
-			 "request_addresses = [ \"0.0.0.0\", \"2001:db8::9\" ];"),
-			"4: psk: \"*\" lets whoever knows the secret in under any name\n"},
-		{MAIN("workers = [ 1, 0 ]; cookie_threshold = 9; half_open_max = 8;")
-				PORT("") "connections = ( );",
-			"2: main.workers: lcore 0 polls without a pause, and is control_core\n"
-			"2: main.cookie_threshold: 9 is never reached, half_open_max is 8\n"},
-		{MAIN("workers = [ 0 ]; idle = \"sleep\";") PORT("") "connections = ( );", ""},
-		{P1 CONNECTION("pools = [ \"pool1\" ];") PORT(""),
-			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
-			"7: pools: not used, mode_config is empty\n"},
-		{V1(LOCAL, XAUTH, "aggressive = true;") PORT(""),
-			ANY_NAME "7: aggressive: whoever can send a packet gets a reply from which "
-				 "the pre-shared key can be guessed off line\n"},
-		{P1 V1(LOCAL, REMOTE,
-			 "aggressive = true; pools = [ \"pool1\" ];\nmode_config = [ \"respond\" ];")
-				PORT(""),
-			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
-			"8: aggressive: whoever can send a packet gets a reply from which "
-			"the pre-shared key can be guessed off line\n"
-			"8: aggressive: without remote.user_auth every holder of a group's key is "
-			"anonymous, and keeps no address between sessions\n"},
-		{P1 V1(LOCAL, XAUTH,
-			 "aggressive = true; pools = [ \"pool1\" ];\nmode_config = [ \"respond\" ];")
-				PORT(""),
-			"2: psk: \"*\" lets whoever knows the secret in under any name\n"
-			"8: aggressive: whoever can send a packet gets a reply from which "
-			"the pre-shared key can be guessed off line\n"},
-		{V1CERT(BY_CERT, "remote = { auth = \"cert\"; };\n", "aggressive = true;") PORT(""),
-			""},
-		{V1CERT(BY_CERT, HYBRID, "aggressive = true;") PORT(""), ""},
-		{V1CERT("local = { id = \"c\"; auth = \"none\"; user = \"u\"; password = \"p\"; };\n",
-			 "remote = { auth = \"cert\"; };\n", "") PORT(""),
-			""},
-		{V1("local = { id = \"gw\"; auth = \"psk\";\nuser = \"u\"; password = \"p\"; };\n",
-			 XAUTH, "") PORT(""),
-			ANY_NAME "5: local.user: not used, the peer is the one that logs in\n"},
-		{V1ID("id = \"group\"; secret = \"short\";", REMOTE) PORT(""),
-			"1: psk: shorter than 20 characters, it can be guessed off line\n"
-			"4: remote.auth: main mode finds a key by the peer's address, and no fitting "
-			"entry of credentials.psk has addresses\n"},
-		{V1ID("id = \"group\"; secret = \"correct horse battery staple\";",
-			 REMOTE "aggressive = true;\n") PORT(""),
-			"5: aggressive: whoever can send a packet gets a reply from which the "
-			"pre-shared key can be guessed off line\n"},
-		{V1ID("id = \"198.51.100.7\"; secret = \"correct horse battery staple\";", REMOTE)
-				PORT(""),
-			""},
-		{V1ID("id = \"198.51.100.0/24\"; secret = \"correct horse battery staple\";",
-			 REMOTE) PORT(""),
-			""},
-		{V1ID("addresses = [ \"0.0.0.0/0\" ]; secret = \"correct horse battery staple\";",
-			 REMOTE) PORT(""),
-			""},
-		{CONNECTION(TOLD) PORT(""), ANY_NAME
-			"6: split_include: only IKEv1 clients are told, ike_versions lists 2 alone\n"
-			"7: local_lan: only IKEv1 clients are told, ike_versions lists 2 alone\n"
-			"8: split_dns: only IKEv1 clients are told, ike_versions lists 2 alone\n"
-			"9: backup_servers: only IKEv1 clients are told, ike_versions lists 2 alone\n"
-			"10: banner: only IKEv1 clients are told, ike_versions lists 2 alone\n"
-			"11: save_password: only IKEv1 clients are told, ike_versions lists 2 alone\n"},
-		{V1(LOCAL, REMOTE,
-			 "banner = \"hello\"; push = \"after_status\"; push_delay_ms = 1;")
-				PORT(""),
-			ANY_NAME
-			"7: push: not used, mode_config lists no initiate\n"
-			"7: push_delay_ms: not used, mode_config lists not both directions\n"
-			"7: banner: not used, mode_config is empty\n"},
-		{P1 V1(LOCAL, REMOTE,
-			 "pools = [ \"pool1\" ]; mode_config = [ \"initiate\", \"respond\" ];\n" TOLD
-			 "push = \"after_status\"; push_delay_ms = 0;\n") PORT(""),
-			"2: psk: \"*\" lets whoever knows the secret in under any name\n"},
-		{CONNECTION(
-			 "policy = ( { action = \"protect\"; local = [ \"10.0.0.0/8\" ]; },\n"
-			 "{ action = \"discard\"; direction = \"in\"; local = [ \"10.1.0.0/16[tcp]\" ]; },\n"
-			 "{ action = \"discard\"; local = [ \"10.0.0.0/7\" ]; direction = \"out\"; },\n"
-			 "{ action = \"discard\"; local = [ \"11.0.0.0/8[udp/53]\" ]; } );")
-				PORT(""),
-			ANY_NAME "7: policy: rule 2 is never reached, rule 1 comes before it\n"},
-	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {
 		int rc;
