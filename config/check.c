@@ -25,11 +25,11 @@ void check_main(struct loader *l, const config_setting_t *root)
 				"main.workers: lcore %u polls without a pause, and is control_core",
 				m->workers[i]);
 	}
-	if (member(group, "state_dir"))
+	if (member(group, "state_dir") && !m->quick_crash_detection &&
+		m->lease_store == CFG_LEASES_MEMORY)
 		diag_warning(&l->diags, place(group, "state_dir"),
-			m->quick_crash_detection
-				? "main.state_dir: qcd.secret survives a restart there, leases do not"
-				: "main.state_dir: not used, quick_crash_detection is false");
+			"main.state_dir: not used, leases are in memory and quick_crash_detection is "
+			"false");
 	if (m->half_open_max && m->cookie_threshold > m->half_open_max)
 		diag_warning(&l->diags, place(group, "cookie_threshold"),
 			"main.cookie_threshold: %u is never reached, half_open_max is %u",

@@ -16,6 +16,7 @@ struct cfg_strings {
 };
 
 enum cfg_idle { CFG_IDLE_POLL, CFG_IDLE_SLEEP };
+enum cfg_lease_store { CFG_LEASES_EMBEDDED, CFG_LEASES_MEMORY };
 enum cfg_hugepages { CFG_HUGEPAGES_AUTO, CFG_HUGEPAGES_REQUIRED, CFG_HUGEPAGES_OFF };
 
 struct cfg_main {
@@ -35,6 +36,7 @@ struct cfg_main {
 	uint32_t half_open_timeout_s;
 	uint32_t half_open_max_ikev1; // IKEv1 has no cookie: a cap of its own
 	bool quick_crash_detection;   // RFC 6290
+	enum cfg_lease_store lease_store;
 	char *state_dir;
 	char *run_dir;
 };
@@ -92,8 +94,18 @@ struct cfg_pool {
 	char *domain;           // or NULL
 	struct ip_addr netmask; // family 0: none
 	uint32_t linger_s;
+	uint32_t quarantine_s;
+	uint16_t prefix_len;       // of what is given out; 0: single addresses
+	struct cfg_strings groups; // none: for everybody
 	struct cfg_reservation *reservations;
 	size_t reservation_count;
+	struct {
+		struct ip_addr *servers; // none: the pool chooses by itself
+		size_t server_count;
+		struct ip_addr relay;  // giaddr
+		struct ip_addr subnet; // RFC 3527 link selection; family 0: none
+		uint32_t timeout_s;
+	} from_dhcp;
 };
 
 struct cfg_psk {

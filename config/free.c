@@ -31,6 +31,8 @@ static void free_pool(struct cfg_pool *p)
 	free(p->nbns);
 	free(p->dhcp);
 	free(p->domain);
+	free_strings(&p->groups);
+	free(p->from_dhcp.servers);
 	for (size_t i = 0; i < p->reservation_count; i++)
 		free(p->reservations[i].owner);
 	free(p->reservations);

@@ -15,6 +15,8 @@
 #define TEXT            .kind = OPT_STRING, .min = 1, .max = 255
 #define BYTES_MAX       ((uint64_t)1 << 62)
 
+static const struct opt_word lease_store_words[] = {{"embedded", CFG_LEASES_EMBEDDED, false},
+	{"memory", CFG_LEASES_MEMORY, false}, {NULL, 0, false}};
 static const struct opt_word idle_words[] = {
 	{"poll", CFG_IDLE_POLL, false}, {"sleep", CFG_IDLE_SLEEP, false}, {NULL, 0, false}};
 static const struct opt_word hugepages_words[] = {{"auto", CFG_HUGEPAGES_AUTO, false},
@@ -104,9 +106,13 @@ const struct option opt_table[] = {
 	{"main.quick_crash_detection", OPT_BOOL, AT(cfg, main.quick_crash_detection), .def = "true",
 		.help = "Give IKEv2 peers a token by which they believe a restarted gateway that it "
 			"has forgotten them (RFC 6290), and believe theirs."},
+	{"main.lease_store", OPT_ENUM, .words = lease_store_words, AT(cfg, main.lease_store),
+		.def = "embedded",
+		.help = "Where leases are kept: embedded, on disk in state_dir, where they survive a "
+			"restart; or memory, where they do not."},
 	{"main.state_dir", OPT_PATH, AT(cfg, main.state_dir), .def = "/var/lib/sallyport",
-		.help = "Directory of what must survive a restart: qcd.secret, from which the tokens "
-			"of quick_crash_detection are made."},
+		.help = "Directory of what must survive a restart: the leases, and qcd.secret, from "
+			"which the tokens of quick_crash_detection are made."},
 	{"main.run_dir", OPT_PATH, AT(cfg, main.run_dir), .def = "/run/sallyport",
 		.help = "Directory of the management socket, control.sock."},
 
@@ -176,6 +182,27 @@ const struct option opt_table[] = {
 		.help = "Netmask of the inner IPv4 address, told to the client; nothing is told without."},
 	{"pools[].linger_s", OPT_U32, .max = 31536000, AT(cfg_pool, linger_s), .def = "300",
 		.help = "Seconds that an address is kept for its owner after the session has ended."},
+	{"pools[].quarantine_s", OPT_U32, .max = 86400, AT(cfg_pool, quarantine_s), .def = "0",
+		.help = "Seconds in which an address that does not linger is given to nobody after its "
+			"session has ended."},
+	{"pools[].prefix_length", OPT_U16, .max = 128, AT(cfg_pool, prefix_len), .def = "0",
+		.help = "Give out networks of this prefix length instead of single addresses, to sites: "
+			"by INTERNAL_IP6_PREFIX (RFC 5739), in IPv4 by the traffic selectors alone."},
+	{"pools[].groups", TEXT, ARRAY(cfg_pool, groups.items, groups.count), .max_items = 64,
+		.help = "Only for users of one of these groups; without, for everybody."},
+	{"pools[].from_dhcp", OPT_GROUP,
+		.help = "Let a DHCP server (RFC 2131) choose each address; it must lie in the ranges."},
+	{"pools[].from_dhcp.servers", OPT_ADDR,
+		ARRAY(cfg_pool, from_dhcp.servers, from_dhcp.server_count), .max_items = 8,
+		.help = "The servers, all asked at once."},
+	{"pools[].from_dhcp.relay", OPT_ADDR, AT(cfg_pool, from_dhcp.relay),
+		.help = "The gateway's own address on the management side that the servers answer to "
+			"(giaddr)."},
+	{"pools[].from_dhcp.subnet", OPT_ADDR, AT(cfg_pool, from_dhcp.subnet),
+		.help = "The subnet that the servers choose from, if it is not the relay's (RFC 3527)."},
+	{"pools[].from_dhcp.timeout_s", OPT_U32, .min = 1, .max = 10,
+		AT(cfg_pool, from_dhcp.timeout_s), .def = "3",
+		.help = "Seconds for the servers' answers; then the connection's next pool is asked."},
 	{"pools[].reserve", LIST(cfg_pool, cfg_reservation, reservations, reservation_count),
 		.help = "Addresses that are kept for one owner for ever."},
 	{"pools[].reserve[].owner", TEXT, .required = true, AT(cfg_reservation, owner),

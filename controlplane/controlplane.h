@@ -46,10 +46,22 @@ struct ike_aaa_request {
 	uint64_t token;
 };
 
+// What AAA says of the address of who it accepted; all zero: nothing. Copied; strings end within.
+struct ike_aaa_addresses {
+	struct ip_addr
+		v4; // Framed-IP-Address (RFC 2865 5.8); family 0: none or the gateway's choice
+	struct ip_addr v6;    // Framed-IPv6-Address (RFC 6911)
+	bool v4_of_peer;      // 255.255.255.255: the address that the peer asks for
+	char pool_v4[64];     // Framed-Pool (RFC 2869 5.18): instead of the connection's pools
+	char pool_v6[64];     // Framed-IPv6-Pool (RFC 3162), Stateful-IPv6-Address-Pool (RFC 6911)
+	char prefix_pool[64]; // Delegated-IPv6-Prefix-Pool (RFC 6911)
+};
+
 struct ike_aaa {
 	void *ctx;
 	// PENDING: ike_aaa_done() follows, once.
-	enum ike_aaa_status (*authorize)(void *ctx, const struct ike_aaa_request *rq);
+	enum ike_aaa_status (*authorize)(
+		void *ctx, const struct ike_aaa_request *rq, struct ike_aaa_addresses *out);
 	// A session began or ended. Never blocks.
 	void (*account)(void *ctx, uint64_t session, bool begin);
 };
@@ -81,7 +93,9 @@ void ike_engine_free(struct ike_engine *e);
 // Inputs.
 void ike_input(struct ike_engine *e, const struct ike_datagram *d);
 void ike_job_done(struct ike_engine *e, struct ike_job *job);
-void ike_aaa_done(struct ike_engine *e, uint64_t token, enum ike_aaa_status status);
+// addresses: NULL is nothing said.
+void ike_aaa_done(struct ike_engine *e, uint64_t token, enum ike_aaa_status status,
+	const struct ike_aaa_addresses *addresses);
 void ike_sa_event(struct ike_engine *e, const struct sa_event *ev);
 void ike_tick(struct ike_engine *e);
 // Absolute monotonic time of the next timer; UINT64_MAX: none.

@@ -121,6 +121,7 @@ struct ike_exchange {
 	bool lease_held;
 	enum address_status address_status;
 	enum ike_aaa_status aaa_status;
+	struct ike_aaa_addresses aaa_addresses;
 	union {
 		struct ike_message in;    // views into in_buf. As initiator: of the response
 		struct ikev1_message in1; // IKEv1: of the present message

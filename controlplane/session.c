@@ -460,7 +460,7 @@ void ike_session_keep_leases(struct ike_session *s)
 	for (uint8_t i = s->lease_count; i-- > 0;) {
 		if (s->lease_use[i].active)
 			continue;
-		s->lease_use[i].active = src->renew(src->ctx, &s->leases[i]);
+		s->lease_use[i].active = src->renew(src->ctx, &s->leases[i], s->id);
 		if (!s->lease_use[i].active)
 			lease_lost(s, i);
 	}

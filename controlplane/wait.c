@@ -117,7 +117,8 @@ enum ike_verdict ike_wait_aaa(
 	struct ike_aaa *aaa = &x->sa->engine->p.aaa;
 	struct ike_aaa_request r = *rq;
 	r.token = wait_begin(x, IKE_GOT_AAA, next_step, IKE_AAA_DEADLINE_NS);
-	x->aaa_status = aaa->authorize ? aaa->authorize(aaa->ctx, &r) : IKE_AAA_ACCEPT;
+	x->aaa_status =
+		aaa->authorize ? aaa->authorize(aaa->ctx, &r, &x->aaa_addresses) : IKE_AAA_ACCEPT;
 	if (x->aaa_status == IKE_AAA_PENDING)
 		return IKE_PENDING;
 	ike_wait_cancel(x);
@@ -125,12 +126,15 @@ enum ike_verdict ike_wait_aaa(
 	return IKE_DONE;
 }
 
-void ike_aaa_done(struct ike_engine *e, uint64_t token, enum ike_aaa_status status)
+void ike_aaa_done(struct ike_engine *e, uint64_t token, enum ike_aaa_status status,
+	const struct ike_aaa_addresses *addresses)
 {
 	ike_enter(e);
 	struct ike_exchange *x = wait_over(e, token, IKE_GOT_AAA);
 	if (x) {
 		x->aaa_status = status;
+		if (addresses)
+			x->aaa_addresses = *addresses;
 		ike_exchange_run(x);
 	}
 	ike_leave(e);

@@ -278,7 +278,11 @@ static int node_init(
 		ike_credentials_new(n->cfg, stderr, &n->credentials) < 0)
 		return -EINVAL;
 	n->cfg->connections[0].request_v4 = !headend;
-	struct pools_seams seams = {clock, &random_system, 1, sink_worker_of, n};
+	struct pools_seams seams = {.clock = clock,
+		.random = &random_system,
+		.workers = 1,
+		.worker_of = sink_worker_of,
+		.ctx = n};
 	if (pools_new(n->cfg, &seams, &n->pools) < 0)
 		return -ENOMEM;
 	pools_source(n->pools, &n->addresses);

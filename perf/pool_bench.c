@@ -111,7 +111,7 @@ static int run(
 		};
 		if (source.acquire(source.ctx, &rq, &leases[i]) != ADDRESS_OK)
 			rc = -ENOSPC;
-		else if (!source.renew(source.ctx, &leases[i]))
+		else if (!source.renew(source.ctx, &leases[i], 1))
 			rc = -ESTALE;
 	}
 	out->alloc_ns = now_ns() - start;

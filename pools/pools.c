@@ -175,6 +175,7 @@ static enum address_status granted(
 	*out = (struct lease){
 		.pool = p->cfg,
 		.addr = a,
+		.prefix_len = ip_bits(a.family),
 		.fence = fence,
 		.worker = space_shard_of(&p->space, &a),
 		.adopted = adopted,
@@ -370,8 +371,9 @@ static struct record *held(struct pool *p, const struct lease *l)
 	return NULL;
 }
 
-static bool renew(void *ctx, const struct lease *l)
+static bool renew(void *ctx, const struct lease *l, uint64_t session)
 {
+	(void)session;
 	struct pool *p = pool_of(ctx, l->pool);
 	struct record *r = held(p, l);
 	if (r && r->state == LEASE_OFFERED) {
@@ -544,6 +546,7 @@ bool pools_lease_next(const struct pools *all, size_t i, uint64_t *cursor, struc
 			continue;
 		*out = (struct lease_info){
 			.addr = addr_of(p, r),
+			.prefix_len = ip_bits(family_of(p)),
 			.state = r->state,
 			.owner = owner_name(r->owner),
 			.since_ns = r->since_ns,

@@ -24,10 +24,10 @@ static inline enum address_status slow_acquire(
 	return ADDRESS_PENDING;
 }
 
-static inline bool slow_renew(void *ctx, const struct lease *l)
+static inline bool slow_renew(void *ctx, const struct lease *l, uint64_t session)
 {
 	struct slow_source *s = ctx;
-	return s->inner.renew(s->inner.ctx, l);
+	return s->inner.renew(s->inner.ctx, l, session);
 }
 
 static inline void slow_release(void *ctx, const struct lease *l)

@@ -99,7 +99,8 @@ struct slow_aaa {
 	unsigned asked;
 };
 
-static enum ike_aaa_status authorize_later(void *ctx, const struct ike_aaa_request *rq)
+static enum ike_aaa_status authorize_later(
+	void *ctx, const struct ike_aaa_request *rq, struct ike_aaa_addresses *out)
 {
 	struct slow_aaa *a = ctx;
 	assert_true(a->asked < 4);
@@ -124,10 +125,10 @@ static enum address_status acquire_later(
 	return ADDRESS_PENDING;
 }
 
-static bool renew_it(void *ctx, const struct lease *l)
+static bool renew_it(void *ctx, const struct lease *l, uint64_t session)
 {
 	struct slow_pool *s = ctx;
-	return s->inner.renew(s->inner.ctx, l);
+	return s->inner.renew(s->inner.ctx, l, session);
 }
 
 static void release_it(void *ctx, const struct lease *l)
@@ -185,7 +186,7 @@ static void headend_limit_holds_for_those_that_wait(void **state)
 	bench_run(p.b, 300);
 	assert_int_equal(aaa.asked, 2);
 	for (unsigned k = 0; k < 2; k++)
-		ike_aaa_done(p.gw->engine, aaa.tokens[k], IKE_AAA_ACCEPT);
+		ike_aaa_done(p.gw->engine, aaa.tokens[k], IKE_AAA_ACCEPT, NULL);
 	bench_run(p.b, 100);
 	assert_int_equal(bench_session_count(p.gw), 1);
 	bench_expect(p.gw, "ike_sessions_full", 1);
@@ -213,7 +214,7 @@ static void address_without_a_child_stays(void **state)
 	pair_down(&p);
 }
 
-static bool renew_none(void *ctx, const struct lease *l)
+static bool renew_none(void *ctx, const struct lease *l, uint64_t session)
 {
 	return false;
 }

@@ -84,7 +84,8 @@ struct fake_aaa {
 	char identity[64];
 };
 
-static enum ike_aaa_status aaa_authorize(void *ctx, const struct ike_aaa_request *rq)
+static enum ike_aaa_status aaa_authorize(
+	void *ctx, const struct ike_aaa_request *rq, struct ike_aaa_addresses *out)
 {
 	struct fake_aaa *a = ctx;
 	a->asked++;
@@ -114,7 +115,7 @@ static void aaa_accepts_later(void **state)
 	assert_int_equal(a.asked, 1);
 	assert_string_equal(a.identity, "client@example");
 	assert_int_equal(pool_in_use(p.gw, 0), 0); // no address before all is proven
-	ike_aaa_done(p.gw->engine, a.token, IKE_AAA_ACCEPT);
+	ike_aaa_done(p.gw->engine, a.token, IKE_AAA_ACCEPT, NULL);
 	bench_run(p.b, 100);
 	assert_true(bench_established(p.client));
 	assert_int_equal(a.sessions, 1);

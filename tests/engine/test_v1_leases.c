@@ -237,7 +237,7 @@ static void childless(void **state)
 
 // ---- a lease whose grant has ended -----------------------------------------------------------------
 
-static bool renew_none(void *ctx, const struct lease *l)
+static bool renew_none(void *ctx, const struct lease *l, uint64_t session)
 {
 	return false;
 }

@@ -17,7 +17,8 @@ struct fake_aaa {
 	char identity[64], user[64];
 };
 
-static enum ike_aaa_status aaa_authorize(void *ctx, const struct ike_aaa_request *rq)
+static enum ike_aaa_status aaa_authorize(
+	void *ctx, const struct ike_aaa_request *rq, struct ike_aaa_addresses *out)
 {
 	struct fake_aaa *a = ctx;
 	a->asked++;
@@ -51,7 +52,7 @@ static void aaa_accepts_later(void **state)
 		assert_string_equal(a.identity, i ? "client@example" : V1_GROUP);
 		assert_false(bench_established(v.gw));
 		assert_int_equal(pool_in_use(v.gw, 0), 0);
-		ike_aaa_done(v.gw->engine, a.token, IKE_AAA_ACCEPT);
+		ike_aaa_done(v.gw->engine, a.token, IKE_AAA_ACCEPT, NULL);
 		assert_true(bench_run_until(v.b, v1_is_up, &v, 5000));
 		assert_true(v1_traffic(&v));
 		v1_down(&v);
@@ -87,7 +88,7 @@ static void peer_leaves_while_aaa_thinks(void **state)
 	bench_run(v.b, 500);
 	ike_sa_close(v1_any_sa(v.gw), IKE_REASON_CLOSED);
 	bench_run(v.b, 20);
-	ike_aaa_done(v.gw->engine, a.token, IKE_AAA_ACCEPT);
+	ike_aaa_done(v.gw->engine, a.token, IKE_AAA_ACCEPT, NULL);
 	bench_expect(v.gw, "ike_late_result", 1);
 	assert_true(bench_empty(v.gw));
 	v1_free(&v);

@@ -185,11 +185,11 @@ static const struct mistake warnings[] = {
 	{PORT("") "credentials: { psk = (\n{ id = \"*\"; secret = \"long enough to be good\"; }"
 		  " ); };\nconnections = ( );\n",
 		"5: psk: \"*\" lets whoever knows the secret in under any name\n"},
-	{MAIN("state_dir = \"/srv/state\";") PORT("") "connections = ( );\n",
-		"2: main.state_dir: qcd.secret survives a restart there, leases do not\n"},
-	{MAIN("quick_crash_detection = false;\nstate_dir = \"/srv/state\";")
+	{MAIN("state_dir = \"/srv/state\";") PORT("") "connections = ( );\n", ""},
+	{MAIN("quick_crash_detection = false;\nlease_store = \"memory\";\nstate_dir = \"/srv/state\";")
 			PORT("") "connections = ( );\n",
-		"3: main.state_dir: not used, quick_crash_detection is false\n"},
+		"4: main.state_dir: not used, leases are in memory and quick_crash_detection is "
+		"false\n"},
 	{CONNECTION("lifetime = { ike_rekey_s = 600; child_rekey_s = 300;\n"
 		    "child_rekey_bytes = 9L; child_hard_packets = 8; };") PORT(""),
 		ANY_NAME},

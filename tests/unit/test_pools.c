@@ -24,7 +24,7 @@ static struct lease get(struct fixture *f, const char *user)
 static struct lease get_active(struct fixture *f, const char *user)
 {
 	struct lease l = get(f, user);
-	assert_true(f->source.renew(f->source.ctx, &l));
+	assert_true(f->source.renew(f->source.ctx, &l, 1));
 	return l;
 }
 
@@ -111,7 +111,7 @@ static void an_anonymous_peer_has_no_claims(void **state)
 	rq.owner.name = "group";
 	assert_int_equal(ask(&f, &rq, &l), ADDRESS_OK);
 	assert_addr(&l, "192.0.2.2"); // not the reserved one
-	assert_true(f.source.renew(f.source.ctx, &l));
+	assert_true(f.source.renew(f.source.ctx, &l, 1));
 	rq.adopt = true;
 	rq.want = l.addr;
 	assert_int_equal(ask(&f, &rq, &m), ADDRESS_OK);
@@ -163,7 +163,7 @@ static void a_late_release_does_not_touch_the_next_owner(void **state)
 	struct lease b = get(&f, "bert");
 	assert_addr(&b, "192.0.2.7");
 	drop(&f, &a);
-	assert_false(f.source.renew(f.source.ctx, &a));
+	assert_false(f.source.renew(f.source.ctx, &a, 1));
 	struct lease_info info;
 	uint64_t cursor = 0;
 	assert_true(pools_lease_next(f.pools, 0, &cursor, &info));
@@ -185,7 +185,7 @@ static void an_offer_ends_by_itself(void **state)
 	assert_int_equal(stats(&f).in_use, 1);
 	assert_int_equal(stats(&f).lingering, 0); // it was never in use
 	assert_int_equal(stats(&f).expired, 1);
-	assert_false(f.source.renew(f.source.ctx, &a));
+	assert_false(f.source.renew(f.source.ctx, &a, 1));
 	drop(&f, &a);
 	assert_int_equal(stats(&f).stale, 2);
 	fixture_wait(&f, 10000); // what is active stays
@@ -275,7 +275,7 @@ static void owners_differ_by_user_and_identity(void **state)
 			if (round)
 				assert_true(ip_eq(&l.addr, &first[i].addr));
 			first[i] = l;
-			assert_true(f.source.renew(f.source.ctx, &l));
+			assert_true(f.source.renew(f.source.ctx, &l, 1));
 			if (round == 0 && i == N - 1)
 				for (size_t k = 0; k < N; k++)
 					drop(&f, &first[k]);

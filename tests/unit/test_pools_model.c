@@ -275,7 +275,7 @@ static void do_renew(struct model *m)
 	if (m->grant_count == 0)
 		return;
 	struct m_grant *g = &m->grants[rnd(m, m->grant_count)];
-	assert_true(m->f.source.renew(m->f.source.ctx, &g->lease));
+	assert_true(m->f.source.renew(m->f.source.ctx, &g->lease, 1));
 	m->a[g->addr].state = LEASE_ACTIVE;
 	m->a[g->addr].was_active = true;
 }
@@ -301,7 +301,7 @@ static void do_stale(struct model *m)
 	if (rnd(m, 2))
 		m->f.source.release(m->f.source.ctx, l);
 	else
-		assert_false(m->f.source.renew(m->f.source.ctx, l));
+		assert_false(m->f.source.renew(m->f.source.ctx, l, 1));
 	m->stale++;
 }
 
