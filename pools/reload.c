@@ -91,11 +91,10 @@ static bool fits(const struct reload *rl, const struct segment *seg, uint32_t in
 {
 	const struct record *r = record_at(&rl->all->records, index);
 	struct ip_addr a = record_addr(&rl->all->records, index);
-	struct ip_addr last = addr_from(
-		a.family, num_of(&a) | (((u128)1 << (ip_bits(a.family) - r->prefix_len)) - 1));
+	unsigned shift = ip_bits(a.family) - r->prefix_len;
 	if (!seg)
-		return !new_segment(rl, &last);
-	return segment_begins(seg, &a) && rl->pools[seg->pool].space.prefix_len == r->prefix_len;
+		return !map_touches(rl->map, rl->map_count, &a, shift);
+	return segment_begins(seg, &a) && seg->shift == shift;
 }
 
 static int plan_lease(struct reload *rl, uint32_t index)

@@ -22,7 +22,8 @@ static struct pool *pool_for(
 	struct pool *p = seg ? &all->pools[seg->pool] : pool_named(all, row->pool);
 	bool fits = p && (seg ? segment_begins(seg, &row->addr)
 			      : row->origin == LEASE_OF_AAA && map_clear(all, p, &row->addr));
-	return fits && p->space.prefix_len == row->prefix_len ? p : NULL;
+	return fits && row->prefix_len + p->space.shift == (int)ip_bits(row->addr.family) ? p
+											  : NULL;
 }
 
 static bool resumed(struct pools *all, const struct pool *p, const struct lease_row *row)

@@ -49,7 +49,6 @@ struct space {
 	const struct pools_seams *seams;
 	struct records *records;
 	uint16_t pool;
-	uint8_t prefix_len;       // of a unit
 	uint8_t shift;            // log2 of a unit's addresses
 	struct segment *segments; // by address
 	size_t segment_count;

@@ -178,7 +178,6 @@ int space_init(struct space *s, const struct cfg_pool *p, uint16_t pool,
 	unsigned bits = p->range_count ? ip_bits(p->ranges[0].lo.family) : 0;
 	unsigned len = p->prefix_len && p->prefix_len < bits ? p->prefix_len : bits;
 	*s = (struct space){.seams = seams, .records = records, .pool = pool};
-	s->prefix_len = (uint8_t)len;
 	s->shift = (uint8_t)(bits - len);
 	int rc = load_excludes(s, p);
 	if (rc == 0)

@@ -247,7 +247,7 @@ uint32_t lease_occupy(struct pools *all, const struct occupation *o)
 	}
 	struct record *r = record_at(t, index);
 	r->hash = o->hash;
-	r->prefix_len = o->pool->space.prefix_len;
+	r->prefix_len = (ip_bits(o->place.addr.family) - o->pool->space.shift) & 0xffu;
 	r->origin = (unsigned)o->origin & 3u;
 	r->reserved = o->reserved;
 	r->outside = o->outside;
