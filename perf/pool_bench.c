@@ -260,7 +260,7 @@ static int steady(struct bench *b, struct cost *out)
 static int open_pools(struct bench *b, struct result *r)
 {
 	struct pools_seams seams = {
-		.clock = &clock_system,
+		.clock = &clock_coarse, // as the daemon
 		.random = &random_system,
 		.workers = (uint16_t)b->workers,
 		.worker_of = worker_of,
