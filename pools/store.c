@@ -19,7 +19,7 @@
 LOG_SUBSYSTEM("leases");
 
 #define CHUNK_MAX      8192  // rows a transaction: after a long outage nobody waits for all of it
-#define LOG_PAGES_IDLE 1000  // of the log, copied back when nothing waits
+#define LOG_PAGES_IDLE 256   // of the log, copied back when nothing waits
 #define LOG_PAGES_MAX  16384 // copied back whatever waits
 #define RETRY_MIN_NS   (1 * NS_PER_S)
 #define RETRY_MAX_NS   (8 * NS_PER_S)
