@@ -188,8 +188,8 @@ static void note_failure(struct lease_store *s, int rc)
 	uint64_t now = now_ns();
 	atomic_fetch_add(&s->failed, 1);
 	if (log_limit_pass(&s->limit, now, &suppressed))
-		log_error("%s cannot be written (%s): %zu leases are in memory only, and lost if "
-			  "this process ends; tried again until it works",
+		log_error("%s cannot be written (%s): leases in memory only, and lost if this "
+			  "process ends: %zu; it is tried until it works",
 			s->files.paths.db, strerror(-rc), s->rest->count);
 	s->retry_ns = s->retry_ns ? s->retry_ns * 2 : RETRY_MIN_NS;
 	if (s->retry_ns > RETRY_MAX_NS)
