@@ -19,7 +19,8 @@ struct dhcp_net; // pools/dhcp_net.h
 struct dhcp_seams {
 	const struct clock_source *clock; // and random: outlive the struct dhcp
 	const struct random_source *random;
-	const struct dhcp_net *net; // NULL: kernel sockets; copied
+	const struct dhcp_net
+		*net; // NULL: kernel sockets; copied, freed with d or if dhcp_new() fails
 };
 
 // For all pools of the snapshot that have from_dhcp, which may be none; it may be freed afterwards.
