@@ -205,6 +205,7 @@ void check_pools(struct loader *l, const config_setting_t *root)
 		check_excludes(l, p, s);
 		check_reservations(l, p, s);
 		check_own(l, p, s);
+		check_dhcp(l, i, s);
 	}
 	check_overlaps(l, list);
 }
