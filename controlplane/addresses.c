@@ -41,12 +41,13 @@ static bool is_one_of(const struct cfg_strings *list, const char *name)
 	return false;
 }
 
+// A group's own key proves its name, which is the peer's identity then.
 static bool serves(const struct cfg_pool *p, const struct ike_peer *peer)
 {
 	bool served = !p->groups.count;
 	for (size_t i = 0; !served && i < p->groups.count; i++)
 		served = is_one_of(peer->groups, p->groups.items[i]);
-	return served || (peer->group_proven && is_one_of(&p->groups, peer->group));
+	return served || (peer->proven && is_one_of(&p->groups, peer->text));
 }
 
 // The next pool of the connection at or behind *index that may give this kind to the peer; *skipped:
@@ -185,7 +186,6 @@ void ike_peer_groups(const struct ike_engine *e, struct ike_peer *p)
 		return;
 	p->groups = &user->groups;
 	p->group = user->groups.items[0];
-	p->group_proven = false; // it is one of them
 }
 
 // The network that an address lies in.

@@ -95,7 +95,6 @@ struct ike_peer ike_session_peer(const struct ike_session *s)
 		.proven = s->proven,
 		.user = s->user,
 		.group = s->group,
-		.group_proven = s->group_proven,
 		.groups = s->groups,
 	};
 }
@@ -183,7 +182,6 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 		secret_copy(&s->identity, peer->id.p, peer->id.len) < 0)
 		return -ENOMEM;
 	s->proven = peer->proven;
-	s->group_proven = peer->group_proven;
 	s->groups = peer->groups;
 	s->anonymous = ike_peer_anonymous(peer);
 	htab_insert(&e->sessions_by_owner, &s->by_owner,

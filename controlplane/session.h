@@ -118,7 +118,6 @@ struct ike_session {
 	char *user;                       // authenticated, or NULL
 	char *group;                      // of the user, or NULL
 	const struct cfg_strings *groups; // of the user; or NULL. Of the engine's snapshot
-	bool group_proven;                // group stands for pools too
 	struct ike_aaa_addresses *aaa;    // what AAA said of its addresses; NULL: nothing. Owned
 	const char *mode_config;          // how it got its addresses: "pull", "push", "none"
 	bool proven;                      // the identity is (a wildcard or group PSK proves none)
@@ -208,7 +207,6 @@ struct ike_peer {
 	bool proven;                      // the identity is
 	const char *user;                 // authenticated (XAUTH), or NULL
 	const char *group;                // for show, or NULL
-	bool group_proven;                // not a mere claim: pools of this group serve it
 	const struct cfg_strings *groups; // of the user; NULL: none
 };
 

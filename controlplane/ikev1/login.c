@@ -10,8 +10,6 @@
 
 LOG_SUBSYSTEM("ike");
 
-#define ID_EXACT 3 // of ike_id_fit()
-
 enum step { BEGIN, AUTHORIZED };
 
 static bool is_server(const struct ike_sa *sa)
@@ -27,17 +25,13 @@ struct ike_peer ikev1_login_peer(const struct ike_sa *sa)
 		.text = v1->peer.text,
 		.proven = v1->peer.proven,
 		.user = user ? user->name : NULL};
-	// The ID that comes with a shared key names the group that shares it. Under a key that is anybody's
-	// the name is a mere claim.
-	if (v1->psk && v1->psk->id && v1->peer.text[0] && (user || !v1->peer.proven)) {
-		peer.group = v1->peer.text;
-		peer.group_proven = ike_id_fit(v1->psk->id, peer.id) == ID_EXACT;
-	}
-	if (user && user->groups.count) {
-		peer.groups = &user->groups;
+	// The ID that comes with a shared key names the group that shares it.
+	if (user && user->groups.count)
 		peer.group = user->groups.items[0];
-		peer.group_proven = false; // it is one of them
-	}
+	else if (v1->psk && v1->psk->id && v1->peer.text[0] && (user || !v1->peer.proven))
+		peer.group = v1->peer.text;
+	if (user && user->groups.count)
+		peer.groups = &user->groups;
 	ike_peer_groups(sa->engine, &peer);
 	return peer;
 }
