@@ -308,6 +308,9 @@ const struct option opt_table[] = {
 		.help = "As initiator, ask the peer for an inner address: one entry a family, "
 			"\"0.0.0.0\" or \"::\" for any address, another for the one that is "
 			"wished for."},
+	{"connections[].request_prefix", OPT_BOOL, AT(cfg_connection, request_prefix),
+		.def = "false",
+		.help = "As initiator of IKEv2, ask the peer for an IPv6 network (RFC 5739)."},
 	{"connections[].request_push", OPT_BOOL, AT(cfg_connection, request_push), .def = "false",
 		.help = "As initiator of IKEv1, wait for the inner address that the peer pushes "
 			"instead of asking for one."},
