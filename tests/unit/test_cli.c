@@ -231,7 +231,7 @@ static void test_tables_are_aligned(void **state)
 	assert_string_equal(got,
 		"POOL           BEGIN       END             FREE  IN USE  LINGERING  QUARANTINED  RESERVED  HIGH WATER  EXHAUSTED\n"
 		"ire            10.0.0.0    10.0.0.9         250       3          1            0         5           4          0\n"
-		"               10.0.1.0    10.0.1.255                                                                          \n"
+		"               10.0.1.0    10.0.1.255                                                                           \n"
 		"a-longer-name  2001:db8::  2001:db8::ffff  many       2          0            0         0           2         12\n");
 	free(got);
 }
