@@ -2,21 +2,23 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // clients_tool GATEWAY FIRST-ADDRESS IKEV2 IKEV1: so many clients in one engine, each with an identity
-// and an outer address of its own, over a UDP socket; their ESP goes nowhere. The first IKEV2 of them are
-// c1.example, c2.example ... with a key of their own ("the key of c1"); the others speak IKEv1: main mode
-// with the key of all ("the key of everybody"), XAUTH as user c7 ("the password of c7"), and they ask for
-// their address. For tests/interop/thousand.sh.
+// and an outer address of its own, over a UDP socket; their ESP goes nowhere. They are c1.example,
+// c2.example ... and have one key, "the key of everybody". The first IKEV2 of them speak IKEv2; the others
+// IKEv1: main mode, XAUTH as user c7 ("the password of c7"), and they ask for their address.
+// For tests/interop/thousand.sh.
 //
 // Standard input is a command a line; each is answered by lines, and then a line with a dot:
 //	connect FIRST COUNT      from now on they connect, and again whenever their session has ended
 //	leave FIRST COUNT        they say goodbye
-//	wait COUNT SECONDS       until COUNT are connected: how many are, and the milliseconds since connect
-//	reset                    all lose their sessions without a word, and connect anew
+//	mark                     what was until now does not count
+//	wait COUNT SECONDS       until COUNT are connected by logins since the mark: how many are, and the
+//				 milliseconds since then
 //	claim N                  an IKEv1 client connects anew and asks for nothing: it claims the address
 //				 that it was told
 //	table                    of those that were ever told an address: identity, the first and the
 //				 latest address that they were told, "up" or "down"
 //	counters                 of the engine that are not 0
+//	quit
 #include "base/log.h"
 #include "controlplane/controlplane.h"
 #include "tests/fakes/sink.h"
@@ -62,7 +64,7 @@ struct tool {
 	struct ike_helpers *helpers;
 	struct ike_engine *engine;
 	int socket, wake_fd;
-	uint64_t look_ns, connect_ns;
+	uint64_t look_ns, mark_ns;
 	unsigned wait_count; // 0: nobody waits
 	uint64_t wait_ns;
 	char line[256];
@@ -280,7 +282,7 @@ static unsigned up_count(const struct tool *t)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < t->count; i++)
-		n += t->clients[i].up;
+		n += t->clients[i].up && t->clients[i].begun_ns >= t->mark_ns;
 	return n;
 }
 
@@ -294,7 +296,6 @@ static void answered(void)
 
 static void do_connect(struct tool *t, unsigned first, unsigned count)
 {
-	t->connect_ns = now_ns();
 	for (unsigned i = first - 1; i < first - 1 + count && i < t->count; i++) {
 		t->clients[i].wanted = true;
 		t->clients[i].next_ns = 0;
@@ -322,22 +323,20 @@ static void waiting(struct tool *t)
 	unsigned up = t->wait_count ? up_count(t) : 0;
 	if (!t->wait_count || (up < t->wait_count && now_ns() < t->wait_ns))
 		return;
-	printf("%u %llu\n", up, (unsigned long long)((now_ns() - t->connect_ns) / NS_PER_MS));
+	printf("%u %llu\n", up, (unsigned long long)((now_ns() - t->mark_ns) / NS_PER_MS));
 	t->wait_count = 0;
 	answered();
 }
 
-static void do_reset(struct tool *t, unsigned a, unsigned b)
+static void do_mark(struct tool *t, unsigned a, unsigned b)
 {
-	engine_free(t);
-	engine_new(t);
-	t->connect_ns = now_ns();
-	for (unsigned i = 0; i < t->count; i++) {
-		t->clients[i].session = 0;
-		t->clients[i].up = false;
-		t->clients[i].next_ns = 0;
-	}
+	t->mark_ns = now_ns();
 	answered();
+}
+
+static void do_quit(struct tool *t, unsigned a, unsigned b)
+{
+	t->end = true;
 }
 
 static void do_claim(struct tool *t, unsigned n, unsigned b)
@@ -386,10 +385,11 @@ static void command(struct tool *t, const char *line)
 		{"connect", 2, do_connect},
 		{"leave", 2, do_leave},
 		{"wait", 2, do_wait},
-		{"reset", 0, do_reset},
+		{"mark", 0, do_mark},
 		{"claim", 1, do_claim},
 		{"table", 0, do_table},
 		{"counters", 0, do_counters},
+		{"quit", 0, do_quit},
 	};
 	char name[sizeof(t->line)];
 	unsigned a = 0, b = 0;
@@ -435,7 +435,7 @@ static void print_connection(FILE *f, unsigned n, bool ikev1)
 {
 	fprintf(f,
 		"%s{ name = \"c%u\"; ike_versions = [ %d ]; ike_proposals = [ \"%s\" ];"
-		" unique = \"no\"; dpd = { delay_s = 2; timeout_s = 4; };"
+		" unique = \"no\"; mobike = false; dpd = { delay_s = 2; timeout_s = 4; };"
 		" local = { id = \"c%u.example\"; auth = \"psk\";",
 		n > 1 ? ",\n" : "", n, ikev1 ? 1 : 2,
 		ikev1 ? "aes128-sha256-ecp256" : "aes128gcm16-prfsha256-x25519", n);
@@ -451,13 +451,10 @@ static void print_connection(FILE *f, unsigned n, bool ikev1)
 static void print_config(FILE *f, const struct tool *t)
 {
 	char gateway[IP_TEXT_MAX];
-	fputs(PORTS "credentials: { psk = (", f);
-	for (unsigned n = 1; n < t->ikev1_from; n++)
-		fprintf(f, " { id = \"c%u.example\"; secret = \"the key of c%u\"; },\n", n, n);
 	ip_text(&t->gateway.addr, gateway);
 	fprintf(f,
-		" { addresses = [ \"%s/32\" ]; secret = \"the key of everybody\"; } ); };\n"
-		"connections = (\n",
+		PORTS "credentials: { psk = ( { addresses = [ \"%s/32\" ];"
+		      " secret = \"the key of everybody\"; } ); };\nconnections = (\n",
 		gateway);
 	for (unsigned n = 1; n <= t->count; n++)
 		print_connection(f, n, n >= t->ikev1_from);
