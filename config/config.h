@@ -281,6 +281,16 @@ MUST_USE int cfg_load(const char *path, FILE *errors, struct cfg **out);
 // from the working directory.
 MUST_USE int cfg_load_text(const char *name, const char *text, FILE *errors, struct cfg **out);
 
+// Calls found for every option that differs between two snapshots, by its place ("connections[3].mss",
+// borrowed for the call). live: a running headend takes it up, which pools' options are as long as there
+// are as many pools, with the same names in the same order. Returns how many are not. Any thread.
+typedef void (*cfg_difference)(void *ctx, const char *path, bool live);
+size_t cfg_compare(
+	const struct cfg *running, const struct cfg *other, cfg_difference found, void *ctx);
+// Where cfg_compare() said 0: each pool of one gets what the other's has, but for its name. Whoever
+// points to a struct cfg_pool sees the new contents; what was borrowed from the old ones is other's.
+void cfg_swap_pools(struct cfg *running, struct cfg *other);
+
 // Releases all, wiping secrets. NULL is fine.
 void cfg_free(struct cfg *c);
 

@@ -5,7 +5,7 @@
 # shellcheck shell=bash disable=SC2034
 
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libipsec-mb-dev libssl-dev
-	libconfig-dev libjansson-dev libedit-dev libpcap-dev libcmocka-dev)
+	libconfig-dev libsqlite3-dev libjansson-dev libedit-dev libpcap-dev libcmocka-dev)
 
 # A client of the quickstart, and the means to look at what it did.
 PACKAGES_QUICKSTART=(iproute2 iputils-ping procps jq python3-minimal strongswan-swanctl

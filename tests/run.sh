@@ -36,6 +36,14 @@ part() {
 	[[ ,$PARTS, == *,$1,* ]]
 }
 
+# Part NAME if it is asked for, and how long it took.
+run_part() { # NAME
+	local begin=$SECONDS
+	part "$1" || return 0
+	"part_$1"
+	echo "# $1: $((SECONDS - begin)) s"
+}
+
 # Number the lines, count, and end with the sum.
 number() {
 	awk '
@@ -113,11 +121,12 @@ part_tsan() {
 
 # RUNS executions of a parser of wire data. What is none of them gets fewer: with config an input is
 # a file of the operator's; with engine it is an engine's whole life, built and torn down, and each
-# parser that this meets has its own target.
+# parser that this meets has its own target; with pkt_gather it is hundreds of fragments.
 fuzz_runs() { # NAME
 	case $1 in
 	config) echo $((RUNS / 10)) ;;
 	engine) echo $((RUNS / 5)) ;;
+	pkt_gather) echo $((RUNS / 4)) ;;
 	*) echo "$RUNS" ;;
 	esac
 }
@@ -217,21 +226,22 @@ all_parts() {
 	step "install packages" packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_QUICKSTART[@]}" \
 		"${PACKAGES_TEST[@]}" || return
 	step "build with gcc" build build gcc -Dwerror=true || return
-	if part unit; then part_unit; fi
+	echo "# build: $SECONDS s"
+	run_part unit
 	{
 		JOBS=1
-		if part asan; then part_asan; fi
-		if part tsan; then part_tsan; fi
+		run_part asan
+		run_part tsan
 	} &
 	SANITIZERS=$!
 	{
 		JOBS=1
-		if part lint; then part_lint; fi
-		if part fuzz; then part_fuzz; fi
+		run_part lint
+		run_part fuzz
 	} &
 	wait
-	if part interop; then part_interop; fi
-	if part quickstart; then part_quickstart; fi
+	run_part interop
+	run_part quickstart
 }
 
 # Inside a tree: no clang, no network tests.

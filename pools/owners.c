@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+#include "pools/lease.h"
+
+bool owner_anonymous(const struct pool_owner *o)
+{
+	return o->anonymous || (!o->user && o->identity.len == 0);
+}
+
+const char *owner_text(const struct pool_owner *o)
+{
+	return o->name ? o->name : o->user ? o->user : "";
+}
+
+bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
+{
+	size_t user_len = o->user ? strlen(o->user) : 0;
+	if (user_len > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user_len)
+		return false;
+	struct wr w = wr_of(key->bytes, sizeof(key->bytes));
+	wr_u16(&w, o->user ? (uint16_t)(user_len + 1) : 0);
+	wr_bytes(&w, o->user, user_len);
+	wr_view(&w, o->identity);
+	key->len = w.len;
+	return !w.overflow;
+}
+
+uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key)
+{
+	uint64_t h = siphash(all->records.key, key.p, key.len) + pool * 0x9e3779b97f4a7c15ull;
+	return (uint32_t)(h ^ h >> 32);
+}
+
+bool owner_is(
+	const struct pools *all, uint32_t index, uint16_t pool, uint32_t hash, struct view key)
+{
+	const struct record *r = record_at(&all->records, index);
+	if (r->hash != hash || r->pool != pool || r->anonymous || r->revoked)
+		return false;
+	struct view has = ident_of(&all->records, index).key;
+	return has.len == key.len && memcmp(has.p, key.p, key.len) == 0;
+}
+
+uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struct view key)
+{
+	struct itab_cursor c = itab_start(&all->owners, hash);
+	uint32_t index;
+	while ((index = itab_next(&all->owners, hash, &c)))
+		if (owner_is(all, index, pool, hash, key))
+			break;
+	return index;
+}
+
+// Lingering leases go to the end of the ring, which is just before its head.
+void owner_join(struct pools *all, uint32_t head, uint32_t index)
+{
+	struct records *t = &all->records;
+	struct record *r = record_at(t, index);
+	if (head == NONE) {
+		r->next_owned = r->prev_owned = index;
+		r->head = true;
+		itab_insert(&all->owners, r->hash, index);
+		return;
+	}
+	struct record *h = record_at(t, head);
+	r->next_owned = head;
+	r->prev_owned = h->prev_owned;
+	record_at(t, h->prev_owned)->next_owned = index;
+	h->prev_owned = index;
+	if (r->state == LEASE_LINGERING)
+		return;
+	h->head = false;
+	r->head = true;
+	itab_replace(&all->owners, r->hash, head, index);
+}
+
+void owner_leave(struct pools *all, uint32_t index)
+{
+	struct records *t = &all->records;
+	struct record *r = record_at(t, index);
+	if (r->next_owned == index) {
+		itab_remove(&all->owners, r->hash, index);
+	} else {
+		record_at(t, r->prev_owned)->next_owned = r->next_owned;
+		record_at(t, r->next_owned)->prev_owned = r->prev_owned;
+		if (r->head) {
+			record_at(t, r->next_owned)->head = true;
+			itab_replace(&all->owners, r->hash, index, r->next_owned);
+		}
+	}
+	r->head = false;
+}
+
+void owner_move(struct pools *all, uint32_t index)
+{
+	const struct record *r = record_at(&all->records, index);
+	if (r->next_owned == index)
+		return;
+	owner_leave(all, index);
+	owner_join(
+		all, owner_find(all, r->pool, r->hash, ident_of(&all->records, index).key), index);
+}
