@@ -132,7 +132,7 @@ headend_agrees() { # NAME
 
 swan_config() { # NAME
 	case $1 in
-	s1) swan_config_psk s1 "" "" "" "dpd_delay = 1s" | sed 's/remote_ts = .*/remote_ts = 10.99.0.0\/24/' ;;
+	s1) swan_config_psk s1 "" "" "" "" | sed 's/remote_ts = .*/remote_ts = 10.99.0.0\/24/' ;;
 	s2) REMOTE_TS=10.99.0.0/24 swan_config_v1 "auth = psk
 		id = s2.example }
 		local-2 { auth = xauth
