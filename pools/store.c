@@ -19,7 +19,7 @@
 LOG_SUBSYSTEM("leases");
 
 #define CHUNK_MAX      8192  // rows a transaction: after a long outage nobody waits for all of it
-#define LOG_PAGES_IDLE 1000  // of the log, copied back when nothing waits
+#define LOG_PAGES_IDLE 256   // of the log, copied back when nothing waits
 #define LOG_PAGES_MAX  16384 // copied back whatever waits
 #define RETRY_MIN_NS   (1 * NS_PER_S)
 #define RETRY_MAX_NS   (8 * NS_PER_S)
@@ -188,8 +188,8 @@ static void note_failure(struct lease_store *s, int rc)
 	uint64_t now = now_ns();
 	atomic_fetch_add(&s->failed, 1);
 	if (log_limit_pass(&s->limit, now, &suppressed))
-		log_error("%s cannot be written (%s): %zu leases are in memory only, and lost if "
-			  "this process ends; tried again until it works",
+		log_error("%s cannot be written (%s): leases in memory only, and lost if this "
+			  "process ends: %zu; it is tried until it works",
 			s->files.paths.db, strerror(-rc), s->rest->count);
 	s->retry_ns = s->retry_ns ? s->retry_ns * 2 : RETRY_MIN_NS;
 	if (s->retry_ns > RETRY_MAX_NS)

@@ -110,7 +110,7 @@ part_asan() {
 
 # What has several threads of ours.
 part_tsan() {
-	local match='threads|mgmt|helpers|crypto_jobs' targets
+	local match='threads|mgmt|helpers|crypto_jobs|store$|store_faults' targets
 	export TSAN_OPTIONS=halt_on_error=0
 	step "set up TSan" configure build-tsan gcc -Dbuildtype=debugoptimized -Db_sanitize=thread \
 		-Db_lundef=false || return
