@@ -386,12 +386,12 @@ static const struct ip_addr *claimed(const struct ike_exchange *x)
 	return x->in1.id_count && ip_eq(&r->lo, &r->hi) ? &r->lo : NULL;
 }
 
-// What is not granted is refused afterwards for being a pool's.
 static enum ike_verdict after_claim(struct ike_exchange *x)
 {
-	ikev1_claimed(x);
+	enum ike_reason why = ikev1_claimed(x);
 	ikev1_claim_free(x->state);
-	return decide(x);
+	return why == IKE_REASON_NONE ? decide(x)
+				      : ike_fail(x, why, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
 }
 
 static enum ike_verdict claim(struct ike_exchange *x)

@@ -45,19 +45,24 @@ bool ikev1_claim(struct ike_exchange *x, const struct ip_range *client)
 	return q->claim;
 }
 
-void ikev1_claimed(struct ike_exchange *x)
+enum ike_reason ikev1_claimed(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
 	struct ike_session *s = x->sa->session;
 	// Another exchange was faster.
-	if (!s || s->closing || s->lease_count || !q->claim->lease_count)
-		return;
+	if (!s || s->closing || s->lease_count)
+		return IKE_REASON_NONE;
+	if (!q->claim->lease_count) {
+		bool address = q->claim->want[IKE_ADDRESS_V4] || q->claim->want[IKE_ADDRESS_V6];
+		return address ? IKE_REASON_NONE : q->claim->refusal;
+	}
 	ike_addresses_give(q->claim, s);
 	ike_session_leased(s);
-	if (!s->lease_count)
-		return;
-	s->mode_config = "none";
-	ike_count(s->engine, IKE_REASON_V1_RECLAIMED);
+	if (s->lease_count) {
+		s->mode_config = "none";
+		ike_count(s->engine, IKE_REASON_V1_RECLAIMED);
+	}
+	return IKE_REASON_NONE;
 }
 
 void ikev1_claim_free(struct ikev1_quick *q)
