@@ -146,7 +146,8 @@ static void not_anothers(void **state)
 		assert_int_equal(st.lingering, 1);
 		assert_int_equal(v1_child_count(w.gw), 0);
 		assert_true(bench_counter(w.gw, "ike_pool_exhausted") +
-				    bench_counter(w.gw, "ike_ts_pool") >
+				    bench_counter(w.gw, "ike_ts_pool") +
+				    bench_counter(w.gw, "ike_ts") >
 			    0);
 		bench_run(w.b, 40000);
 		bench_run(w.b, 30000); // nobody came for it
@@ -195,33 +196,132 @@ static void nobodys(void **state)
 	}
 }
 
-// ---- a claim and a push ------------------------------------------------------------------------------
+// ---- a journal that takes its time -------------------------------------------------------------------
 
-// The client goes on with its address while the push for it still waits for the pools.
+struct slow_journal {
+	struct lease_journal journal;
+	uint64_t ticket;
+};
+
+static uint64_t put(void *ctx, const struct lease_row *row)
+{
+	struct slow_journal *j = ctx;
+	return ++j->ticket;
+}
+
+static uint64_t drop(void *ctx, const struct ip_addr *addr)
+{
+	struct slow_journal *j = ctx;
+	return ++j->ticket;
+}
+
+static struct slow_journal *journal_new(struct bench_node *gw)
+{
+	struct slow_journal *j = calloc(1, sizeof(*j));
+	assert_non_null(j);
+	j->journal = (struct lease_journal){j, put, drop};
+	gw->journal = &j->journal;
+	bench_kill(gw);
+	bench_start(gw);
+	return j;
+}
+
+// The client goes on with its address while the push for it still waits for the disk: it is the one.
+// rows: it claims that address, another one, a network.
 static void claim_while_the_push_waits(void **state)
 {
-	struct way_setup s = {.way = WAY_PUSH, .pools = POOL_OF_TWO, .xauth = true};
-	struct ways w = ways_new(&s);
-	struct slow_source slow;
-	char had[IP_TEXT_MAX];
-	ways_connect(&w, w.client);
-	bench_run(w.b, 3000);
-	ways_inner(w.gw, had);
-	restart(w.gw);
-	client_anew(&w);
-	slow_init(&slow, w.gw);
-	claims(w.client, had);
-	ways_connect(&w, w.client);
-	assert_true(slow.pending);
-	slow_answer_for(&slow, ADDRESS_OK, V1_USER);
-	bench_run(w.b, 3000);
-	if (slow.pending)
-		slow_answer_for(&slow, ADDRESS_OK, V1_USER);
-	bench_run(w.b, 3000);
-	assert_int_equal(v1_child_count(w.gw), 1);
-	assert_true(bench_traffic(w.client, w.gw, had, "10.99.0.7"));
-	assert_int_equal(ways_in_use(&w), 1);
-	ways_free(&w);
+	for (int row = 0; row < 2; row++) {
+		struct way_setup s = {.way = WAY_PUSH, .pools = POOL_OF_TWO, .xauth = true};
+		struct ways w = ways_new(&s);
+		struct slow_journal *j = journal_new(w.gw);
+		struct lease_info info;
+		char addr[IP_TEXT_MAX];
+		uint64_t cursor = 0;
+		claims(w.client, "10.99.99.99");
+		ways_connect(&w, w.client);
+		assert_true(pools_lease_next(w.gw->pools, 0, &cursor, &info));
+		ip_text(&info.addr, addr);
+		assert_int_equal(v1_child_count(w.gw), 0);
+		// The first quick mode has ended the push: once more from the beginning.
+		pools_settled(w.gw->pools, j->ticket, true);
+		bench_run(w.b, 40000);
+		pools_settled(w.gw->pools, j->ticket, true);
+		client_anew(&w);
+		claims(w.client, row ? "10.1.0.2" : "10.1.0.1");
+		ways_connect(&w, w.client);
+		cursor = 0;
+		assert_true(pools_lease_next(w.gw->pools, 0, &cursor, &info));
+		assert_int_equal(v1_child_count(w.gw), 0);
+		for (int i = 0; i < 4; i++) {
+			pools_settled(w.gw->pools, j->ticket, true);
+			bench_run(w.b, 1000);
+		}
+		assert_int_equal(v1_child_count(w.gw), 1);
+		ip_text(&bench_session(w.gw).inner[0], addr);
+		assert_string_equal(addr, row ? "10.1.0.2" : "10.1.0.1");
+		assert_true(bench_traffic(w.client, w.gw, addr, "10.99.0.7"));
+		assert_int_equal(ways_in_use(&w), 1);
+		bench_expect(w.gw, "ikev1_reclaimed", 1);
+		ways_free(&w);
+		free(j);
+	}
+}
+
+// A request that crosses the push gets what the push has drawn, in a pool of one.
+static void request_while_the_push_waits(void **state)
+{
+	struct v1_setup s = {.config = V1_BOTH,
+		.pools = "{ name = \"p4\"; ranges = [ \"10.1.0.1\" ]; linger_s = 60; }",
+		.gw_more = "push_delay_ms = 100;"};
+	struct v1 v = v1_new(&s);
+	struct slow_journal *j = journal_new(v.gw);
+	v1_hold(v.w, v.client, IKEV1_EXCHANGE_TRANSACTION);
+	v1_connect(&v);
+	bench_run(v.b, 200);
+	v1_release(v.w);
+	bench_run(v.b, 50);
+	assert_int_equal(v1_child_count(v.gw), 0);
+	pools_settled(v.gw->pools, j->ticket, true);
+	bench_run(v.b, 1000);
+	assert_int_equal(v1_child_count(v.gw), 1);
+	bench_expect(v.gw, "ikev1_cfg_crossed", 1);
+	bench_expect(v.gw, "ike_pool_exhausted", 0);
+	v1_free(&v);
+	free(j);
+}
+
+// A client that has given up while the disk was slow, and begins anew: nothing is lost, nobody else's is
+// taken.
+static void gives_up_while_it_waits(void **state)
+{
+	for (int way = WAY_V2; way < WAYS; way++) {
+		struct way_setup s = {.way = (enum way)way,
+			.pools = "{ name = \"p4\"; ranges = [ \"10.1.0.1\" ]; linger_s = 60; }"};
+		struct ways w = ways_new(&s);
+		struct slow_journal *j = journal_new(w.gw);
+		ways_connect(&w, w.client);
+		client_anew(&w);
+		ways_connect(&w, w.client);
+		pools_settled(w.gw->pools, j->ticket, true);
+		for (int i = 0; i < 5; i++) {
+			bench_run(w.b, 60000);
+			pools_settled(w.gw->pools, j->ticket, true);
+		}
+		struct ike_session_info info;
+		for (uint64_t id = 0; ike_session_next(w.client->engine, id, &info);) {
+			assert_int_equal(ike_delete_session(w.client->engine, info.id), 0);
+			bench_run(w.b, 500);
+		}
+		bench_run(w.b, 100000);
+		pools_settled(w.gw->pools, j->ticket, true);
+		assert_int_equal(ways_in_use(&w), 0);
+		ways_connect(&w, w.client);
+		pools_settled(w.gw->pools, j->ticket, true);
+		bench_run(w.b, 3000);
+		assert_int_equal(ways_in_use(&w), 1);
+		ways_free(&w);
+		free(j);
+	}
 }
 
 int main(void)
@@ -231,6 +331,8 @@ int main(void)
 		cmocka_unit_test(not_anothers),
 		cmocka_unit_test(nobodys),
 		cmocka_unit_test(claim_while_the_push_waits),
+		cmocka_unit_test(request_while_the_push_waits),
+		cmocka_unit_test(gives_up_while_it_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
