@@ -285,6 +285,7 @@ void check_pools(struct loader *l, const config_setting_t *root)
 		check_own(l, p, s);
 		check_prefixes(l, p, s);
 		check_groups(l, p, s);
+		check_dhcp(l, i, s);
 	}
 	check_overlaps(l, list);
 }

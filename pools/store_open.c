@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void way_out(const struct store_files *s, FILE *errors)
 {
@@ -82,6 +83,7 @@ static int open_files(struct store_files *s, FILE *errors)
 			s->paths.mark);
 		return -EUCLEAN;
 	}
+	s->had_log = access(s->paths.log, F_OK) == 0;
 	if (rc == -ENOENT)
 		rc = store_db_create(&s->paths, errors);
 	if (rc == 0)
@@ -128,6 +130,7 @@ int store_files_open(const char *dir, FILE *errors, struct store_files *out)
 		way_out(out, errors);
 	if (rc == 0)
 		rc = begin(out, errors);
+	out->refused = rc == -EUCLEAN || rc == -EPROTONOSUPPORT;
 	if (rc)
 		store_files_close(out);
 	return rc;
@@ -135,7 +138,11 @@ int store_files_open(const char *dir, FILE *errors, struct store_files *out)
 
 void store_files_close(struct store_files *f)
 {
+	struct stat st;
 	if (f->db.db)
 		store_db_close(&f->db, !f->whole);
+	// SQLite makes an empty log when it looks for one.
+	if (f->refused && !f->had_log && stat(f->paths.log, &st) == 0 && st.st_size == 0)
+		unlink(f->paths.log);
 	store_mark_close(&f->mark);
 }
