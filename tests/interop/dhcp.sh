@@ -133,18 +133,26 @@ check "the session has its address longer than that" pings c1 "$address" 10.99.0
 check "nothing was lost, nothing was wrong" shows counters \
 	'.counters | .dhcp_lost == 0 and ([to_entries[] | select(.key | startswith("dhcp_bad")) | .value] | add == 0)'
 
+asked=$(count_of asked)
+need "the client leaves" leave c1
+need "it comes back while its lease lingers" connect c1
+check "it has the same address" equals "$(inner_address c1)" "$address"
+check "and nobody had to be asked" equals "$(count_of asked)" "$asked"
+
 need "both leave" eval "leave c1 && leave c2"
 check "after they lingered their leases are released" within 6 counts released "== 2"
 check "Kea has it back" within 2 kea_has_not "$address"
 check "dnsmasq has it back" within 2 eval "! grep -q $masq_address $LAB_DIR/masq.leases"
-need "the client comes back" connect c1
-check "it has the same address" equals "$(inner_address c1)" "$address"
+need "the clients come back" eval "connect c1 && connect c2"
+check "dnsmasq knows its client again" equals "$(inner_address c2)" "$masq_address"
+address=$(inner_address c1)
+check "Kea has chosen an address again" kea_has "$address"
 
 need "the headend is killed" kill -KILL "$GW_PID"
 wait "$GW_PID" 2>/dev/null
 need "it starts again" gw_start
 need "its ports are attached again" gw_attach
-check "the server confirmed the lease of the last life" within 3 counts confirmed "== 1"
+check "the servers confirmed the leases of the last life" within 3 counts confirmed "== 2"
 swan c1 --terminate --ike gw --force >/dev/null 2>&1
 need "the client comes back" connect c1
 check "it has the same address" equals "$(inner_address c1)" "$address"
