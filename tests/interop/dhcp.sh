@@ -105,6 +105,14 @@ leave() { # NAME
 	swan "$1" --terminate --ike gw --timeout 5
 }
 
+no_relay() {
+	ns gw ip addr del $RELAY/24 dev mgmt
+	! gw_start && grep "pool \"kea\": from_dhcp.relay: cannot use $RELAY port 67" "$LAB_DIR/sallyportd.log"
+	local rc=$?
+	ns gw ip addr add $RELAY/24 dev mgmt
+	return $rc
+}
+
 lab_begin dhcp
 config | gw_config
 need "namespaces are made" gw_namespaces
@@ -112,6 +120,7 @@ need "the management network is made" management
 need "sallyportd --check accepts the configuration" "$BUILD/app/sallyportd" --check "$LAB_DIR/gw.conf"
 need "Kea starts" kea_start
 need "dnsmasq starts" masq_start
+check "without the relay's address it does not start, and says why" no_relay
 need "sallyportd gets ready" gw_start
 need "the ports are attached" gw_attach
 for c in c1 c2 c3; do
