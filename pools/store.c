@@ -30,6 +30,7 @@ struct lease_store {
 	pthread_cond_t work;
 	pthread_t thread;
 	bool started, stopping;
+	bool loading; // the database is the control thread's; under the lock
 	// Under the lock:
 	struct store_queue *in; // what the control thread leaves
 	uint64_t ticket;        // the last one given out
@@ -255,8 +256,8 @@ static void tidy(struct lease_store *s, bool idle)
 // With the lock. Until there is something to write, or the time has come to try again.
 static void wait_for_work(struct lease_store *s)
 {
-	while (!s->in->count && !s->stopping) {
-		if (!s->rest->count) {
+	while (s->loading || (!s->in->count && !s->stopping)) {
+		if (s->loading || !s->rest->count) {
 			pthread_cond_wait(&s->work, &s->lock);
 			continue;
 		}
@@ -390,21 +391,37 @@ int lease_store_open(const struct lease_store_params *p, FILE *errors, struct le
 	return 0;
 }
 
-int lease_store_load(
-	struct lease_store *s, int (*row)(void *ctx, const struct lease_row *row), void *ctx)
+static int load(struct store_db *d, int (*row)(void *ctx, const struct lease_row *row), void *ctx)
 {
 	sqlite3_stmt *all = NULL;
 	struct lease_row r;
 	uint64_t check;
 	int result = 0;
-	int rc = sqlite3_prepare_v2(
-		s->files.db.db, "SELECT " STORE_COLUMNS " FROM lease", -1, &all, NULL);
+	int rc = sqlite3_prepare_v2(d->db, "SELECT " STORE_COLUMNS " FROM lease", -1, &all, NULL);
 	while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(all)) == SQLITE_ROW) {
 		result = store_db_row(all, &r, &check) ? row(ctx, &r) : -EUCLEAN;
 		rc = SQLITE_OK;
 	}
 	sqlite3_finalize(all);
-	return result ? result : store_errno(s->files.db.db, rc);
+	return result ? result : store_errno(d->db, rc);
+}
+
+static void set_loading(struct lease_store *s, bool loading)
+{
+	pthread_mutex_lock(&s->lock);
+	s->loading = loading;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+}
+
+// row() may drop rows that no pool has any longer: the writer begins when all were read.
+int lease_store_load(
+	struct lease_store *s, int (*row)(void *ctx, const struct lease_row *row), void *ctx)
+{
+	set_loading(s, true);
+	int rc = load(&s->files.db, row, ctx);
+	set_loading(s, false);
+	return rc;
 }
 
 void lease_store_close(struct lease_store *s)

@@ -55,6 +55,7 @@ struct life {
 	struct held held[GRANTS_MAX];
 	uint32_t tokens, asked; // asked: without an answer yet
 	int owner_of[TOKENS];
+	unsigned waiting[OWNERS];  // of asked
 	uint64_t forgot_s[OWNERS]; // when a grant of his was forgotten
 };
 
@@ -116,7 +117,8 @@ static void begin(struct life *l, const struct lease *lease, int owner, bool sha
 	unsigned what = shared ? 9 : pick(l, 10);
 	while (h < l->held + GRANTS_MAX && h->owner != NOBODY)
 		h++;
-	if (what == 0) {
+	// Another request of his may be about the very same.
+	if (what == 0 && l->waiting[owner] == 0) {
 		say_addr(l, R_FORGET, &lease->addr);
 		l->forgot_s[owner] = l->now_s;
 		return;
@@ -145,6 +147,7 @@ static void answer(struct life *l, uint32_t token, enum address_status s, const 
 {
 	int owner = l->owner_of[token % TOKENS];
 	l->asked--;
+	l->waiting[owner]--;
 	if (s == ADDRESS_OK) {
 		say(l, (struct report){.kind = R_GRANT,
 			       .token = token,
@@ -211,6 +214,7 @@ static void ask(struct life *l)
 		rq.want = ip_from_v4(r.addr);
 	l->owner_of[r.token % TOKENS] = owner;
 	l->asked++;
+	l->waiting[owner]++;
 	say(l, r);
 	enum address_status s = l->source.acquire(l->source.ctx, &rq, &lease);
 	if (s != ADDRESS_PENDING)
