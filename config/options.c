@@ -206,7 +206,9 @@ const struct option opt_table[] = {
 			"(link selection, RFC 3527)."},
 	{"pools[].from_dhcp.timeout_s", OPT_U32, .min = 1, .max = 10,
 		AT(cfg_pool, from_dhcp.timeout_s), .def = "3",
-		.help = "Seconds for the servers' answers; then the connection's next pool is asked."},
+		.help = "Seconds for the servers' answers; then the connection's next pool is asked. A "
+			"server that pings an address before it offers it may need them itself (dnsmasq "
+			"takes three without no-ping)."},
 	{"pools[].reserve", LIST(cfg_pool, cfg_reservation, reservations, reservation_count),
 		.help = "Addresses that are kept for one owner for ever."},
 	{"pools[].reserve[].owner", TEXT, .required = true, AT(cfg_reservation, owner),
@@ -308,6 +310,9 @@ const struct option opt_table[] = {
 		.help = "As initiator, ask the peer for an inner address: one entry a family, "
 			"\"0.0.0.0\" or \"::\" for any address, another for the one that is "
 			"wished for."},
+	{"connections[].request_prefix", OPT_BOOL, AT(cfg_connection, request_prefix),
+		.def = "false",
+		.help = "As initiator of IKEv2, ask the peer for an IPv6 network (RFC 5739)."},
 	{"connections[].request_push", OPT_BOOL, AT(cfg_connection, request_push), .def = "false",
 		.help = "As initiator of IKEv1, wait for the inner address that the peer pushes "
 			"instead of asking for one."},

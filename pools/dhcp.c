@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_LEAST 1024 // buckets
+#define TABLE_LEAST 64 // buckets; they grow
 
 // ---- the giver
 

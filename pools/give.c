@@ -69,15 +69,6 @@ enum address_status giver_ask(struct pools *all, const struct request *q)
 	return ADDRESS_FAILED;
 }
 
-// The user stands in front of the key, with his length and one in two bytes.
-static bool is_his(const struct reserved *r, const struct asked *a)
-{
-	size_t len = strlen(r->owner), user = (size_t)a->key.bytes[0] << 8 | a->key.bytes[1];
-	return !a->anonymous &&
-	       (strcmp(r->owner, a->name) == 0 ||
-		       (user == len + 1 && memcmp(a->key.bytes + 2, r->owner, len) == 0));
-}
-
 static bool may_take(
 	struct pools *all, const struct asked *a, const struct ip_addr *addr, bool *reserved)
 {
@@ -88,7 +79,8 @@ static bool may_take(
 		return false;
 	const struct reserved *r = space_reserved(s, addr);
 	*reserved = r;
-	return !r || is_his(r, a);
+	return !r ||
+	       (!a->anonymous && reserved_for(r, (struct view){a->key.bytes, a->key.len}, a->name));
 }
 
 static uint32_t take(

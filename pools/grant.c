@@ -210,13 +210,6 @@ static enum address_status refused(struct pool *p)
 	return ADDRESS_EXHAUSTED;
 }
 
-// Reserved for him, by his name or his user.
-static bool is_his(const struct reserved *r, const struct pool_owner *o)
-{
-	return (o->name && strcmp(r->owner, o->name) == 0) ||
-	       (o->user && strcmp(r->owner, o->user) == 0);
-}
-
 static enum address_status allocate_exact(
 	struct pools *all, const struct request *q, const struct segment *seg, struct lease *out)
 {
@@ -226,7 +219,7 @@ static enum address_status allocate_exact(
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
 	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a))
 		return refused(q->pool);
-	if (r && (q->anonymous || !is_his(r, &q->rq->owner)))
+	if (r && (q->anonymous || !reserved_for(r, key_of(q), owner_text(&q->rq->owner))))
 		return refused(q->pool);
 	o.reserved = r;
 	o.outside = !seg || space_excluded(s, a);

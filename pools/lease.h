@@ -97,6 +97,8 @@ struct owner_key {
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
 bool owner_anonymous(const struct pool_owner *o);
 const char *owner_text(const struct pool_owner *o);
+// By his name or his user.
+bool reserved_for(const struct reserved *r, struct view key, const char *name);
 uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key);
 // The head of his ring, NONE if he has nothing in this pool.
 uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struct view key);

@@ -25,6 +25,15 @@ bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
 	return !w.overflow;
 }
 
+// The user stands in front of the key, with his length and one in two bytes.
+bool reserved_for(const struct reserved *r, struct view key, const char *name)
+{
+	size_t len = strlen(r->owner), user = key.len < 2 ? 0 : (size_t)key.p[0] << 8 | key.p[1];
+	if (name && strcmp(r->owner, name) == 0)
+		return true;
+	return user == len + 1 && key.len >= len + 2 && memcmp(key.p + 2, r->owner, len) == 0;
+}
+
 uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key)
 {
 	uint64_t h = siphash(all->records.key, key.p, key.len) + pool * 0x9e3779b97f4a7c15ull;

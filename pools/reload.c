@@ -324,8 +324,11 @@ static void count_reserved(const struct pools *all, struct pool *p)
 
 static void take_snapshot(struct pools *all, const struct cfg *c)
 {
-	memmove(&all->snapshots[1], &all->snapshots[0], (SNAPSHOTS - 1) * sizeof(*all->snapshots));
-	all->snapshots[0] = c->pools;
+	if (all->snapshots[0] != c->pools) {
+		memmove(&all->snapshots[1], &all->snapshots[0],
+			(SNAPSHOTS - 1) * sizeof(*all->snapshots));
+		all->snapshots[0] = c->pools;
+	}
 	all->cfg = c;
 	all->offer_ns = lease_offer_ns(c);
 	for (size_t i = 0; i < all->count; i++) {

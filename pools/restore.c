@@ -37,9 +37,9 @@ static void forget(struct pools *all, const struct lease_row *row)
 	journal_drop(all, &row->addr);
 }
 
-static int restore(
-	struct pools *all, struct pool *p, const struct segment *seg, const struct lease_row *row)
+static int restore(struct pools *all, struct pool *p, const struct lease_row *row, uint32_t *index)
 {
+	const struct segment *seg = map_find(all, &row->addr);
 	bool owned = !row->anonymous && row->owner.len;
 	uint16_t number = (uint16_t)(p - all->pools);
 	struct occupation o = {
@@ -62,20 +62,18 @@ static int restore(
 		o.hash = owner_hash(all, number, o.key);
 		o.head = owner_find(all, number, o.hash, o.key);
 	}
-	uint32_t index = lease_occupy(all, &o);
-	if (!index)
+	*index = lease_occupy(all, &o);
+	if (!*index)
 		return -ENOMEM;
-	struct record *r = record_at(&all->records, index);
-	r->row = all->seams.journal != NULL;
-	r->was_active = true;
+	record_at(&all->records, *index)->was_active = true;
 	p->stats.restored++;
 	return 0;
 }
 
 int pools_restore(struct pools *all, const struct lease_row *row)
 {
-	const struct segment *seg = map_find(all, &row->addr);
-	struct pool *p = pool_for(all, row, seg);
+	struct pool *p = pool_for(all, row, map_find(all, &row->addr));
+	uint32_t index;
 	if (lease_find(all, &row->addr))
 		return 0;
 	if (!p || row->owner.len > POOL_OWNER_MAX + 4 ||
@@ -83,5 +81,31 @@ int pools_restore(struct pools *all, const struct lease_row *row)
 		forget(all, row);
 		return 0;
 	}
-	return restore(all, p, seg, row);
+	int rc = restore(all, p, row, &index);
+	if (rc == 0)
+		record_at(&all->records, index)->row = all->seams.journal != NULL;
+	return rc;
+}
+
+int pools_import(struct pools *all, const struct lease_row *row, bool check)
+{
+	const struct segment *seg = map_find(all, &row->addr);
+	struct pool *p = pool_for(all, row, seg);
+	if (!seg || !p || space_excluded(&p->space, &row->addr))
+		return -ERANGE;
+	if (row->anonymous || row->owner.len < 2 || row->owner.len > POOL_OWNER_MAX + 4)
+		return -EINVAL;
+	const struct reserved *r = space_reserved(&p->space, &row->addr);
+	uint32_t index = lease_find(all, &row->addr);
+	uint32_t hash = owner_hash(all, seg->pool, row->owner);
+	if (index)
+		return owner_is(all, index, seg->pool, hash, row->owner) ? 0 : -EEXIST;
+	if (r && !reserved_for(r, row->owner, row->name))
+		return -EEXIST;
+	if (check)
+		return 0;
+	int rc = restore(all, p, row, &index);
+	if (rc == 0)
+		journal_rewrite(all, index, row->extra);
+	return rc;
 }

@@ -32,6 +32,7 @@ struct lease_store {
 	bool started, stopping;
 	bool loading; // the database is the control thread's; under the lock
 	// Under the lock:
+	bool loading;           // the database is the control thread's
 	struct store_queue *in; // what the control thread leaves
 	uint64_t ticket;        // the last one given out
 	uint64_t told;          // the last one that was settled
@@ -395,11 +396,10 @@ static int load(struct store_db *d, int (*row)(void *ctx, const struct lease_row
 {
 	sqlite3_stmt *all = NULL;
 	struct lease_row r;
-	uint64_t check;
 	int result = 0;
 	int rc = sqlite3_prepare_v2(d->db, "SELECT " STORE_COLUMNS " FROM lease", -1, &all, NULL);
 	while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(all)) == SQLITE_ROW) {
-		result = store_db_row(all, &r, &check) ? row(ctx, &r) : -EUCLEAN;
+		result = store_db_row(all, &r, NULL) ? row(ctx, &r) : -EUCLEAN;
 		rc = SQLITE_OK;
 	}
 	sqlite3_finalize(all);

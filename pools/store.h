@@ -28,7 +28,7 @@ MUST_USE int lease_store_open(
 #define LEASE_STORE_FILE "leases.db"
 
 // Every row, in no order; borrowed for the call. Stops at the first result that is not 0 and returns
-// it. -EUCLEAN as above. Before the first put().
+// it. -EUCLEAN as above. Before the first put(); row() itself may drop() and put().
 MUST_USE int lease_store_load(
 	struct lease_store *s, int (*row)(void *ctx, const struct lease_row *row), void *ctx);
 void lease_store_journal(struct lease_store *s, struct lease_journal *out);

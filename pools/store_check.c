@@ -73,7 +73,11 @@ bool store_db_row(sqlite3_stmt *s, struct lease_row *out, uint64_t *check)
 		.extra = blob(s, 8),
 	};
 	const char *addr = text(s, 0);
-	if (!addr || !store_addr_parse(addr, &out->addr) || !out->pool || !out->name)
+	if (!addr || !out->pool || !out->name)
+		return false;
+	if (!check)
+		return ip_parse(addr, &out->addr) == 0;
+	if (!store_addr_parse(addr, &out->addr))
 		return false;
 	size_t len = store_row_encode(out, bytes);
 	uint64_t txn = (uint64_t)sqlite3_column_int64(s, 9);

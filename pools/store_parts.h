@@ -127,7 +127,7 @@ MUST_USE int store_db_prepare(struct store_db *d);
 MUST_USE bool store_db_meta(struct store_db *d);
 uint64_t store_db_meta_check(const struct store_db *d);
 // A row of "SELECT <STORE_COLUMNS> FROM lease"; what out points to is the statement's, until its next
-// step. False: damaged.
+// step. False: damaged. check NULL: it was checked before.
 #define STORE_COLUMNS \
 	"addr, prefix_len, origin, anonymous, written, pool, owner, name, extra, txn, chk"
 MUST_USE bool store_db_row(sqlite3_stmt *s, struct lease_row *out, uint64_t *check);

@@ -17,7 +17,7 @@ static void reply_to(
 {
 	static uint8_t buf[512];
 	struct cfg_connection conn = {0};
-	struct lease lease = {.pool = pool, .addr = addr("10.1.0.7")};
+	struct lease lease = {.pool = pool, .addr = addr("10.1.0.7"), .prefix_len = 32};
 	struct wire_cp request = {.type = IKEV2_CP_REQUEST, .count = (uint8_t)n};
 	struct wire_builder b;
 	struct ike_message m;

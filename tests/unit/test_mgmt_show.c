@@ -147,6 +147,12 @@ static void test_pools(void **state)
 	check_json(json_object_get(p, "free"), "250");
 	check_json(json_object_get(p, "in_use"), "3");
 	check_json(json_object_get(p, "lingering"), "1");
+	check_json(json_object_get(p, "quarantined"), "2");
+	check_json(json_object_get(p, "memory_only"), "3");
+	check_json(json_object_get(p, "giver_bad"), "4");
+	check_json(json_object_get(p, "ranges"),
+		"[{\"begin\":\"10.99.0.0\",\"end\":\"10.99.0.255\"},"
+		"{\"begin\":\"171.72.2.0\",\"end\":\"171.72.2.9\"}]");
 	check_json(json_object_get(json_array_get(list, 1), "size"), "9223372036854775807");
 	json_decref(j);
 }

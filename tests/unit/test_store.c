@@ -89,6 +89,38 @@ static void a_load_can_be_stopped(void **state)
 	case_fini(&c);
 }
 
+static int drop_and_put(void *ctx, const struct lease_row *row)
+{
+	struct store_case *s = ctx;
+	struct lease_row other = *row;
+	s->j.drop(s->j.ctx, &row->addr);
+	other.addr.bytes[1] ^= 0x80;
+	return s->j.put(s->j.ctx, &other) ? 0 : -ENOMEM;
+}
+
+// What no pool has any longer is dropped while the rest is still being read.
+static void rows_change_while_they_are_read(void **state)
+{
+	struct store_case s;
+	struct row_map m = {0};
+	case_init(&s);
+	assert_int_equal(case_reopen(&s), 0);
+	for (uint32_t n = 0; n < 3000; n++)
+		put_version(&s.j, n, 1);
+	case_close(&s);
+	for (int round = 0; round < 6; round++) {
+		assert_int_equal(case_reopen(&s), 0);
+		assert_int_equal(lease_store_load(s.s, drop_and_put, &s), 0);
+		assert_true(case_wait(&s, put_version(&s.j, 3000, 1)));
+		assert_true(case_wait(&s, drop_row(&s.j, 3000)));
+		case_close(&s);
+	}
+	assert_int_equal(case_reopen(&s), 0);
+	case_load(&s, &m);
+	assert_int_equal(m.rows, 3000);
+	case_fini(&s);
+}
+
 // One wish an address: the last one.
 static void the_last_wish_counts(void **state)
 {
@@ -230,6 +262,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rows_come_back),
 	cmocka_unit_test(rows_of_any_size),
 	cmocka_unit_test(a_load_can_be_stopped),
+	cmocka_unit_test(rows_change_while_they_are_read),
 	cmocka_unit_test(the_last_wish_counts),
 	cmocka_unit_test(tickets_settle_in_order),
 	cmocka_unit_test(random_batches_equal_a_map),
