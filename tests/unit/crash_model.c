@@ -226,7 +226,8 @@ static void take_refusal(struct model *m, const struct report *r)
 	unsigned free = 0;
 	m->refusals++;
 	for (unsigned i = 0; a->must && i < ADDRESSES; i++)
-		if (m->leases[i].owner == a->r.owner)
+		if (m->leases[i].owner == a->r.owner && lingers(&m->leases[i]) &&
+			pool_of(i) == a->r.pool)
 			FAIL(m, model_addr(i), "owner %d has %08x and was refused", a->r.owner,
 				model_addr(i));
 	for (unsigned i = 0; i < ADDRESSES; i++)
