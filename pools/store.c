@@ -30,7 +30,6 @@ struct lease_store {
 	pthread_cond_t work;
 	pthread_t thread;
 	bool started, stopping;
-	bool loading; // the database is the control thread's; under the lock
 	// Under the lock:
 	bool loading;           // the database is the control thread's
 	struct store_queue *in; // what the control thread leaves
