@@ -121,7 +121,7 @@ kept() { # BEFORE AFTER
 
 # The headend says the same as the clients.
 headend_agrees() { # NAME
-	show sessions '.sessions[] | select(.remote_id | startswith("c")) |
+	show sessions '.sessions[] | select((.remote_id | startswith("c")) and .inner_addrs != []) |
 		"\(.remote_id) \(.inner_addrs[0])"' | sort >"$LAB_DIR/headend.table"
 	cut -d' ' -f1,3 "$LAB_DIR/$1.table" | sort >"$LAB_DIR/clients.table"
 	diff "$LAB_DIR/clients.table" "$LAB_DIR/headend.table" >"$LAB_DIR/diff" ||
