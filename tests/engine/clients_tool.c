@@ -35,8 +35,8 @@
 #include <netinet/in.h>
 
 #define CLIENTS_MAX   60000
-#define UNDER_WAY_MAX 64              // at once
-#define GIVE_UP_NS    (5 * NS_PER_S)  // of an attempt
+#define UNDER_WAY_MAX 200             // at once
+#define GIVE_UP_NS    (8 * NS_PER_S)  // of an attempt
 #define AGAIN_NS      (NS_PER_S)      // after one that failed
 #define LOOK_NS       (5 * NS_PER_MS) // at the clients
 #define BATCH         64              // datagrams of a turn
@@ -61,6 +61,7 @@ struct tool {
 	struct cfg *cfg;
 	struct ike_credentials *credentials;
 	struct address_source addresses; // nobody asks
+	uint8_t secret[32];              // of RFC 6290: without one a peer's token is not asked for
 	struct fake_sink sink;
 	struct ike_helpers *helpers;
 	struct ike_engine *engine;
@@ -185,6 +186,7 @@ static void engine_new(struct tool *t)
 		.jobs = ike_helpers_jobs(t->helpers),
 		.addresses = &t->addresses,
 		.sink = &t->sink.sink,
+		.qcd_secret = {t->secret, sizeof(t->secret)},
 	};
 	if (ike_engine_new(&p, &t->engine) < 0)
 		die("engine");
@@ -490,6 +492,7 @@ static void setup(struct tool *t, const struct ip_addr *first)
 	t->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (t->wake_fd < 0)
 		die("eventfd");
+	random_fill(&random_system, t->secret, sizeof(t->secret));
 	engine_new(t);
 }
 

@@ -171,7 +171,7 @@ need "the thousand start" clients_start 1
 
 need "strongSwan connects" swans_connect
 everybody_connects
-check "a thousand connect within 20 s" connected "they were told to connect" $ALL 20
+check "a thousand connect within 30 s" connected "they were told to connect" $ALL 30
 table first >/dev/null
 check "each has an address of his own" own_addresses first $ALL
 check "the headend says the same" headend_agrees first
@@ -194,6 +194,8 @@ for n in $CLAIMS; do tell claim "$n"; done
 need "the headend starts again" gw_again
 check "all but him come back within 30 s" connected SIGKILL $ALL 30
 table second >/dev/null
+echo "# clients that were shown by a token (RFC 6290) that the headend had lost them:" \
+	"$(tell counters | sed -n 's/^ike_qcd_crashed //p')"
 check "to their own addresses" own_addresses second $ALL
 check "and nobody has another's" kept first second
 check "the headend says the same" headend_agrees second
