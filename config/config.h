@@ -215,6 +215,7 @@ struct cfg_connection {
 	bool address_required;
 	// As initiator: ask the peer for addresses (request_addresses).
 	bool request_v4, request_v6;
+	bool request_prefix;                             // an IPv6 network
 	struct ip_addr request_hint_v4, request_hint_v6; // this one; family 0: any
 	bool request_push;                               // IKEv1: wait for a SET instead of asking
 	const struct cfg_pool **pools; // in order; borrowed from the same snapshot

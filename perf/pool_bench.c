@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// pool_bench [--leases N] [--workers N] [--range PREFIX] [--json]: what it costs to give out and
+// pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] [--json]: what it costs to give out and
 // take back N addresses of one pool, each to an owner of its own ("userN").
 //
 // The pool is filled once (first), then in rounds emptied and filled again: the leases in the order
@@ -10,6 +10,7 @@
 // that from the second round on, as after some weeks of service, none is left that was never used.
 // Then steady: the pool stays full, one lease ends and another owner gets one, at random, which is
 // what a headend does; its figures are those without a prefix.
+// At last pools and lease store together (pool_bench_store.c), on the disk of DIR or of ".".
 #include "perf/pool_bench.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 struct bench {
 	unsigned long leases, workers;
 	const char *range;
+	const char *dir; // for the store
 	bool json;
 	struct cfg *cfg;
 	struct pools *pools;
@@ -74,7 +76,9 @@ static void shuffle(struct bench *b, uint32_t *v, unsigned long n)
 
 static int usage(void)
 {
-	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--json]\n", stderr);
+	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] "
+	      "[--json]\n",
+		stderr);
 	return 2;
 }
 
@@ -104,6 +108,8 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 				return false;
 		} else if (strcmp(argv[i], "--range") == 0 && value) {
 			b->range = value;
+		} else if (strcmp(argv[i], "--dir") == 0 && value) {
+			b->dir = value;
 		} else {
 			return false;
 		}
@@ -350,6 +356,7 @@ int main(int argc, char **argv)
 	struct bench b = {.leases = 100000,
 		.workers = 4,
 		.range = "10.0.0.0/8",
+		.dir = ".",
 		.seed = 88172645463325252ull};
 	struct result r = {0};
 	char text[256], range[32];
@@ -363,7 +370,7 @@ int main(int argc, char **argv)
 		return usage();
 	int rc = run(&b, &r);
 	pools_free(b.pools);
-	double durable = rc ? -1 : bench_durable(b.cfg);
+	double durable = rc ? -1 : bench_durable(b.dir);
 	if (rc)
 		fprintf(stderr, "pool_bench: %s\n", strerror(-rc));
 	else if (b.json)

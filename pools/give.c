@@ -70,13 +70,24 @@ enum address_status giver_ask(struct pools *all, const struct request *q)
 	return ADDRESS_FAILED;
 }
 
+// What a server took back is in quarantine so that nobody gives it to anybody; the server may again.
+static bool is_held(struct pools *all, const struct ip_addr *addr)
+{
+	uint32_t index = lease_find(all, addr);
+	if (index && record_at(&all->records, index)->queue == QUEUE_LOST) {
+		lease_free(all, index);
+		return false;
+	}
+	return index;
+}
+
 static bool may_take(
 	struct pools *all, const struct asked *a, const struct ip_addr *addr, bool *reserved)
 {
 	const struct segment *seg = map_find(all, addr);
 	const struct space *s = &all->pools[a->pool].space;
 	if (!seg || seg->pool != a->pool || !segment_begins(seg, addr) || space_excluded(s, addr) ||
-		lease_find(all, addr))
+		is_held(all, addr))
 		return false;
 	const struct reserved *r = space_reserved(s, addr);
 	*reserved = r;

@@ -89,7 +89,7 @@ int pools_restore(struct pools *all, const struct lease_row *row)
 	return rc;
 }
 
-int pools_import(struct pools *all, const struct lease_row *row)
+int pools_import(struct pools *all, const struct lease_row *row, bool check)
 {
 	const struct segment *seg = map_find(all, &row->addr);
 	struct pool *p = pool_for(all, row, seg);
@@ -104,6 +104,8 @@ int pools_import(struct pools *all, const struct lease_row *row)
 		return owner_is(all, index, seg->pool, hash, row->owner) ? 0 : -EEXIST;
 	if (r && !reserved_for(r, row->owner, row->name))
 		return -EEXIST;
+	if (check)
+		return 0;
 	int rc = restore(all, p, row, &index);
 	if (rc == 0)
 		journal_rewrite(all, index, row->extra);

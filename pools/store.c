@@ -19,7 +19,7 @@
 LOG_SUBSYSTEM("leases");
 
 #define CHUNK_MAX      8192  // rows a transaction: after a long outage nobody waits for all of it
-#define LOG_PAGES_IDLE 1000  // of the log, copied back when nothing waits
+#define LOG_PAGES_IDLE 256   // of the log, copied back when nothing waits
 #define LOG_PAGES_MAX  16384 // copied back whatever waits
 #define RETRY_MIN_NS   (1 * NS_PER_S)
 #define RETRY_MAX_NS   (8 * NS_PER_S)
@@ -31,6 +31,7 @@ struct lease_store {
 	pthread_t thread;
 	bool started, stopping;
 	// Under the lock:
+	bool loading;           // the database is the control thread's
 	struct store_queue *in; // what the control thread leaves
 	uint64_t ticket;        // the last one given out
 	uint64_t told;          // the last one that was settled
@@ -188,8 +189,8 @@ static void note_failure(struct lease_store *s, int rc)
 	uint64_t now = now_ns();
 	atomic_fetch_add(&s->failed, 1);
 	if (log_limit_pass(&s->limit, now, &suppressed))
-		log_error("%s cannot be written (%s): %zu leases are in memory only, and lost if "
-			  "this process ends; tried again until it works",
+		log_error("%s cannot be written (%s): leases in memory only, and lost if this "
+			  "process ends: %zu; it is tried until it works",
 			s->files.paths.db, strerror(-rc), s->rest->count);
 	s->retry_ns = s->retry_ns ? s->retry_ns * 2 : RETRY_MIN_NS;
 	if (s->retry_ns > RETRY_MAX_NS)
@@ -255,8 +256,8 @@ static void tidy(struct lease_store *s, bool idle)
 // With the lock. Until there is something to write, or the time has come to try again.
 static void wait_for_work(struct lease_store *s)
 {
-	while (!s->in->count && !s->stopping) {
-		if (!s->rest->count) {
+	while (s->loading || (!s->in->count && !s->stopping)) {
+		if (s->loading || !s->rest->count) {
 			pthread_cond_wait(&s->work, &s->lock);
 			continue;
 		}
@@ -390,21 +391,36 @@ int lease_store_open(const struct lease_store_params *p, FILE *errors, struct le
 	return 0;
 }
 
-int lease_store_load(
-	struct lease_store *s, int (*row)(void *ctx, const struct lease_row *row), void *ctx)
+static int load(struct store_db *d, int (*row)(void *ctx, const struct lease_row *row), void *ctx)
 {
 	sqlite3_stmt *all = NULL;
 	struct lease_row r;
-	uint64_t check;
 	int result = 0;
-	int rc = sqlite3_prepare_v2(
-		s->files.db.db, "SELECT " STORE_COLUMNS " FROM lease", -1, &all, NULL);
+	int rc = sqlite3_prepare_v2(d->db, "SELECT " STORE_COLUMNS " FROM lease", -1, &all, NULL);
 	while (rc == SQLITE_OK && result == 0 && (rc = sqlite3_step(all)) == SQLITE_ROW) {
-		result = store_db_row(all, &r, &check) ? row(ctx, &r) : -EUCLEAN;
+		result = store_db_row(all, &r, NULL) ? row(ctx, &r) : -EUCLEAN;
 		rc = SQLITE_OK;
 	}
 	sqlite3_finalize(all);
-	return result ? result : store_errno(s->files.db.db, rc);
+	return result ? result : store_errno(d->db, rc);
+}
+
+static void set_loading(struct lease_store *s, bool loading)
+{
+	pthread_mutex_lock(&s->lock);
+	s->loading = loading;
+	pthread_cond_signal(&s->work);
+	pthread_mutex_unlock(&s->lock);
+}
+
+// row() may drop rows that no pool has any longer: the writer begins when all were read.
+int lease_store_load(
+	struct lease_store *s, int (*row)(void *ctx, const struct lease_row *row), void *ctx)
+{
+	set_loading(s, true);
+	int rc = load(&s->files.db, row, ctx);
+	set_loading(s, false);
+	return rc;
 }
 
 void lease_store_close(struct lease_store *s)

@@ -28,7 +28,7 @@ MUST_USE int lease_store_open(
 #define LEASE_STORE_FILE "leases.db"
 
 // Every row, in no order; borrowed for the call. Stops at the first result that is not 0 and returns
-// it. -EUCLEAN as above. Before the first put().
+// it. -EUCLEAN as above. Before the first put(); row() itself may drop() and put().
 MUST_USE int lease_store_load(
 	struct lease_store *s, int (*row)(void *ctx, const struct lease_row *row), void *ctx);
 void lease_store_journal(struct lease_store *s, struct lease_journal *out);
@@ -56,9 +56,8 @@ struct lease_store_stats {
 };
 void lease_store_stats(const struct lease_store *s, struct lease_store_stats *out);
 
-// What can be read of a store that may be damaged, and that no process has open; nothing is written to
-// it. A copy of it is made in $TMPDIR or /tmp for the time of the call. path is the directory or the
-// file. Rows are borrowed for the call of row(), each address once, those alone whose checksum is right;
+// What can be read of a store that may be damaged, and that no process has open; nothing is written.
+// path is the directory or the file, which may have been moved, its log beside it. Rows are borrowed for the call of row(), each address once, those alone whose checksum is right;
 // a result of row() that is not 0 ends it. What is wrong goes to errors, a line each.
 // 0, also if not one row could be read; -EBUSY: a process has it; or another error.
 struct lease_salvage {

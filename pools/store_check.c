@@ -59,13 +59,6 @@ static struct view blob(sqlite3_stmt *s, int column)
 	return (struct view){p, p ? (size_t)sqlite3_column_bytes(s, column) : 0};
 }
 
-// Only the one way to write an address that the writer uses: two texts would be two rows.
-static bool parse_addr(const char *t, struct ip_addr *out)
-{
-	char again[IP_TEXT_MAX];
-	return t && ip_parse(t, out) == 0 && strcmp(ip_text(out, again), t) == 0;
-}
-
 bool store_db_row(sqlite3_stmt *s, struct lease_row *out, uint64_t *check)
 {
 	uint8_t bytes[STORE_BODY_MAX];
@@ -79,11 +72,17 @@ bool store_db_row(sqlite3_stmt *s, struct lease_row *out, uint64_t *check)
 		.name = text(s, 7),
 		.extra = blob(s, 8),
 	};
-	if (!parse_addr(text(s, 0), &out->addr) || !out->pool || !out->name)
+	const char *addr = text(s, 0);
+	if (!addr || !out->pool || !out->name)
+		return false;
+	if (!check)
+		return ip_parse(addr, &out->addr) == 0;
+	if (!store_addr_parse(addr, &out->addr))
 		return false;
 	size_t len = store_row_encode(out, bytes);
-	*check = (uint64_t)sqlite3_column_int64(s, 9);
-	return len && *check == store_check(&out->addr, (struct view){bytes, len});
+	uint64_t txn = (uint64_t)sqlite3_column_int64(s, 9);
+	*check = (uint64_t)sqlite3_column_int64(s, 10);
+	return len && *check == store_check(&out->addr, txn, (struct view){bytes, len});
 }
 
 static int no_file(const char *path, int rc, FILE *errors)

@@ -142,11 +142,12 @@ int store_db_create(const struct store_paths *p, FILE *errors)
 
 // Reading memory instead of the file would turn a file that was cut into a signal; a checkpoint is
 // made when it harms least.
-static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL;"
-			       "PRAGMA mmap_size=0; PRAGMA cell_size_check=ON;"
-			       "PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
-			       "PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint=0;"
-			       "PRAGMA journal_size_limit=67108864;";
+static const char settings[] =
+	"PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL;"
+	"PRAGMA mmap_size=0; PRAGMA cell_size_check=ON;"
+	"PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY;"
+	"PRAGMA secure_delete=ON; PRAGMA cache_size=-32768; PRAGMA wal_autocheckpoint=0;"
+	"PRAGMA journal_size_limit=67108864;";
 
 static int note_log(void *ctx, sqlite3 *db, const char *name, int pages)
 {
@@ -189,9 +190,9 @@ int store_db_prepare(struct store_db *d)
 	static const char *const sql[] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK",
 		"SELECT chk FROM lease WHERE addr = ?1",
 		"INSERT INTO lease (" STORE_COLUMNS ")"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 		" ON CONFLICT (addr) DO UPDATE SET prefix_len = ?2, origin = ?3, anonymous = ?4,"
-		" written = ?5, pool = ?6, owner = ?7, name = ?8, extra = ?9, chk = ?10",
+		" written = ?5, pool = ?6, owner = ?7, name = ?8, extra = ?9, txn = ?10, chk = ?11",
 		"DELETE FROM lease WHERE addr = ?1",
 		"UPDATE store SET txn = ?1, rows = ?2, sum = ?3, chk = ?4"};
 	int rc = SQLITE_OK;
@@ -243,7 +244,8 @@ static int put_row(struct store_db *d, const char *addr, const struct lease_row 
 	sqlite3_bind_blob(s, 7, r->owner.p, (int)r->owner.len, SQLITE_STATIC);
 	sqlite3_bind_text(s, 8, r->name, -1, SQLITE_STATIC);
 	sqlite3_bind_blob(s, 9, r->extra.p, (int)r->extra.len, SQLITE_STATIC);
-	sqlite3_bind_int64(s, 10, (sqlite3_int64)check);
+	sqlite3_bind_int64(s, 10, (sqlite3_int64)d->txn + 1);
+	sqlite3_bind_int64(s, 11, (sqlite3_int64)check);
 	return step(s);
 }
 
@@ -270,7 +272,7 @@ static int write_op(struct store_db *d, const struct store_op *op, struct store_
 	struct lease_row row;
 	if (!store_row_decode(body, &row))
 		return SQLITE_INTERNAL;
-	uint64_t check = store_check(&op->addr, body);
+	uint64_t check = store_check(&op->addr, d->txn + 1, body);
 	next->rows++;
 	next->sum += check;
 	return put_row(d, addr, &row, check);

@@ -5,9 +5,11 @@
 #include "pools/store_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void way_out(const struct store_files *s, FILE *errors)
 {
@@ -82,6 +84,7 @@ static int open_files(struct store_files *s, FILE *errors)
 			s->paths.mark);
 		return -EUCLEAN;
 	}
+	s->had_log = access(s->paths.log, F_OK) == 0;
 	if (rc == -ENOENT)
 		rc = store_db_create(&s->paths, errors);
 	if (rc == 0)
@@ -89,10 +92,22 @@ static int open_files(struct store_files *s, FILE *errors)
 	return rc;
 }
 
+// A new one is there after a power cut, too.
+static int sync_parent(const char *dir)
+{
+	char path[PATH_MAX + 8];
+	snprintf(path, sizeof(path), "%s/..", dir);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) != 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static int make_dir(const char *dir, FILE *errors)
 {
 	struct stat st;
-	int rc = mkdir(dir, 0700) != 0 && errno != EEXIST ? -errno : 0;
+	int rc = mkdir(dir, 0700) == 0 ? sync_parent(dir) : errno != EEXIST ? -errno : 0;
 	if (rc == 0 && stat(dir, &st) != 0)
 		rc = -errno;
 	else if (rc == 0 && !S_ISDIR(st.st_mode))
@@ -128,6 +143,7 @@ int store_files_open(const char *dir, FILE *errors, struct store_files *out)
 		way_out(out, errors);
 	if (rc == 0)
 		rc = begin(out, errors);
+	out->refused = rc == -EUCLEAN || rc == -EPROTONOSUPPORT;
 	if (rc)
 		store_files_close(out);
 	return rc;
@@ -135,7 +151,11 @@ int store_files_open(const char *dir, FILE *errors, struct store_files *out)
 
 void store_files_close(struct store_files *f)
 {
+	struct stat st;
 	if (f->db.db)
 		store_db_close(&f->db, !f->whole);
+	// SQLite makes an empty log when it looks for one.
+	if (f->refused && !f->had_log && stat(f->paths.log, &st) == 0 && st.st_size == 0)
+		unlink(f->paths.log);
 	store_mark_close(&f->mark);
 }

@@ -24,7 +24,10 @@ struct store_body {
 size_t store_row_encode(const struct lease_row *row, uint8_t out[static STORE_BODY_MAX]);
 // What out points to lies in body.
 MUST_USE bool store_row_decode(struct view body, struct lease_row *out);
-uint64_t store_check(const struct ip_addr *addr, struct view body);
+// txn: of the transaction that wrote the row, so that of two copies the newer one is known.
+uint64_t store_check(const struct ip_addr *addr, uint64_t txn, struct view body);
+// Only the one way to write an address that the writer uses: two texts would be two rows.
+MUST_USE bool store_addr_parse(const char *text, struct ip_addr *out);
 
 // What is to be written, one entry an address, the oldest first (store_queue.c). No lock of its own.
 struct store_op {
@@ -87,7 +90,7 @@ MUST_USE int store_mark_write(const struct store_mark *m, const struct mark_text
 #define STORE_SCHEMA_LEASE                                                            \
 	"CREATE TABLE lease (addr TEXT PRIMARY KEY NOT NULL, prefix_len INTEGER, "    \
 	"origin INTEGER, anonymous INTEGER, written INTEGER, pool TEXT, owner BLOB, " \
-	"name TEXT, extra BLOB, chk INTEGER) WITHOUT ROWID"
+	"name TEXT, extra BLOB, txn INTEGER, chk INTEGER) WITHOUT ROWID"
 
 struct store_db {
 	sqlite3 *db;
@@ -124,12 +127,35 @@ MUST_USE int store_db_prepare(struct store_db *d);
 MUST_USE bool store_db_meta(struct store_db *d);
 uint64_t store_db_meta_check(const struct store_db *d);
 // A row of "SELECT <STORE_COLUMNS> FROM lease"; what out points to is the statement's, until its next
-// step. False: damaged.
-#define STORE_COLUMNS "addr, prefix_len, origin, anonymous, written, pool, owner, name, extra, chk"
+// step. False: damaged. check NULL: it was checked before.
+#define STORE_COLUMNS \
+	"addr, prefix_len, origin, anonymous, written, pool, owner, name, extra, txn, chk"
 MUST_USE bool store_db_row(sqlite3_stmt *s, struct lease_row *out, uint64_t *check);
 // One transaction of the first count of these; durable if 0.
 MUST_USE int store_db_write(struct store_db *d, const struct store_op *first, size_t count);
 MUST_USE int store_db_checkpoint(struct store_db *d);
+
+// Rows without the help of SQLite (store_page.c): from the cells of its pages, whose format is public.
+// Page n, the first is 1; NULL: not there. Borrowed until the next call.
+typedef const uint8_t *(*store_page_get)(void *ctx, uint32_t n);
+struct store_pages {
+	store_page_get get;
+	void *ctx;
+};
+#define STORE_RECORD_MAX (STORE_BODY_MAX + 256)
+
+struct store_found {
+	struct ip_addr addr;
+	uint64_t txn;
+	size_t len; // of the body
+	uint8_t body[STORE_BODY_MAX];
+};
+// The row whose cell begins at that offset of the page; its checksum is right.
+MUST_USE bool store_cell_row(const struct store_pages *p, const uint8_t page[static STORE_PAGE],
+	size_t offset, struct store_found *out);
+// The row that describes the store.
+MUST_USE bool store_cell_meta(
+	const uint8_t page[static STORE_PAGE], size_t offset, struct store_db *out);
 
 // All of it (store_open.c).
 struct store_files {
@@ -137,6 +163,7 @@ struct store_files {
 	struct store_mark mark;
 	struct store_db db;
 	bool whole; // found so, and may be written
+	bool refused, had_log;
 };
 
 // Found whole, or made, and locked; else errors is told why, and what to do.

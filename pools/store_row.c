@@ -67,13 +67,20 @@ bool store_row_decode(struct view body, struct lease_row *out)
 }
 
 // The key is no secret: the sum is against accidents, not against whoever may write the file.
-uint64_t store_check(const struct ip_addr *addr, struct view body)
+uint64_t store_check(const struct ip_addr *addr, uint64_t txn, struct view body)
 {
 	static const uint8_t key[16] = "sallyport lease";
-	uint8_t bytes[sizeof(*addr) + STORE_BODY_MAX];
+	uint8_t bytes[sizeof(*addr) + sizeof(txn) + STORE_BODY_MAX];
 	struct wr w = wr_of(bytes, sizeof(bytes));
 	wr_u8(&w, addr->family);
 	wr_bytes(&w, addr->bytes, sizeof(addr->bytes));
+	wr_u64(&w, txn);
 	wr_view(&w, body);
 	return siphash(key, bytes, w.len);
+}
+
+bool store_addr_parse(const char *text, struct ip_addr *out)
+{
+	char again[IP_TEXT_MAX];
+	return ip_parse(text, out) == 0 && strcmp(ip_text(out, again), text) == 0;
 }

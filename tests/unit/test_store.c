@@ -62,10 +62,16 @@ static void rows_of_any_size(void **state)
 	row.extra.len++;
 	assert_int_equal(c.j.put(c.j.ctx, &row), 0);
 	case_close(&c);
-	assert_int_equal(case_reopen(&c), 0);
+	// One that fills more than its page, with and without SQLite.
 	struct row_map m = {0};
+	struct lease_salvage found;
+	struct lease_salvage_to to = {row_note, &m, stderr};
+	assert_int_equal(lease_store_salvage(c.dir, &to, &found), 0);
+	assert_int_equal(found.readable, 1);
+	assert_int_equal(found.unreadable, 0);
+	assert_int_equal(case_reopen(&c), 0);
 	assert_int_equal(lease_store_load(c.s, row_note, &m), 0);
-	assert_int_equal(m.rows, 1);
+	assert_int_equal(m.rows, 2);
 	case_fini(&c);
 }
 
@@ -87,6 +93,38 @@ static void a_load_can_be_stopped(void **state)
 	assert_int_equal(lease_store_load(c.s, stop_at_two, &calls), 42);
 	assert_int_equal(calls, 2);
 	case_fini(&c);
+}
+
+static int drop_and_put(void *ctx, const struct lease_row *row)
+{
+	struct store_case *s = ctx;
+	struct lease_row other = *row;
+	s->j.drop(s->j.ctx, &row->addr);
+	other.addr.bytes[1] ^= 0x80;
+	return s->j.put(s->j.ctx, &other) ? 0 : -ENOMEM;
+}
+
+// What no pool has any longer is dropped while the rest is still being read.
+static void rows_change_while_they_are_read(void **state)
+{
+	struct store_case s;
+	struct row_map m = {0};
+	case_init(&s);
+	assert_int_equal(case_reopen(&s), 0);
+	for (uint32_t n = 0; n < 3000; n++)
+		put_version(&s.j, n, 1);
+	case_close(&s);
+	for (int round = 0; round < 6; round++) {
+		assert_int_equal(case_reopen(&s), 0);
+		assert_int_equal(lease_store_load(s.s, drop_and_put, &s), 0);
+		assert_true(case_wait(&s, put_version(&s.j, 3000, 1)));
+		assert_true(case_wait(&s, drop_row(&s.j, 3000)));
+		case_close(&s);
+	}
+	assert_int_equal(case_reopen(&s), 0);
+	case_load(&s, &m);
+	assert_int_equal(m.rows, 3000);
+	case_fini(&s);
 }
 
 // One wish an address: the last one.
@@ -230,6 +268,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rows_come_back),
 	cmocka_unit_test(rows_of_any_size),
 	cmocka_unit_test(a_load_can_be_stopped),
+	cmocka_unit_test(rows_change_while_they_are_read),
 	cmocka_unit_test(the_last_wish_counts),
 	cmocka_unit_test(tickets_settle_in_order),
 	cmocka_unit_test(random_batches_equal_a_map),
