@@ -113,7 +113,6 @@ bool life_free_for(const struct life *m, int address, int pool, int owner)
 
 void life_free(struct life *m, struct address *a)
 {
-	(void)m;
 	*a = (struct address){.addr = a->addr};
 }
 
@@ -411,22 +410,15 @@ static int giver_ask(void *ctx, const struct giver_request *rq)
 static int giver_resume(void *ctx, const struct cfg_pool *pool, const struct ip_addr *addr,
 	struct view owner, struct view extra)
 {
-	(void)ctx;
-	(void)pool;
-	(void)addr;
-	(void)owner;
 	return extra.len ? 0 : -EINVAL;
 }
 
 static void giver_give_back(void *ctx, const struct ip_addr *addr)
 {
-	(void)ctx;
-	(void)addr;
 }
 
 static void giver_refuse(void *ctx, const struct ip_addr *addr)
 {
-	(void)addr;
 	((struct life *)ctx)->refusals++;
 }
 

@@ -101,6 +101,11 @@ static void do_given(struct life *m)
 	enum address_status s = rnd(m, 8) == 0   ? ADDRESS_EXHAUSTED
 				: rnd(m, 8) == 0 ? ADDRESS_FAILED
 						 : ADDRESS_OK;
+	struct address *a = &m->a[i];
+	// What a server took back it may give again.
+	if (s == ADDRESS_OK && i >= FIRST_DHCP && i < FIRST_AAA && a->lost &&
+		a->state == LEASE_QUARANTINED)
+		life_free(m, a);
 	bool good = s == ADDRESS_OK && life_free_for(m, i, 3, q->owner);
 	m->current = token;
 	m->giver.given(m->giver.user, id, s, &m->a[i].addr, (struct view){extra, sizeof(extra)});
