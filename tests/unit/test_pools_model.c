@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // A million random operations on a pool, each predicted by a model that is arrays and loops.
-// SALLYPORT_SEED repeats a run.
+// SEED repeats a run.
 #include "tests/unit/pools_fixture.h"
 
 #include <inttypes.h>
@@ -342,11 +342,11 @@ static void compare(const struct model *m)
 static void a_million_operations_follow_the_model(void **state)
 {
 	struct model *m = calloc(1, sizeof(*m));
-	const char *given = getenv("SALLYPORT_SEED");
+	const char *given = getenv("SEED");
 	(void)state;
 	m->seed = given ? strtoull(given, NULL, 0) : random_u64(&random_system);
 	m->seed += m->seed == 0;
-	print_message("# SALLYPORT_SEED=0x%" PRIx64 "\n", m->seed);
+	print_message("# SEED=0x%" PRIx64 "\n", m->seed);
 	model_init(m);
 	for (unsigned i = 0; i < OPERATIONS; i++) {
 		pass_time(m);
