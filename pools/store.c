@@ -434,7 +434,7 @@ void lease_store_close(struct lease_store *s)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
 		if (s->rest->count)
-			log_error("%s: %zu leases could not be written and are lost",
+			log_error("%s: leases that could not be written and are lost: %zu",
 				s->files.paths.db, s->rest->count);
 	}
 	store_files_close(&s->files);

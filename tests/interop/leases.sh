@@ -32,7 +32,7 @@ for c in c1 c2; do
 	need "client $c starts" charon_start $c <"$LAB_DIR/$c.conf"
 	need "client $c connects" connect $c
 done
-one=$(inner_address c1) two=$(inner_address c2)
+one=$(inner_address c1)
 check "both are active, with their sessions" within 5 leases \
 	'[.leases[] | select(.state == "active" and .session > 0) | .owner] | sort == ["c1.example", "c2.example"]'
 check "one is found by its owner" leases ".leases | length == 1 and .[0].address == \"$one\"" --owner c1.example
