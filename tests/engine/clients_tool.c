@@ -11,7 +11,7 @@
 //	connect FIRST COUNT      from now on they connect, and again whenever their session has ended
 //	leave FIRST COUNT        they say goodbye
 //	mark                     what was until now does not count
-//	wait COUNT SECONDS       until COUNT are connected by logins since the mark: how many are, and the
+//	wait COUNT SECONDS       until COUNT have connected since the mark: how many have, and the
 //				 milliseconds since then
 //	claim N                  an IKEv1 client connects anew and asks for nothing: it claims the address
 //				 that it was told
@@ -35,8 +35,8 @@
 #include <netinet/in.h>
 
 #define CLIENTS_MAX   60000
-#define UNDER_WAY_MAX 64              // at once
-#define GIVE_UP_NS    (5 * NS_PER_S)  // of an attempt
+#define UNDER_WAY_MAX 200             // at once
+#define GIVE_UP_NS    (8 * NS_PER_S)  // of an attempt
 #define AGAIN_NS      (NS_PER_S)      // after one that failed
 #define LOOK_NS       (5 * NS_PER_MS) // at the clients
 #define BATCH         64              // datagrams of a turn
@@ -50,6 +50,7 @@ struct client {
 	bool claims;                  // asks for no address
 	uint64_t session;             // 0: none
 	uint64_t begun_ns, next_ns;   // of the attempt, not before
+	uint64_t up_ns;               // since when it is up
 	struct ip_addr first, latest; // that it was told; family 0: none yet
 };
 
@@ -60,6 +61,7 @@ struct tool {
 	struct cfg *cfg;
 	struct ike_credentials *credentials;
 	struct address_source addresses; // nobody asks
+	uint8_t secret[32];              // of RFC 6290: without one a peer's token is not asked for
 	struct fake_sink sink;
 	struct ike_helpers *helpers;
 	struct ike_engine *engine;
@@ -184,6 +186,7 @@ static void engine_new(struct tool *t)
 		.jobs = ike_helpers_jobs(t->helpers),
 		.addresses = &t->addresses,
 		.sink = &t->sink.sink,
+		.qcd_secret = {t->secret, sizeof(t->secret)},
 	};
 	if (ike_engine_new(&p, &t->engine) < 0)
 		die("engine");
@@ -238,14 +241,19 @@ static void client_look(struct tool *t, struct client *c)
 		return;
 	}
 	client_told(c, &s);
-	c->up = s.state == IKE_SESSION_ESTABLISHED && s.child_count > 0 &&
-		(s.inner_count > 0 || c->claims);
+	bool up = s.state == IKE_SESSION_ESTABLISHED && s.child_count > 0 &&
+		  (s.inner_count > 0 || c->claims);
+	if (up && !c->up)
+		c->up_ns = now_ns();
+	c->up = up;
 }
 
 static void client_end(struct tool *t, struct client *c)
 {
-	if (c->session && ike_delete_session(t->engine, c->session) < 0)
-		c->session = 0;
+	// It may be a while until the engine has done with it.
+	if (c->session && ike_delete_session(t->engine, c->session) == 0)
+		c->up = false;
+	c->session = 0;
 }
 
 static void client_begin(struct tool *t, struct client *c)
@@ -282,7 +290,7 @@ static unsigned up_count(const struct tool *t)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < t->count; i++)
-		n += t->clients[i].up && t->clients[i].begun_ns >= t->mark_ns;
+		n += t->clients[i].up && t->clients[i].up_ns >= t->mark_ns;
 	return n;
 }
 
@@ -484,6 +492,7 @@ static void setup(struct tool *t, const struct ip_addr *first)
 	t->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (t->wake_fd < 0)
 		die("eventfd");
+	random_fill(&random_system, t->secret, sizeof(t->secret));
 	engine_new(t);
 }
 

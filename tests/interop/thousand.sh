@@ -121,7 +121,7 @@ kept() { # BEFORE AFTER
 
 # The headend says the same as the clients.
 headend_agrees() { # NAME
-	show sessions '.sessions[] | select(.remote_id | startswith("c")) |
+	show sessions '.sessions[] | select((.remote_id | startswith("c")) and .inner_addrs != []) |
 		"\(.remote_id) \(.inner_addrs[0])"' | sort >"$LAB_DIR/headend.table"
 	cut -d' ' -f1,3 "$LAB_DIR/$1.table" | sort >"$LAB_DIR/clients.table"
 	diff "$LAB_DIR/clients.table" "$LAB_DIR/headend.table" >"$LAB_DIR/diff" ||
@@ -171,7 +171,7 @@ need "the thousand start" clients_start 1
 
 need "strongSwan connects" swans_connect
 everybody_connects
-check "a thousand connect within 20 s" connected "they were told to connect" $ALL 20
+check "a thousand connect within 30 s" connected "they were told to connect" $ALL 30
 table first >/dev/null
 check "each has an address of his own" own_addresses first $ALL
 check "the headend says the same" headend_agrees first
@@ -194,6 +194,8 @@ for n in $CLAIMS; do tell claim "$n"; done
 need "the headend starts again" gw_again
 check "all but him come back within 30 s" connected SIGKILL $ALL 30
 table second >/dev/null
+echo "# clients that were shown by a token (RFC 6290) that the headend had lost them:" \
+	"$(tell counters | sed -n 's/^ike_qcd_crashed //p')"
 check "to their own addresses" own_addresses second $ALL
 check "and nobody has another's" kept first second
 check "the headend says the same" headend_agrees second

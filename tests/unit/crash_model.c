@@ -54,7 +54,7 @@ static const char *const kinds[] = {"row", "ready", "ask", "grant", "refused", "
 static bool is_about(const struct model *m, const struct report *r, uint32_t addr)
 {
 	const struct model_ask *a = &m->asks[r->token % TOKENS];
-	return r->addr == addr || r->kind == R_READY ||
+	return r->addr == addr || r->kind == R_READY || r->kind == R_RELOAD ||
 	       (r->kind == R_ASK && a->r.token == r->token && a->granted == addr);
 }
 
@@ -64,10 +64,11 @@ void model_story(const struct model *m, uint32_t addr)
 	for (; n < m->number; n++) {
 		const struct report *r = &m->story[n % STORY];
 		if (is_about(m, r, addr))
-			print_message("# %llu: %s %08x token %u owner %d at %llu s%s%s%s\n",
+			print_message("# %llu: %s %08x token %u owner %d at %llu s%s%s%s%s\n",
 				(unsigned long long)n + 1, kinds[r->kind], r->addr, r->token,
 				r->owner, (unsigned long long)r->now_s, r->exact ? ", exact" : "",
-				r->adopt ? ", adopt" : "", r->adopted ? ", adopted" : "");
+				r->adopt ? ", adopt" : "", r->adopted ? ", adopted" : "",
+				r->small ? ", small" : "");
 	}
 }
 
@@ -110,6 +111,7 @@ static void take_row(struct model *m, const struct report *r)
 	if (!l->gone && l->owner != NOBODY && l->owner != r->owner)
 		FAIL(m, r->addr, "address %08x of owner %d came back for owner %d", r->addr,
 			l->owner, r->owner);
+	m->kept += !l->gone && l->owner != NOBODY;
 	*l = (struct model_lease){.owner = r->owner, .origin = r->origin, .row = true};
 }
 
@@ -125,7 +127,6 @@ static void take_ready(struct model *m, const struct report *r)
 		if (kept && !l->row)
 			FAIL(m, model_addr(i), "address %08x of owner %d was lost", model_addr(i),
 				l->owner);
-		m->kept += kept;
 		if (!l->row)
 			*l = (struct model_lease){.owner = NOBODY};
 		l->row = false;
@@ -224,8 +225,11 @@ static void take_refusal(struct model *m, const struct report *r)
 	struct model_ask *a = answered(m, r);
 	unsigned free = 0;
 	m->refusals++;
-	if (a->must)
-		fail_msg("owner %d has an address and was refused", a->r.owner);
+	for (unsigned i = 0; a->must && i < ADDRESSES; i++)
+		if (m->leases[i].owner == a->r.owner && lingers(&m->leases[i]) &&
+			pool_of(i) == a->r.pool)
+			FAIL(m, model_addr(i), "owner %d has %08x and was refused", a->r.owner,
+				model_addr(i));
 	for (unsigned i = 0; i < ADDRESSES; i++)
 		free += inside(m->small, i) && pool_of(i) == a->r.pool &&
 			(m->leases[i].owner == NOBODY || m->leases[i].freed);
@@ -242,8 +246,11 @@ static void take_ended(struct model *m, const struct report *r)
 	m->refusals++;
 	if (m->cleared < a->at && m->now_s < a->r.now_s + OFFER_S)
 		fail_msg("owner %d's request ended by itself", a->r.owner);
-	if (l->freed)
-		l->freed_at = m->number;
+	if (is_taken(l))
+		FAIL(m, r->addr, "address %08x of owner %d was nearly given to owner %d", r->addr,
+			l->owner, a->r.owner);
+	*l = (struct model_lease){
+		.owner = a->r.owner, .gone = true, .freed = true, .freed_at = m->number};
 }
 
 // ---- a lease's life ----------------------------------------------------------------------------
@@ -288,8 +295,22 @@ static void take_timed(struct model *m)
 	for (unsigned i = 0; i < ADDRESSES; i++) {
 		struct model_lease *l = &m->leases[i];
 		if (l->owner != NOBODY && l->gone && !l->freed && l->holders == 0 &&
-			m->now_s >= l->until_s + SLACK_S)
+			m->now_s >= l->until_s + SLACK_S && m->now_s >= l->late_s + SLACK_S)
 			set_freed(m, l);
+	}
+}
+
+// One that AAA gave may lie in another pool's ranges now, where the time of its state begins anew.
+static void take_reload(struct model *m, bool small)
+{
+	m->small = small;
+	for (unsigned i = 0; i < ADDRESSES; i++) {
+		struct model_lease *l = &m->leases[i];
+		if (l->owner == NOBODY || l->origin != LEASE_OF_AAA)
+			continue;
+		l->late_s = m->now_s + LINGER_S;
+		if (l->forgotten)
+			l->gone = true; // a later moment
 	}
 }
 
@@ -355,7 +376,7 @@ void model_take(struct model *m, const struct report *r)
 			set_freed(m, l);
 		break;
 	case R_RELOAD:
-		m->small = r->small;
+		take_reload(m, r->small);
 		break;
 	case R_FAILED:
 		fail_msg("error %d in the process that is killed", (int)r->addr);

@@ -70,6 +70,7 @@ struct model_lease {
 	bool forgotten;   // its only holder will never say anything
 	uint8_t origin;
 	uint64_t since_s, until_s; // asked for; lingers until
+	uint64_t late_s;           // or until then, with a time that began anew at a reload
 	uint64_t freed_at;         // number of the report
 	bool row;                  // said in R_ROW of this life
 };

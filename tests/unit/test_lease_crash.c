@@ -55,6 +55,8 @@ struct life {
 	struct held held[GRANTS_MAX];
 	uint32_t tokens, asked; // asked: without an answer yet
 	int owner_of[TOKENS];
+	bool adopts[TOKENS];       // a lease that may be in use already
+	unsigned waiting[OWNERS];  // of asked
 	uint64_t forgot_s[OWNERS]; // when a grant of his was forgotten
 };
 
@@ -110,13 +112,15 @@ static void release(struct life *l, struct held *h)
 }
 
 // Used at once, given back at once, or forgotten; what is shared is always used.
-static void begin(struct life *l, const struct lease *lease, int owner, bool shared)
+static void begin(struct life *l, uint32_t token, const struct lease *lease, bool shared)
 {
+	int owner = l->owner_of[token % TOKENS];
 	struct held *h = l->held;
 	unsigned what = shared ? 9 : pick(l, 10);
 	while (h < l->held + GRANTS_MAX && h->owner != NOBODY)
 		h++;
-	if (what == 0) {
+	// Another request of his may be about the very same.
+	if (what == 0 && l->waiting[owner] == 0 && !l->adopts[token % TOKENS]) {
 		say_addr(l, R_FORGET, &lease->addr);
 		l->forgot_s[owner] = l->now_s;
 		return;
@@ -145,12 +149,13 @@ static void answer(struct life *l, uint32_t token, enum address_status s, const 
 {
 	int owner = l->owner_of[token % TOKENS];
 	l->asked--;
+	l->waiting[owner]--;
 	if (s == ADDRESS_OK) {
 		say(l, (struct report){.kind = R_GRANT,
 			       .token = token,
 			       .addr = ip_to_v4(&lease->addr),
 			       .adopted = lease->adopted});
-		begin(l, lease, owner, holds(l, owner, &lease->addr));
+		begin(l, token, lease, holds(l, owner, &lease->addr));
 	} else {
 		bool ended = s == ADDRESS_FAILED && lease && lease->addr.family;
 		say(l, (struct report){.kind = ended ? R_ENDED : R_REFUSED,
@@ -210,7 +215,9 @@ static void ask(struct life *l)
 	if (r.addr)
 		rq.want = ip_from_v4(r.addr);
 	l->owner_of[r.token % TOKENS] = owner;
+	l->adopts[r.token % TOKENS] = r.adopt;
 	l->asked++;
+	l->waiting[owner]++;
 	say(l, r);
 	enum address_status s = l->source.acquire(l->source.ctx, &rq, &lease);
 	if (s != ADDRESS_PENDING)
