@@ -121,15 +121,15 @@ enum cli_status cli_leases_show(const char *socket_path, json_t *request, bool j
 
 static void export_row(void *ctx, const json_t *r)
 {
-	cli_leases_row(stdout, &(struct cli_export){.pool = ctx,
-				       .address = text_of(r, "address"),
-				       .prefix_len = (unsigned)json_integer_value(
-					       json_object_get(r, "prefix_length")),
-				       .state = text_of(r, "state"),
-				       .owner = text_of(r, "owner"),
-				       .key = text_of(r, "key"),
-				       .origin = text_of(r, "origin"),
-				       .since = json_integer_value(json_object_get(r, "since"))});
+	cli_leases_row(
+		stdout, &(struct cli_export){.pool = ctx,
+				.address = json_string_value(json_array_get(r, 0)),
+				.prefix_len = (unsigned)json_integer_value(json_array_get(r, 1)),
+				.state = json_string_value(json_array_get(r, 2)),
+				.owner = json_string_value(json_array_get(r, 3)),
+				.key = json_string_value(json_array_get(r, 4)),
+				.origin = json_string_value(json_array_get(r, 5)),
+				.since = json_integer_value(json_array_get(r, 6))});
 }
 
 enum cli_status cli_leases_export(const char *socket_path)

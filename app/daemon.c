@@ -139,7 +139,7 @@ static int start_pools(struct daemon *d)
 {
 	const struct sa_sink *sink = dp_sink(d->dp);
 	struct pools_seams seams = {
-		.clock = &clock_system,
+		.clock = &clock_coarse,
 		.random = &random_system,
 		.workers = sink->workers,
 		.worker_of = sink->worker_of,

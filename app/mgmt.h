@@ -9,7 +9,8 @@
 //              "what":"sessions|sa|connections|pools|ports|counters|workers|status"}
 //            {"command":"show","what":"leases","pool":"...","state":"...","owner":"...","limit":n,
 //              "cursor":n,"keys":true}: a pool's leases; the filters may be left out. At most limit rows,
-//              from the reply's "next" on; with their owners' keys in hexadecimal digits
+//              from the reply's "next" on; keys: each as [address, prefix length, state, owner, owner's
+//              key in hexadecimal digits, origin, since]
 //            {"command":"clear","what":"session","by":"id|user|address|all","value":...}
 //            {"command":"clear","what":"lease","address":"...","owner":"...","pool":"...","all":true}:
 //              all that match what is given; of a pool alone those that nobody uses, unless all

@@ -56,8 +56,10 @@ static size_t session_size(const struct ike_session_info *s)
 	}
 	for (size_t i = 0; i < s->child_count; i++)
 		size += text_size(s->children[i].name);
-	return size + text_size(s->connection) + text_size(s->remote_id) + text_size(s->user) +
-	       text_size(s->group);
+	for (size_t i = 0; s->groups && i < s->groups->count; i++)
+		size += sizeof(char *) + text_size(s->groups->items[i]);
+	return size + sizeof(*s->groups) + text_size(s->connection) + text_size(s->remote_id) +
+	       text_size(s->user) + text_size(s->group);
 }
 
 static const struct selector *copy_selectors(
@@ -87,7 +89,11 @@ static struct ike_session_info *session_copy(const struct ike_session_info *s)
 	if (!copy)
 		return NULL;
 	*copy = *s;
-	struct selector *selectors = (struct selector *)(void *)(copy + 1);
+	struct cfg_strings *groups = (struct cfg_strings *)(void *)(copy + 1);
+	size_t group_count = s->groups ? s->groups->count : 0;
+	*groups = (struct cfg_strings){(char **)(void *)(groups + 1), group_count};
+	copy->groups = groups;
+	struct selector *selectors = (struct selector *)(void *)(groups->items + group_count);
 	for (size_t i = 0; i < s->child_count; i++) {
 		struct ike_child_info *c = &copy->children[i];
 		c->ts_local = copy_selectors(&selectors, c->ts_local, c->ts_local_count);
@@ -96,6 +102,10 @@ static struct ike_session_info *session_copy(const struct ike_session_info *s)
 	char *text = (char *)selectors;
 	for (size_t i = 0; i < s->child_count; i++)
 		copy->children[i].name = copy_text(&text, s->children[i].name);
+	for (size_t i = 0; i < group_count; i++) {
+		groups->items[i] = text;
+		(void)copy_text(&text, s->groups->items[i]);
+	}
 	copy->connection = copy_text(&text, s->connection);
 	copy->remote_id = copy_text(&text, s->remote_id);
 	copy->user = copy_text(&text, s->user);

@@ -69,6 +69,14 @@ static void add_sas(struct mgmt_reply *r, const struct ike_session_info *s, uint
 		add_element(r, mgmt_sa(s, &s->children[i], now_ns));
 }
 
+static json_t *lease_row(const struct mgmt_call *c, size_t i)
+{
+	const struct mgmt_lease_row *row = &c->rows.leases[i];
+	uint64_t unix_s = (uint64_t)time(NULL);
+	return c->keys ? mgmt_lease_short(row, c->now_ns, unix_s)
+		       : mgmt_lease(row, c->now_ns, unix_s);
+}
+
 static void add_row(
 	struct mgmt_reply *r, const struct mgmt_call *c, size_t i, const char *const *handoff)
 {
@@ -86,8 +94,7 @@ static void add_row(
 		add_element(r, mgmt_pool(&c->rows.pools[i]));
 		break;
 	case MGMT_LEASES:
-		add_element(r,
-			mgmt_lease(&c->rows.leases[i], c->now_ns, (uint64_t)time(NULL), c->keys));
+		add_element(r, lease_row(c, i));
 		break;
 	case MGMT_PORTS:
 		add_element(r, mgmt_port(&c->rows.ports[i]));

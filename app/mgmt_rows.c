@@ -33,6 +33,15 @@ json_t *mgmt_address(const struct ip_addr *a)
 	return json_string(a->family ? ip_text(a, text) : "");
 }
 
+// What is leased: an address, or a network with its length.
+static json_t *network(const struct ip_addr *a, uint8_t bits)
+{
+	char text[IP_TEXT_MAX];
+	if (bits == 0 || bits == ip_bits(a->family))
+		return mgmt_address(a);
+	return json_string(ip_prefix_text(&(struct ip_prefix){*a, bits}, text));
+}
+
 static json_t *seconds(uint64_t now_ns, uint64_t since_ns)
 {
 	return mgmt_number(since_ns && now_ns > since_ns ? (now_ns - since_ns) / NS_PER_S : 0);
@@ -101,9 +110,11 @@ static json_t *session_children(const struct ike_session_info *s)
 
 json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 {
-	json_t *inner = json_array();
+	json_t *inner = json_array(), *groups = json_array();
 	for (size_t i = 0; i < s->inner_count; i++)
-		json_array_append_new(inner, mgmt_address(&s->inner[i]));
+		json_array_append_new(inner, network(&s->inner[i], s->inner_bits[i]));
+	for (size_t i = 0; s->groups && i < s->groups->count; i++)
+		json_array_append_new(groups, mgmt_name(s->groups->items[i]));
 	json_t *j = json_pack("{so so si ss so so so so so si sb so si so}", "id",
 		mgmt_number(s->id), "connection", mgmt_name(s->connection), "ike_version",
 		s->ike_version, "state", state_name(s->state), "remote_id", mgmt_name(s->remote_id),
@@ -111,6 +122,7 @@ json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 		mgmt_name(s->mode_config), "remote_addr", mgmt_address(&s->remote.addr),
 		"remote_port", s->remote.port, "nat", s->nat, "inner_addrs", inner, "worker",
 		s->worker, "established_s", seconds(now_ns, s->established_ns));
+	json_object_set_new(j, "groups", groups);
 	json_object_set_new(j, "bytes_in", mgmt_number(s->bytes_in));
 	json_object_set_new(j, "bytes_out", mgmt_number(s->bytes_out));
 	json_object_set_new(j, "packets_in", mgmt_number(s->packets_in));

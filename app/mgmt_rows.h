@@ -21,7 +21,8 @@ json_t *mgmt_sa(const struct ike_session_info *s, const struct ike_child_info *c
 json_t *mgmt_connection(const struct mgmt_connection_row *r, uint64_t now_ns);
 json_t *mgmt_pool(const struct mgmt_pool_row *r);
 // unix_s: now, as people count
-json_t *mgmt_lease(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t unix_s, bool key);
+json_t *mgmt_lease(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t unix_s);
+json_t *mgmt_lease_short(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t unix_s);
 json_t *mgmt_reload_reply(const struct mgmt_reload *r);
 json_t *mgmt_imported(const struct mgmt_call *c);
 json_t *mgmt_port(const struct dp_port_info *p);

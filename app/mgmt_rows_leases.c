@@ -66,10 +66,24 @@ static const char *origin_name(enum lease_origin o)
 	return "";
 }
 
-json_t *mgmt_lease(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t unix_s, bool key)
+static uint64_t age(const struct lease_info *l, uint64_t now_ns)
+{
+	return now_ns > l->since_ns ? (now_ns - l->since_ns) / NS_PER_S : 0;
+}
+
+json_t *mgmt_lease_short(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t unix_s)
 {
 	const struct lease_info *l = &r->info;
-	uint64_t age_s = now_ns > l->since_ns ? (now_ns - l->since_ns) / NS_PER_S : 0;
+	uint64_t age_s = age(l, now_ns);
+	return json_pack("[o i s o o s o]", mgmt_address(&l->addr), l->prefix_len,
+		mgmt_lease_state(l->state), mgmt_name(l->owner), mgmt_hexadecimal(l->key),
+		origin_name(l->origin), mgmt_number(unix_s > age_s ? unix_s - age_s : 0));
+}
+
+json_t *mgmt_lease(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t unix_s)
+{
+	const struct lease_info *l = &r->info;
+	uint64_t age_s = age(l, now_ns);
 	uint64_t left_s = l->until_ns > now_ns ? (l->until_ns - now_ns) / NS_PER_S : 0;
 	json_t *j = json_pack("{so si ss so so}", "address", mgmt_address(&l->addr),
 		"prefix_length", l->prefix_len, "state", mgmt_lease_state(l->state), "owner",
@@ -81,8 +95,6 @@ json_t *mgmt_lease(const struct mgmt_lease_row *r, uint64_t now_ns, uint64_t uni
 	json_object_set_new(j, "origin", json_string(origin_name(l->origin)));
 	json_object_set_new(j, "anonymous", json_boolean(l->anonymous));
 	json_object_set_new(j, "reserved", json_boolean(l->reserved));
-	if (key)
-		json_object_set_new(j, "key", mgmt_hexadecimal(l->key));
 	return j;
 }
 

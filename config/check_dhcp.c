@@ -90,9 +90,6 @@ static void check_contradictions(
 {
 	if (p->range_count && p->ranges[0].lo.family == IP_V6)
 		diag_error(&l->diags, place(pool, "from_dhcp"), "from_dhcp: is for IPv4 pools");
-	if (p->prefix_len)
-		diag_error(&l->diags, place(pool, "prefix_length"),
-			"prefix_length: contradicts from_dhcp, a server gives single addresses");
 	if (p->reservation_count)
 		diag_error(&l->diags, place(pool, "reserve"),
 			"reserve: contradicts from_dhcp, reservations are the server's");

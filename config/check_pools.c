@@ -183,9 +183,6 @@ static void check_prefixes(struct loader *l, const struct cfg_pool *p, const con
 				"reserve: %s is not the first address of a /%u", ip_text(a, text),
 				p->prefix_len);
 	}
-	if (p->from_dhcp.server_count)
-		diag_error(&l->diags, place(s, "prefix_length"),
-			"prefix_length: a DHCP server gives single addresses");
 	if (p->netmask.family)
 		diag_warning(&l->diags, place(s, "netmask"),
 			"netmask: not used, networks are given out");

@@ -47,7 +47,7 @@ static bool serves(const struct cfg_pool *p, const struct ike_peer *peer)
 	bool served = !p->groups.count;
 	for (size_t i = 0; !served && i < p->groups.count; i++)
 		served = is_one_of(peer->groups, p->groups.items[i]);
-	return served || (peer->proven && is_one_of(&p->groups, peer->text));
+	return served || ((peer->proven || peer->in_group) && is_one_of(&p->groups, peer->text));
 }
 
 // The next pool of the connection at or behind *index that may give this kind to the peer; *skipped:

@@ -96,6 +96,7 @@ struct ike_peer ike_session_peer(const struct ike_session *s)
 		.user = s->user,
 		.group = s->group,
 		.groups = s->groups,
+		.in_group = s->in_group,
 	};
 }
 
@@ -183,6 +184,7 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 		return -ENOMEM;
 	s->proven = peer->proven;
 	s->groups = peer->groups;
+	s->in_group = peer->in_group;
 	s->anonymous = ike_peer_anonymous(peer);
 	htab_insert(&e->sessions_by_owner, &s->by_owner,
 		s->anonymous ? site_hash(e, &s->sa->remote, peer->id) : owner_hash(e, peer));

@@ -118,6 +118,7 @@ struct ike_session {
 	char *user;                       // authenticated, or NULL
 	char *group;                      // of the user, or NULL
 	const struct cfg_strings *groups; // of the user; or NULL. Of the engine's snapshot
+	bool in_group;                    // its key is that of its ID: a group's name, perhaps
 	struct ike_aaa_addresses *aaa;    // what AAA said of its addresses; NULL: nothing. Owned
 	const char *mode_config;          // how it got its addresses: "pull", "push", "none"
 	bool proven;                      // the identity is (a wildcard or group PSK proves none)
@@ -202,11 +203,12 @@ uint64_t ike_id_hash(const uint8_t key[static 16], struct view body);
 // Who a peer is. What is proven of it owns leases and sessions: (user, identity), either alone, or
 // nothing, and then it is anonymous.
 struct ike_peer {
-	struct view id;                   // ID payload body
-	const char *text;                 // of id
-	bool proven;                      // the identity is
-	const char *user;                 // authenticated (XAUTH), or NULL
-	const char *group;                // for show, or NULL
+	struct view id;    // ID payload body
+	const char *text;  // of id
+	bool proven;       // the identity is
+	const char *user;  // authenticated (XAUTH), or NULL
+	const char *group; // for show, or NULL
+	bool in_group;     // its key is that of its ID, be it a person's or a group's
 	const struct cfg_strings *groups; // of the user; NULL: none
 };
 

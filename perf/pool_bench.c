@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// pool_bench [--leases N] [--workers N] [--range PREFIX] [--json]: what it costs to give out and
+// pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] [--json]: what it costs to give out and
 // take back N addresses of one pool, each to an owner of its own ("userN").
 //
 // The pool is filled once (first), then in rounds emptied and filled again: the leases in the order
 // in which they were given (in_order) or in a random one (random), owners in a random order in both.
+// Without --range the pool is the smallest prefix that has a few percent more addresses than leases, so
+// that from the second round on, as after some weeks of service, none is left that was never used.
 // Then steady: the pool stays full, one lease ends and another owner gets one, at random, which is
 // what a headend does; its figures are those without a prefix.
+// At last pools and lease store together (pool_bench_store.c), on the disk of DIR or of ".".
 #include "perf/pool_bench.h"
 
 #include <errno.h>
@@ -15,10 +18,13 @@
 #include <unistd.h>
 
 #define ROUNDS 3 // the median counts
+#define AHEAD \
+	8 // the bench's own arrays are fetched that much earlier: a session's end has its lease at hand
 
 struct bench {
 	unsigned long leases, workers;
 	const char *range;
+	const char *dir; // for the store
 	bool json;
 	struct cfg *cfg;
 	struct pools *pools;
@@ -70,7 +76,9 @@ static void shuffle(struct bench *b, uint32_t *v, unsigned long n)
 
 static int usage(void)
 {
-	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--json]\n", stderr);
+	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] "
+	      "[--json]\n",
+		stderr);
 	return 2;
 }
 
@@ -100,6 +108,8 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 				return false;
 		} else if (strcmp(argv[i], "--range") == 0 && value) {
 			b->range = value;
+		} else if (strcmp(argv[i], "--dir") == 0 && value) {
+			b->dir = value;
 		} else {
 			return false;
 		}
@@ -168,8 +178,11 @@ static int fill(struct bench *b, double *ns)
 static void empty(struct bench *b, double *ns)
 {
 	uint64_t start = now_ns();
-	for (unsigned long i = 0; i < b->leases; i++)
+	for (unsigned long i = 0; i < b->leases; i++) {
+		if (i + AHEAD < b->leases)
+			__builtin_prefetch(&b->held[b->order[i + AHEAD]]);
 		put(b, b->order[i]);
+	}
 	*ns = (double)(now_ns() - start) / (double)b->leases;
 }
 
@@ -208,9 +221,13 @@ static int steady_round(struct bench *b, struct cost *out)
 {
 	enum { BATCH = 64 };
 	uint64_t ns[2] = {0};
-	unsigned long n = b->leases < 1000000 ? 1000000 : b->leases;
+	unsigned long n = b->leases < 200000 ? 200000 : b->leases;
 	for (unsigned long done = 0; done < n; done += BATCH) {
 		uint32_t *at = b->order + done % (b->leases - b->leases % BATCH);
+		for (unsigned i = 0; i < BATCH; i++) {
+			__builtin_prefetch(&b->held[at[i]]);
+			__builtin_prefetch(&b->users[at[i]]);
+		}
 		uint64_t start = now_ns();
 		for (unsigned i = 0; i < BATCH; i++)
 			put(b, at[i]);
@@ -249,7 +266,7 @@ static int steady(struct bench *b, struct cost *out)
 static int open_pools(struct bench *b, struct result *r)
 {
 	struct pools_seams seams = {
-		.clock = &clock_system,
+		.clock = &clock_coarse, // as the daemon
 		.random = &random_system,
 		.workers = (uint16_t)b->workers,
 		.worker_of = worker_of,
@@ -325,23 +342,35 @@ static void report_text(const struct bench *b, const struct result *r, double du
 		printf("durable allocations/s %11.0f\n", durable);
 }
 
+static const char *range_for(unsigned long leases, char text[static 32])
+{
+	unsigned bits = 32;
+	while (bits > 8 && 1ul << (32 - bits) < leases + leases / 32 + 2)
+		bits--;
+	snprintf(text, 32, "10.0.0.0/%u", bits);
+	return text;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b = {.leases = 100000,
 		.workers = 4,
 		.range = "10.0.0.0/8",
+		.dir = ".",
 		.seed = 88172645463325252ull};
 	struct result r = {0};
-	char text[256];
+	char text[256], range[32];
 	if (!parse_args(argc, argv, &b))
 		return usage();
+	if (!b.range)
+		b.range = range_for(b.leases, range);
 	snprintf(text, sizeof(text),
 		"pools = ( { name = \"bench\"; ranges = [ \"%s\" ]; linger_s = 0; } );\n", b.range);
 	if (cfg_load_text("bench", text, NULL, &b.cfg) != 0)
 		return usage();
 	int rc = run(&b, &r);
 	pools_free(b.pools);
-	double durable = rc ? -1 : bench_durable(b.cfg);
+	double durable = rc ? -1 : bench_durable(b.dir);
 	if (rc)
 		fprintf(stderr, "pool_bench: %s\n", strerror(-rc));
 	else if (b.json)

@@ -48,8 +48,9 @@ enum address_status giver_ask(struct pools *all, const struct request *q)
 	a->hash = q->hash;
 	a->pool = (uint16_t)(q->pool - all->pools);
 	a->anonymous = q->anonymous;
-	a->key = q->key;
-	snprintf(a->name, sizeof(a->name), "%s", owner_text(&q->rq->owner));
+	a->key = *q->key;
+	memcpy(a->name, a->key.name, a->key.name_len);
+	a->key.name = a->name;
 	struct giver_request rq = {
 		.pool = q->pool->cfg,
 		.want = q->rq->want,
@@ -69,13 +70,24 @@ enum address_status giver_ask(struct pools *all, const struct request *q)
 	return ADDRESS_FAILED;
 }
 
+// What a server took back is in quarantine so that nobody gives it to anybody; the server may again.
+static bool is_held(struct pools *all, const struct ip_addr *addr)
+{
+	uint32_t index = lease_find(all, addr);
+	if (index && record_at(&all->records, index)->queue == QUEUE_LOST) {
+		lease_free(all, index);
+		return false;
+	}
+	return index;
+}
+
 static bool may_take(
 	struct pools *all, const struct asked *a, const struct ip_addr *addr, bool *reserved)
 {
 	const struct segment *seg = map_find(all, addr);
 	const struct space *s = &all->pools[a->pool].space;
 	if (!seg || seg->pool != a->pool || !segment_begins(seg, addr) || space_excluded(s, addr) ||
-		lease_find(all, addr))
+		is_held(all, addr))
 		return false;
 	const struct reserved *r = space_reserved(s, addr);
 	*reserved = r;
@@ -94,11 +106,13 @@ static uint32_t take(
 		.hash = a->hash,
 		.head = a->anonymous ? NONE : owner_find(all, a->pool, a->hash, key),
 		.name = a->name,
+		.name_len = a->key.name_len,
+		.name_at = a->key.name_at,
 		.origin = LEASE_OF_DHCP,
 		.state = LEASE_OFFERED,
 		.queue = QUEUE_OFFERED,
 		.reserved = reserved,
-		.now_ns = clock_now_ns(all->seams.clock),
+		.now_ns = pools_now(all),
 	};
 	if (space_take_this(&p->space, map_find(all, addr), addr, &o.place))
 		return NONE;
@@ -123,7 +137,7 @@ static enum address_status took(struct pools *all, const struct asked *a,
 		return ADDRESS_FAILED;
 	}
 	struct record *r = record_at(&all->records, index);
-	r->fence = ++all->fence;
+	r->fence = new_fence(all, index);
 	p->stats.allocated++;
 	lease_out(all, index, r->fence, false, out);
 	journal_put(all, index, extra, a->token);
@@ -169,7 +183,7 @@ static void lost(void *user, const struct ip_addr *addr)
 	struct pools *all = user;
 	uint32_t index = find_given(all, addr);
 	if (index)
-		lease_lose(all, index, clock_now_ns(all->seams.clock));
+		lease_lose(all, index, pools_now(all));
 }
 
 void giver_attach(struct pools *all)

@@ -9,7 +9,7 @@
 
 static struct view key_of(const struct request *q)
 {
-	return (struct view){q->key.bytes, q->anonymous ? 0 : q->key.len};
+	return (struct view){q->key->bytes, q->anonymous ? 0 : q->key->len};
 }
 
 static enum address_status failed(struct pool *p)
@@ -22,14 +22,12 @@ void lease_out(
 	const struct pools *all, uint32_t index, uint64_t fence, bool adopted, struct lease *out)
 {
 	const struct record *r = record_at(&all->records, index);
-	*out = (struct lease){
-		.pool = all->pools[r->pool].cfg,
-		.addr = record_addr(&all->records, index),
-		.prefix_len = (uint8_t)r->prefix_len,
-		.fence = fence,
-		.worker = r->shard,
-		.adopted = adopted,
-	};
+	out->pool = all->pools[r->pool].cfg;
+	record_addr_put(&all->records, index, &out->addr);
+	out->prefix_len = r->prefix_len;
+	out->fence = fence;
+	out->worker = r->shard;
+	out->adopted = adopted;
 }
 
 // ---- the owner's own
@@ -63,7 +61,7 @@ static enum address_status adopted(struct pools *all, const struct request *q, u
 		return ADDRESS_PENDING;
 	drop_grant(r, fence);
 	if (!r->fence && !r->more)
-		lease_end(all, index, q->now_ns);
+		lease_end(all, index);
 	return failed(p);
 }
 
@@ -75,7 +73,7 @@ static enum address_status share(
 	struct grant *g = malloc(sizeof(*g));
 	if (!g)
 		return failed(q->pool);
-	*g = (struct grant){r->more, ++all->fence};
+	*g = (struct grant){r->more, new_fence(all, index)};
 	r->more = g;
 	if (r->state == LEASE_OFFERED)
 		lease_enter(all, index, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
@@ -90,7 +88,7 @@ static enum address_status revive(
 	lease_enter(all, index, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
 	owner_move(all, index);
 	pool_of_record(all, r)->stats.allocated++;
-	r->fence = ++all->fence;
+	r->fence = new_fence(all, index);
 	return adopted(all, q, index, r->fence, out);
 }
 
@@ -116,7 +114,7 @@ static int take_reserved(
 	struct pools *all, const struct request *q, const char *name, struct place *out)
 {
 	struct space *s = &q->pool->space;
-	size_t i = name && s->reserved_count ? space_first_of(s, name) : s->reserved_count;
+	size_t i = name ? space_first_of(s, name) : s->reserved_count;
 	for (; i < s->reserved_count; i++) {
 		const struct reserved *r = &s->reserved[s->by_owner[i]];
 		const struct segment *seg = map_find(all, &r->addr);
@@ -134,7 +132,7 @@ static int take_wanted(struct pools *all, const struct request *q, struct place 
 {
 	const struct ip_addr *a = &q->rq->want;
 	struct space *s = &q->pool->space;
-	const struct segment *seg = a->family ? map_find(all, a) : NULL;
+	const struct segment *seg = map_find(all, a);
 	if (!seg || &all->pools[seg->pool] != q->pool || !segment_begins(seg, a) ||
 		space_excluded(s, a) || space_reserved(s, a) || lease_find(all, a))
 		return 0;
@@ -142,20 +140,25 @@ static int take_wanted(struct pools *all, const struct request *q, struct place 
 	return rc ? rc : 1;
 }
 
+enum { DRAWN = 2 }; // neither reserved nor wanted
+
 static int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
 {
 	const struct pool_owner *o = &q->rq->owner;
 	int rc = 0;
-	if (!q->anonymous) {
+	if (!q->anonymous && q->pool->space.reserved_count) {
 		rc = take_reserved(all, q, o->name, out);
 		if (rc == 0)
 			rc = take_reserved(all, q, o->user, out);
 	}
 	*reserved = rc == 1;
-	if (rc == 0)
+	if (rc == 0 && q->rq->want.family)
 		rc = take_wanted(all, q, out);
 	uint16_t shard = q->rq->worker < all->seams.workers ? q->rq->worker : 0;
-	return rc ? rc : space_take(&q->pool->space, shard, out);
+	if (rc)
+		return rc;
+	rc = space_take(&q->pool->space, shard, out);
+	return rc == 1 ? DRAWN : rc;
 }
 
 static enum address_status occupy(
@@ -165,10 +168,11 @@ static enum address_status occupy(
 	if (index == NONE)
 		return failed(q->pool);
 	struct record *r = record_at(&all->records, index);
-	r->fence = ++all->fence;
+	r->fence = new_fence(all, index);
 	q->pool->stats.allocated++;
 	lease_out(all, index, r->fence, false, out);
-	journal_put(all, index, (struct view){0}, q->rq->token);
+	if (all->seams.journal)
+		journal_put(all, index, (struct view){0}, q->rq->token);
 	return r->waiting ? ADDRESS_PENDING : ADDRESS_OK;
 }
 
@@ -179,7 +183,9 @@ static struct occupation offer_of(const struct request *q)
 		.key = key_of(q),
 		.hash = q->hash,
 		.head = q->head,
-		.name = owner_text(&q->rq->owner),
+		.name = q->key->name,
+		.name_len = q->key->name_len,
+		.name_at = q->key->name_at,
 		.state = LEASE_OFFERED,
 		.queue = QUEUE_OFFERED,
 		.now_ns = q->now_ns,
@@ -197,8 +203,7 @@ static enum address_status allocate(struct pools *all, const struct request *q, 
 	}
 	if (rc < 0)
 		return failed(p);
-	p->stats.borrowed += !o.reserved && o.place.shard != q->rq->worker &&
-			     !ip_eq(&o.place.addr, &q->rq->want);
+	p->stats.borrowed += rc == DRAWN && o.place.shard != q->rq->worker;
 	return occupy(all, q, &o, out);
 }
 
@@ -219,7 +224,7 @@ static enum address_status allocate_exact(
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
 	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a))
 		return refused(q->pool);
-	if (r && (q->anonymous || !reserved_for(r, key_of(q), owner_text(&q->rq->owner))))
+	if (r && (q->anonymous || !reserved_for(r, key_of(q), q->key->name)))
 		return refused(q->pool);
 	o.reserved = r;
 	o.outside = !seg || space_excluded(s, a);
@@ -249,13 +254,14 @@ static enum address_status acquire_exact(
 static enum address_status acquire(void *ctx, const struct address_request *rq, struct lease *out)
 {
 	struct pools *all = ctx;
-	struct request q = {.rq = rq, .pool = pool_of(all, rq->pool)};
+	struct owner_key key; // is not cleared: it is large
+	struct request q = {.rq = rq, .pool = pool_of(all, rq->pool), .key = &key};
 	const struct segment *seg = rq->exact ? map_find(all, &rq->want) : NULL;
 	if (!q.pool)
 		return ADDRESS_FAILED;
 	if (seg)
 		q.pool = &all->pools[seg->pool];
-	if (!owner_key_of(&rq->owner, &q.key))
+	if (!owner_key_of(&rq->owner, &key))
 		return failed(q.pool);
 	q.anonymous = owner_anonymous(&rq->owner);
 	uint16_t pool = (uint16_t)(q.pool - all->pools);
@@ -263,7 +269,7 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		q.hash = owner_hash(all, pool, key_of(&q));
 		itab_prefetch(&all->owners, q.hash);
 	}
-	q.now_ns = clock_now_ns(all->seams.clock);
+	q.now_ns = pools_now(all);
 	pool_expire(all, q.pool, q.now_ns, EXPIRE_AT_ONCE);
 	q.head = q.anonymous ? NONE : owner_find(all, pool, q.hash, key_of(&q));
 	if (rq->exact)
@@ -278,8 +284,8 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 	return q.pool->from_giver ? giver_ask(all, &q) : allocate(all, &q, out);
 }
 
-// The lease that this grant still holds, or NONE.
-static uint32_t held(struct pools *all, const struct lease *l)
+// A further grant, or one whose record was moved.
+static uint32_t held_elsewhere(struct pools *all, const struct lease *l)
 {
 	uint32_t index = l->fence ? lease_find(all, &l->addr) : NONE;
 	const struct record *r = index ? record_at(&all->records, index) : NULL;
@@ -294,12 +300,22 @@ static uint32_t held(struct pools *all, const struct lease *l)
 	return NONE;
 }
 
+// The lease that this grant still holds, or NONE.
+static uint32_t held(struct pools *all, const struct lease *l)
+{
+	uint64_t index = l->fence & ((1u << INDEX_BITS) - 1);
+	const struct record *r = record_if(&all->records, index);
+	if (r && r->used && r->fence == l->fence && l->fence)
+		return (uint32_t)index;
+	return held_elsewhere(all, l);
+}
+
 void grant_end(struct pools *all, uint32_t index, uint64_t fence)
 {
 	struct record *r = record_at(&all->records, index);
 	drop_grant(r, fence);
 	if (!r->fence && !r->more)
-		lease_end(all, index, clock_now_ns(all->seams.clock));
+		lease_end(all, index);
 }
 
 static bool renew(void *ctx, const struct lease *l, uint64_t session)
@@ -314,7 +330,8 @@ static bool renew(void *ctx, const struct lease *l, uint64_t session)
 		return false;
 	}
 	if (r->state == LEASE_OFFERED) {
-		lease_enter(all, index, LEASE_ACTIVE, QUEUE_NONE, clock_now_ns(all->seams.clock));
+		// Since when is for people: the time of the latest acquire or tick is near enough.
+		lease_activate(all, index, all->now_ns);
 		r->was_active = true;
 	}
 	r->session = session;

@@ -22,6 +22,7 @@ struct pool {
 	struct space space;
 	struct queue queues[QUEUE_COUNT]; // by time, from QUEUE_OFFERED on
 	struct pool_stats stats;
+	uint64_t due_ns; // nothing in the queues ends before
 	uint64_t reserved_idle;
 	bool from_giver;
 };
@@ -43,17 +44,27 @@ struct wait_chunk {
 	struct wait waits[WAITS_OF_CHUNK];
 };
 
+// An owner without leases: his slot is fetched when he leaves and emptied a little later.
+struct left {
+	uint32_t hash, index;
+};
+#define LEFT_OWNERS 8u
+
 struct pools {
 	const struct cfg *cfg;
 	struct pools_seams seams;
 	struct address_source *source; // whose done() and revoked() are called
 	struct records records;
-	struct itab owners; // heads of rings
-	uint64_t fence;
+	struct itab owners; // heads of rings, and of those who left last
+	struct left left[LEFT_OWNERS];
+	unsigned left_at;
+	uint64_t grants; // ever
 	uint64_t offer_ns;
 	struct pool *pools;
 	size_t count;
-	const struct segment **map; // of all pools, by address
+	const struct segment *
+		*map;    // of all pools, by address; behind them the one that was found last
+	uint64_t now_ns; // when the clock was read last
 	size_t map_count;
 	const struct cfg_pool *snapshots[SNAPSHOTS]; // the latest first
 	struct wait_chunk *waits, *last_waits;       // by ticket
@@ -64,6 +75,17 @@ struct pools {
 	char *text;       // what lease_info.owner and rows point to, POOL_OWNER_MAX + 1 bytes
 };
 
+static inline uint64_t pools_now(struct pools *all)
+{
+	return all->now_ns = clock_now_ns(all->seams.clock);
+}
+
+// Its low bits are the record's index, until a reload moves it.
+static inline uint64_t new_fence(struct pools *all, uint32_t index)
+{
+	return ++all->grants << INDEX_BITS | index;
+}
+
 static inline struct pool *pool_of_record(struct pools *all, const struct record *r)
 {
 	return &all->pools[r->pool];
@@ -72,7 +94,15 @@ static inline struct pool *pool_of_record(struct pools *all, const struct record
 // The pool that a configuration's is, NULL if it is none of ours.
 struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg);
 // The range of any pool that holds this address, or NULL.
-const struct segment *map_find(const struct pools *all, const struct ip_addr *a);
+const struct segment *map_look(const struct pools *all, const struct ip_addr *a);
+static inline const struct segment *map_find(const struct pools *all, const struct ip_addr *a)
+{
+	const struct segment *latest = all->map[all->map_count];
+	u128 v = num_of(a);
+	if (latest && latest->family == a->family && latest->lo <= v && v <= latest->last)
+		return latest;
+	return map_look(all, a);
+}
 const struct segment *map_search(
 	const struct segment *const *map, size_t count, const struct ip_addr *a);
 // Whether a range has an address of the 2^shift that begin with a.
@@ -81,7 +111,16 @@ bool map_touches(
 MUST_USE int map_load(
 	const struct pool *pools, size_t count, const struct segment ***out, size_t *n);
 // The lease that has this address; NONE.
-uint32_t lease_find(const struct pools *all, const struct ip_addr *a);
+static inline uint32_t lease_find(const struct pools *all, const struct ip_addr *a)
+{
+	const struct segment *seg = map_find(all, a);
+	uint32_t index;
+	if (!seg || seg->sparse)
+		return loose_find(&all->records, a, record_tag(&all->records, a));
+	if (!segment_find(&all->pools[seg->pool].space, seg, a, &index))
+		return NONE;
+	return record_at(&all->records, index)->used ? index : NONE;
+}
 // An address outside all ranges that begins a unit of p, none of which lies in a range.
 bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a);
 uint64_t lease_offer_ns(const struct cfg *c);
@@ -89,14 +128,15 @@ uint64_t lease_offer_ns(const struct cfg *c);
 // ---- owners: rings of live leases, the latest first, then lingering ones, the latest last
 
 struct owner_key {
-	uint8_t bytes[POOL_OWNER_MAX + 4];
 	size_t len;
+	const char *name; // text of the owner, borrowed
+	size_t name_len, name_at;
+	uint8_t bytes[POOL_OWNER_MAX + 4];
 };
 // User, then identity, with the user's length, so that no two pairs read alike. False if it does not
 // fit.
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
 bool owner_anonymous(const struct pool_owner *o);
-const char *owner_text(const struct pool_owner *o);
 // By his name or his user.
 bool reserved_for(const struct reserved *r, struct view key, const char *name);
 uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key);
@@ -107,6 +147,8 @@ bool owner_is(
 // Into the ring of this head, NONE: a new one (after itab_reserve()).
 void owner_join(struct pools *all, uint32_t head, uint32_t index);
 void owner_leave(struct pools *all, uint32_t index);
+// Out of the table with what has left.
+void owner_forget_all(struct pools *all);
 // To the place that its new state has in the ring.
 void owner_move(struct pools *all, uint32_t index);
 
@@ -118,8 +160,10 @@ void lease_begin(struct pools *all, uint32_t index, enum lease_state state, enum
 	uint64_t now_ns);
 void lease_enter(struct pools *all, uint32_t index, enum lease_state state, enum record_queue q,
 	uint64_t now_ns);
+// From offered to active: what counts it stays.
+void lease_activate(struct pools *all, uint32_t index, uint64_t now_ns);
 // The last reference is gone.
-void lease_end(struct pools *all, uint32_t index, uint64_t now_ns);
+void lease_end(struct pools *all, uint32_t index);
 void lease_free(struct pools *all, uint32_t index);
 void lease_drop_grants(struct record *r);
 // Adds to what counts this lease, or takes away.
@@ -130,6 +174,7 @@ void lease_revoke(struct pools *all, uint32_t index);
 // Its server has given it to somebody else.
 void lease_lose(struct pools *all, uint32_t index, uint64_t now_ns);
 void grant_end(struct pools *all, uint32_t index, uint64_t fence);
+// How many it ended, at most `most`.
 unsigned pool_expire(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
 
 struct occupation {
@@ -139,6 +184,7 @@ struct occupation {
 	uint32_t hash;
 	uint32_t head; // of the owner's ring
 	const char *name;
+	size_t name_len, name_at; // ident_set()
 	enum lease_origin origin;
 	enum lease_state state;
 	enum record_queue queue;
@@ -170,7 +216,7 @@ void lease_out(
 struct request {
 	const struct address_request *rq;
 	struct pool *pool;
-	struct owner_key key;
+	const struct owner_key *key;
 	uint32_t hash;
 	uint32_t head; // of the owner's ring
 	bool anonymous;

@@ -7,22 +7,30 @@ bool owner_anonymous(const struct pool_owner *o)
 	return o->anonymous || (!o->user && o->identity.len == 0);
 }
 
-const char *owner_text(const struct pool_owner *o)
-{
-	return o->name ? o->name : o->user ? o->user : "";
-}
-
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
 {
-	size_t user_len = o->user ? strlen(o->user) : 0;
-	if (user_len > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user_len)
+	size_t user = o->user ? strlen(o->user) : 0, identity = o->identity.len;
+	if (user > POOL_OWNER_MAX || identity > POOL_OWNER_MAX - user)
 		return false;
-	struct wr w = wr_of(key->bytes, sizeof(key->bytes));
-	wr_u16(&w, o->user ? (uint16_t)(user_len + 1) : 0);
-	wr_bytes(&w, o->user, user_len);
-	wr_view(&w, o->identity);
-	key->len = w.len;
-	return !w.overflow;
+	uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
+	key->bytes[0] = (uint8_t)(first >> 8);
+	key->bytes[1] = (uint8_t)first;
+	if (user)
+		memcpy(key->bytes + 2, o->user, user);
+	if (identity)
+		memcpy(key->bytes + 2 + user, o->identity.p, identity);
+	key->len = 2 + user + identity;
+	key->name = o->name ? o->name : o->user ? o->user : "";
+	if (key->name == o->user) {
+		key->name_len = user;
+		key->name_at = owner_anonymous(o) ? 0 : 2;
+		return true;
+	}
+	key->name_len = strnlen(key->name, POOL_OWNER_MAX);
+	key->name_at = owner_anonymous(o) ? 0
+					  : ident_name_at((struct view){key->bytes, key->len},
+						    key->name, key->name_len);
+	return true;
 }
 
 // The user stands in front of the key, with his length and one in two bytes.
@@ -36,7 +44,7 @@ bool reserved_for(const struct reserved *r, struct view key, const char *name)
 
 uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key)
 {
-	uint64_t h = siphash(all->records.key, key.p, key.len) + pool * 0x9e3779b97f4a7c15ull;
+	uint64_t h = siphash13(all->records.key, key.p, key.len) + pool * 0x9e3779b97f4a7c15ull;
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -44,7 +52,7 @@ bool owner_is(
 	const struct pools *all, uint32_t index, uint16_t pool, uint32_t hash, struct view key)
 {
 	const struct record *r = record_at(&all->records, index);
-	if (r->hash != hash || r->pool != pool || r->anonymous || r->revoked)
+	if (r->hash != hash || r->pool != pool || !r->used || r->anonymous || r->revoked)
 		return false;
 	struct view has = ident_of(&all->records, index).key;
 	return has.len == key.len && memcmp(has.p, key.p, key.len) == 0;
@@ -55,7 +63,7 @@ uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struc
 	struct itab_cursor c = itab_start(&all->owners, hash);
 	uint32_t index;
 	while ((index = itab_next(&all->owners, hash, &c)))
-		if (owner_is(all, index, pool, hash, key))
+		if (record_at(&all->records, index)->head && owner_is(all, index, pool, hash, key))
 			break;
 	return index;
 }
@@ -83,12 +91,33 @@ void owner_join(struct pools *all, uint32_t head, uint32_t index)
 	itab_replace(&all->owners, r->hash, head, index);
 }
 
+static void forget(struct pools *all, struct left *l)
+{
+	if (l->index)
+		itab_remove(&all->owners, l->hash, l->index);
+	l->index = NONE;
+}
+
+void owner_forget_all(struct pools *all)
+{
+	for (unsigned i = 0; i < LEFT_OWNERS; i++)
+		forget(all, &all->left[i]);
+}
+
+static void leave_table(struct pools *all, uint32_t hash, uint32_t index)
+{
+	struct left *l = &all->left[all->left_at++ % LEFT_OWNERS];
+	forget(all, l);
+	*l = (struct left){hash, index};
+	itab_prefetch(&all->owners, hash);
+}
+
 void owner_leave(struct pools *all, uint32_t index)
 {
 	struct records *t = &all->records;
 	struct record *r = record_at(t, index);
 	if (r->next_owned == index) {
-		itab_remove(&all->owners, r->hash, index);
+		leave_table(all, r->hash, index);
 	} else {
 		record_at(t, r->prev_owned)->next_owned = r->next_owned;
 		record_at(t, r->next_owned)->prev_owned = r->prev_owned;

@@ -50,7 +50,7 @@ static const struct segment *first_behind(
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 		const struct segment *seg = map[mid];
-		if (seg->family < family || (seg->family == family && segment_last(seg) < v))
+		if (seg->family < family || (seg->family == family && seg->last < v))
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -74,21 +74,12 @@ bool map_touches(
 	return seg && seg->lo <= last;
 }
 
-const struct segment *map_find(const struct pools *all, const struct ip_addr *a)
+const struct segment *map_look(const struct pools *all, const struct ip_addr *a)
 {
-	return map_search(all->map, all->map_count, a);
-}
-
-uint32_t lease_find(const struct pools *all, const struct ip_addr *a)
-{
-	const struct segment *seg = map_find(all, a);
-	uint32_t index = NONE;
-	if (seg && !seg->sparse) {
-		if (!segment_find(&all->pools[seg->pool].space, seg, a, &index))
-			return NONE;
-		return record_at(&all->records, index)->used ? index : NONE;
-	}
-	return loose_find(&all->records, a, record_tag(&all->records, a));
+	const struct segment *seg = map_search(all->map, all->map_count, a);
+	if (seg)
+		all->map[all->map_count] = seg;
+	return seg;
 }
 
 bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a)
@@ -189,6 +180,7 @@ void pools_free(struct pools *p)
 void pools_tick(struct pools *p, uint64_t now_ns)
 {
 	unsigned left = EXPIRE_PER_TICK;
+	p->now_ns = now_ns > p->now_ns ? now_ns : p->now_ns;
 	for (size_t i = 0; i < p->count && left; i++)
 		left -= pool_expire(p, &p->pools[(p->tick_from + i) % p->count], now_ns, left);
 	if (p->count)

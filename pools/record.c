@@ -12,7 +12,6 @@
 #define ARENA_BYTES (ARENA_BLOCKS * CHUNK_BYTES) // three huge pages
 #define SMALL_ARENAS \
 	4u // of ordinary pages: a pool of some thousand leases takes no more than it needs
-#define MAX_BLOCKS (1u << 20)
 
 int records_init(struct records *t)
 {
@@ -133,18 +132,11 @@ void block_free(struct records *t, struct block *b)
 	free(b);
 }
 
-struct ip_addr record_addr(const struct records *t, uint32_t index)
-{
-	const struct block *b = block_at(t, index);
-	uint32_t i = index % BITS_SIZE;
-	return b->addrs ? b->addrs[i] : addr_from(b->family, b->base + ((u128)i << b->shift));
-}
-
 // ---- loose records
 
 uint32_t record_tag(const struct records *t, const struct ip_addr *a)
 {
-	return (uint32_t)siphash(t->key, a, sizeof(*a));
+	return (uint32_t)siphash13(t->key, a, sizeof(*a));
 }
 
 uint32_t loose_new(struct records *t, const struct ip_addr *a, uint32_t tag)
@@ -202,8 +194,7 @@ static struct ident_far *far_of(const struct ident *id)
 	return far;
 }
 
-// Where the name stands: mostly in the key, as its user or its end.
-static size_t name_at(struct view key, const char *name, size_t len)
+size_t ident_name_at(struct view key, const char *name, size_t len)
 {
 	if (len == 0 || key.len == 0)
 		return key.len;
@@ -214,25 +205,25 @@ static size_t name_at(struct view key, const char *name, size_t len)
 	return key.len;
 }
 
-int ident_set(struct records *t, uint32_t index, struct view key, const char *name)
+int ident_set(struct records *t, uint32_t index, struct view key, const char *name, size_t name_len,
+	size_t name_at)
 {
 	struct ident *id = ident_at(t, index);
-	size_t name_len = strnlen(name, POOL_OWNER_MAX), at = name_at(key, name, name_len);
-	bool apart = at == key.len;
-	size_t total = key.len + (apart ? name_len : 0);
+	size_t apart = name_at == key.len ? name_len : 0, total = key.len + apart;
 	uint8_t *bytes = id->bytes;
 	if (total <= IDENT_BYTES) {
 		id->key_len = (uint8_t)key.len;
-		id->name_at = (uint8_t)at;
+		id->name_at = (uint8_t)name_at;
 		id->name_len = (uint8_t)name_len;
 	} else {
 		struct ident_far *far = malloc(sizeof(*far) + total);
 		if (!far)
 			return -ENOMEM;
-		*far = (struct ident_far){(uint16_t)key.len, (uint16_t)at, (uint16_t)name_len};
+		*far = (struct ident_far){(uint16_t)key.len, (uint16_t)name_at, (uint16_t)name_len};
 		id->key_len = IDENT_FAR;
 		memcpy(id->bytes, &far, sizeof(far));
 		bytes = far->bytes;
+		record_at(t, index)->far = true;
 	}
 	if (key.len)
 		memcpy(bytes, key.p, key.len);
@@ -241,12 +232,12 @@ int ident_set(struct records *t, uint32_t index, struct view key, const char *na
 	return 0;
 }
 
-void ident_clear(struct records *t, uint32_t index)
+void ident_far_free(struct records *t, uint32_t index)
 {
 	struct ident *id = ident_at(t, index);
-	if (id->key_len == IDENT_FAR)
-		free(far_of(id));
-	id->key_len = id->name_len = 0;
+	free(far_of(id));
+	id->key_len = 0;
+	record_at(t, index)->far = false;
 }
 
 struct ident_view ident_of(const struct records *t, uint32_t index)
@@ -259,33 +250,4 @@ struct ident_view ident_of(const struct records *t, uint32_t index)
 	}
 	return (struct ident_view){
 		{id->bytes, id->key_len}, {id->bytes + id->name_at, id->name_len}};
-}
-
-// ---- queues
-
-void queue_push(struct records *t, struct queue *q, uint32_t index)
-{
-	struct record *r = record_at(t, index);
-	r->prev = q->last;
-	r->next = NONE;
-	if (q->last)
-		record_at(t, q->last)->next = index;
-	else
-		q->first = index;
-	q->last = index;
-	q->count++;
-}
-
-void queue_remove(struct records *t, struct queue *q, uint32_t index)
-{
-	const struct record *r = record_at(t, index);
-	if (r->prev)
-		record_at(t, r->prev)->next = r->next;
-	else
-		q->first = r->next;
-	if (r->next)
-		record_at(t, r->next)->prev = r->prev;
-	else
-		q->last = r->prev;
-	q->count--;
 }

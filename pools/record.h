@@ -11,28 +11,38 @@
 #include "pools/itab.h"
 #include "pools/pools.h"
 
-#define NONE 0u // an index; block 0 is never used
+#define NONE       0u // an index; block 0 is never used
+#define INDEX_BITS 28 // a fence has the index in its low bits
+#define MAX_BLOCKS (1u << (INDEX_BITS - 12))
 
 __extension__ typedef unsigned __int128 u128;
 
 static inline u128 num_of(const struct ip_addr *a)
 {
 	uint64_t half[2];
+	uint32_t v4;
+	memcpy(&v4, a->bytes, sizeof(v4));
 	if (a->family == IP_V4)
-		return ip_to_v4(a);
+		return __builtin_bswap32(v4);
 	memcpy(half, a->bytes, sizeof(half));
 	return (u128)__builtin_bswap64(half[0]) << 64 | __builtin_bswap64(half[1]);
 }
 
+static inline void addr_put(struct ip_addr *a, uint8_t family, u128 v)
+{
+	uint64_t half[2] = {__builtin_bswap64((uint64_t)(v >> 64)), __builtin_bswap64((uint64_t)v)};
+	if (family == IP_V4) {
+		half[0] = __builtin_bswap32((uint32_t)v);
+		half[1] = 0;
+	}
+	a->family = family;
+	memcpy(a->bytes, half, sizeof(half));
+}
+
 static inline struct ip_addr addr_from(uint8_t family, u128 v)
 {
-	struct ip_addr a = {.family = family};
-	uint64_t half[2] = {__builtin_bswap64((uint64_t)(v >> 64)), __builtin_bswap64((uint64_t)v)};
-	uint32_t v4 = __builtin_bswap32((uint32_t)v);
-	if (family == IP_V4)
-		memcpy(a.bytes, &v4, sizeof(v4));
-	else
-		memcpy(a.bytes, half, sizeof(half));
+	struct ip_addr a;
+	addr_put(&a, family, v);
 	return a;
 }
 
@@ -66,20 +76,22 @@ struct record {
 	uint32_t ticket;    // of the row, its low bits
 	uint16_t pool;
 	uint16_t shard;
-	uint32_t prefix_len : 8;
-	uint32_t queue : 3; // enum record_queue
-	uint32_t state : 2; // enum lease_state
-	uint32_t origin : 2;
-	uint32_t used : 1;     // a lease
-	uint32_t reserved : 1; // for somebody, by the pool
-	uint32_t outside : 1;  // not one of the addresses that the pool gives out by itself
-	uint32_t anonymous : 1;
-	uint32_t was_active : 1;
-	uint32_t row : 1;     // has one in the journal
-	uint32_t waiting : 1; // it is not durable yet
-	uint32_t head : 1;    // of the owner's ring, what the table of owners names
-	uint32_t revoked : 1; // ends with its holder, in no ring any longer
-	uint32_t lost : 1;    // its server has given it to somebody else
+	uint8_t prefix_len;
+	// A byte each, so that what is written is read in the same size.
+	uint8_t queue : 3; // enum record_queue
+	uint8_t state : 2; // enum lease_state
+	uint8_t origin : 2;
+	uint8_t used : 1;     // a lease
+	uint8_t reserved : 1; // for somebody, by the pool
+	uint8_t outside : 1;  // not one of the addresses that the pool gives out by itself
+	uint8_t anonymous : 1;
+	uint8_t was_active : 1;
+	uint8_t row : 1;     // has one in the journal
+	uint8_t waiting : 1; // it is not durable yet
+	uint8_t head : 1;    // of the owner's ring, what the table of owners names
+	uint8_t revoked : 1; // ends with its holder, in no ring any longer
+	uint8_t far : 1;     // its ident is
+	uint8_t lost : 1;    // its server has given it to somebody else
 };
 _Static_assert(sizeof(struct record) == 64, "a cache line");
 
@@ -111,8 +123,10 @@ struct block {
 	uint32_t ordinal;      // among its pool's
 	uint32_t used;         // leases
 	uint16_t pool;
+	bool plain;            // single addresses of IPv4
 	bool stays;            // while a reload is planned: it is taken over
 	bool planned;          // it is of the new configuration
+	uint8_t prefix_len;    // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
 	u128 base;
 	struct bits fresh[]; // one a shard: never used. None in a loose block
@@ -152,12 +166,37 @@ static inline struct block *block_at(const struct records *t, uint32_t index)
 	return t->blocks[index / BITS_SIZE];
 }
 
+// NULL: there is none. For an index that somebody remembers.
+static inline struct record *record_if(const struct records *t, uint64_t index)
+{
+	uint64_t n = index / BITS_SIZE;
+	const struct block *b = n < t->count && t->blocks ? t->blocks[n] : NULL;
+	return b ? &b->records[index % BITS_SIZE] : NULL;
+}
+
 static inline struct record *record_at(const struct records *t, uint32_t index)
 {
 	return &t->blocks[index / BITS_SIZE]->records[index % BITS_SIZE];
 }
 
-struct ip_addr record_addr(const struct records *t, uint32_t index);
+static inline void record_addr_put(const struct records *t, uint32_t index, struct ip_addr *out)
+{
+	const struct block *b = block_at(t, index);
+	uint32_t i = index % BITS_SIZE;
+	if (b->plain)
+		addr_put(out, IP_V4, (uint32_t)b->base + i);
+	else if (b->addrs)
+		*out = b->addrs[i];
+	else
+		addr_put(out, b->family, b->base + ((u128)i << b->shift));
+}
+
+static inline struct ip_addr record_addr(const struct records *t, uint32_t index)
+{
+	struct ip_addr a;
+	record_addr_put(t, index, &a);
+	return a;
+}
 
 uint32_t record_tag(const struct records *t, const struct ip_addr *a);
 // A loose record for this address, whose tag is `tag`; NONE without memory.
@@ -165,9 +204,17 @@ uint32_t loose_new(struct records *t, const struct ip_addr *a, uint32_t tag);
 void loose_free(struct records *t, uint32_t index, uint32_t tag);
 uint32_t loose_find(const struct records *t, const struct ip_addr *a, uint32_t tag);
 
+// Where a name stands: mostly in the key, as its user or its end; at key.len: apart from it.
+size_t ident_name_at(struct view key, const char *name, size_t len);
 // 0 or -ENOMEM. The key may be empty.
-MUST_USE int ident_set(struct records *t, uint32_t index, struct view key, const char *name);
-void ident_clear(struct records *t, uint32_t index);
+MUST_USE int ident_set(struct records *t, uint32_t index, struct view key, const char *name,
+	size_t name_len, size_t name_at);
+void ident_far_free(struct records *t, uint32_t index);
+static inline void ident_clear(struct records *t, uint32_t index)
+{
+	if (record_at(t, index)->far)
+		ident_far_free(t, index);
+}
 struct ident_view ident_of(const struct records *t, uint32_t index);
 
 struct queue {
@@ -175,5 +222,29 @@ struct queue {
 	uint64_t count;
 };
 
-void queue_push(struct records *t, struct queue *q, uint32_t index);
-void queue_remove(struct records *t, struct queue *q, uint32_t index);
+static inline void queue_push(struct records *t, struct queue *q, uint32_t index)
+{
+	struct record *r = record_at(t, index);
+	r->prev = q->last;
+	r->next = NONE;
+	if (q->last)
+		record_at(t, q->last)->next = index;
+	else
+		q->first = index;
+	q->last = index;
+	q->count++;
+}
+
+static inline void queue_remove(struct records *t, struct queue *q, uint32_t index)
+{
+	const struct record *r = record_at(t, index);
+	if (r->prev)
+		record_at(t, r->prev)->next = r->next;
+	else
+		q->first = r->next;
+	if (r->next)
+		record_at(t, r->next)->prev = r->prev;
+	else
+		q->last = r->prev;
+	q->count--;
+}

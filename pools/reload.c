@@ -36,7 +36,7 @@ static void clip(const struct segment *seg, u128 base, u128 *lo, u128 *hi)
 {
 	u128 last = base + (((u128)BITS_SIZE << seg->shift) - 1);
 	*lo = base > seg->lo ? base : seg->lo;
-	*hi = last < segment_last(seg) ? last : segment_last(seg);
+	*hi = last < seg->last ? last : seg->last;
 }
 
 static bool same_blocks(const struct space *old, uint32_t at, const struct space *new, uint32_t to)
@@ -224,7 +224,7 @@ static void change_pool(struct pools *all, uint32_t index, uint16_t pool)
 		owner_leave(all, index);
 	if (r->queue != QUEUE_NONE) {
 		queue_remove(&all->records, queue_of(all, r), index);
-		r->since_ns = clock_now_ns(all->seams.clock);
+		r->since_ns = pools_now(all);
 	}
 	r->pool = pool;
 	if (r->queue != QUEUE_NONE)
@@ -333,6 +333,7 @@ static void take_snapshot(struct pools *all, const struct cfg *c)
 	all->offer_ns = lease_offer_ns(c);
 	for (size_t i = 0; i < all->count; i++) {
 		all->pools[i].cfg = &c->pools[i];
+		all->pools[i].due_ns = 0;
 		all->pools[i].from_giver = all->seams.giver && c->pools[i].from_dhcp.server_count;
 	}
 }
@@ -344,7 +345,7 @@ static void commit(struct reload *rl)
 	take_snapshot(all, rl->cfg);
 	for (size_t i = 0; i < all->count; i++)
 		swap_space(rl, i);
-	all->map = rl->map;
+	all->map = rl->map; // nothing was found in it yet
 	all->map_count = rl->map_count;
 	rl->map = old_map;
 	for (size_t i = 0; i < rl->count; i++)
@@ -417,6 +418,7 @@ int pools_reload(struct pools *all, const struct cfg *c)
 	struct reload rl = {.all = all, .cfg = c};
 	if (!same_pools(all, c))
 		return -EINVAL;
+	owner_forget_all(all);
 	int rc = prepare(&rl);
 	if (rc)
 		abandon(&rl);

@@ -52,8 +52,10 @@ static int restore(struct pools *all, struct pool *p, const struct lease_row *ro
 		.queue = owned ? QUEUE_LINGERING : QUEUE_RESTORED,
 		.reserved = seg && space_reserved(&p->space, &row->addr),
 		.outside = !seg || space_excluded(&p->space, &row->addr),
-		.now_ns = clock_now_ns(all->seams.clock),
+		.now_ns = pools_now(all),
 	};
+	o.name_len = strnlen(o.name, POOL_OWNER_MAX);
+	o.name_at = ident_name_at(o.key, o.name, o.name_len);
 	if (row->origin == LEASE_OF_DHCP && !p->from_giver)
 		o.origin = LEASE_OF_POOL;
 	if (seg && space_take_this(&p->space, seg, &row->addr, &o.place))

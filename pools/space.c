@@ -70,17 +70,6 @@ size_t space_first_of(const struct space *s, const char *owner)
 	return lo;
 }
 
-bool segment_find(
-	const struct space *s, const struct segment *seg, const struct ip_addr *a, uint32_t *index)
-{
-	u128 offset = num_of(a) - seg->base, unit = offset >> seg->shift;
-	const struct block *b = s->blocks[seg->first_block + (uint32_t)(unit / BITS_SIZE)];
-	if (!b || unit << seg->shift != offset)
-		return false;
-	*index = b->number * BITS_SIZE + (uint32_t)(unit % BITS_SIZE);
-	return true;
-}
-
 // ---- blocks
 
 // The last segment that starts at or before this block; sparse ones own no block, so that a dense one
@@ -134,6 +123,17 @@ void space_plan(const struct space *s, uint32_t ordinal, struct block_plan *out)
 	}
 }
 
+static void hash_unit(struct space *s, struct block *b, unsigned i)
+{
+	struct ip_addr a;
+	addr_put(&a, b->family, b->base + ((u128)i << b->shift));
+	uint16_t shard = space_shard_of(s, &a);
+	if (bits_empty(&b->fresh[shard]))
+		bits_set(&s->shards[shard].blocks[b->ordinal / BITS_SIZE], b->ordinal % BITS_SIZE);
+	bits_set(&b->fresh[shard], i);
+	s->shards[shard].fresh++;
+}
+
 int space_hash_block(struct space *s, uint32_t ordinal)
 {
 	const struct segment *seg = space_segment_of(s, ordinal);
@@ -144,21 +144,17 @@ int space_hash_block(struct space *s, uint32_t ordinal)
 	if (!b)
 		return -ENOMEM;
 	space_plan(s, ordinal, &plan);
-	struct bits *usable = &plan.usable;
 	b->ordinal = ordinal;
 	b->pool = s->pool;
 	b->family = seg->family;
 	b->shift = seg->shift;
 	b->base = plan.base;
+	b->prefix_len = (uint8_t)(ip_bits(seg->family) - seg->shift);
+	b->plain = seg->family == IP_V4 && seg->shift == 0;
 	b->planned = s->planned;
-	for (; !bits_empty(usable); bits_clear(usable, bits_first(usable))) {
-		unsigned i = bits_first(usable);
-		struct ip_addr a = addr_from(b->family, b->base + ((u128)i << b->shift));
-		uint16_t w = space_shard_of(s, &a);
-		bits_set(&b->fresh[w], i);
-		bits_set(&s->shards[w].blocks[ordinal / BITS_SIZE], ordinal % BITS_SIZE);
-		s->shards[w].fresh++;
-	}
+	for (unsigned w = 0; w < 64; w++)
+		for (uint64_t left = plan.usable.words[w]; left; left &= left - 1)
+			hash_unit(s, b, w * 64 + (unsigned)__builtin_ctzll(left));
 	s->blocks[ordinal] = b;
 	return 0;
 }
@@ -185,7 +181,7 @@ static uint32_t behind_excluded(const struct space *s, uint32_t ordinal)
 	if (i == s->exclude_count || !ip_range_contains(&s->excludes[i], &lo))
 		return ordinal;
 	u128 end = num_of(&s->excludes[i].hi);
-	if (end >= segment_last(seg))
+	if (end >= seg->last)
 		return seg->first_block + seg->blocks;
 	return seg->first_block + (uint32_t)((end + 1 - seg->base) / span);
 }
@@ -229,7 +225,6 @@ static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 	unsigned i = bits_first(&b->fresh[shard]);
 	out->index = b->number * BITS_SIZE + i;
 	out->shard = shard;
-	out->addr = addr_from(b->family, b->base + ((u128)i << b->shift));
 	use_fresh(s, shard, b, i);
 	return 1;
 }
@@ -248,7 +243,8 @@ static bool take_released(struct space *s, uint16_t shard, struct place *out)
 		__builtin_prefetch(&b->records[q->first % BITS_SIZE], 1);
 		__builtin_prefetch(&b->idents[q->first % BITS_SIZE], 1);
 	}
-	*out = (struct place){index, shard, record_addr(s->records, index)};
+	out->index = index;
+	out->shard = shard;
 	return true;
 }
 

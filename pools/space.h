@@ -15,6 +15,7 @@
 
 struct segment {
 	u128 lo, hi; // first addresses of the first and the last unit
+	u128 last;   // address of the last unit
 	u128 base;   // of the first block, dense only
 	uint8_t family, shift;
 	bool sparse;
@@ -22,11 +23,6 @@ struct segment {
 	uint32_t first_block; // ordinal
 	uint32_t blocks;
 };
-
-static inline u128 segment_last(const struct segment *seg)
-{
-	return seg->hi | (((u128)1 << seg->shift) - 1);
-}
 
 // a lies in it.
 static inline bool segment_begins(const struct segment *seg, const struct ip_addr *a)
@@ -75,7 +71,7 @@ struct space {
 struct place {
 	uint32_t index; // NONE: a loose record is to be made
 	uint16_t shard;
-	struct ip_addr addr;
+	struct ip_addr addr; // of that
 };
 
 // 0 or -ENOMEM. All that it is given must outlive it; `pool` is its number.
@@ -91,10 +87,19 @@ const struct reserved *space_reserved(const struct space *s, const struct ip_add
 // The first in the order of owners that is not before this one: an index of by_owner.
 size_t space_first_of(const struct space *s, const char *owner);
 
-// Where seg, which is dense, has the record of a: false if none begins there or its block is not
-// hashed.
-bool segment_find(
-	const struct space *s, const struct segment *seg, const struct ip_addr *a, uint32_t *index);
+// Where seg, which is dense and holds a, has the record of a: false if none begins there or its block
+// is not hashed.
+static inline bool segment_find(
+	const struct space *s, const struct segment *seg, const struct ip_addr *a, uint32_t *index)
+{
+	u128 offset = num_of(a) - seg->base;
+	uint64_t unit = (uint64_t)(offset >> seg->shift);
+	const struct block *b = s->blocks[seg->first_block + unit / BITS_SIZE];
+	if (!b || (u128)unit << seg->shift != offset)
+		return false;
+	*index = b->number * BITS_SIZE + (uint32_t)(unit % BITS_SIZE);
+	return true;
+}
 
 // 1 and *out, 0 if there is none, or -ENOMEM. In this order: never used of the shard, least
 // recently released of the shard, any shard that has most.

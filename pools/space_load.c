@@ -66,6 +66,7 @@ static void add_segment(struct space *s, const struct ip_range *r)
 	}
 	struct segment seg = {.lo = lo,
 		.hi = hi & ~low,
+		.last = hi,
 		.family = r->lo.family,
 		.shift = s->shift,
 		.pool = s->pool,

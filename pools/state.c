@@ -31,12 +31,41 @@ static void leave_queue(struct pools *all, uint32_t index)
 	r->queue = QUEUE_NONE;
 }
 
+static uint64_t seconds_of(const struct pool *p, unsigned queue)
+{
+	switch (queue) {
+	case QUEUE_LINGERING:
+	case QUEUE_RESTORED:
+		return p->cfg->linger_s;
+	case QUEUE_QUARANTINE:
+		return p->cfg->quarantine_s;
+	default:
+		return QUARANTINE_LOST_S;
+	}
+}
+
+uint64_t lease_until_ns(const struct pools *all, const struct record *r)
+{
+	if (r->queue == QUEUE_NONE)
+		return 0;
+	if (r->queue == QUEUE_OFFERED)
+		return r->since_ns + all->offer_ns;
+	return r->since_ns + seconds_of(&all->pools[r->pool], r->queue) * NS_PER_S;
+}
+
+// The first of a queue is the next that ends.
 static void join_queue(struct pools *all, uint32_t index, enum record_queue q)
 {
 	struct record *r = record_at(&all->records, index);
+	struct pool *p = pool_of_record(all, r);
 	r->queue = (unsigned)q & 7u;
-	if (q != QUEUE_NONE)
-		queue_push(&all->records, &pool_of_record(all, r)->queues[q], index);
+	if (q == QUEUE_NONE)
+		return;
+	queue_push(&all->records, &p->queues[q], index);
+	if (p->queues[q].first == index) {
+		uint64_t until = lease_until_ns(all, r);
+		p->due_ns = until < p->due_ns ? until : p->due_ns;
+	}
 }
 
 void lease_begin(struct pools *all, uint32_t index, enum lease_state state, enum record_queue q,
@@ -64,6 +93,14 @@ void lease_enter(struct pools *all, uint32_t index, enum lease_state state, enum
 	join_queue(all, index, q);
 }
 
+void lease_activate(struct pools *all, uint32_t index, uint64_t now_ns)
+{
+	struct record *r = record_at(&all->records, index);
+	leave_queue(all, index);
+	r->state = LEASE_ACTIVE;
+	r->since_ns = now_ns;
+}
+
 void lease_drop_grants(struct record *r)
 {
 	r->fence = 0;
@@ -81,11 +118,14 @@ static void leave_owner(struct pools *all, uint32_t index)
 		owner_leave(all, index);
 }
 
-static void tell_giver(const struct pools *all, uint32_t index)
+// The journal and the giver, that the address is free.
+static void tell_others(struct pools *all, uint32_t index)
 {
 	const struct record *r = record_at(&all->records, index);
 	struct address_giver *giver = all->seams.giver;
 	struct ip_addr a = record_addr(&all->records, index);
+	if (r->row)
+		journal_drop(all, &a);
 	if (giver && r->origin == LEASE_OF_DHCP && !r->lost)
 		giver->give_back(giver->ctx, &a);
 }
@@ -100,11 +140,8 @@ void lease_free(struct pools *all, uint32_t index)
 	leave_owner(all, index);
 	lease_count(p, r, -1);
 	lease_drop_grants(r);
-	struct ip_addr a = record_addr(t, index);
-	if (r->row)
-		journal_drop(all, &a);
-	if (r->origin == LEASE_OF_DHCP)
-		tell_giver(all, index);
+	if (r->row || r->origin == LEASE_OF_DHCP)
+		tell_others(all, index);
 	ident_clear(t, index);
 	b->used--;
 	if (r->reserved)
@@ -127,21 +164,21 @@ static void quarantine(struct pools *all, uint32_t index, enum record_queue q, u
 	lease_enter(all, index, LEASE_QUARANTINED, q, now_ns);
 }
 
-void lease_end(struct pools *all, uint32_t index, uint64_t now_ns)
+void lease_end(struct pools *all, uint32_t index)
 {
 	struct record *r = record_at(&all->records, index);
 	struct pool *p = pool_of_record(all, r);
 	r->session = 0;
 	p->stats.released++;
 	if (r->lost)
-		quarantine(all, index, QUEUE_LOST, now_ns);
+		quarantine(all, index, QUEUE_LOST, pools_now(all));
 	else if (r->revoked || !r->was_active)
 		lease_free(all, index);
 	else if (!r->anonymous && p->cfg->linger_s) {
-		lease_enter(all, index, LEASE_LINGERING, QUEUE_LINGERING, now_ns);
+		lease_enter(all, index, LEASE_LINGERING, QUEUE_LINGERING, pools_now(all));
 		owner_move(all, index);
 	} else if (p->cfg->quarantine_s)
-		quarantine(all, index, QUEUE_QUARANTINE, now_ns);
+		quarantine(all, index, QUEUE_QUARANTINE, pools_now(all));
 	else
 		lease_free(all, index);
 }
@@ -166,28 +203,6 @@ void lease_lose(struct pools *all, uint32_t index, uint64_t now_ns)
 		lease_revoke(all, index);
 }
 
-static uint64_t seconds_of(const struct pool *p, unsigned queue)
-{
-	switch (queue) {
-	case QUEUE_LINGERING:
-	case QUEUE_RESTORED:
-		return p->cfg->linger_s;
-	case QUEUE_QUARANTINE:
-		return p->cfg->quarantine_s;
-	default:
-		return QUARANTINE_LOST_S;
-	}
-}
-
-uint64_t lease_until_ns(const struct pools *all, const struct record *r)
-{
-	if (r->queue == QUEUE_NONE)
-		return 0;
-	if (r->queue == QUEUE_OFFERED)
-		return r->since_ns + all->offer_ns;
-	return r->since_ns + seconds_of(&all->pools[r->pool], r->queue) * NS_PER_S;
-}
-
 static bool end_first(struct pools *all, struct pool *p, unsigned q, uint64_t now_ns)
 {
 	uint32_t index = p->queues[q].first;
@@ -197,7 +212,7 @@ static bool end_first(struct pools *all, struct pool *p, unsigned q, uint64_t no
 	if (q == QUEUE_OFFERED) {
 		lease_drop_grants(r);
 		p->stats.expired++;
-		lease_end(all, index, now_ns);
+		lease_end(all, index);
 	} else {
 		lease_free(all, index);
 	}
@@ -207,9 +222,19 @@ static bool end_first(struct pools *all, struct pool *p, unsigned q, uint64_t no
 unsigned pool_expire(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most)
 {
 	unsigned n = 0;
+	uint64_t due = UINT64_MAX;
+	if (now_ns < p->due_ns)
+		return 0;
+	p->due_ns = UINT64_MAX;
 	for (unsigned q = QUEUE_OFFERED; q < QUEUE_COUNT; q++)
 		while (n < most && end_first(all, p, q, now_ns))
 			n++;
+	for (unsigned q = QUEUE_OFFERED; q < QUEUE_COUNT; q++) {
+		uint32_t first = p->queues[q].first;
+		uint64_t until = first ? lease_until_ns(all, record_at(&all->records, first)) : due;
+		due = until < due ? until : due;
+	}
+	p->due_ns = due;
 	return n;
 }
 
@@ -241,13 +266,15 @@ uint32_t lease_occupy(struct pools *all, const struct occupation *o)
 		r->shard = o->place.shard;
 	}
 	if (!index || (owned && !o->head && itab_reserve(&all->owners)) ||
-		ident_set(t, index, o->key, o->name)) {
+		ident_set(t, index, o->key, o->name, o->name_len, o->name_at)) {
 		undo(all, o, index);
 		return NONE;
 	}
 	struct record *r = record_at(t, index);
 	r->hash = o->hash;
-	r->prefix_len = (ip_bits(o->place.addr.family) - o->pool->space.shift) & 0xffu;
+	const struct block *b = block_at(t, index);
+	r->prefix_len = b->addrs ? (uint8_t)(ip_bits(o->place.addr.family) - o->pool->space.shift)
+				 : b->prefix_len;
 	r->origin = (unsigned)o->origin & 3u;
 	r->reserved = o->reserved;
 	r->outside = o->outside;

@@ -5,6 +5,7 @@
 #include "pools/store_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,10 +92,22 @@ static int open_files(struct store_files *s, FILE *errors)
 	return rc;
 }
 
+// A new one is there after a power cut, too.
+static int sync_parent(const char *dir)
+{
+	char path[PATH_MAX + 8];
+	snprintf(path, sizeof(path), "%s/..", dir);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) != 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static int make_dir(const char *dir, FILE *errors)
 {
 	struct stat st;
-	int rc = mkdir(dir, 0700) != 0 && errno != EEXIST ? -errno : 0;
+	int rc = mkdir(dir, 0700) == 0 ? sync_parent(dir) : errno != EEXIST ? -errno : 0;
 	if (rc == 0 && stat(dir, &st) != 0)
 		rc = -errno;
 	else if (rc == 0 && !S_ISDIR(st.st_mode))

@@ -10,6 +10,8 @@
 
 LOG_SUBSYSTEM("ike");
 
+#define ID_EXACT 3 // of ike_id_fit()
+
 enum step { BEGIN, AUTHORIZED };
 
 static bool is_server(const struct ike_sa *sa)
@@ -32,6 +34,8 @@ struct ike_peer ikev1_login_peer(const struct ike_sa *sa)
 		peer.group = v1->peer.text;
 	if (user && user->groups.count)
 		peer.groups = &user->groups;
+	// Under a key for any ID the name is a mere claim.
+	peer.in_group = v1->psk && v1->psk->id && ike_id_fit(v1->psk->id, peer.id) == ID_EXACT;
 	ike_peer_groups(sa->engine, &peer);
 	return peer;
 }

@@ -386,20 +386,33 @@ static const struct ip_addr *claimed(const struct ike_exchange *x)
 	return x->in1.id_count && ip_eq(&r->lo, &r->hi) ? &r->lo : NULL;
 }
 
-// What is not granted is refused afterwards for being a pool's.
 static enum ike_verdict after_claim(struct ike_exchange *x)
 {
-	ikev1_claimed(x);
+	enum ike_reason why = ikev1_claimed(x);
 	ikev1_claim_free(x->state);
-	return decide(x);
+	return why == IKE_REASON_NONE ? decide(x)
+				      : ike_fail(x, why, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
 }
 
-static enum ike_verdict claim(struct ike_exchange *x)
+static bool claims(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
 	struct ike_session *s = ikev1_session_of(x->sa);
-	if (!s || s->closing || s != x->sa->session || !x->in1.id_count ||
-		!ikev1_claim(x, &q->terms.ts_i.items[0].range))
+	return s && !s->closing && s == x->sa->session && x->in1.id_count &&
+	       ikev1_claim(x, &q->terms.ts_i.items[0].range);
+}
+
+// Quick mode ends a push; what that has of the pools is the claim's.
+static enum ike_verdict claim(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	bool early = ikev1_push_waits(x->sa) && claims(x), waits = false;
+	if (early)
+		waits = ikev1_claim_pushed(x, RECLAIMED);
+	ikev1_config_quick(x->sa, claimed(x));
+	if (waits)
+		return IKE_PENDING;
+	if (!early && !claims(x))
 		return decide(x);
 	enum ike_verdict v = ike_addresses_get(x, q->claim, RECLAIMED);
 	return v == IKE_DONE ? after_claim(x) : v;
@@ -472,7 +485,6 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	enum ike_verdict v = read_first(x);
 	if (v != IKE_DONE)
 		return v;
-	ikev1_config_quick(x->sa, claimed(x));
 	return claim(x);
 }
 

@@ -38,8 +38,11 @@ struct ikev1_quick {
 // no lease; for an address its owner is proven, and the connection gives out addresses, this one among
 // them.
 bool ikev1_claim(struct ike_exchange *x, const struct ip_range *client);
-// The search is over: what it found is the session's; else nothing is held.
-void ikev1_claimed(struct ike_exchange *x);
+// True: a push was asking the pools for the same peer, the claim waits for its answer.
+bool ikev1_claim_pushed(struct ike_exchange *x, int next_step);
+// The search is over: what it found is the session's; else nothing is held. Why there is no network; an
+// address is refused later, for being a pool's.
+enum ike_reason ikev1_claimed(struct ike_exchange *x);
 void ikev1_claim_free(struct ikev1_quick *q);
 
 // ---- quick.c ----

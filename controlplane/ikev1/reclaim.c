@@ -45,19 +45,50 @@ bool ikev1_claim(struct ike_exchange *x, const struct ip_range *client)
 	return q->claim;
 }
 
-void ikev1_claimed(struct ike_exchange *x)
+// What a push has drawn, or waits for, for a client that goes on with the address that it had: it may be that
+// one, and while it is held nobody else gets it, not even he.
+bool ikev1_claim_pushed(struct ike_exchange *x, int next_step)
+{
+	struct ikev1_quick *q = x->state;
+	struct ike_exchange *push = ikev1_push_waits(x->sa);
+	struct ike_addresses *pushed = push ? push->state : NULL, *claim = q->claim;
+	const struct ip_range *r = &q->terms.ts_i.items[0].range;
+	uint8_t kind = r->lo.family == IP_V6 ? IKE_ADDRESS_V6 : IKE_ADDRESS_V4;
+	if (!push || !claim->want[kind])
+		return false;
+	if (pushed->kind == kind) {
+		claim->kind = kind;
+		claim->exact = pushed->exact;
+		ike_wait_move(push, x, next_step);
+		return true;
+	}
+	for (uint8_t i = 0; i < pushed->lease_count && claim->want[kind]; i++)
+		if (ip_eq(&pushed->leases[i].addr, &r->lo)) {
+			claim->leases[claim->lease_count++] = pushed->leases[i];
+			pushed->leases[i] = pushed->leases[--pushed->lease_count];
+			claim->want[kind] = false;
+		}
+	return false;
+}
+
+enum ike_reason ikev1_claimed(struct ike_exchange *x)
 {
 	struct ikev1_quick *q = x->state;
 	struct ike_session *s = x->sa->session;
 	// Another exchange was faster.
-	if (!s || s->closing || s->lease_count || !q->claim->lease_count)
-		return;
+	if (!s || s->closing || s->lease_count)
+		return IKE_REASON_NONE;
+	if (!q->claim->lease_count) {
+		bool address = q->claim->want[IKE_ADDRESS_V4] || q->claim->want[IKE_ADDRESS_V6];
+		return address ? IKE_REASON_NONE : q->claim->refusal;
+	}
 	ike_addresses_give(q->claim, s);
 	ike_session_leased(s);
-	if (!s->lease_count)
-		return;
-	s->mode_config = "none";
-	ike_count(s->engine, IKE_REASON_V1_RECLAIMED);
+	if (s->lease_count) {
+		s->mode_config = "none";
+		ike_count(s->engine, IKE_REASON_V1_RECLAIMED);
+	}
+	return IKE_REASON_NONE;
 }
 
 void ikev1_claim_free(struct ikev1_quick *q)

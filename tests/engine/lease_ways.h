@@ -92,8 +92,20 @@ static inline struct ways ways_new(const struct way_setup *s)
 	return w;
 }
 
+// None had to be ended by the pools because nobody gave it back.
+static inline void ways_none_expired(const struct ways *w)
+{
+	struct pool_stats st;
+	for (size_t i = 0; pools_stats(w->gw->pools, i, &st); i++) {
+		assert_int_equal(st.expired, 0);
+		assert_int_equal(st.allocated, st.released + st.in_use + st.outside);
+	}
+}
+
 static inline void ways_free(struct ways *w)
 {
+	if (w->gw->engine)
+		ways_none_expired(w);
 	bench_free(w->b);
 	if (!w->ikev2)
 		v1_watch_free(w->v.w);

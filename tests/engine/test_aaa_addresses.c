@@ -204,27 +204,39 @@ static void users(void **state)
 	}
 }
 
-// The ID of a group's own key stands for the group, under a key that is anybody's it is a claim.
+// The ID of a group's own key stands for the group, also where it is a KEY_ID, which proves nobody; under a
+// key that is anybody's it is a claim.
 static void groups_of_keys(void **state)
 {
-	for (int anybody = 0; anybody < 2; anybody++) {
-		struct v1_setup s = {.aggressive = !anybody,
+	enum { OWN, KEY_ID, ANYBODYS, ROWS };
+	for (int row = 0; row < ROWS; row++) {
+		struct v1_setup s = {.aggressive = row != ANYBODYS,
 			.config = V1_NONE,
 			.pools = GROUPED,
 			.gw_more =
 				"mode_config = [ \"respond\" ]; pools = [ \"guests\", \"all\" ];",
 			.client_local = "id = \"" V1_GROUP "\"; auth = \"psk\";",
-			.gw_credentials = anybody ? "psk = ( { id = \"*\"; secret = \"a secret of "
-						    "them both\"; } );"
+			.gw_credentials = row == ANYBODYS
+						  ? "psk = ( { id = \"*\"; secret = \"a secret "
+						    "of them both\"; } );"
 						  : NULL};
 		struct v1 v = v1_new(&s);
 		char inner[IP_TEXT_MAX];
 		v.client->cfg->connections[0].request_v4 = true;
+		v1_hold(v.w, v.client, IKEV1_EXCHANGE_TRANSACTION);
 		v1_connect(&v);
+		bench_run(v.b, 200);
+		struct ike_session *gw = v1_sa(v.gw)->session;
+		assert_string_equal(gw->identity_text, V1_GROUP);
+		assert_int_equal(gw->proven, row != ANYBODYS);
+		if (row == KEY_ID)
+			gw->proven = false;
+		v1_release(v.w);
 		bench_run(v.b, 1000);
-		assert_string_equal(bench_session(v.gw).remote_id, V1_GROUP);
-		assert_int_equal(
-			strncmp(ways_inner(v.gw, inner), anybody ? "10.3.0." : "10.2.0.", 7), 0);
+		assert_int_equal(strncmp(ways_inner(v.gw, inner),
+					 row == ANYBODYS ? "10.3.0." : "10.2.0.", 7),
+			0);
+		gw->proven = row != ANYBODYS;
 		v1_free(&v);
 	}
 }

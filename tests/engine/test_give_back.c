@@ -173,6 +173,56 @@ static void while_it_waits(void **state)
 	}
 }
 
+// One family's address is there, the other one's is waited for.
+static void half_way(void **state)
+{
+	for (int i = 0; i < WAYS * 2; i++) {
+		struct way_setup s = {.way = (enum way)(i / 2),
+			.pools = POOL_OF_ONE ", " POOL6,
+			.names = "\"p4\", \"p6\""};
+		struct path p = {.w = ways_new(&s)};
+		p.w.client->cfg->connections[0].request_v6 = s.way < WAY_PUSH;
+		slow_init(&p.slow, p.w.gw);
+		ways_connect(&p.w, p.w.client);
+		p.sa = LIST_FIRST(&p.w.gw->engine->all_sas);
+		slow_answer(&p.slow, ADDRESS_OK);
+		assert_int_equal(p.slow.asked, 2);
+		assert_int_equal(ways_pool(&p.w, 0).in_use, 1);
+		if (i & 1)
+			stops(&p);
+		else
+			sa_closes(&p);
+		slow_answer(&p.slow, ADDRESS_OK);
+		bench_run(p.w.b, 5000);
+		assert_int_equal(ways_in_use(&p.w), 0);
+		source_is_fast(&p);
+		ways_free(&p.w);
+	}
+}
+
+// The client runs phase 1 again while its request waits: that is over, the one on the new ISAKMP SA counts.
+static void replaced_meanwhile(void **state)
+{
+	struct way_setup s = {.way = WAY_PULL, .pools = POOL_OF_ONE, .xauth = true};
+	struct path p = {.w = ways_new(&s)};
+	slow_init(&p.slow, p.w.gw);
+	ways_connect(&p.w, p.w.client);
+	struct slow_source first = p.slow;
+	assert_int_equal(first.asked, 1);
+	ways_connect(&p.w, p.w.client);
+	bench_expect(p.w.gw, "ikev1_reauthenticated", 1);
+	assert_int_equal(p.slow.asked, 2);
+	slow_answer(&first, ADDRESS_OK);
+	assert_int_equal(ways_pool(&p.w, 0).allocated, 1);
+	assert_int_equal(ways_in_use(&p.w), 0);
+	slow_answer(&p.slow, ADDRESS_OK);
+	bench_run(p.w.b, 3000);
+	assert_int_equal(ways_in_use(&p.w), 1);
+	assert_int_equal(bench_session(p.w.gw).child_count, 1);
+	source_is_fast(&p);
+	ways_free(&p.w);
+}
+
 // A request that is repeated while it waits is neither answered nor worked on twice.
 static void repeated_while_it_waits(void **state)
 {
@@ -443,6 +493,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(while_it_waits),
+		cmocka_unit_test(half_way),
+		cmocka_unit_test(replaced_meanwhile),
 		cmocka_unit_test(repeated_while_it_waits),
 		cmocka_unit_test(behind_the_engine),
 		cmocka_unit_test(after_the_grant),

@@ -105,6 +105,14 @@ leave() { # NAME
 	swan "$1" --terminate --ike gw --timeout 5
 }
 
+no_relay() {
+	ns gw ip addr del $RELAY/24 dev mgmt
+	! gw_start && grep "pool \"kea\": from_dhcp.relay: cannot use $RELAY port 67" "$LAB_DIR/sallyportd.log"
+	local rc=$?
+	ns gw ip addr add $RELAY/24 dev mgmt
+	return $rc
+}
+
 lab_begin dhcp
 config | gw_config
 need "namespaces are made" gw_namespaces
@@ -112,6 +120,7 @@ need "the management network is made" management
 need "sallyportd --check accepts the configuration" "$BUILD/app/sallyportd" --check "$LAB_DIR/gw.conf"
 need "Kea starts" kea_start
 need "dnsmasq starts" masq_start
+check "without the relay's address it does not start, and says why" no_relay
 need "sallyportd gets ready" gw_start
 need "the ports are attached" gw_attach
 for c in c1 c2 c3; do
@@ -133,18 +142,26 @@ check "the session has its address longer than that" pings c1 "$address" 10.99.0
 check "nothing was lost, nothing was wrong" shows counters \
 	'.counters | .dhcp_lost == 0 and ([to_entries[] | select(.key | startswith("dhcp_bad")) | .value] | add == 0)'
 
+asked=$(count_of asked)
+need "the client leaves" leave c1
+need "it comes back while its lease lingers" connect c1
+check "it has the same address" equals "$(inner_address c1)" "$address"
+check "and nobody had to be asked" equals "$(count_of asked)" "$asked"
+
 need "both leave" eval "leave c1 && leave c2"
 check "after they lingered their leases are released" within 6 counts released "== 2"
 check "Kea has it back" within 2 kea_has_not "$address"
 check "dnsmasq has it back" within 2 eval "! grep -q $masq_address $LAB_DIR/masq.leases"
-need "the client comes back" connect c1
-check "it has the same address" equals "$(inner_address c1)" "$address"
+need "the clients come back" eval "connect c1 && connect c2"
+check "dnsmasq knows its client again" equals "$(inner_address c2)" "$masq_address"
+address=$(inner_address c1)
+check "Kea has chosen an address again" kea_has "$address"
 
 need "the headend is killed" kill -KILL "$GW_PID"
 wait "$GW_PID" 2>/dev/null
 need "it starts again" gw_start
 need "its ports are attached again" gw_attach
-check "the server confirmed the lease of the last life" within 3 counts confirmed "== 1"
+check "the servers confirmed the leases of the last life" within 3 counts confirmed "== 2"
 swan c1 --terminate --ike gw --force >/dev/null 2>&1
 need "the client comes back" connect c1
 check "it has the same address" equals "$(inner_address c1)" "$address"

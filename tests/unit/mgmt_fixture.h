@@ -128,6 +128,11 @@ static inline bool fake_trace_row(void *ctx, size_t i, struct dp_trace_row *out)
 static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_session_info *out)
 {
 	struct fake *f = ctx;
+	static char text[2][16];
+	static char *items[] = {text[0], text[1]};
+	static struct cfg_strings groups = {items, 2};
+	snprintf(text[0], sizeof(text[0]), "staff");
+	snprintf(text[1], sizeof(text[1]), "of %u", (unsigned)after);
 	if (after >= f->sessions)
 		return false;
 	*out = (struct ike_session_info){
@@ -144,7 +149,9 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.remote = {{IP_V4, {192, 0, 2, 10}}, 40000},
 		.nat = true,
 		.inner = {{IP_V4, {171, 72, 1, 7}}, {IP_V6, {0x20, 1, 0xd, 0xb8, [15] = 1}}},
+		.inner_bits = {32, 64},
 		.inner_count = 2,
+		.groups = &groups,
 		.worker = 1,
 		.established_ns = NOW_NS - 5 * NS_PER_S,
 		.initiator = after == 0,

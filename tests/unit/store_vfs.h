@@ -48,8 +48,18 @@ static inline sqlite3_file *disk_real(sqlite3_file *f)
 	return ((struct disk_handle *)(void *)f)->real;
 }
 
+static inline enum disk_file disk_which(sqlite3_file *f)
+{
+	return ((struct disk_handle *)(void *)f)->file;
+}
+
+static inline enum disk_file disk_named(const char *name)
+{
+	return strstr(name, "-wal") ? DISK_LOG : strstr(name, ".mark") ? DISK_MARK : DISK_DB;
+}
+
 static inline void disk_note(
-	sqlite3_file *f, enum disk_act act, sqlite3_int64 at, const void *bytes, size_t len)
+	enum disk_file file, enum disk_act act, sqlite3_int64 at, const void *bytes, size_t len)
 {
 	pthread_mutex_lock(&disk.lock);
 	if (disk.recording) {
@@ -59,8 +69,7 @@ static inline void disk_note(
 			assert_non_null(disk.events);
 		}
 		struct disk_event *e = &disk.events[disk.count++];
-		*e = (struct disk_event){act, ((struct disk_handle *)(void *)f)->file, at, len,
-			len ? malloc(len) : NULL};
+		*e = (struct disk_event){act, file, at, len, len ? malloc(len) : NULL};
 		if (len)
 			memcpy(e->bytes, bytes, len);
 	}
@@ -94,7 +103,7 @@ static inline int disk_write(sqlite3_file *f, const void *bytes, int len, sqlite
 	if (rc == 0)
 		rc = disk_real(f)->pMethods->xWrite(disk_real(f), bytes, len, at);
 	if (rc == 0)
-		disk_note(f, DISK_WRITE, at, bytes, (size_t)len);
+		disk_note(disk_which(f), DISK_WRITE, at, bytes, (size_t)len);
 	return rc;
 }
 
@@ -102,7 +111,7 @@ static inline int disk_truncate(sqlite3_file *f, sqlite3_int64 len)
 {
 	int rc = disk_real(f)->pMethods->xTruncate(disk_real(f), len);
 	if (rc == 0)
-		disk_note(f, DISK_TRUNCATE, len, NULL, 0);
+		disk_note(disk_which(f), DISK_TRUNCATE, len, NULL, 0);
 	return rc;
 }
 
@@ -115,7 +124,7 @@ static inline int disk_sync(sqlite3_file *f, int flags)
 	if (rc == 0)
 		rc = disk_real(f)->pMethods->xSync(disk_real(f), flags);
 	if (rc == 0)
-		disk_note(f, DISK_SYNC, 0, NULL, 0);
+		disk_note(disk_which(f), DISK_SYNC, 0, NULL, 0);
 	return rc;
 }
 
@@ -183,9 +192,18 @@ static inline int disk_open(
 		free(h->real);
 		return rc;
 	}
-	h->file = strstr(name, "-wal") ? DISK_LOG : strstr(name, ".mark") ? DISK_MARK : DISK_DB;
+	h->file = disk_named(name);
 	h->base.pMethods = &methods;
 	return SQLITE_OK;
+}
+
+// The next file of this name begins empty: the same as a cut, that no sync covers.
+static inline int disk_delete(sqlite3_vfs *vfs, const char *name, int sync_dir)
+{
+	int rc = disk.real->xDelete(disk.real, name, sync_dir);
+	if (rc == 0)
+		disk_note(disk_named(name), DISK_TRUNCATE, 0, NULL, 0);
+	return rc;
 }
 
 static inline void disk_register(void)
@@ -197,6 +215,7 @@ static inline void disk_register(void)
 	disk.vfs.zName = "disk";
 	disk.vfs.szOsFile = (int)sizeof(struct disk_handle);
 	disk.vfs.xOpen = disk_open;
+	disk.vfs.xDelete = disk_delete;
 	assert_int_equal(sqlite3_vfs_register(&disk.vfs, 1), SQLITE_OK);
 }
 

@@ -10,7 +10,7 @@ static void a_row_says_all(void **state)
 {
 	struct fake *f = *state;
 	f->leases = 2;
-	json_t *j = request(f, SHOW "\"pool\":\"ire\",\"keys\":true}\n");
+	json_t *j = request(f, SHOW "\"pool\":\"ire\"}\n");
 	json_t *list = json_object_get(j, "leases");
 	assert_int_equal(json_array_size(list), 2);
 	for (size_t i = 0; i < 2; i++) {
@@ -22,11 +22,25 @@ static void a_row_says_all(void **state)
 	check_json(json_array_get(list, 0),
 		"{\"address\":\"10.0.0.0\",\"prefix_length\":32,\"state\":\"lingering\",\"owner\":\"b,1\","
 		"\"session\":null,\"since_s\":9,\"until_s\":60,\"origin\":\"pool\",\"anonymous\":false,"
-		"\"reserved\":false,\"key\":\"000261\"}");
+		"\"reserved\":false}");
 	check_json(json_array_get(list, 1),
 		"{\"address\":\"10.0.0.1\",\"prefix_length\":32,\"state\":\"active\",\"owner\":\"a\","
 		"\"session\":7,\"since_s\":9,\"until_s\":null,\"origin\":\"pool\",\"anonymous\":false,"
-		"\"reserved\":false,\"key\":\"000261\"}");
+		"\"reserved\":false}");
+	json_decref(j);
+}
+
+static void an_export_has_the_keys(void **state)
+{
+	struct fake *f = *state;
+	f->leases = 5;
+	json_t *j = request(f, SHOW "\"pool\":\"ire\",\"keys\":true}\n");
+	json_t *list = json_object_get(j, "leases");
+	for (size_t i = 0; i < 5; i++)
+		json_array_remove(json_array_get(list, i), 6); // since
+	check_json(json_array_get(list, 0),
+		"[\"10.0.0.0\",32,\"lingering\",\"b,1\",\"000261\",\"pool\"]");
+	check_json(json_array_get(list, 4), "[\"10.0.0.4\",32,\"active\",\"\",\"\",\"pool\"]");
 	json_decref(j);
 }
 
@@ -235,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_row_says_all),
+		TEST(an_export_has_the_keys),
 		TEST(many_are_shown_by_portions),
 		TEST(pages_are_turned),
 		TEST(wrong_requests),
