@@ -199,6 +199,7 @@ static void granted(struct life *m, struct request_of_life *q, const struct leas
 	// Never two owners.
 	assert_true(a->used);
 	assert_int_equal(a->owner, q->owner);
+	assert_true(!durable || !a->row || m->disk[i].there);
 	a->acknowledged = a->acknowledged || durable;
 	if (q->address == i)
 		return; // counted when its row was written
@@ -301,6 +302,7 @@ void life_acquire(struct life *m, struct request_of_life *q)
 	if (q->exact && s == ADDRESS_OK)
 		assert_true(ip_eq(&l.addr, &rq.want));
 	if (s == ADDRESS_OK) {
+		assert_true(q->address == NOBODY || !m->a[q->address].row); // else it must wait
 		granted(m, q, &l, false);
 	} else if (s == ADDRESS_EXHAUSTED) {
 		q->open = false;
