@@ -169,29 +169,14 @@ static inline uint64_t load_le64(const uint8_t *p)
 	return le64toh(v);
 }
 
-// Fewer than eight bytes.
-static inline uint64_t load_rest(const uint8_t *p, size_t len)
+// The last `left` of len bytes, fewer than eight, which end at end.
+static inline uint64_t load_rest(const uint8_t *end, size_t left, size_t len)
 {
 	uint64_t v = 0;
-	switch (len) {
-	case 7:
-		v |= (uint64_t)p[6] << 48; // fall through
-	case 6:
-		v |= (uint64_t)p[5] << 40; // fall through
-	case 5:
-		v |= (uint64_t)p[4] << 32; // fall through
-	case 4:
-		v |= (uint64_t)p[3] << 24; // fall through
-	case 3:
-		v |= (uint64_t)p[2] << 16; // fall through
-	case 2:
-		v |= (uint64_t)p[1] << 8; // fall through
-	case 1:
-		v |= p[0];
-		break;
-	default:
-		break;
-	}
+	if (left && len >= 8) // in one step, with bytes before them that are shifted out
+		return load_le64(end - 8) >> (64 - 8 * left);
+	for (size_t i = 0; i < left; i++)
+		v |= (uint64_t)end[i - left] << (8 * i);
 	return v;
 }
 
@@ -203,7 +188,8 @@ static inline uint64_t sip(const uint8_t key[static 16], const uint8_t *p, size_
 		k0 ^ 0x6c7967656e657261ull, k1 ^ 0x7465646279746573ull};
 	size_t left = len;
 	for (;;) {
-		uint64_t m = left >= 8 ? load_le64(p) : load_rest(p, left) | (uint64_t)len << 56;
+		uint64_t m = left >= 8 ? load_le64(p)
+				       : load_rest(p + left, left, len) | (uint64_t)len << 56;
 		s.v3 ^= m;
 		for (int i = 0; i < c; i++)
 			sip_round(&s);

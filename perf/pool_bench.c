@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROUNDS 3 // the median counts
+#define ROUNDS 3        // the median counts
+#define MANY   3000000u // leases, of which one round takes long enough to be steady
 #define AHEAD \
 	8 // the bench's own arrays are fetched that much earlier: a session's end has its lease at hand
 
@@ -192,16 +193,21 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double v[static ROUNDS])
+static double median(double v[static ROUNDS], unsigned n)
 {
-	qsort(v, ROUNDS, sizeof(*v), by_value);
-	return v[ROUNDS / 2];
+	qsort(v, n, sizeof(*v), by_value);
+	return v[n / 2];
+}
+
+static unsigned round_count(const struct bench *b)
+{
+	return b->leases < MANY ? ROUNDS : 1;
 }
 
 static int rounds(struct bench *b, bool random, struct cost *out)
 {
 	double alloc[ROUNDS], ended[ROUNDS];
-	for (unsigned r = 0; r < ROUNDS; r++) {
+	for (unsigned r = 0; r < round_count(b); r++) {
 		for (unsigned long i = 0; i < b->leases; i++)
 			b->order[i] = (uint32_t)i;
 		if (random)
@@ -212,7 +218,7 @@ static int rounds(struct bench *b, bool random, struct cost *out)
 		if (rc)
 			return rc;
 	}
-	*out = (struct cost){median(alloc), median(ended)};
+	*out = (struct cost){median(alloc, round_count(b)), median(ended, round_count(b))};
 	return 0;
 }
 
@@ -250,7 +256,7 @@ static int steady_round(struct bench *b, struct cost *out)
 static int steady(struct bench *b, struct cost *out)
 {
 	double alloc[ROUNDS], ended[ROUNDS];
-	for (unsigned r = 0; r < ROUNDS; r++) {
+	for (unsigned r = 0; r < round_count(b); r++) {
 		struct cost c;
 		shuffle(b, b->order, b->leases);
 		int rc = steady_round(b, &c);
@@ -259,7 +265,7 @@ static int steady(struct bench *b, struct cost *out)
 		alloc[r] = c.alloc;
 		ended[r] = c.free;
 	}
-	*out = (struct cost){median(alloc), median(ended)};
+	*out = (struct cost){median(alloc, round_count(b)), median(ended, round_count(b))};
 	return 0;
 }
 

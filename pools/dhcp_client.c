@@ -31,16 +31,15 @@ static struct dhcp_holder *holder_find(const struct dhcp *d, const uint8_t *uuid
 	return NULL;
 }
 
-static struct dhcp_holder *holder_get(struct dhcp *d, const struct dhcp_holder *who)
+static struct dhcp_holder *holder_get(struct dhcp *d, const uint8_t *uuid)
 {
-	uint64_t hash = siphash(d->key, who->uuid, DHCP_UUID_LEN);
-	struct dhcp_holder *h = holder_find(d, who->uuid, hash);
+	uint64_t hash = siphash(d->key, uuid, DHCP_UUID_LEN);
+	struct dhcp_holder *h = holder_find(d, uuid, hash);
 	if (!h) {
 		h = calloc(1, sizeof(*h));
 		if (!h)
 			return NULL;
-		memcpy(h->uuid, who->uuid, DHCP_UUID_LEN);
-		memcpy(h->mac, who->mac, DHCP_CHADDR_LEN);
+		memcpy(h->uuid, uuid, DHCP_UUID_LEN);
 		htab_insert(&d->holders, &h->by_uuid, hash);
 	}
 	h->leases++;
@@ -67,7 +66,8 @@ static uint32_t iaid_take(struct dhcp *d, struct dhcp_holder *h)
 
 // RFC 2131 section 4.2: a client identifier "MUST be unique". The same owner behind another gateway or
 // in another subnet is another client: the address is chosen for one place.
-static bool identify(const struct dhcp_pool *p, struct view owner, struct dhcp_holder *out)
+static bool identify(
+	const struct dhcp_pool *p, struct view owner, uint8_t uuid[static DHCP_UUID_LEN])
 {
 	static const char label[] = "sallyport DHCP client";
 	uint8_t bytes[sizeof(label) + 8 + POOL_OWNER_MAX + 64], digest[EVP_MAX_MD_SIZE];
@@ -78,24 +78,22 @@ static bool identify(const struct dhcp_pool *p, struct view owner, struct dhcp_h
 	wr_view(&w, owner);
 	if (w.overflow || EVP_Digest(bytes, w.len, digest, NULL, EVP_sha256(), NULL) != 1)
 		return false;
-	memcpy(out->uuid, digest, DHCP_UUID_LEN);
-	out->uuid[6] = (uint8_t)((out->uuid[6] & 0x0f) | 0x80); // RFC 9562 section 5.8: version 8
-	out->uuid[8] = (uint8_t)((out->uuid[8] & 0x3f) | 0x80);
-	memcpy(out->mac, digest + DHCP_UUID_LEN, DHCP_CHADDR_LEN);
+	memcpy(uuid, digest, DHCP_UUID_LEN);
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x80); // RFC 9562 section 5.8: version 8
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 	return true;
 }
 
 // ---- life
 
-struct dhcp_client *dhcp_client_new(
-	struct dhcp *d, struct dhcp_pool *p, const struct dhcp_holder *who)
+static struct dhcp_client *client_new(struct dhcp *d, struct dhcp_pool *p, const uint8_t *uuid)
 {
 	struct dhcp_client *c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
 	c->d = d;
 	c->pool = p;
-	c->holder = holder_get(d, who);
+	c->holder = holder_get(d, uuid);
 	if (c->holder)
 		return c;
 	free(c);
@@ -104,8 +102,8 @@ struct dhcp_client *dhcp_client_new(
 
 struct dhcp_client *dhcp_client_of_owner(struct dhcp *d, struct dhcp_pool *p, struct view owner)
 {
-	struct dhcp_holder who = {0};
-	struct dhcp_client *c = identify(p, owner, &who) ? dhcp_client_new(d, p, &who) : NULL;
+	uint8_t uuid[DHCP_UUID_LEN];
+	struct dhcp_client *c = identify(p, owner, uuid) ? client_new(d, p, uuid) : NULL;
 	if (c)
 		c->iaid = iaid_take(d, c->holder);
 	return c;
@@ -172,7 +170,7 @@ void dhcp_client_hold(struct dhcp_client *c, uint32_t addr)
 
 void dhcp_client_ids(const struct dhcp_client *c, struct dhcp_question *q)
 {
-	memcpy(q->chaddr, c->holder->mac, DHCP_CHADDR_LEN);
+	memcpy(q->chaddr, c->holder->uuid + DHCP_UUID_LEN - DHCP_CHADDR_LEN, DHCP_CHADDR_LEN);
 	for (int i = 0; i < 4; i++)
 		q->chaddr[2 + i] ^= (uint8_t)(c->iaid >> (24 - 8 * i));
 	q->chaddr[0] = (uint8_t)((q->chaddr[0] & LOCAL_MAC_MASK) | LOCAL_MAC_BITS);
@@ -190,47 +188,65 @@ void dhcp_client_pack(const struct dhcp_client *c, struct wr *w)
 	wr_u32(w, c->lease_s);
 	wr_u64(w, (uint64_t)c->end_wall_s);
 	wr_bytes(w, c->holder->uuid, DHCP_UUID_LEN);
-	wr_bytes(w, c->holder->mac, DHCP_CHADDR_LEN);
+	// A server that makes names of them forgets the name that is not said again.
+	size_t name = c->host ? strlen(c->host) : 0;
+	if (name <= w->cap - w->len)
+		wr_bytes(w, c->host, name);
 }
 
-static bool unpack(struct view extra, struct dhcp_client *c, struct dhcp_holder *who)
+static bool unpack(struct view extra, struct dhcp_client *c, uint8_t *uuid, char *host)
 {
 	struct rd r = rd_view(extra);
 	uint8_t version;
 	uint64_t end;
 	if (!rd_u8(&r, &version) || version != EXTRA_VERSION || !rd_u32(&r, &c->iaid) ||
 		!rd_u32(&r, &c->server) || !rd_u32(&r, &c->server_id) || !rd_u32(&r, &c->lease_s) ||
-		!rd_u64(&r, &end) || !rd_copy(&r, who->uuid, DHCP_UUID_LEN) ||
-		!rd_copy(&r, who->mac, DHCP_CHADDR_LEN) || !rd_empty(&r))
+		!rd_u64(&r, &end) || !rd_copy(&r, uuid, DHCP_UUID_LEN))
 		return false;
+	struct view name = rd_rest(&r);
+	if (name.len > DHCP_HOST_MAX || memchr(name.p, 0, name.len))
+		return false;
+	memcpy(host, name.p, name.len);
+	host[name.len] = 0;
 	c->end_wall_s = (int64_t)end;
-	return c->end_wall_s >= 0 && c->lease_s > 0;
+	return c->end_wall_s >= 0 && c->lease_s > 0 && (!name.len || dhcp_host_name(host));
+}
+
+// False: another client of this life is the same to a server.
+static bool take_iaid(struct dhcp_client *c, uint32_t iaid)
+{
+	uint64_t bit = iaid < 64 ? 1ull << iaid : 0;
+	if (c->holder->iaids & bit)
+		return false;
+	c->holder->iaids |= bit;
+	c->iaid = iaid;
+	return true;
 }
 
 int dhcp_client_unpack(struct dhcp *d, struct dhcp_pool *p, const struct ip_addr *addr,
 	struct view extra, struct dhcp_client **out)
 {
 	struct dhcp_client kept = {0};
-	struct dhcp_holder who = {0};
+	uint8_t uuid[DHCP_UUID_LEN];
+	char host[DHCP_HOST_MAX + 1];
 	uint32_t v4 = ip_to_v4(addr);
-	if (!v4 || dhcp_client_by_addr(d, v4) || !unpack(extra, &kept, &who))
+	if (!v4 || dhcp_client_by_addr(d, v4) || !unpack(extra, &kept, uuid, host))
 		return -EINVAL;
-	struct dhcp_client *c = dhcp_client_new(d, p, &who);
+	struct dhcp_client *c = client_new(d, p, uuid);
 	if (!c)
 		return -ENOMEM;
 	c->iaid = IAID_RANDOM; // none of those that are counted
-	if (kept.iaid < 64 && c->holder->iaids >> kept.iaid & 1) {
+	if (!take_iaid(c, kept.iaid)) {
 		dhcp_client_free(c);
 		return -EINVAL;
 	}
-	c->iaid = kept.iaid;
+	if (host[0])
+		c->host = strdup(host);
 	c->server = kept.server;
 	c->server_id = kept.server_id;
 	c->lease_s = kept.lease_s;
 	c->end_wall_s = kept.end_wall_s;
 	c->state = DHCP_WAITING;
-	if (c->iaid < 64)
-		c->holder->iaids |= 1ull << c->iaid;
 	dhcp_client_hold(c, v4);
 	*out = c;
 	return 0;

@@ -77,7 +77,6 @@ struct dhcp_relay {
 struct dhcp_holder {
 	struct htab_node by_uuid;
 	uint8_t uuid[DHCP_UUID_LEN];
-	uint8_t mac[DHCP_CHADDR_LEN];
 	uint32_t leases;
 	uint64_t iaids; // bit i: IAID i is in use
 };
@@ -151,10 +150,7 @@ void dhcp_pools_free(struct dhcp *d);
 
 // ---- dhcp_client.c: what a client is, and what is remembered of it
 
-// For a holder of this UUID and hardware address, in no table but the holders'. NULL: no memory.
-struct dhcp_client *dhcp_client_new(
-	struct dhcp *d, struct dhcp_pool *p, const struct dhcp_holder *who);
-// For an owner; NULL: no memory.
+// For an owner, in no table but the holders'; NULL: no memory.
 struct dhcp_client *dhcp_client_of_owner(struct dhcp *d, struct dhcp_pool *p, struct view owner);
 void dhcp_client_free(struct dhcp_client *c);
 // Begins a question: a transaction id of its own. And ends it.

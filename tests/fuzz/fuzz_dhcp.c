@@ -129,7 +129,7 @@ static void on_changed(void *user, const struct ip_addr *addr, struct view extra
 {
 	struct life *l = user;
 	CHECK(holds(l, ip_to_v4(addr)));
-	CHECK(extra.len == l->extra_len || l->extra_len == 0);
+	CHECK(extra.len > 0 && extra.len <= LEASE_EXTRA_MAX);
 }
 
 static void on_lost(void *user, const struct ip_addr *addr)
@@ -262,7 +262,7 @@ static void restart(struct life *l, uint8_t host)
 	dhcp_free(l->d);
 	begin(l);
 	struct view extra = {l->extra, l->extra_len};
-	l->extra[0] ^= host & 0x80 && host & 0x40;
+	l->extra[host % LEASE_EXTRA_MAX] ^= host & 0x80;
 	if (l->giver->resume(l->giver->ctx, config()->pools, &a, (struct view){0}, extra) == 0)
 		hold(l, host, true);
 }

@@ -86,7 +86,7 @@ ORPHAN_LOG='filelog { lab { ike_name = yes
   time_format = %s
   time_add_ms = yes } }'
 ORPHAN_S=${ORPHAN_S:-35} # at most, until another child SA is there
-ORPHAN_V2_S=5            # the same: what is left of its lifetime, with close_action = start
+ORPHAN_V2_S=7            # the same: what is left of its lifetime, a retransmission; close_action = start
 
 # The child SAs of the connection "gw" that strongSwan made so by a quick mode of its own, a line each:
 # time, child, IKE SA.

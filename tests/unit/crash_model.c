@@ -372,7 +372,8 @@ void model_take(struct model *m, const struct report *r)
 		l->gone = l->owner != NOBODY;
 		break;
 	case R_CLEARED:
-		if (l->owner != NOBODY && l->holders == 0)
+		// An offer that a reload has prolonged ends in its time.
+		if (l->owner != NOBODY && l->holders == 0 && m->now_s >= l->late_s)
 			set_freed(m, l);
 		break;
 	case R_RELOAD:

@@ -64,6 +64,7 @@ static void confirms_what_was(void **state)
 	assert_int_equal(u32_at(q.bytes + 12), 0);
 	assert_memory_equal(option_of(&q, 61, &len), id, 23);
 	assert_memory_equal(q.bytes + 28, chaddr, 6);
+	assert_memory_equal(option_of(&q, 12, &len), "alice", 5);
 	answer(f, &q, &(struct reply){.type = 6, .from = SERVER2}); // never heard of it
 	assert_int_equal(f->lost, 0);
 	answer(f, &q, &(struct reply){5, ADDR1, .lease = 3600});
@@ -79,6 +80,26 @@ static void confirms_what_was(void **state)
 	const uint8_t *second = option_of(last_sent(f), 61, &len);
 	assert_memory_equal(second, "\xff\0\0\0\1", 5);
 	assert_memory_equal(second + 5, id + 5, 18);
+}
+
+// A name that finds no room is not said after a restart; all else is as before.
+static void a_long_name(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = {"abcdefghijklmnopqrstuvw", "abcdefghijklmnopqrstuvwx"};
+	for (size_t i = 0; i < 2; i++) {
+		size_t len;
+		get_lease(f, names[i], ADDR1 + (uint32_t)i, 3600);
+		assert_non_null(option_of(last_sent(f), 12, &len));
+		assert_int_equal(f->extra_len, i == 0 ? LEASE_EXTRA_MAX : 41);
+		fixture_stop(f);
+		fixture_start(f);
+		assert_int_equal(
+			resume(f, ADDR1 + (uint32_t)i, (struct view){f->extra, f->extra_len}), 0);
+		pass_ms(f, 2);
+		assert_int_equal(last_sent(f)->type, 3);
+		assert_int_equal(option_of(last_sent(f), 12, &len) != NULL, i == 0);
+	}
 }
 
 static void a_no_ends_it(void **state)
@@ -151,15 +172,23 @@ static void gives_back_before_it_is_confirmed(void **state)
 	assert_int_equal(f->sent_count, 1);
 }
 
+// What stands before the name.
+#define FIXED 41
+
 static void what_does_not_read(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t extra[LEASE_EXTRA_MAX + 1] = {0};
 	restart(f, 3600);
 	memcpy(extra, f->extra, f->extra_len);
-	for (size_t len = 0; len < sizeof(extra); len++)
-		if (len != f->extra_len)
-			assert_int_equal(resume(f, ADDR1, (struct view){extra, len}), -EINVAL);
+	assert_int_equal(f->extra_len, FIXED + 5); // "alice"
+	for (size_t len = 0; len < FIXED; len++)
+		assert_int_equal(resume(f, ADDR1, (struct view){extra, len}), -EINVAL);
+	for (size_t len = f->extra_len + 1; len < sizeof(extra); len++)
+		assert_int_equal(resume(f, ADDR1, (struct view){extra, len}), -EINVAL); // NUL in it
+	extra[FIXED] = '-';
+	assert_int_equal(resume(f, ADDR1, (struct view){extra, f->extra_len}), -EINVAL);
+	extra[FIXED] = 'a';
 	extra[0] ^= 1; // version
 	assert_int_equal(resume(f, ADDR1, (struct view){extra, f->extra_len}), -EINVAL);
 	extra[0] ^= 1;
@@ -176,19 +205,20 @@ static void what_does_not_read(void **state)
 static void many_are_confirmed_in_turn(void **state)
 {
 	struct fixture *f = *state;
-	uint8_t extras[1000][LEASE_EXTRA_MAX];
+	static uint8_t extras[1000][LEASE_EXTRA_MAX];
+	static size_t lens[1000];
 	char owner[32];
 	for (uint32_t i = 0; i < 1000; i++) {
 		snprintf(owner, sizeof(owner), "user%u", i);
 		get_lease(f, owner, 0x0a010100u + i, 3600);
 		memcpy(extras[i], f->extra, f->extra_len);
+		lens[i] = f->extra_len;
 	}
 	fixture_stop(f);
 	fixture_start(f);
 	f->sent_count = 0;
 	for (uint32_t i = 0; i < 1000; i++)
-		assert_int_equal(
-			resume(f, 0x0a010100u + i, (struct view){extras[i], f->extra_len}), 0);
+		assert_int_equal(resume(f, 0x0a010100u + i, (struct view){extras[i], lens[i]}), 0);
 	for (unsigned ms = 0; ms < 1000; ms++) {
 		f->sent_count = 0;
 		pass_ms(f, 1);
@@ -313,6 +343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(confirms_what_was),
+		TEST(a_long_name),
 		TEST(a_no_ends_it),
 		TEST(clocks_that_were_set),
 		TEST(a_lease_without_end_is_asked_for_too),
