@@ -111,6 +111,7 @@ static void a_disk_that_hangs(void **state)
 	assert_false(r.durable);
 	assert_int_equal(r.ticket, ticket);
 	atomic_store(&disk.sync_delay_us, 0);
+	wait_healthy();
 	// What it said at last is of no interest; the row is there.
 	assert_true(case_wait(&c, put_version(&c.j, 3, 1)));
 	assert_false(lease_store_settled(c.s, &r));
