@@ -22,8 +22,7 @@ struct daemon {
 	struct lease_store *leases;   // NULL: they are in memory alone
 	struct lease_journal journal; // its
 	uint64_t leases_restored;
-	bool leases_due;      // something may have settled
-	bool leases_degraded; // as was said last
+	bool leases_due; // something may have settled
 	struct dhcp *dhcp;
 	bool dhcp_ready; // its descriptor is readable
 	struct pools *pools;

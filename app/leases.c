@@ -72,22 +72,6 @@ int leases_load(struct daemon *d)
 	return rc;
 }
 
-// Said when it begins and when it ends.
-static void watch(struct daemon *d)
-{
-	struct lease_store_stats s;
-	lease_store_stats(d->leases, &s);
-	if (s.degraded == d->leases_degraded)
-		return;
-	d->leases_degraded = s.degraded;
-	if (s.degraded)
-		log_error("leases cannot be written to %s: %" PRIu64
-			  " wait in memory and would be lost with the process",
-			d->cfg->main.state_dir, s.waiting);
-	else
-		log_notice("leases are written to %s again", d->cfg->main.state_dir);
-}
-
 unsigned leases_turn(struct daemon *d)
 {
 	unsigned done = 0;
@@ -97,6 +81,5 @@ unsigned leases_turn(struct daemon *d)
 	d->leases_due = false;
 	for (; lease_store_settled(d->leases, &s); done++)
 		pools_settled(d->pools, s.ticket, s.durable);
-	watch(d);
 	return done;
 }

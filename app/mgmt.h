@@ -82,7 +82,7 @@ struct mgmt_provider {
 	bool (*pool)(void *ctx, size_t i, struct pool_stats *out);
 	// Range k of pool i.
 	bool (*pool_range)(void *ctx, size_t i, size_t k, struct ip_range *out);
-	// As pools_lease_next(), pools_clear() and pools_import().
+	// As pools_lease_next(), pools_clear() and pools_import(); prefix_len 0: what the pool gives out.
 	bool (*lease_next)(void *ctx, size_t pool, uint64_t *cursor, struct lease_info *out);
 	size_t (*lease_clear)(void *ctx, const struct lease_clearing *c);
 	int (*lease_import)(void *ctx, const struct lease_row *row, bool check);

@@ -141,7 +141,7 @@ static bool import_row(const json_t *j, struct mgmt_import *to, struct room *roo
 		return false;
 	memcpy(room->pool, pool, strlen(pool) + 1);
 	memcpy(room->owner, owner, strlen(owner) + 1);
-	r->prefix_len = (uint8_t)(bits ? bits : whole);
+	r->prefix_len = (uint8_t)bits;
 	r->pool = *pool ? room->pool : NULL;
 	r->name = room->owner;
 	r->owner = (struct view){room->key, key_len};

@@ -108,7 +108,7 @@ static const char *import_why(int rc)
 	case -ENOENT:
 		return "no such pool";
 	case -EINVAL:
-		return "the pool gives out networks of another length";
+		return "it is not what the pool gives out, a single address or a network of its length";
 	case -ENOMEM:
 		return "no memory";
 	}

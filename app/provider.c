@@ -4,6 +4,7 @@
 // What the management thread may ask of the headend. Control thread.
 #include "app/daemon.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 static bool session_next(void *ctx, uint64_t after, struct ike_session_info *out)
@@ -57,10 +58,25 @@ static size_t lease_clear(void *ctx, const struct lease_clearing *c)
 	return pools_clear(d->pools, c);
 }
 
+// What the pool with this address gives out: 0 if there is none.
+static uint8_t unit_of(const struct cfg *c, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < c->pool_count; i++)
+		for (size_t k = 0; k < c->pools[i].range_count; k++)
+			if (ip_range_contains(&c->pools[i].ranges[k], a))
+				return dp_pool_range(&c->pools[i], k).bits;
+	return 0;
+}
+
 static int lease_import(void *ctx, const struct lease_row *row, bool check)
 {
 	struct daemon *d = ctx;
-	return pools_import(d->pools, row, check);
+	struct lease_row r = *row;
+	uint8_t unit = unit_of(d->cfg, &r.addr);
+	if (unit && r.prefix_len && r.prefix_len != unit)
+		return -EINVAL;
+	r.prefix_len = unit ? unit : (uint8_t)ip_bits(r.addr.family);
+	return pools_import(d->pools, &r, check);
 }
 
 static const struct pool_counter {

@@ -524,9 +524,15 @@ static uint64_t find_prefix(const struct dp_dst *d, const struct table *t, uint8
 	return VALUE_EMPTY;
 }
 
-static const _Atomic uint64_t *flat_at(const struct dst_map *m, uint8_t family, const uint8_t *addr)
+static const _Atomic uint64_t *flat_at(
+	const struct dp_dst_ranges *r, uint8_t family, const uint8_t *addr)
 {
-	const struct dst_piece *p = dst_map_find(m, family, addr);
+	if (family == IP_V4) {
+		uint32_t v;
+		memcpy(&v, addr, 4);
+		return dp_dst_flat_in(r, rte_be_to_cpu_32(v));
+	}
+	const struct dst_piece *p = dst_map_find(dst_map_of(r), family, addr);
 	if (!p)
 		return NULL;
 	struct ip_addr a = ip_from_bytes(family, addr);
@@ -536,16 +542,15 @@ static const _Atomic uint64_t *flat_at(const struct dst_map *m, uint8_t family, 
 enum dp_dst_result dp_dst_lookup(
 	const struct dp_dst *d, uint8_t family, const uint8_t *addr, struct dp_dst_entry *out)
 {
-	const struct dst_map *m =
-		dst_map_of(atomic_load_explicit(&dp_dst_head(d)->ranges, memory_order_acquire));
-	const _Atomic uint64_t *at = flat_at(m, family, addr);
+	const struct dp_dst_ranges *r = dp_dst_ranges(d);
+	const _Atomic uint64_t *at = flat_at(r, family, addr);
 	uint64_t v = at ? load(at) : VALUE_EMPTY;
 	if (v) {
 		dp_dst_entry_of(v, out);
 		return DP_DST_TUNNEL;
 	}
 	const struct table *t = atomic_load_explicit(&d->table, memory_order_acquire);
-	unsigned bits = 0, least = dst_map_bits(m, family, addr);
+	unsigned bits = 0, least = dst_map_bits(dst_map_of(r), family, addr, at != NULL);
 	v = find_prefix(d, t, family, addr, &bits);
 	// A pool's address or prefix belongs to whom it is leased, never to a prefix around it.
 	if (least && (v <= VALUE_GONE || v == VALUE_INSIDE || bits < least))

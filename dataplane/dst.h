@@ -82,10 +82,8 @@ MUST_USE int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t i
 void dp_dst_tick(struct dp_dst *d);
 
 // The place of an address (host order) in a flat array, or NULL. Few arrays; most often one.
-static inline const _Atomic uint64_t *dp_dst_flat_v4(const struct dp_dst *d, uint32_t a)
+static inline const _Atomic uint64_t *dp_dst_flat_in(const struct dp_dst_ranges *all, uint32_t a)
 {
-	const struct dp_dst_ranges *all =
-		atomic_load_explicit(&dp_dst_head(d)->ranges, memory_order_acquire);
 	size_t lo = 0, hi = all->flat_count;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
@@ -98,6 +96,16 @@ static inline const _Atomic uint64_t *dp_dst_flat_v4(const struct dp_dst *d, uin
 			return &r->values[a - r->lo];
 	}
 	return NULL;
+}
+
+static inline const struct dp_dst_ranges *dp_dst_ranges(const struct dp_dst *d)
+{
+	return atomic_load_explicit(&dp_dst_head(d)->ranges, memory_order_acquire);
+}
+
+static inline const _Atomic uint64_t *dp_dst_flat_v4(const struct dp_dst *d, uint32_t a)
+{
+	return dp_dst_flat_in(dp_dst_ranges(d), a);
 }
 
 enum dp_dst_result { DP_DST_NONE, DP_DST_TUNNEL, DP_DST_POOL };

@@ -128,7 +128,7 @@ static void piece_leave(
 	piece_add(b, &part);
 }
 
-static bool flat(const struct dp_pool_range *r)
+static bool has_array(const struct dp_pool_range *r)
 {
 	uint64_t count = ip_distance(&r->range.lo, &r->range.hi) + 1;
 	if (r->bits != ip_bits(r->range.lo.family))
@@ -184,7 +184,7 @@ static void pieces_make(struct build *b, const struct dp_pool_range *r, size_t c
 	for (size_t i = 0; i < count && !b->failed; i++) {
 		struct ip_addr at = r[i].range.lo;
 		bool rest = true;
-		if (!flat(&r[i]))
+		if (!has_array(&r[i]))
 			continue;
 		while (k < there && ip_cmp(&b->pieces[k].range.hi, &at) < 0)
 			k++;
@@ -252,7 +252,7 @@ static struct dst_map *map_of(struct build *b, struct dp_pool_range *r, size_t c
 	}
 	m->seen.flat_count = m->piece_v4;
 	for (size_t i = 0; i < count; i++)
-		if (!flat(&r[i]))
+		if (!has_array(&r[i]))
 			r[m->sparse_count++] = r[i];
 	m->sparse = r;
 	return m;
@@ -331,13 +331,12 @@ static unsigned sparse_bits(const struct dst_map *m, const struct ip_addr *a)
 	return 0;
 }
 
-unsigned dst_map_bits(const struct dst_map *m, uint8_t family, const uint8_t *addr)
+unsigned dst_map_bits(const struct dst_map *m, uint8_t family, const uint8_t *addr, bool flat)
 {
+	unsigned bits = 0;
 	if (m->sparse_count) {
 		struct ip_addr a = ip_from_bytes(family, addr);
-		unsigned bits = sparse_bits(m, &a);
-		if (bits)
-			return bits;
+		bits = sparse_bits(m, &a);
 	}
-	return dst_map_find(m, family, addr) ? ip_bits(family) : 0;
+	return bits ? bits : flat ? ip_bits(family) : 0;
 }

@@ -48,5 +48,5 @@ void dst_map_free(struct dst_map *m);
 // The piece with this address, or NULL.
 const struct dst_piece *dst_map_find(const struct dst_map *m, uint8_t family, const uint8_t *addr);
 // The length that a tunnel's prefix must have at least to be right for an address of a pool; 0: it is no
-// pool's.
-unsigned dst_map_bits(const struct dst_map *m, uint8_t family, const uint8_t *addr);
+// pool's. flat: it has a place in a flat array.
+unsigned dst_map_bits(const struct dst_map *m, uint8_t family, const uint8_t *addr, bool flat);

@@ -166,7 +166,7 @@ static void leases_are_imported(void **state)
 			"reserved for somebody else\"]]}");
 		json_decref(j);
 		assert_int_equal(f->imported, check ? 0 : 2);
-		assert_string_equal(f->import_name, "\x01\"x 0a0b /32 -");
+		assert_string_equal(f->import_name, "\x01\"x 0a0b /0 -");
 	}
 }
 
