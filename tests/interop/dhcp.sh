@@ -63,9 +63,9 @@ connection() { # NAME CLIENT POOLS
 config() {
 	cat <<-END
 		pools = (
-		  { name = "kea"; ranges = [ "$POOL4.0/25" ]; linger_s = 2; from_dhcp: { servers = [ "$KEA" ];
+		  { name = "kea"; ranges = [ "$POOL4.0/25" ]; linger_s = 6; from_dhcp: { servers = [ "$KEA" ];
 		      relay = "$RELAY"; subnet = "$POOL4.0"; timeout_s = 1; }; },
-		  { name = "masq"; ranges = [ "$POOL4.128/26" ]; linger_s = 2; from_dhcp: { servers = [ "$MASQ" ];
+		  { name = "masq"; ranges = [ "$POOL4.128/26" ]; linger_s = 6; from_dhcp: { servers = [ "$MASQ" ];
 		      relay = "$RELAY"; subnet = "$POOL4.128"; timeout_s = 3; }; },
 		  { name = "spare"; ranges = [ "$POOL4.192/26" ]; }
 		);
@@ -132,13 +132,13 @@ done
 need "a client connects" connect c1
 address=$(inner_address c1)
 check "its address is the server's choice" kea_has "$address"
-check "it pings" pings c1 "$address" 10.99.0.10
+check "it pings" within 10 pings c1 "$address" 10.99.0.10
 need "another client connects" connect c2
 masq_address=$(inner_address c2)
 check "its address is dnsmasq's choice" grep -q " $masq_address .* ff:00:00:00:00:00:04:" "$LAB_DIR/masq.leases"
-check "it pings too" pings c2 "$masq_address" 10.99.0.10
+check "it pings too" within 10 pings c2 "$masq_address" 10.99.0.10
 check "a lease of six seconds is renewed" within 10 counts renewed ">= 3"
-check "the session has its address longer than that" pings c1 "$address" 10.99.0.10
+check "the session has its address longer than that" within 10 pings c1 "$address" 10.99.0.10
 check "nothing was lost, nothing was wrong" shows counters \
 	'.counters | .dhcp_lost == 0 and ([to_entries[] | select(.key | startswith("dhcp_bad")) | .value] | add == 0)'
 
@@ -149,9 +149,9 @@ check "it has the same address" equals "$(inner_address c1)" "$address"
 check "and nobody had to be asked" equals "$(count_of asked)" "$asked"
 
 need "both leave" eval "leave c1 && leave c2"
-check "after they lingered their leases are released" within 6 counts released "== 2"
-check "Kea has it back" within 2 kea_has_not "$address"
-check "dnsmasq has it back" within 2 eval "! grep -q $masq_address $LAB_DIR/masq.leases"
+check "after they lingered their leases are released" within 20 counts released "== 2"
+check "Kea has it back" within 5 kea_has_not "$address"
+check "dnsmasq has it back" within 5 eval "! grep -q $masq_address $LAB_DIR/masq.leases"
 need "the clients come back" eval "connect c1 && connect c2"
 check "dnsmasq knows its client again" equals "$(inner_address c2)" "$masq_address"
 address=$(inner_address c1)
@@ -161,26 +161,26 @@ need "the headend is killed" kill -KILL "$GW_PID"
 wait "$GW_PID" 2>/dev/null
 need "it starts again" gw_start
 need "its ports are attached again" gw_attach
-check "the servers confirmed the leases of the last life" within 3 counts confirmed "== 2"
+check "the servers confirmed the leases of the last life" within 5 counts confirmed "== 2"
 swan c1 --terminate --ike gw --force >/dev/null 2>&1
 need "the client comes back" connect c1
 check "it has the same address" equals "$(inner_address c1)" "$address"
-check "it pings" pings c1 "$address" 10.99.0.10
+check "it pings" within 10 pings c1 "$address" 10.99.0.10
 check "without another question" counts asked "== 0"
 
 need "Kea falls silent" kill -STOP "$KEA_PID"
 SECONDS=0
 need "a client with another pool behind it connects all the same" connect c3
-check "after a short time" test $SECONDS -le 4
+check "after a short time" test $SECONDS -le 6
 check "with an address of that pool" shows sessions \
 	'[.sessions[] | select(.remote_id == "c3.example")] | length == 1'
 check "which is the spare one's" test "$(inner_address c3 | cut -d. -f4)" -ge 192
 check "and the counter says why" counts silent "== 1"
-check "the lease that nobody extended is lost" within 10 counts lost "== 1"
-check "and its session ends" within 5 shows sessions \
+check "the lease that nobody extended is lost" within 15 counts lost "== 1"
+check "and its session ends" within 10 shows sessions \
 	'[.sessions[] | select(.remote_id == "c1.example")] | length == 0'
 need "Kea is back" kill -CONT "$KEA_PID"
 leave c1 >/dev/null 2>&1
 need "the client connects again" connect c1
 check "with an address of Kea's" kea_has "$(inner_address c1)"
-check "it pings" pings c1 "$(inner_address c1)" 10.99.0.10
+check "it pings" within 10 pings c1 "$(inner_address c1)" 10.99.0.10
