@@ -20,32 +20,32 @@
 #define WARM_LAST (WARM_SA + WARM_PAIR)
 static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers the next one");
 
-#define WARM_LINES 3u // of a packet, behind the first; the processor goes on by itself
-#define WARM_TAIL  40 // bytes that a packet grows by at its end
-#define WARM_HEAD  50 // and before its Ethernet header
+#define WARM_TAIL 40 // bytes that a packet grows by at its end
+#define WARM_HEAD 50 // and before its Ethernet header
 
+// Four lines, be the packet shorter, and its end; the processor goes on by itself.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i)
 {
 	const struct rte_mbuf *m = x->m[i];
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	const uint8_t *end = p + m->data_len;
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
-	if (!x->outside) {
+	rte_prefetch0(p + 64);
+	rte_prefetch0(p + 128);
+	rte_prefetch0(p + 192);
+	x->at[i] = p;
+	if (x->outside) {
+		rte_prefetch0(end - 1);
+	} else {
+		rte_prefetch0(end + WARM_TAIL - 1);
 		rte_prefetch0(p - WARM_HEAD);
-		end += WARM_TAIL;
 	}
-	for (unsigned k = 0; k < WARM_LINES && p + 64 < end; k++) {
-		p += 64;
-		rte_prefetch0(p);
-	}
-	rte_prefetch0(end - 1);
 }
 
 // IPv4 without options: there are at least so many bytes in any buffer of ours.
 static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
 {
 	const struct dp_worker *w = x->w;
-	const uint8_t *ip = rte_pktmbuf_mtod_offset(x->m[i], const uint8_t *, RTE_ETHER_HDR_LEN);
+	const uint8_t *ip = (const uint8_t *)x->at[i] + RTE_ETHER_HDR_LEN;
 	if (!x->outside) {
 		x->at[i] = dp_flat_prefetch(w, get_be32(ip + 16));
 		return;
