@@ -33,16 +33,30 @@ static inline void dp_store32(void *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-// The checksum of an IPv4 header without options is right.
+// The checksum of an IPv4 header without options is right: the sum of its 16-bit words, in whatever byte
+// order, is a multiple of 2^16 - 1, and so is that of words of 64 bits, whose carries count as 1.
 static inline bool dp_v4_sum_ok(const uint8_t *p)
 {
-	// Ones' complement sums do not mind in which byte order they are taken.
-	uint64_t a = dp_load64(p), b = dp_load64(p + 8);
-	uint64_t sum = (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + dp_load32(p + 16);
-	sum = (sum >> 32) + (uint32_t)sum;
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+	// x is such a multiple if x / (2^16 - 1), modulo 2^64, is none too large: the inverse of 2^16 - 1
+	// is -once.
+	const uint64_t once = 0x0001000100010001ull;
+	uint64_t a = dp_load64(p), sum = a + dp_load64(p + 8), rest = dp_load32(p + 16);
+	sum += sum < a;
+	sum += rest;
+	sum += sum < rest;
+	return sum * -once <= once;
+}
+
+// One hop less of an IPv4 packet whose TTL is above 1. RFC 1624: the word of TTL and protocol changes by
+// the same whatever it is, so the checksum does.
+static inline void dp_hop_v4(uint8_t *p)
+{
+	uint32_t sum = (uint16_t)~dp_load32(p + 10);
+	uint16_t check;
+	p[8]--;
+	sum += 0xfffe; // 0xfeff, as it stands in the packet
+	check = (uint16_t) ~(sum + (sum >> 16));
+	memcpy(p + 10, &check, sizeof(check));
 }
 
 // An IPv4 header without options that is whole and right, in len bytes: what ip_parse_packet() would
@@ -167,4 +181,27 @@ static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp
 		return;
 	}
 	dp_batch_add(b, m);
+}
+
+// ---- In clear ----
+
+// What is remembered of an address (struct dp_clear), in network order; lo 0: IPv4.
+static inline struct dp_clear *dp_clear_slot(struct dp_worker *w, uint64_t hi, uint64_t lo)
+{
+	uint64_t h = (hi ^ lo) * 0x9e3779b97f4a7c15ull;
+	return &w->clear[h >> 32 & (DP_CLEAR_SLOTS - 1)];
+}
+
+// What other packets found out not long ago of an IPv4 packet's destination: it is no address of the
+// gateway, in no pool and no tunnel, and its next hop is known. False: it has to be looked up.
+static inline bool dp_leave_v4(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip, uint32_t len)
+{
+	uint32_t dst = dp_load32(ip + 16);
+	const struct dp_clear *c = dp_clear_slot(w, dst, 0);
+	if (unlikely(c->hi != dst || c->family != IP_V4 || c->version != w->version ||
+		     c->gen != w->neigh_gen || len > w->dp->ports[c->port].mtu || ip[8] <= 1))
+		return false;
+	dp_hop_v4(ip);
+	dp_tx_eth(w, c->port, &w->neighs[c->hop], m, ip, len);
+	return true;
 }

@@ -217,6 +217,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
 	w->tx_plain = plain_ports(w);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
+	w->straight = !w->trace && !w->dp->bypass;
 	dp_stage_end(w, DP_STAGE_OTHER);
 	if (unlikely(w->now_ns >= w->keep_ns))
 		dp_ports_keep(w);

@@ -84,6 +84,7 @@ struct dp_batch {
 
 struct dp_ops {
 	unsigned n;
+	unsigned found; // outbound: the first so many have their SA; the others have yet to find it
 	struct esp_op op[2 * DP_BURST];
 };
 
@@ -226,6 +227,7 @@ struct dp_worker {
 	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
 	uint32_t tx_plain;  // ports (bits) that frames go to as they are; as of this poll
 	uint32_t version;   // of routes and destinations, as of this poll
+	bool straight; // packets need not be looked at one by one between two stages, in this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
 	uint32_t spi_top; // node and worker in our SPIs
