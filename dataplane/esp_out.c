@@ -121,7 +121,7 @@ static __rte_noinline bool choose_other(struct dp_worker *w, struct esp_op *op)
 
 static uint32_t overhead(const struct dp_sa *sa)
 {
-	return sa->out.hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+	return (uint32_t)sa->out.hdr_len + sa->around;
 }
 
 // Largest inner packet that fits, for the ICMP answer.
@@ -416,7 +416,8 @@ void dp_esp_out(struct dp_worker *w)
 	w->esp_out.n = 0;
 	if (unlikely(w->trace))
 		trace_burst(w, ops, n);
-	find_sas(w, ops, n);
+	find_sas(w, ops + w->esp_out.found, n - w->esp_out.found);
+	w->esp_out.found = 0;
 	n = prepare_burst(w, ops, n);
 	dp_seal_burst(&w->crypto, ops, n);
 	for (unsigned i = 0; i < n; i++) {
