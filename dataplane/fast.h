@@ -163,8 +163,8 @@ static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, p
 		      offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
 	"lengths and tag are one word");
 
-// An Ethernet header in front of p, and the frame (from there on, len bytes behind p) to the port.
-static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
+// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
+static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
 	struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
@@ -175,12 +175,23 @@ static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp
 	dp_store64((uint8_t *)m + offsetof(struct rte_mbuf, pkt_len), frame | frame << 32);
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
 	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+}
+
+// A finished frame to the port.
+static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
 	struct dp_batch *b = &w->tx[port];
-	if (unlikely(!(w->tx_plain >> port & 1) || b->n >= RTE_DIM(b->m) - 1)) {
+	if (unlikely(!(w->tx_plain >> port & 1) || b->n >= RTE_DIM(b->m) - 1))
 		dp_tx_frame(w, &w->dp->ports[port], m);
-		return;
-	}
-	dp_batch_add(b, m);
+	else
+		dp_batch_add(b, m);
+}
+
+static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
+	struct rte_mbuf *m, uint8_t *p, uint32_t len)
+{
+	dp_tx_frame_of(w, n, m, p, len);
+	dp_tx_add(w, port, m);
 }
 
 // ---- In clear ----
