@@ -304,7 +304,8 @@ static inline bool for_us(struct dp_worker *w, uint32_t dst, const uint8_t *at)
 
 // ESP for an SA of this worker's, plain or behind UDP's port 4500; all that is not quite so goes the
 // long way.
-static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
+static inline bool quick_esp(
+	struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m, struct dp_sa *sa)
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	if (unlikely(!plain_frame(v, m, p)))
@@ -325,7 +326,13 @@ static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, str
 	uint32_t spi = get_be32(ip + upper);
 	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
 		return false;
-	dp_take_esp(w, m, ip + upper, left, upper, v->port->index);
+	struct esp_op *op = dp_ops_add(&w->esp_in);
+	op->m = m;
+	op->sa = sa;
+	op->esp = ip + upper;
+	op->len = (uint16_t)left;
+	op->upper = (uint16_t)upper;
+	op->port = v->port->index;
 	return true;
 }
 
@@ -355,13 +362,13 @@ static inline struct dp_sa *quick_sa(
 
 // A clear packet from the inside that is to be routed: into the tunnel at once where nothing has to be
 // decided about it. In their order: behind one that has to be looked up so have the others.
-static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
+static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
+	const _Atomic uint64_t *flat)
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	if (unlikely(!plain_frame(v, m, p) || !quick_way(w, ip)))
 		return false;
 	uint32_t total = get_be16(ip + 2);
-	const _Atomic uint64_t *flat = dp_dst_flat_v4(w->dp->dst, get_be32(ip + 16));
 	struct dp_dst_entry e;
 	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
 				   ? quick_sa(w, flat, &e)
@@ -409,14 +416,24 @@ static __rte_noinline void take_other(
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause)
 {
+	for (unsigned i = 0; i < n; i++)
+		take_other(w, port, m[i], cause);
+}
+
+void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
+	unsigned n, const union dp_found *found)
+{
 	struct port_view v = {.port = port};
-	bool outside = port->role == CFG_OUTSIDE, tagged = port->vlans != NULL;
 	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	for (unsigned i = 0; i < n; i++) {
-		bool taken = unlikely(tagged) ? false
-			     : outside        ? quick_esp(w, &v, m[i])
-					      : quick_inner(w, &v, m[i]);
-		if (unlikely(!taken))
-			take_other(w, port, m[i], cause);
+	if (unlikely(port->vlans)) {
+		dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
+	} else if (port->role == CFG_OUTSIDE) {
+		for (unsigned i = 0; i < n; i++)
+			if (unlikely(!quick_esp(w, &v, m[i], found[i].sa)))
+				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+	} else {
+		for (unsigned i = 0; i < n; i++)
+			if (unlikely(!quick_inner(w, &v, m[i], found[i].flat)))
+				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
 	}
 }

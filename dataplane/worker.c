@@ -126,7 +126,7 @@ static void take(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 	if (unlikely(w->watch[port->index].left) && !port->vlans &&
 		atomic_load_explicit(&port->rss, memory_order_relaxed))
 		dp_rss_watch(w, port, m, n);
-	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
+	dp_classify_burst(w, port, m, n, w->warm.found);
 	dp_stage_end(w, DP_STAGE_CLASSIFY);
 	dp_run_stages(w);
 }
