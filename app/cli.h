@@ -32,8 +32,30 @@ void cli_complete(char *const *words, size_t count, const char *prefix,
 // Send the request, wait for its reply (a new reference); NULL after a message on errors.
 json_t *cli_ask(const char *socket_path, const json_t *request, FILE *errors);
 
+// The same by one connection for many requests, made with the first.
+struct cli_link {
+	const char *path;
+	int fd; // -1: none
+};
+#define CLI_LINK(path) ((struct cli_link){(path), -1})
+json_t *cli_link_ask(struct cli_link *link, const json_t *request, FILE *errors);
+void cli_link_close(struct cli_link *link);
+
 // Print a reply as tables for people; detail: row by row with all that it holds.
 void cli_print(const json_t *reply, bool detail, FILE *out);
+
+#define CLI_CELL_MAX 160
+// Nothing of s can move a terminal's cursor; cut where it is too long.
+void cli_plain_text(char cell[static CLI_CELL_MAX], const char *s);
+// "3m20s"
+void cli_seconds(char cell[static CLI_CELL_MAX], json_int_t s);
+
+// What is more than one request, or asks nobody: leases. request is changed.
+enum cli_status cli_leases_show(const char *socket_path, json_t *request, bool json);
+enum cli_status cli_leases_export(const char *socket_path);
+// Of a store that no process has open, damaged or not.
+enum cli_status cli_leases_salvage(const char *store);
+enum cli_status cli_leases_import(const char *socket_path, const json_t *request);
 
 // "--match ...", "--count N" and "--whole" into the request; false after a message on errors.
 bool cli_trace_options(char *const *words, size_t count, json_t *request, FILE *errors);

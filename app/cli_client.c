@@ -66,20 +66,35 @@ static size_t receive(void *buffer, size_t len, void *data)
 	return n < 0 ? (size_t)-1 : (size_t)n;
 }
 
-json_t *cli_ask(const char *socket_path, const json_t *request, FILE *errors)
+json_t *cli_link_ask(struct cli_link *link, const json_t *request, FILE *errors)
 {
-	int fd = dial(socket_path, errors);
-	if (fd < 0)
-		return NULL;
 	json_t *reply = NULL;
 	json_error_t error;
-	if (send_request(fd, request))
-		reply = json_load_callback(receive, &fd, JSON_DISABLE_EOF_CHECK, &error);
+	if (link->fd < 0)
+		link->fd = dial(link->path, errors);
+	if (link->fd < 0)
+		return NULL;
+	if (send_request(link->fd, request))
+		reply = json_load_callback(receive, &link->fd, JSON_DISABLE_EOF_CHECK, &error);
 	if (!json_is_object(reply)) {
-		fprintf(errors, "sallyport: %s: no answer\n", socket_path);
+		fprintf(errors, "sallyport: %s: no answer\n", link->path);
 		json_decref(reply);
 		reply = NULL;
 	}
-	close(fd);
+	return reply;
+}
+
+void cli_link_close(struct cli_link *link)
+{
+	if (link->fd >= 0)
+		close(link->fd);
+	link->fd = -1;
+}
+
+json_t *cli_ask(const char *socket_path, const json_t *request, FILE *errors)
+{
+	struct cli_link link = CLI_LINK(socket_path);
+	json_t *reply = cli_link_ask(&link, request, errors);
+	cli_link_close(&link);
 	return reply;
 }

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CELL_MAX    160
+#define CELL_MAX    CLI_CELL_MAX
 #define COLUMNS_MAX 20
 
 // SUITE: algorithms, marked where the row says that they are weak. ROLE: of a session; one of a
 // connection that only responds says so.
-enum style { TEXT, NUMBER, SIZE, SECONDS, LIST, FLAG, SUITE, ROLE, REAL, PERCENT };
+// COUNT: more than can be counted says so.
+enum style { TEXT, NUMBER, COUNT, SIZE, SECONDS, LIST, FLAG, SUITE, ROLE, REAL, PERCENT };
 
 struct column {
 	const char *heading;
@@ -53,9 +54,12 @@ static const struct table tables[] = {
 			{"ASKED", "held", NUMBER}, {"ATTEMPTS", "attempts", NUMBER},
 			{"NEXT TRY", "next_try_in_s", SECONDS},
 			{"LAST ERROR", "last_error", TEXT}}},
-	{"pools", {{"POOL", "name", TEXT}, {"SIZE", "size", NUMBER}, {"FREE", "free", NUMBER},
-			  {"IN USE", "in_use", NUMBER}, {"LINGERING", "lingering", NUMBER},
-			  {"HIGH WATER", "high_water", NUMBER}, {"REFUSED", "exhausted", NUMBER}}},
+	{"pools",
+		{{"POOL", "name", TEXT}, {"BEGIN", "begin", TEXT}, {"END", "end", TEXT},
+			{"FREE", "free", COUNT}, {"IN USE", "in_use", NUMBER},
+			{"LINGERING", "lingering", NUMBER}, {"QUARANTINED", "quarantined", NUMBER},
+			{"RESERVED", "reserved", NUMBER}, {"HIGH WATER", "high_water", NUMBER},
+			{"EXHAUSTED", "exhausted", NUMBER}}},
 	{"ports", {{"PORT", "name", TEXT}, {"DRIVER", "driver", TEXT}, {"LINK", "link", FLAG},
 			  {"VLAN", "vlan", NUMBER}, {"MEMBERS", "members", LIST},
 			  {"REMOVED", "removed", FLAG}, {"EXCEPTION", "exception", TEXT},
@@ -78,7 +82,7 @@ static const struct table tables[] = {
 };
 
 // Identities are chosen by peers: nothing of theirs may move a terminal's cursor.
-static void put_text(char cell[CELL_MAX], const char *s)
+void cli_plain_text(char cell[static CELL_MAX], const char *s)
 {
 	size_t n = 0;
 	for (; *s && n < CELL_MAX - 1; s++)
@@ -98,7 +102,7 @@ static void put_size(char cell[CELL_MAX], json_int_t bytes)
 	snprintf(cell, CELL_MAX, "%.0f %c", v, units[unit]);
 }
 
-static void put_seconds(char cell[CELL_MAX], json_int_t s)
+void cli_seconds(char cell[static CELL_MAX], json_int_t s)
 {
 	if (s >= 86400)
 		snprintf(cell, CELL_MAX, "%lldd%02lldh", s / 86400, s / 3600 % 24);
@@ -123,7 +127,7 @@ static void put_list(char cell[CELL_MAX], const json_t *list)
 			break;
 		n += (size_t)w;
 	}
-	put_text(cell, text);
+	cli_plain_text(cell, text);
 }
 
 static void put_cell(char cell[CELL_MAX], const json_t *row, const struct column *c)
@@ -131,36 +135,44 @@ static void put_cell(char cell[CELL_MAX], const json_t *row, const struct column
 	const json_t *value = json_object_get(row, c->key);
 	json_int_t n = json_integer_value(value);
 	const char *s = json_string_value(value);
+	if (!value && json_is_true(json_object_get(row, "continued"))) {
+		cell[0] = '\0';
+		return;
+	}
 	switch (c->style) {
 	case TEXT:
-		put_text(cell, s && *s ? s : "-");
+		cli_plain_text(cell, s && *s ? s : "-");
 		break;
 	case SUITE:
 		snprintf(cell, CELL_MAX, "%s%s", s && *s ? s : "-",
 			json_is_true(json_object_get(row, "legacy")) ? " (legacy)" : "");
 		break;
+	case COUNT:
 	case NUMBER:
-		snprintf(cell, CELL_MAX, "%" JSON_INTEGER_FORMAT, n);
+		if (c->style == COUNT && n == INT64_MAX)
+			cli_plain_text(cell, "many");
+		else
+			snprintf(cell, CELL_MAX, "%" JSON_INTEGER_FORMAT, n);
 		break;
 	case SIZE:
 		put_size(cell, n);
 		break;
 	case SECONDS:
 		if (json_is_integer(value))
-			put_seconds(cell, n);
+			cli_seconds(cell, n);
 		else
-			put_text(cell, "-"); // never
+			cli_plain_text(cell, "-"); // never
 		break;
 	case ROLE:
-		put_text(cell, json_is_true(json_object_get(row, "responder_only"))
-				       ? "responder-only"
-			       : s && *s ? s
-					 : "-");
+		cli_plain_text(cell, json_is_true(json_object_get(row, "responder_only"))
+					     ? "responder-only"
+				     : s && *s ? s
+					       : "-");
 		break;
 	case LIST:
 		put_list(cell, value);
 		if (!*cell)
-			put_text(cell, "-");
+			cli_plain_text(cell, "-");
 		break;
 	case REAL:
 		snprintf(cell, CELL_MAX, "%.1f", json_number_value(value));
@@ -190,8 +202,8 @@ static size_t column_width(const struct column *c, const json_t *rows)
 
 static void print_cell(FILE *out, const struct column *c, size_t width, const char *cell, bool last)
 {
-	bool right = c->style == NUMBER || c->style == SIZE || c->style == SECONDS ||
-		     c->style == REAL || c->style == PERCENT;
+	bool right = c->style == NUMBER || c->style == COUNT || c->style == SIZE ||
+		     c->style == SECONDS || c->style == REAL || c->style == PERCENT;
 	if (right)
 		fprintf(out, "%*s", (int)width, cell);
 	else
@@ -247,12 +259,12 @@ static void print_value(const char *name, const json_t *value, const char *inden
 	char cell[CELL_MAX] = "-";
 	char *text = NULL;
 	if (json_is_string(value))
-		put_text(cell, json_string_value(value));
+		cli_plain_text(cell, json_string_value(value));
 	else if (json_is_array(value))
 		put_list(cell, value);
 	else if (!json_is_null(value) &&
 		 (text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6))))
-		put_text(cell, text);
+		cli_plain_text(cell, text);
 	fprintf(out, "%s%-16s %s\n", indent, name, *cell ? cell : "-");
 	free(text);
 }
@@ -282,6 +294,14 @@ static void print_object(const json_t *object, const char *indent, FILE *out)
 	}
 }
 
+static const struct table *table_of(const char *key)
+{
+	const struct table *t = tables;
+	while (strcmp(t->key, key) != 0)
+		t++;
+	return t;
+}
+
 static void print_details(const json_t *rows, FILE *out)
 {
 	size_t i;
@@ -294,9 +314,58 @@ static void print_details(const json_t *rows, FILE *out)
 	}
 }
 
+// A line for each range: the first says the rest, too. A new reference.
+static json_t *pool_lines(const json_t *pools)
+{
+	size_t i, k;
+	json_t *pool, *range, *lines = json_array();
+	json_array_foreach(pools, i, pool)
+	{
+		json_array_foreach(json_object_get(pool, "ranges"), k, range)
+		{
+			json_t *line = k ? json_pack("{sb}", "continued", 1) : json_copy(pool);
+			json_object_update(line, range);
+			json_array_append_new(lines, line);
+		}
+	}
+	return lines;
+}
+
+static void print_changes(const json_t *reply, FILE *out)
+{
+	size_t i;
+	json_t *c, *line;
+	json_array_foreach(json_object_get(reply, "messages"), i, line)
+		fprintf(out, "%s\n", json_string_value(line));
+	json_array_foreach(json_object_get(reply, "changes"), i, c)
+		fprintf(out, "%s: changed%s\n", json_string_value(json_object_get(c, "option")),
+			json_is_true(json_object_get(c, "live")) ? "" : ", needs a restart");
+	json_int_t more = json_integer_value(json_object_get(reply, "more_changes"));
+	if (more)
+		fprintf(out, "and %" JSON_INTEGER_FORMAT " more\n", more);
+	if (json_object_get(reply, "error"))
+		return;
+	if (json_array_size(json_object_get(reply, "changes")) == 0)
+		fputs("nothing has changed\n", out);
+	else
+		fputs(json_is_true(json_object_get(reply, "reloaded")) ? "reloaded\n"
+								       : "can be reloaded\n",
+			out);
+}
+
 void cli_print(const json_t *reply, bool detail, FILE *out)
 {
 	const json_t *value;
+	if ((value = json_object_get(reply, "pools"))) {
+		json_t *lines = pool_lines(value);
+		print_table(table_of("pools"), lines, out);
+		json_decref(lines);
+		return;
+	}
+	if (json_object_get(reply, "changes")) {
+		print_changes(reply, out);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		if ((value = json_object_get(reply, tables[i].key))) {
 			if (detail)

@@ -17,6 +17,22 @@ struct argument {
 	enum kind kind;
 };
 
+// What stands behind a command as "--name".
+struct flag {
+	const char *name;
+	const char *key;
+	bool value; // a word follows
+};
+
+static const struct flag lease_filters[] = {
+	{"--state", "state", true}, {"--owner", "owner", true}, {NULL, NULL, false}};
+static const struct flag clear_flags[] = {{"--owner", "owner", true}, {"--pool", "pool", true},
+	{"--all", "all", false}, {NULL, NULL, false}};
+static const struct flag reload_flags[] = {{"--check", "check", false}, {NULL, NULL, false}};
+static const struct flag export_flags[] = {{"--file", "file", true}, {NULL, NULL, false}};
+static const struct flag import_flags[] = {{"--keep-going", "keep_going", false},
+	{"--identities", "identities", false}, {NULL, NULL, false}};
+
 // The whole grammar. An empty third word: the arguments follow the second.
 static const struct command {
 	const char *words[3];
@@ -24,8 +40,10 @@ static const struct command {
 	size_t optional; // of the arguments, the last ones
 	const char *by;  // of clear
 	bool detail;
-	bool options; // of a trace
-	bool bytes;   // asked for
+	bool options;     // of a trace
+	bool bytes;       // asked for
+	const char *tail; // a word behind the arguments: what is meant of it
+	const struct flag *flags;
 	const char *help;
 } commands[] = {
 	{{"show", "sessions"}, .help = "who is connected, and the inner addresses"},
@@ -34,6 +52,8 @@ static const struct command {
 	{{"show", "connections"},
 		.help = "the configured connections, and what those do that begin"},
 	{{"show", "pools"}, .help = "address pools and how full they are"},
+	{{"show", "pools"}, {{"NAME", "pool", TEXT}}, .tail = "leases", .flags = lease_filters,
+		.help = "[--state STATE] [--owner NAME]: who has which address"},
 	{{"show", "ports"}, .help = "network ports and their counters"},
 	{{"show", "counters"}, .help = "every counter of both planes by name"},
 	{{"show", "workers"}, .help = "workers, their load, packets and hand-offs"},
@@ -46,12 +66,20 @@ static const struct command {
 		.help = "end the sessions with this inner or outer address"},
 	{{"clear", "session", "all"}, .by = "all", .help = "end every session"},
 	{{"clear", "session"}, {{"ID", "value", NUMBER}}, .by = "id", .help = "end one session"},
+	{{"clear", "lease"}, {{"ADDRESS", "address", TEXT}}, .optional = 1, .flags = clear_flags,
+		.help = "[--owner NAME] [--pool NAME [--all]]: free addresses, of a pool unused ones"},
 	{{"initiate"}, {{"CONNECTION", "connection", TEXT}, {"ADDRESS", "address", TEXT}},
 		.optional = 1, .help = "connect, to this peer or the connection's own"},
 	{{"rekey"}, {{"SESSION", "session", NUMBER}, {"SPI", "spi", SPI}}, .optional = 1,
 		.help = "rekey a child SA by its inbound SPI, or the IKE SA"},
 	{{"reauthenticate"}, {{"SESSION", "session", NUMBER}},
 		.help = "make a session anew, the old one ends without a gap"},
+	{{"reload"}, .flags = reload_flags,
+		.help = "[--check]: take up what the file says of pools now"},
+	{{"leases", "export"}, .flags = export_flags,
+		.help = "[--file STORE]: all leases as CSV; of a store that nobody has open"},
+	{{"leases", "import"}, {{"FILE", "file", TEXT}}, .flags = import_flags,
+		.help = "[--keep-going] [--identities]: keep these addresses for their owners"},
 	{{"trace", "start"}, .options = true,
 		.help = "[--match EXPRESSION] [--count N] [--whole]: trace packets"},
 	{{"trace", "stop"}, .help = "end the trace, which stays to be shown"},
@@ -92,21 +120,62 @@ void cli_help(FILE *out)
 			n += (size_t)snprintf(text + n, sizeof(text) - n,
 				k + c->optional < arguments ? " %s" : " [%s]",
 				c->arguments[k].name);
+		if (c->tail)
+			snprintf(text + n, sizeof(text) - n, " %s", c->tail);
 		fprintf(out, "  %-32s %s\n", text, c->help);
 	}
+}
+
+// The words that are the command's before its options.
+static size_t plain_count(const struct command *c, char *const *words, size_t count)
+{
+	size_t n = word_count(c);
+	if (c->options && count > n && strncmp(words[n], "--", 2) == 0)
+		return n;
+	for (; c->flags && n < count; n++)
+		if (strncmp(words[n], "--", 2) == 0)
+			return n;
+	return count;
 }
 
 // Whether the words are this command's, and those behind it as many as it takes.
 static bool matches(const struct command *c, char *const *words, size_t count)
 {
 	size_t n = word_count(c), most = n + argument_count(c);
-	if (c->options && count > most && strncmp(words[n], "--", 2) == 0)
-		count = most;
+	count = plain_count(c, words, count);
+	if (c->tail && (count == 0 || strcmp(words[--count], c->tail) != 0))
+		return false;
 	if (count > most || count + c->optional < most)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(words[i], c->words[i]) != 0)
 			return false;
+	return true;
+}
+
+static const struct flag *find_flag(const struct flag *flags, const char *word)
+{
+	for (; flags->name; flags++)
+		if (strcmp(flags->name, word) == 0)
+			return flags;
+	return NULL;
+}
+
+static bool take_flags(
+	const struct command *c, char *const *words, size_t count, json_t *request, FILE *errors)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct flag *f = find_flag(c->flags, words[i]);
+		if (!f || (f->value && i + 1 == count)) {
+			fprintf(errors, "sallyport: %s: %s\n", words[i],
+				f ? "what?" : "no such option here");
+			return false;
+		}
+		if (f->value)
+			json_object_set_new(request, f->key, json_string(words[++i]));
+		else
+			json_object_set_new(request, f->key, json_true());
+	}
 	return true;
 }
 
@@ -145,7 +214,21 @@ static json_t *build(const struct command *c, char *const *arguments, size_t cou
 		json_decref(ok ? NULL : j);
 		return ok ? j : NULL;
 	}
-	for (size_t i = 0; i < count; i++) {
+	size_t plain = count;
+	if (c->flags) {
+		plain = 0;
+		while (plain < count && strncmp(arguments[plain], "--", 2) != 0)
+			plain++;
+		if (!take_flags(c, arguments + plain, count - plain, j, errors)) {
+			json_decref(j);
+			return NULL;
+		}
+	}
+	if (c->tail) {
+		json_object_set_new(j, "what", json_string(c->tail));
+		plain--;
+	}
+	for (size_t i = 0; i < plain; i++) {
 		json_t *value = argument_value(c->arguments[i].kind, arguments[i]);
 		if (value) {
 			json_object_set_new(j, c->arguments[i].key, value);
@@ -178,6 +261,24 @@ static bool begins_with(const char *word, const char *prefix)
 	return strncmp(word, prefix, strlen(prefix)) == 0;
 }
 
+// What may follow the words beyond the command's own: its last word, or its options.
+static void complete_rest(const struct command *c, char *const *words, size_t count,
+	const char *prefix, void (*found)(void *ctx, const char *word), void *ctx)
+{
+	size_t n = word_count(c), arguments = argument_count(c);
+	for (size_t i = 0; i < n; i++)
+		if (i >= count || strcmp(words[i], c->words[i]) != 0)
+			return;
+	if (c->tail && count == n + arguments && begins_with(c->tail, prefix))
+		found(ctx, c->tail);
+	bool begun = count >= n + arguments - c->optional + (c->tail != NULL);
+	if (c->tail && begun && strcmp(words[n + arguments], c->tail) != 0)
+		return;
+	for (const struct flag *f = c->flags; f && begun && f->name; f++)
+		if (begins_with(f->name, prefix))
+			found(ctx, f->name);
+}
+
 void cli_complete(char *const *words, size_t count, const char *prefix,
 	void (*found)(void *ctx, const char *word), void *ctx)
 {
@@ -187,6 +288,7 @@ void cli_complete(char *const *words, size_t count, const char *prefix,
 		bool same = count < 3 && c->words[count];
 		for (size_t k = 0; same && k < count; k++)
 			same = strcmp(words[k], c->words[k]) == 0;
+		complete_rest(c, words, count, prefix, found, ctx);
 		// Commands that share a word stand together in the table.
 		if (!same || !begins_with(c->words[count], prefix) ||
 			strcmp(c->words[count], last) == 0)

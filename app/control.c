@@ -50,7 +50,7 @@ static unsigned take_signals(struct daemon *d, uint64_t now_ns)
 	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		done++;
 		if (info.ssi_signo == SIGHUP)
-			log_warning("SIGHUP: reload is not supported, the configuration stays");
+			mgmt_reload(d->mgmt);
 		else
 			begin_stop(d, now_ns);
 	}
@@ -68,12 +68,23 @@ static unsigned take_jobs(struct daemon *d)
 	return done;
 }
 
+static unsigned take_dhcp(struct daemon *d)
+{
+	unsigned done = d->dhcp_ready ? dhcp_turn(d->dhcp) : 0;
+	d->dhcp_ready = done > 0;
+	return done;
+}
+
 static void tick(struct daemon *d, uint64_t now_ns)
 {
 	if (ike_next_ns(d->engine) <= now_ns)
 		ike_tick(d->engine);
+	if (dhcp_next_ns(d->dhcp) <= now_ns)
+		dhcp_tick(d->dhcp, now_ns);
 	if (d->pools_tick_ns <= now_ns) {
 		pools_tick(d->pools, now_ns);
+		reload_tick(d, now_ns);
+		d->leases_due = true; // a disk that does not answer is found out so
 		d->pools_tick_ns = now_ns + POOLS_TICK_NS;
 	}
 }
@@ -84,6 +95,8 @@ static unsigned turn(struct daemon *d)
 	uint64_t now_ns = clock_now_ns(&clock_system);
 	unsigned done = dp_poll(d->dp, now_ns);
 	done += take_jobs(d);
+	done += leases_turn(d);
+	done += take_dhcp(d);
 	done += mgmt_turn(d->mgmt);
 	tick(d, now_ns);
 	return done;
@@ -100,6 +113,7 @@ static int wait_ms(const struct daemon *d)
 	uint64_t now_ns = clock_now_ns(&clock_system);
 	uint64_t next_ns = min_ns(d->pools_tick_ns, ike_next_ns(d->engine));
 	next_ns = min_ns(next_ns, dp_next_ns(d->dp));
+	next_ns = min_ns(next_ns, dhcp_next_ns(d->dhcp));
 	if (d->stopping)
 		next_ns = min_ns(next_ns, d->stop_ns);
 	if (next_ns <= now_ns)
@@ -112,9 +126,12 @@ static void drain_events(struct daemon *d, const struct epoll_event *events, int
 {
 	for (int i = 0; i < count; i++) {
 		int fd = events[i].data.fd;
+		d->leases_due = d->leases_due || fd == d->leases_fd;
+		d->dhcp_ready = d->dhcp_ready || fd == dhcp_fd(d->dhcp);
 		if (fd == d->signal_fd)
 			take_signals(d, clock_now_ns(&clock_system));
-		else if (fd != dp_wake_fd(d->dp)) // dp_arm() drains its own
+		else if (fd != dhcp_fd(d->dhcp) &&
+			 fd != dp_wake_fd(d->dp)) // dp_arm() drains its own
 			drain_eventfd(fd);
 	}
 }

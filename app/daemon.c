@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -123,25 +124,43 @@ static void stop_dataplane(struct daemon *d)
 	dp_stop(d->dp);
 }
 
+static int start_dhcp(struct daemon *d)
+{
+	struct dhcp_seams seams = {.clock = &clock_system, .random = &random_system};
+	return dhcp_new(d->cfg, &seams, stderr, &d->dhcp);
+}
+
+static void stop_dhcp(struct daemon *d)
+{
+	dhcp_free(d->dhcp);
+}
+
 static int start_pools(struct daemon *d)
 {
 	const struct sa_sink *sink = dp_sink(d->dp);
 	struct pools_seams seams = {
-		.clock = &clock_system,
+		.clock = &clock_coarse,
 		.random = &random_system,
 		.workers = sink->workers,
 		.worker_of = sink->worker_of,
 		.ctx = sink->ctx,
+		.journal = d->leases ? &d->journal : NULL,
+		.giver = dhcp_giver(d->dhcp),
 	};
 	int rc = pools_new(d->cfg, &seams, &d->pools);
-	if (rc == 0)
-		pools_source(d->pools, &d->addresses);
+	if (rc)
+		return rc;
+	pools_source(d->pools, &d->addresses);
+	rc = leases_load(d);
+	if (rc)
+		pools_free(d->pools);
 	return rc;
 }
 
 static void stop_pools(struct daemon *d)
 {
 	pools_free(d->pools);
+	free(d->guard.ranges);
 }
 
 static int open_events(struct daemon *d)
@@ -149,9 +168,12 @@ static int open_events(struct daemon *d)
 	d->helper_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	d->mgmt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int fds[] = {d->helper_fd, d->mgmt_fd, d->signal_fd, dp_wake_fd(d->dp)};
+	int fds[] = {d->helper_fd, d->mgmt_fd, d->signal_fd, dp_wake_fd(d->dp), dhcp_fd(d->dhcp),
+		d->leases_fd};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		struct epoll_event ev = {.events = EPOLLIN, .data.fd = fds[i]};
+		if (fds[i] < 0)
+			continue;
 		if (epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fds[i], &ev))
 			return -errno;
 	}
@@ -236,7 +258,9 @@ static const struct stage {
 	{"credentials", load_credentials, drop_credentials},
 	{"log", start_log, stop_log},
 	{"secret of crash detection", load_qcd_secret, drop_qcd_secret},
+	{"lease store", leases_open, leases_close},
 	{"data plane", start_dataplane, stop_dataplane},
+	{"DHCP client", start_dhcp, stop_dhcp},
 	{"pools", start_pools, stop_pools},
 	{"events", open_events, close_events},
 	{"crypto helpers", start_helpers, stop_helpers},

@@ -5,6 +5,13 @@
 #pragma once
 
 #include "app/mgmt.h"
+#include "pools/dhcp.h"
+
+// Ranges that workers guard though no pool has them any longer, and all others.
+struct guard {
+	struct dp_pool_range *ranges;
+	size_t count; // 0: the pools' alone
+};
 
 struct daemon {
 	const char *config_path;
@@ -12,18 +19,28 @@ struct daemon {
 	struct ike_credentials *credentials;
 	struct secret qcd_secret;
 	struct dp *dp;
+	struct lease_store *leases;   // NULL: they are in memory alone
+	struct lease_journal journal; // its
+	uint64_t leases_restored;
+	bool leases_due;      // something may have settled
+	bool leases_degraded; // as was said last
+	struct dhcp *dhcp;
+	bool dhcp_ready; // its descriptor is readable
 	struct pools *pools;
 	struct address_source addresses;
+	struct guard guard;
+	uint64_t shrink_ns; // when guard is looked at
 	struct ike_helpers *helpers;
 	struct ike_engine *engine;
 	struct mgmt *mgmt;
 	int signal_fd;
 	int helper_fd; // eventfd: a helper has finished a job
 	int mgmt_fd;   // eventfd: the management thread asks something
+	int leases_fd; // eventfd: the lease writer has something; -1: none
 	int epoll_fd;
 	uint64_t started_ns;
-	uint64_t pools_tick_ns;           // when pools_tick() is due
-	size_t ike_counters, dp_counters; // how many there are; 0: not yet asked
+	uint64_t pools_tick_ns;                          // when pools_tick() is due
+	size_t ike_counters, dp_counters, dhcp_counters; // how many there are; 0: not yet asked
 	bool stopping;
 	uint64_t stop_ns; // the latest moment to wait for answers to DELETE
 };
@@ -35,6 +52,17 @@ void daemon_stop(struct daemon *d);
 
 // The control thread's loop: returns after SIGTERM or SIGINT, once peers were told or time is up.
 void daemon_run(struct daemon *d);
+
+// The store of leases (leases.c): open and close it, restore what it has, take what has settled.
+MUST_USE int leases_open(struct daemon *d);
+void leases_close(struct daemon *d);
+MUST_USE int leases_load(struct daemon *d);
+unsigned leases_turn(struct daemon *d);
+
+// As in struct mgmt_provider (reload.c); and what guards old ranges goes when it can.
+void reload_read(void *ctx, struct mgmt_reload *r);
+bool reload_apply(void *ctx, struct mgmt_reload *r);
+void reload_tick(struct daemon *d, uint64_t now_ns);
 
 // What the management thread may ask.
 struct mgmt_provider daemon_provider(struct daemon *d);

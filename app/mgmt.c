@@ -56,6 +56,9 @@ struct mgmt {
 	struct mgmt_queue to_mgmt;
 	pthread_t thread;
 	atomic_bool stopping;
+	atomic_bool reload_wanted; // by mgmt_reload()
+	bool reloading;            // a reload is with the control thread
+	struct mgmt_call own;      // of a reload that nobody waits for
 	int epoll_fd, listen_fd, done_fd, lock_fd;
 	char path[SUN_PATH_MAX];
 	struct client *clients[MGMT_CLIENTS_MAX];
@@ -83,6 +86,7 @@ static void client_free(struct mgmt *m, struct client *c)
 			m->clients[i] = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
+	mgmt_call_fini(&c->call);
 	free(c->reply.text.p);
 	free(c);
 }
@@ -128,6 +132,40 @@ static void ask(struct mgmt *m, struct client *c)
 	mgmt_queue_put(&m->to_control, &c->call);
 }
 
+// Reading the file takes its time, so it is done here. False: there is nothing left to do about it.
+static bool read_reload(struct mgmt *m, struct mgmt_reload *r)
+{
+	if (m->reloading)
+		r->error = "another reload is under way";
+	else
+		m->provider.reload_read(m->provider.ctx, r);
+	m->reloading = m->reloading || (!r->error && !r->check && r->change_count);
+	return m->reloading && !r->error;
+}
+
+static void begin_reload(struct mgmt *m, struct client *c)
+{
+	if (read_reload(m, c->call.reload)) {
+		ask(m, c);
+		return;
+	}
+	c->call.end = true;
+	mgmt_format(&c->call, m->provider.handoff_names, &c->reply);
+	mgmt_call_fini(&c->call);
+}
+
+static void begin_own_reload(struct mgmt *m)
+{
+	m->own = (struct mgmt_call){
+		.what = MGMT_RELOAD, .reload = calloc(1, sizeof(*m->own.reload))};
+	if (!m->own.reload)
+		log_error("reload: no memory");
+	else if (read_reload(m, m->own.reload))
+		mgmt_queue_put(&m->to_control, &m->own);
+	else
+		mgmt_call_fini(&m->own);
+}
+
 static void begin_request(struct mgmt *m, struct client *c, size_t len)
 {
 	char why[128];
@@ -137,6 +175,10 @@ static void begin_request(struct mgmt *m, struct client *c, size_t len)
 	int rc = mgmt_parse(c->in, len, &c->call, why, sizeof(why));
 	c->in_len -= len + 1;
 	memmove(c->in, c->in + len + 1, c->in_len);
+	if (rc == 0 && c->call.what == MGMT_RELOAD) {
+		begin_reload(m, c);
+		return;
+	}
 	if (rc == 0) {
 		ask(m, c);
 		return;
@@ -228,6 +270,17 @@ static void accept_client(struct mgmt *m, uint64_t now_ns)
 	m->clients[slot] = c;
 }
 
+// A reload that has begun goes on to its end, whoever asked for it. False: it has.
+static bool reload_goes_on(struct mgmt *m, struct mgmt_call *call)
+{
+	if (call->what != MGMT_RELOAD)
+		return false;
+	m->reloading = !call->end;
+	if (m->reloading)
+		mgmt_queue_put(&m->to_control, call);
+	return m->reloading;
+}
+
 static void call_done(struct mgmt *m, struct client *c, uint64_t now_ns)
 {
 	c->in_flight = false;
@@ -247,8 +300,14 @@ static void drain_done(struct mgmt *m, uint64_t now_ns)
 	uint64_t n;
 	if (read(m->done_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		log_warning("eventfd: %s", strerror(errno));
-	for (struct mgmt_call *call; (call = mgmt_queue_get(&m->to_mgmt));)
-		call_done(m, container_of(call, struct client, call), now_ns);
+	for (struct mgmt_call *call; (call = mgmt_queue_get(&m->to_mgmt));) {
+		if (reload_goes_on(m, call))
+			continue;
+		if (call == &m->own)
+			mgmt_call_fini(call);
+		else
+			call_done(m, container_of(call, struct client, call), now_ns);
+	}
 }
 
 static void sweep(struct mgmt *m, uint64_t now_ns)
@@ -284,6 +343,8 @@ static void *run(void *arg)
 		// Last: it may free clients that have an event in this very batch.
 		if (done)
 			drain_done(m, now_ns);
+		if (!m->reloading && atomic_exchange(&m->reload_wanted, false))
+			begin_own_reload(m);
 		sweep(m, now_ns);
 	}
 	return NULL;
@@ -393,6 +454,14 @@ int mgmt_new(const char *run_dir, const struct mgmt_provider *p, int wake_fd, st
 	return 0;
 }
 
+void mgmt_reload(struct mgmt *m)
+{
+	uint64_t one = 1;
+	atomic_store(&m->reload_wanted, true);
+	if (write(m->done_fd, &one, sizeof(one)) < 0)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
 unsigned mgmt_turn(struct mgmt *m)
 {
 	struct mgmt_call *c = mgmt_queue_get(&m->to_control);
@@ -403,12 +472,13 @@ unsigned mgmt_turn(struct mgmt *m)
 	return 1;
 }
 
-static void take_back(struct mgmt_queue *q)
+static void take_back(struct mgmt *m, struct mgmt_queue *q)
 {
-	for (struct mgmt_call *call; (call = mgmt_queue_get(q));) {
-		mgmt_call_reset(call);
-		container_of(call, struct client, call)->in_flight = false;
-	}
+	for (struct mgmt_call *call; (call = mgmt_queue_get(q));)
+		if (call == &m->own)
+			mgmt_call_fini(call);
+		else
+			container_of(call, struct client, call)->in_flight = false;
 }
 
 void mgmt_free(struct mgmt *m)
@@ -420,8 +490,8 @@ void mgmt_free(struct mgmt *m)
 	if (write(m->done_fd, &one, sizeof(one)) < 0)
 		log_debug("eventfd: %s", strerror(errno));
 	pthread_join(m->thread, NULL);
-	take_back(&m->to_control);
-	take_back(&m->to_mgmt);
+	take_back(m, &m->to_control);
+	take_back(m, &m->to_mgmt);
 	for (size_t i = 0; i < MGMT_CLIENTS_MAX; i++)
 		if (m->clients[i])
 			client_free(m, m->clients[i]);

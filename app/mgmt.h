@@ -7,7 +7,16 @@
 //
 // Requests:  {"command":"show",
 //              "what":"sessions|sa|connections|pools|ports|counters|workers|status"}
+//            {"command":"show","what":"leases","pool":"...","state":"...","owner":"...","limit":n,
+//              "cursor":n,"keys":true}: a pool's leases; the filters may be left out. At most limit rows,
+//              from the reply's "next" on; keys: each as [address, prefix length, state, owner, owner's
+//              key in hexadecimal digits, origin, since]
 //            {"command":"clear","what":"session","by":"id|user|address|all","value":...}
+//            {"command":"clear","what":"lease","address":"...","owner":"...","pool":"...","all":true}:
+//              all that match what is given; of a pool alone those that nobody uses, unless all
+//            {"command":"import","check":true,"leases":[["pool","address",prefix length,"owner",
+//              "key in hexadecimal digits"],...]}: each lingers for its owner; check: only say whether
+//            {"command":"reload","check":true}: the file anew, check: only say what has changed
 //            {"command":"initiate","connection":"...","address":"..."}, the address may be left out
 //            {"command":"rekey","session":n,"spi":"0x..."}, without an SPI the IKE SA
 //            {"command":"reauthenticate","session":n}
@@ -16,6 +25,8 @@
 //            {"command":"trace","what":"stop"}
 //            {"command":"trace","what":"show","bytes":true}, with the packets' bytes in hexadecimal digits
 // Replies:   {"sessions":[...]}, {"sas":[...]}, {"connections":[...]}, {"pools":[...]},
+//            {"leases":[...],"next":n}, without next at the end, {"imported":n,"refused":[[i,"..."],...]},
+//            {"reloaded":bool,"changes":[{"option":"...","live":bool},...],"messages":[...]},
 //            {"ports":[...]}, {"workers":[...]}, {"counters":{...}}, {"status":{...}},
 //            {"cleared":n}, {"initiated":session}, {"rekeying":session},
 //            {"reauthenticating":session}, {"tracing":n}, {"traced":n}, {"trace":[...]},
@@ -25,10 +36,10 @@
 
 #include "controlplane/controlplane.h"
 #include "dataplane/dataplane.h"
-#include "pools/pools.h"
+#include "pools/store.h"
 
 #define MGMT_SOCKET      "control.sock"
-#define MGMT_REQUEST_MAX 4096 // bytes of one request with its newline
+#define MGMT_REQUEST_MAX 16384 // bytes of one request with its newline
 #define MGMT_CLIENTS_MAX 16
 
 struct mgmt;
@@ -40,6 +51,27 @@ struct mgmt_status {
 	uint64_t started_ns; // monotonic
 	bool congested;      // new sessions wait because SA rings are backed up
 	bool stopping;
+	bool leases_stored; // what follows is
+	struct lease_store_stats leases;
+};
+
+#define MGMT_CHANGES_MAX 256
+
+// A file that is to take the place of the running configuration. Made by reload_read() on the management
+// thread, then the control thread's until reload_apply() has done with it, then the former's again.
+struct mgmt_reload {
+	bool check; // only say what would change
+	struct cfg *cfg;
+	size_t fixed; // differences that need a restart
+	size_t more;  // differences beyond changes[]
+	size_t change_count;
+	struct mgmt_change {
+		char path[160];
+		bool live;
+	} changes[MGMT_CHANGES_MAX];
+	char *messages;    // of the loader, a line each, or NULL
+	const char *error; // static; NULL: done
+	unsigned step;     // reload_apply()'s own
 };
 
 // What the control thread answers. Every function is called in mgmt_turn(), on its thread.
@@ -48,6 +80,16 @@ struct mgmt_provider {
 	bool (*session_next)(void *ctx, uint64_t after, struct ike_session_info *out);
 	bool (*connection)(void *ctx, size_t i, struct ike_connection_info *out);
 	bool (*pool)(void *ctx, size_t i, struct pool_stats *out);
+	// Range k of pool i.
+	bool (*pool_range)(void *ctx, size_t i, size_t k, struct ip_range *out);
+	// As pools_lease_next(), pools_clear() and pools_import().
+	bool (*lease_next)(void *ctx, size_t pool, uint64_t *cursor, struct lease_info *out);
+	size_t (*lease_clear)(void *ctx, const struct lease_clearing *c);
+	int (*lease_import)(void *ctx, const struct lease_row *row, bool check);
+	// Management thread, one at a time, and not while one is applied. error says why it is refused.
+	void (*reload_read)(void *ctx, struct mgmt_reload *r);
+	// True: it has ended, r->error says how. Else it is called again.
+	bool (*reload_apply)(void *ctx, struct mgmt_reload *r);
 	bool (*port)(void *ctx, size_t i, struct dp_port_info *out);
 	bool (*worker)(void *ctx, size_t i, struct dp_worker_info *out);
 	bool (*counter)(void *ctx, size_t i, const char **name, uint64_t *value);
@@ -77,6 +119,9 @@ MUST_USE int mgmt_new(
 
 // Ends the thread, drops all clients, removes the socket. NULL is fine.
 void mgmt_free(struct mgmt *m);
+
+// Control thread: a reload that nobody waits for; what comes of it is logged.
+void mgmt_reload(struct mgmt *m);
 
 // Control thread: answers at most one portion. Returns how many were answered (0 or 1).
 unsigned mgmt_turn(struct mgmt *m);

@@ -56,8 +56,10 @@ static size_t session_size(const struct ike_session_info *s)
 	}
 	for (size_t i = 0; i < s->child_count; i++)
 		size += text_size(s->children[i].name);
-	return size + text_size(s->connection) + text_size(s->remote_id) + text_size(s->user) +
-	       text_size(s->group);
+	for (size_t i = 0; s->groups && i < s->groups->count; i++)
+		size += sizeof(char *) + text_size(s->groups->items[i]);
+	return size + sizeof(*s->groups) + text_size(s->connection) + text_size(s->remote_id) +
+	       text_size(s->user) + text_size(s->group);
 }
 
 static const struct selector *copy_selectors(
@@ -87,7 +89,11 @@ static struct ike_session_info *session_copy(const struct ike_session_info *s)
 	if (!copy)
 		return NULL;
 	*copy = *s;
-	struct selector *selectors = (struct selector *)(void *)(copy + 1);
+	struct cfg_strings *groups = (struct cfg_strings *)(void *)(copy + 1);
+	size_t group_count = s->groups ? s->groups->count : 0;
+	*groups = (struct cfg_strings){(char **)(void *)(groups + 1), group_count};
+	copy->groups = groups;
+	struct selector *selectors = (struct selector *)(void *)(groups->items + group_count);
 	for (size_t i = 0; i < s->child_count; i++) {
 		struct ike_child_info *c = &copy->children[i];
 		c->ts_local = copy_selectors(&selectors, c->ts_local, c->ts_local_count);
@@ -96,6 +102,10 @@ static struct ike_session_info *session_copy(const struct ike_session_info *s)
 	char *text = (char *)selectors;
 	for (size_t i = 0; i < s->child_count; i++)
 		copy->children[i].name = copy_text(&text, s->children[i].name);
+	for (size_t i = 0; i < group_count; i++) {
+		groups->items[i] = text;
+		(void)copy_text(&text, s->groups->items[i]);
+	}
 	copy->connection = copy_text(&text, s->connection);
 	copy->remote_id = copy_text(&text, s->remote_id);
 	copy->user = copy_text(&text, s->user);
@@ -129,6 +139,24 @@ static bool answer_connection(struct mgmt_call *c, const struct mgmt_provider *p
 		return false;
 	const char *error = row->info.last_error;
 	snprintf(row->last_error, sizeof(row->last_error), "%s", error ? error : "");
+	return true;
+}
+
+// Its ranges may change by the next call.
+static bool answer_pool(struct mgmt_call *c, const struct mgmt_provider *p)
+{
+	struct mgmt_pool_row *row = &c->rows.pools[c->count];
+	struct ip_range r;
+	size_t n = 0;
+	*row = (struct mgmt_pool_row){.ranges = NULL};
+	if (!p->pool(p->ctx, c->cursor, &row->stats))
+		return false;
+	while (p->pool_range(p->ctx, c->cursor, n, &r))
+		n++;
+	row->ranges = calloc(n + 1, sizeof(r));
+	while (row->ranges && row->range_count < n &&
+		p->pool_range(p->ctx, c->cursor, row->range_count, &row->ranges[row->range_count]))
+		row->range_count++;
 	return true;
 }
 
@@ -170,7 +198,7 @@ static bool answer_row(struct mgmt_call *c, const struct mgmt_provider *p)
 	case MGMT_CONNECTIONS:
 		return answer_connection(c, p);
 	case MGMT_POOLS:
-		return p->pool(p->ctx, c->cursor, &c->rows.pools[c->count]);
+		return answer_pool(c, p);
 	case MGMT_PORTS:
 		return p->port(p->ctx, c->cursor, &c->rows.ports[c->count]);
 	case MGMT_WORKERS:
@@ -271,22 +299,73 @@ void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 		answer_trace_stop(c, p);
 		c->end = true;
 		return;
+	case MGMT_LEASES:
+		mgmt_leases_answer(c, p);
+		return;
+	case MGMT_CLEAR_LEASES:
+		mgmt_leases_clear(c, p);
+		return;
+	case MGMT_IMPORT:
+		mgmt_leases_import(c, p);
+		return;
+	case MGMT_RELOAD:
+		c->end = p->reload_apply(p->ctx, c->reload);
+		return;
 	default:
 		answer_rows(c, p);
 	}
 }
 
+static void free_rows(struct mgmt_call *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		switch (c->what) {
+		case MGMT_SESSIONS:
+		case MGMT_SAS:
+			free(c->rows.sessions[i]);
+			break;
+		case MGMT_POOLS:
+			free(c->rows.pools[i].ranges);
+			break;
+		case MGMT_LEASES:
+			free(c->rows.leases[i].text);
+			break;
+		case MGMT_TRACE_SHOW:
+			free((void *)(uintptr_t)c->rows.trace[i].row.bytes.p);
+			break;
+		default:
+			return;
+		}
+}
+
+static void free_reload(struct mgmt_reload *r)
+{
+	if (!r)
+		return;
+	cfg_free(r->cfg);
+	free(r->messages);
+	free(r);
+}
+
 void mgmt_call_reset(struct mgmt_call *c)
 {
-	if (c->what == MGMT_SESSIONS || c->what == MGMT_SAS)
-		for (size_t i = 0; i < c->count; i++)
-			free(c->rows.sessions[i]);
-	for (size_t i = 0; c->what == MGMT_TRACE_SHOW && i < c->count; i++)
-		free((void *)(uintptr_t)c->rows.trace[i].row.bytes.p);
+	free_rows(c);
+	c->count = 0;
+	if (!c->end)
+		return; // what the request brought is needed again
 	if (c->trace.filter) {
 		trace_filter_free(c->trace.filter);
 		free(c->trace.filter);
 		c->trace.filter = NULL;
 	}
-	c->count = 0;
+	free(c->imports);
+	c->imports = NULL;
+	free_reload(c->reload);
+	c->reload = NULL;
+}
+
+void mgmt_call_fini(struct mgmt_call *c)
+{
+	c->end = true;
+	mgmt_call_reset(c);
 }

@@ -11,6 +11,9 @@
 
 #define SESSIONS_PER_PORTION 128
 #define ROWS_PER_PORTION     64
+#define LEASES_PER_PORTION   128 // that are shown or cleared
+#define LEASES_PER_LOOK      512 // that are looked at
+#define IMPORTS_MAX          128 // of one request
 
 enum mgmt_what {
 	MGMT_SESSIONS,
@@ -28,6 +31,30 @@ enum mgmt_what {
 	MGMT_TRACE_START,
 	MGMT_TRACE_STOP,
 	MGMT_TRACE_SHOW,
+	MGMT_LEASES,
+	MGMT_CLEAR_LEASES,
+	MGMT_IMPORT,
+	MGMT_RELOAD,
+};
+
+#define LEASE_STATE_ANY -1
+
+struct mgmt_pool_row {
+	struct pool_stats stats;
+	struct ip_range *ranges; // a copy, on the heap
+	size_t range_count;
+};
+
+// Owner and key are copies, in one piece on the heap.
+struct mgmt_lease_row {
+	struct lease_info info;
+	char *text;
+};
+
+// One lease of an import: what its strings and bytes point to lies behind the array of them.
+struct mgmt_import {
+	struct lease_row row;
+	int verdict; // 0, or why not: -errno
 };
 
 struct mgmt_connection_row {
@@ -66,6 +93,23 @@ struct mgmt_call {
 	uint32_t traced;
 	bool bytes;
 
+	// MGMT_LEASES, MGMT_CLEAR_LEASES: of pool (empty: any), owner user (empty: any), at address
+	char pool[64];
+	int state; // enum lease_state, or LEASE_STATE_ANY
+	bool keys, all;
+	size_t pool_index; // that cursor is of
+	uint64_t limit;    // rows; 0: all
+	uint64_t shown;    // so far
+	bool paged;        // there is more behind the limit
+
+	// MGMT_IMPORT
+	struct mgmt_import *imports;
+	size_t import_count;
+	bool check;
+
+	// MGMT_RELOAD
+	struct mgmt_reload *reload;
+
 	// MGMT_CLEAR
 	enum ike_clear by;
 	uint64_t id;
@@ -81,7 +125,8 @@ struct mgmt_call {
 	union {
 		struct ike_session_info *sessions[SESSIONS_PER_PORTION];
 		struct mgmt_connection_row connections[ROWS_PER_PORTION];
-		struct pool_stats pools[ROWS_PER_PORTION];
+		struct mgmt_pool_row pools[ROWS_PER_PORTION];
+		struct mgmt_lease_row leases[LEASES_PER_PORTION];
 		struct dp_port_info ports[ROWS_PER_PORTION];
 		struct dp_worker_info workers[ROWS_PER_PORTION];
 		struct mgmt_counter_row counters[ROWS_PER_PORTION];
@@ -103,8 +148,17 @@ struct mgmt_call *mgmt_queue_get(struct mgmt_queue *q);
 
 // Control thread: fill in the next portion.
 void mgmt_call_answer(struct mgmt_call *c, const struct mgmt_provider *p);
-// Release what the answer holds; the call can be asked again.
+// Release what the answer holds; the call can be asked again. At its end what the request held, too.
 void mgmt_call_reset(struct mgmt_call *c);
+// Release both.
+void mgmt_call_fini(struct mgmt_call *c);
+
+// The same for leases (mgmt_leases.c).
+void mgmt_leases_answer(struct mgmt_call *c, const struct mgmt_provider *p);
+void mgmt_leases_clear(struct mgmt_call *c, const struct mgmt_provider *p);
+void mgmt_leases_import(struct mgmt_call *c, const struct mgmt_provider *p);
+// "offered", ...
+const char *mgmt_lease_state(enum lease_state s);
 
 // Growing text that belongs to one client.
 struct mgmt_text {

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 // The array or object that a reply consists of.
 static const char *const keys[] = {
@@ -11,6 +12,7 @@ static const char *const keys[] = {
 	[MGMT_SAS] = "sas",
 	[MGMT_CONNECTIONS] = "connections",
 	[MGMT_POOLS] = "pools",
+	[MGMT_LEASES] = "leases",
 	[MGMT_PORTS] = "ports",
 	[MGMT_COUNTERS] = "counters",
 	[MGMT_WORKERS] = "workers",
@@ -67,6 +69,14 @@ static void add_sas(struct mgmt_reply *r, const struct ike_session_info *s, uint
 		add_element(r, mgmt_sa(s, &s->children[i], now_ns));
 }
 
+static json_t *lease_row(const struct mgmt_call *c, size_t i)
+{
+	const struct mgmt_lease_row *row = &c->rows.leases[i];
+	uint64_t unix_s = (uint64_t)time(NULL);
+	return c->keys ? mgmt_lease_short(row, c->now_ns, unix_s)
+		       : mgmt_lease(row, c->now_ns, unix_s);
+}
+
 static void add_row(
 	struct mgmt_reply *r, const struct mgmt_call *c, size_t i, const char *const *handoff)
 {
@@ -82,6 +92,9 @@ static void add_row(
 		break;
 	case MGMT_POOLS:
 		add_element(r, mgmt_pool(&c->rows.pools[i]));
+		break;
+	case MGMT_LEASES:
+		add_element(r, lease_row(c, i));
 		break;
 	case MGMT_PORTS:
 		add_element(r, mgmt_port(&c->rows.ports[i]));
@@ -99,6 +112,14 @@ static void add_row(
 	}
 }
 
+// Where the next page begins.
+static void add_next(struct mgmt_text *out, uint64_t cursor)
+{
+	add_text(out, "],\"next\":");
+	add_json(out, mgmt_number(cursor));
+	add_text(out, "}\n");
+}
+
 static void format_rows(const struct mgmt_call *c, const char *const *handoff, struct mgmt_reply *r)
 {
 	struct mgmt_text *out = &r->text;
@@ -111,8 +132,16 @@ static void format_rows(const struct mgmt_call *c, const char *const *handoff, s
 	}
 	for (size_t i = 0; i < c->count; i++)
 		add_row(r, c, i, handoff);
-	if (c->end)
+	if (c->end && c->paged)
+		add_next(out, c->cursor);
+	else if (c->end)
 		add_text(out, object ? "}}\n" : "]}\n");
+}
+
+static void format_object(json_t *j, struct mgmt_reply *r)
+{
+	add_json(&r->text, j);
+	add_text(&r->text, "\n");
 }
 
 // {"word":n}, what the request has come to.
@@ -146,6 +175,16 @@ void mgmt_format(const struct mgmt_call *c, const char *const *handoff_names, st
 		break;
 	case MGMT_CLEAR:
 		format_clear(c, r);
+		break;
+	case MGMT_CLEAR_LEASES:
+		if (c->end)
+			format_number("cleared", c->cleared, r);
+		break;
+	case MGMT_IMPORT:
+		format_object(mgmt_imported(c), r);
+		break;
+	case MGMT_RELOAD:
+		format_object(mgmt_reload_reply(c->reload), r);
 		break;
 	case MGMT_INITIATE:
 		format_number("initiated", c->id, r);

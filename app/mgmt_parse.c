@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "app/mgmt_internal.h"
+#include "app/mgmt_parse.h"
 
 #include "dataplane/trace_filter.h"
-
-#include <jansson.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +22,7 @@ static const char *const words[] = {
 	[MGMT_STATUS] = "status",
 };
 
-static int refuse(char *why, size_t cap, const char *text)
+int mgmt_refuse(char *why, size_t cap, const char *text)
 {
 	snprintf(why, cap, "%s", text);
 	return -EINVAL;
@@ -33,19 +31,22 @@ static int refuse(char *why, size_t cap, const char *text)
 static int parse_show(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
 {
 	const char *what = json_string_value(json_object_get(j, "what"));
+	if (what && strcmp(what, "leases") == 0)
+		return mgmt_parse_leases(j, c, why, cap);
 	for (size_t i = 0; what && i <= MGMT_STATUS; i++)
 		if (strcmp(what, words[i]) == 0) {
 			c->what = (enum mgmt_what)i;
 			return 0;
 		}
-	return refuse(why, cap,
-		"show what? sessions, sa, connections, pools, ports, counters, workers, status");
+	return mgmt_refuse(why, cap,
+		"show what? sessions, sa, connections, pools, leases, ports, counters, workers, "
+		"status");
 }
 
 static int parse_id(const json_t *value, struct mgmt_call *c, char *why, size_t cap)
 {
 	if (!json_is_integer(value) || json_integer_value(value) <= 0)
-		return refuse(why, cap, "a session id is a positive number");
+		return mgmt_refuse(why, cap, "a session id is a positive number");
 	c->id = (uint64_t)json_integer_value(value);
 	return 0;
 }
@@ -56,8 +57,11 @@ static int parse_clear(const json_t *j, struct mgmt_call *c, char *why, size_t c
 	const char *by = json_string_value(json_object_get(j, "by"));
 	const json_t *value = json_object_get(j, "value");
 	const char *text = json_string_value(value);
+	if (what && strcmp(what, "lease") == 0)
+		return mgmt_parse_clear_lease(j, c, why, cap);
 	if (!what || strcmp(what, "session") != 0 || !by)
-		return refuse(why, cap, "clear what? session by id, user, address or all");
+		return mgmt_refuse(
+			why, cap, "clear what? session by id, user, address or all; lease");
 	c->what = MGMT_CLEAR;
 	if (strcmp(by, "all") == 0) {
 		c->by = IKE_CLEAR_ALL;
@@ -66,15 +70,16 @@ static int parse_clear(const json_t *j, struct mgmt_call *c, char *why, size_t c
 		return parse_id(value, c, why, cap);
 	} else if (strcmp(by, "user") == 0) {
 		if (!text || !*text || strlen(text) >= sizeof(c->user))
-			return refuse(why, cap, "a user is a name");
+			return mgmt_refuse(why, cap, "a user is a name");
 		c->by = IKE_CLEAR_USER;
 		memcpy(c->user, text, strlen(text) + 1);
 	} else if (strcmp(by, "address") == 0) {
 		if (!text || ip_parse(text, &c->address))
-			return refuse(why, cap, "not an IP address");
+			return mgmt_refuse(why, cap, "not an IP address");
 		c->by = IKE_CLEAR_ADDRESS;
 	} else {
-		return refuse(why, cap, "clear what? session by id, user, address or all");
+		return mgmt_refuse(
+			why, cap, "clear what? session by id, user, address or all; lease");
 	}
 	return 0;
 }
@@ -84,9 +89,9 @@ static int parse_initiate(const json_t *j, struct mgmt_call *c, char *why, size_
 	const char *connection = json_string_value(json_object_get(j, "connection"));
 	const json_t *peer = json_object_get(j, "address");
 	if (!connection || !*connection || strlen(connection) >= sizeof(c->connection))
-		return refuse(why, cap, "initiate which connection?");
+		return mgmt_refuse(why, cap, "initiate which connection?");
 	if (peer && (!json_is_string(peer) || ip_parse(json_string_value(peer), &c->address)))
-		return refuse(why, cap, "not an IP address");
+		return mgmt_refuse(why, cap, "not an IP address");
 	memcpy(c->connection, connection, strlen(connection) + 1);
 	c->what = MGMT_INITIATE;
 	return 0;
@@ -108,7 +113,7 @@ static int parse_rekey(const json_t *j, struct mgmt_call *c, char *why, size_t c
 	const json_t *spi = json_object_get(j, "spi");
 	c->what = MGMT_REKEY;
 	if (spi && (!json_is_string(spi) || !parse_spi(json_string_value(spi), &c->spi)))
-		return refuse(why, cap, "an SPI is \"0x\" and hexadecimal digits");
+		return mgmt_refuse(why, cap, "an SPI is \"0x\" and hexadecimal digits");
 	return parse_id(json_object_get(j, "session"), c, why, cap);
 }
 
@@ -124,12 +129,12 @@ static int parse_trace_start(const json_t *j, struct mgmt_call *c, char *why, si
 	const json_t *match = json_object_get(j, "match"), *count = json_object_get(j, "count");
 	if (count && (!json_is_integer(count) || json_integer_value(count) < 1 ||
 			     json_integer_value(count) > DP_TRACE_PACKETS_MAX))
-		return refuse(why, cap, "a trace is of 1 to 10000 packets");
+		return mgmt_refuse(why, cap, "a trace is of 1 to 10000 packets");
 	if (match && !json_is_string(match))
-		return refuse(why, cap, "match what? an expression as in pcap-filter(7)");
+		return mgmt_refuse(why, cap, "match what? an expression as in pcap-filter(7)");
 	struct trace_filter *f = malloc(sizeof(*f));
 	if (!f)
-		return refuse(why, cap, "no memory");
+		return mgmt_refuse(why, cap, "no memory");
 	if (trace_filter_compile(match ? json_string_value(match) : "", f, why, cap)) {
 		free(f);
 		return -EINVAL;
@@ -152,7 +157,17 @@ static int parse_trace(const json_t *j, struct mgmt_call *c, char *why, size_t c
 	else if (what && (strcmp(what, "show") == 0 || strcmp(what, "save") == 0))
 		c->what = MGMT_TRACE_SHOW;
 	else
-		return refuse(why, cap, "trace: start, stop or show");
+		return mgmt_refuse(why, cap, "trace: start, stop or show");
+	return 0;
+}
+
+static int parse_reload(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
+{
+	c->reload = calloc(1, sizeof(*c->reload));
+	if (!c->reload)
+		return mgmt_refuse(why, cap, "no memory");
+	c->what = MGMT_RELOAD;
+	c->reload->check = json_is_true(json_object_get(j, "check"));
 	return 0;
 }
 
@@ -166,18 +181,21 @@ static const struct {
 	{"rekey", parse_rekey},
 	{"reauthenticate", parse_reauthenticate},
 	{"trace", parse_trace},
+	{"import", mgmt_parse_import},
+	{"reload", parse_reload},
 };
 
 static int parse_command(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
 {
 	const char *command = json_string_value(json_object_get(j, "command"));
 	if (!j)
-		return refuse(why, cap, "the request is not JSON");
+		return mgmt_refuse(why, cap, "the request is not JSON");
 	for (size_t i = 0; command && i < sizeof(parsers) / sizeof(parsers[0]); i++)
 		if (strcmp(command, parsers[i].command) == 0)
 			return parsers[i].parse(j, c, why, cap);
-	return refuse(why, cap,
-		"unknown command: show, clear, initiate, rekey, reauthenticate and trace are known");
+	return mgmt_refuse(why, cap,
+		"unknown command: show, clear, initiate, rekey, reauthenticate, trace, import and "
+		"reload are known");
 }
 
 int mgmt_parse(const char *bytes, size_t len, struct mgmt_call *c, char *why, size_t cap)

@@ -27,10 +27,19 @@ static json_t *spi(uint32_t v)
 	return json_sprintf("0x%08x", v);
 }
 
-static json_t *address(const struct ip_addr *a)
+json_t *mgmt_address(const struct ip_addr *a)
 {
 	char text[IP_TEXT_MAX];
 	return json_string(a->family ? ip_text(a, text) : "");
+}
+
+// What is leased: an address, or a network with its length.
+static json_t *network(const struct ip_addr *a, uint8_t bits)
+{
+	char text[IP_TEXT_MAX];
+	if (bits == 0 || bits == ip_bits(a->family))
+		return mgmt_address(a);
+	return json_string(ip_prefix_text(&(struct ip_prefix){*a, bits}, text));
 }
 
 static json_t *seconds(uint64_t now_ns, uint64_t since_ns)
@@ -101,16 +110,19 @@ static json_t *session_children(const struct ike_session_info *s)
 
 json_t *mgmt_session(const struct ike_session_info *s, uint64_t now_ns)
 {
-	json_t *inner = json_array();
+	json_t *inner = json_array(), *groups = json_array();
 	for (size_t i = 0; i < s->inner_count; i++)
-		json_array_append_new(inner, address(&s->inner[i]));
+		json_array_append_new(inner, network(&s->inner[i], s->inner_bits[i]));
+	for (size_t i = 0; s->groups && i < s->groups->count; i++)
+		json_array_append_new(groups, mgmt_name(s->groups->items[i]));
 	json_t *j = json_pack("{so so si ss so so so so so si sb so si so}", "id",
 		mgmt_number(s->id), "connection", mgmt_name(s->connection), "ike_version",
 		s->ike_version, "state", state_name(s->state), "remote_id", mgmt_name(s->remote_id),
 		"user", mgmt_name(s->user), "group", mgmt_name(s->group), "mode_config",
-		mgmt_name(s->mode_config), "remote_addr", address(&s->remote.addr), "remote_port",
-		s->remote.port, "nat", s->nat, "inner_addrs", inner, "worker", s->worker,
-		"established_s", seconds(now_ns, s->established_ns));
+		mgmt_name(s->mode_config), "remote_addr", mgmt_address(&s->remote.addr),
+		"remote_port", s->remote.port, "nat", s->nat, "inner_addrs", inner, "worker",
+		s->worker, "established_s", seconds(now_ns, s->established_ns));
+	json_object_set_new(j, "groups", groups);
 	json_object_set_new(j, "bytes_in", mgmt_number(s->bytes_in));
 	json_object_set_new(j, "bytes_out", mgmt_number(s->bytes_out));
 	json_object_set_new(j, "packets_in", mgmt_number(s->packets_in));
@@ -137,8 +149,8 @@ json_t *mgmt_sa(const struct ike_session_info *s, const struct ike_child_info *c
 		json_pack("{so so so so so so so so si so si so}", "session", mgmt_number(s->id),
 			"name", mgmt_name(c->name), "remote_id", mgmt_name(s->remote_id), "user",
 			mgmt_name(s->user), "spi_in", spi(c->spi_in), "spi_out", spi(c->spi_out),
-			"esp", suite_name(&c->esp), "remote_addr", address(&s->remote.addr),
-			"remote_port", s->remote.port, "local_addr", address(&s->local.addr),
+			"esp", suite_name(&c->esp), "remote_addr", mgmt_address(&s->remote.addr),
+			"remote_port", s->remote.port, "local_addr", mgmt_address(&s->local.addr),
 			"worker", c->worker, "installed_s", seconds(now_ns, c->installed_ns));
 	json_object_set_new(j, "mode", json_string(mode_name(c->mode)));
 	json_object_set_new(j, "legacy", json_boolean(c->legacy));
@@ -187,22 +199,11 @@ json_t *mgmt_connection(const struct mgmt_connection_row *r, uint64_t now_ns)
 	return json_pack("{so so ss sb so so si so so so so so so sb}", "name", mgmt_name(c->name),
 		"ike_versions", versions, "role", role_name(c), "tunnel_interface",
 		c->tunnel_interface, "state", mgmt_name(c->state), "peer_addr",
-		address(&c->peer.addr), "peer_port", c->peer.port, "sessions",
+		mgmt_address(&c->peer.addr), "peer_port", c->peer.port, "sessions",
 		mgmt_number(c->sessions), "attempts", mgmt_number(c->attempts), "next_try_in_s",
 		seconds_until(now_ns, c->next_try_ns), "last_error", mgmt_name(r->last_error),
 		"held", mgmt_number(c->held), "policy_rules", mgmt_number(c->policy_rules),
 		"client_to_client", c->client_to_client);
-}
-
-json_t *mgmt_pool(const struct pool_stats *p)
-{
-	return json_pack("{so so so so so so so so so so so so}", "name", mgmt_name(p->name),
-		"size", mgmt_number(p->size), "free", mgmt_number(p->free), "in_use",
-		mgmt_number(p->in_use), "lingering", mgmt_number(p->lingering), "reserved",
-		mgmt_number(p->reserved), "high_water", mgmt_number(p->high_water), "allocated",
-		mgmt_number(p->allocated), "released", mgmt_number(p->released), "exhausted",
-		mgmt_number(p->exhausted), "borrowed", mgmt_number(p->borrowed), "adopted",
-		mgmt_number(p->adopted));
 }
 
 json_t *mgmt_port(const struct dp_port_info *p)
@@ -277,7 +278,7 @@ json_t *mgmt_worker(const struct dp_worker_info *w, const char *const *handoff_n
 	return j;
 }
 
-static json_t *hexadecimal(struct view v)
+json_t *mgmt_hexadecimal(struct view v)
 {
 	static const char digits[] = "0123456789abcdef";
 	char *text = malloc(2 * v.len + 1);
@@ -303,17 +304,41 @@ json_t *mgmt_trace(const struct mgmt_trace_row *r)
 		"captured", (int)t->bytes.len, "framed", t->framed, "summary",
 		mgmt_name(r->summary));
 	if (t->bytes.p)
-		json_object_set_new(j, "bytes", hexadecimal(t->bytes));
+		json_object_set_new(j, "bytes", mgmt_hexadecimal(t->bytes));
 	return j;
+}
+
+static void add_store(json_t *j, const struct lease_store_stats *s)
+{
+	json_object_set_new(j, "lease_rows", mgmt_number(s->rows));
+	json_object_set_new(j, "lease_bytes", mgmt_number(s->bytes));
+	json_object_set_new(j, "lease_commits", mgmt_number(s->commits));
+	json_object_set_new(j, "lease_writes", mgmt_number(s->written));
+	json_object_set_new(j, "lease_failed_commits", mgmt_number(s->failed_commits));
+	json_object_set_new(j, "lease_waiting", mgmt_number(s->waiting));
+	json_object_set_new(j, "lease_commit_us", mgmt_number(s->commit_ns / 1000));
+	json_object_set_new(j, "lease_commit_max_us", mgmt_number(s->commit_max_ns / 1000));
+	json_object_set_new(j, "lease_degraded", json_boolean(s->degraded));
+	if (s->degraded)
+		json_object_set_new(j, "warning",
+			json_sprintf(
+				"leases cannot be written to disk: %llu wait in memory and would "
+				"be lost with the process",
+				(unsigned long long)s->waiting));
 }
 
 json_t *mgmt_status(const struct mgmt_status *s, uint64_t now_ns)
 {
-	return json_pack("{ss so si si so so so so sb so sb sb}", "version", SALLYPORT_VERSION,
+	json_t *j = json_pack("{ss so si si so so so so sb so sb sb}", "version", SALLYPORT_VERSION,
 		"uptime_s", seconds(now_ns, s->started_ns), "workers", s->workers, "node_id",
 		(int)s->node_id, "sessions", mgmt_number(s->ike.sessions), "children",
 		mgmt_number(s->ike.children), "half_open", mgmt_number(s->ike.half_open), "ike_sas",
 		mgmt_number(s->ike.ike_sas), "cookies", s->ike.cookies, "jobs_pending",
 		mgmt_number(s->ike.jobs_pending), "congested", s->congested, "stopping",
 		s->stopping);
+	json_object_set_new(
+		j, "lease_store", json_string(s->leases_stored ? "embedded" : "memory"));
+	if (s->leases_stored)
+		add_store(j, &s->leases);
+	return j;
 }

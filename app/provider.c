@@ -4,6 +4,8 @@
 // What the management thread may ask of the headend. Control thread.
 #include "app/daemon.h"
 
+#include <stddef.h>
+
 static bool session_next(void *ctx, uint64_t after, struct ike_session_info *out)
 {
 	struct daemon *d = ctx;
@@ -34,23 +36,85 @@ static bool worker(void *ctx, size_t i, struct dp_worker_info *out)
 	return dp_worker_info(d->dp, i, out);
 }
 
-#define POOL_COUNTERS 5
+static bool pool_range(void *ctx, size_t i, size_t k, struct ip_range *out)
+{
+	struct daemon *d = ctx;
+	if (i >= d->cfg->pool_count || k >= d->cfg->pools[i].range_count)
+		return false;
+	*out = d->cfg->pools[i].ranges[k];
+	return true;
+}
+
+static bool lease_next(void *ctx, size_t i, uint64_t *cursor, struct lease_info *out)
+{
+	struct daemon *d = ctx;
+	return pools_lease_next(d->pools, i, cursor, out);
+}
+
+static size_t lease_clear(void *ctx, const struct lease_clearing *c)
+{
+	struct daemon *d = ctx;
+	return pools_clear(d->pools, c);
+}
+
+static int lease_import(void *ctx, const struct lease_row *row, bool check)
+{
+	struct daemon *d = ctx;
+	return pools_import(d->pools, row, check);
+}
+
+static const struct pool_counter {
+	const char *name;
+	size_t at; // in struct pool_stats
+} pool_counters[] = {
+#define COUNTER(field)                                             \
+	{                                                          \
+		"pool_" #field, offsetof(struct pool_stats, field) \
+	}
+	COUNTER(allocated),
+	COUNTER(released),
+	COUNTER(exhausted),
+	COUNTER(borrowed),
+	COUNTER(adopted),
+	COUNTER(expired),
+	COUNTER(stale),
+	COUNTER(failed),
+	COUNTER(refused),
+	COUNTER(memory_only),
+	COUNTER(restored),
+	COUNTER(giver_silent),
+	COUNTER(giver_refused),
+	COUNTER(giver_bad),
+#undef COUNTER
+};
+
+#define POOL_COUNTERS (sizeof(pool_counters) / sizeof(pool_counters[0]))
 
 // The pools' own counters, summed over all of them.
 static bool pools_counter(const struct pools *p, size_t i, const char **name, uint64_t *value)
 {
-	static const char *const names[POOL_COUNTERS] = {"pool_allocated", "pool_released",
-		"pool_exhausted", "pool_borrowed", "pool_adopted"};
 	struct pool_stats s;
 	if (i >= POOL_COUNTERS)
 		return false;
-	*name = names[i];
+	*name = pool_counters[i].name;
 	*value = 0;
-	for (size_t k = 0; pools_stats(p, k, &s); k++) {
-		uint64_t values[POOL_COUNTERS] = {
-			s.allocated, s.released, s.exhausted, s.borrowed, s.adopted};
-		*value += values[i];
-	}
+	for (size_t k = 0; pools_stats(p, k, &s); k++)
+		*value += *(const uint64_t *)(const void *)((const char *)&s + pool_counters[i].at);
+	return true;
+}
+
+#define STORE_COUNTERS 4
+
+static bool store_counter(const struct daemon *d, size_t i, const char **name, uint64_t *value)
+{
+	static const char *const names[STORE_COUNTERS] = {"lease_store_commits",
+		"lease_store_writes", "lease_store_failed_commits", "lease_store_waiting"};
+	struct lease_store_stats s = {0};
+	if (d->leases)
+		lease_store_stats(d->leases, &s);
+	uint64_t values[STORE_COUNTERS] = {s.commits, s.written, s.failed_commits, s.waiting};
+	*name = names[i];
+	*value = values[i];
 	return true;
 }
 
@@ -74,7 +138,17 @@ static size_t count_of_dp(const struct dp *d)
 	return n;
 }
 
-// One list behind one index: IKE, data plane, pools, management.
+static size_t count_of_dhcp(const struct dhcp *d)
+{
+	size_t n = 0;
+	const char *name, *help;
+	uint64_t value;
+	while (dhcp_counter(d, n, &name, &value, &help))
+		n++;
+	return n;
+}
+
+// One list behind one index: IKE, data plane, pools, store, DHCP, management.
 static bool counter(void *ctx, size_t i, const char **name, uint64_t *value)
 {
 	struct daemon *d = ctx;
@@ -82,6 +156,7 @@ static bool counter(void *ctx, size_t i, const char **name, uint64_t *value)
 	if (!d->ike_counters) {
 		d->ike_counters = count_of_ike(d->engine);
 		d->dp_counters = count_of_dp(d->dp);
+		d->dhcp_counters = count_of_dhcp(d->dhcp);
 	}
 	if (i < d->ike_counters)
 		return ike_counter(d->engine, i, name, value, &help);
@@ -91,7 +166,13 @@ static bool counter(void *ctx, size_t i, const char **name, uint64_t *value)
 	i -= d->dp_counters;
 	if (i < POOL_COUNTERS)
 		return pools_counter(d->pools, i, name, value);
-	return mgmt_counter(d->mgmt, i - POOL_COUNTERS, name, value);
+	i -= POOL_COUNTERS;
+	if (i < STORE_COUNTERS)
+		return store_counter(d, i, name, value);
+	i -= STORE_COUNTERS;
+	if (i < d->dhcp_counters)
+		return dhcp_counter(d->dhcp, i, name, value, &help);
+	return mgmt_counter(d->mgmt, i - d->dhcp_counters, name, value);
 }
 
 static void status(void *ctx, struct mgmt_status *out)
@@ -106,6 +187,9 @@ static void status(void *ctx, struct mgmt_status *out)
 		.stopping = d->stopping,
 	};
 	ike_status(d->engine, &out->ike);
+	out->leases_stored = d->leases != NULL;
+	if (d->leases)
+		lease_store_stats(d->leases, &out->leases);
 }
 
 static size_t clear(void *ctx, struct ike_clearing *c)
@@ -188,6 +272,12 @@ struct mgmt_provider daemon_provider(struct daemon *d)
 		.session_next = session_next,
 		.connection = connection,
 		.pool = pool,
+		.pool_range = pool_range,
+		.lease_next = lease_next,
+		.lease_clear = lease_clear,
+		.lease_import = lease_import,
+		.reload_read = reload_read,
+		.reload_apply = reload_apply,
 		.port = port,
 		.worker = worker,
 		.counter = counter,

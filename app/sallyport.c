@@ -32,6 +32,25 @@ static const struct option options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+// False: it is one request and one reply.
+static bool run_leases(const char *socket_path, json_t *request, bool json, enum cli_status *status)
+{
+	const char *command = json_string_value(json_object_get(request, "command"));
+	const char *what = json_string_value(json_object_get(request, "what"));
+	const char *file = json_string_value(json_object_get(request, "file"));
+	if (strcmp(command, "show") == 0 && strcmp(what, "leases") == 0)
+		*status = cli_leases_show(socket_path, request, json);
+	else if (strcmp(command, "leases") != 0)
+		return false;
+	else if (strcmp(what, "import") == 0)
+		*status = cli_leases_import(socket_path, request);
+	else if (file)
+		*status = cli_leases_salvage(file);
+	else
+		*status = cli_leases_export(socket_path);
+	return true;
+}
+
 // Saving is asking for the bytes, and the file is the asker's own.
 static enum cli_status show(const json_t *reply, const char *file, bool detail)
 {
@@ -45,12 +64,16 @@ static enum cli_status show(const json_t *reply, const char *file, bool detail)
 enum cli_status cli_run(const char *socket_path, char *const *words, size_t count, bool json)
 {
 	json_t *request = cli_request(words, count, stderr);
+	enum cli_status status = CLI_OK;
 	if (!request)
 		return CLI_USAGE;
+	if (run_leases(socket_path, request, json, &status)) {
+		json_decref(request);
+		return status;
+	}
 	json_t *reply = cli_ask(socket_path, request, stderr);
 	bool detail = json_is_true(json_object_get(request, "detail"));
 	const char *file = json_string_value(json_object_get(request, "file"));
-	enum cli_status status = CLI_OK;
 	if (!reply) {
 		json_decref(request);
 		return CLI_UNREACHABLE;
@@ -60,6 +83,8 @@ enum cli_status cli_run(const char *socket_path, char *const *words, size_t coun
 		json_dumpf(reply, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
 		fputc('\n', stdout);
 	} else if (error) {
+		if (json_object_get(reply, "changes"))
+			cli_print(reply, detail, stderr);
 		fprintf(stderr, "sallyport: %s\n", error);
 	} else {
 		status = show(reply, file, detail);
@@ -94,12 +119,14 @@ static void help(FILE *out)
 	cli_help(out);
 }
 
-// What stands before "trace".
+// What stands before a command that has options of its own.
 static int words_end(int argc, char **argv)
 {
+	static const char *const own[] = {"trace", "lease", "leases", "reload"};
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "trace") == 0)
-			return i;
+		for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++)
+			if (strcmp(argv[i], own[k]) == 0)
+				return i;
 	return argc;
 }
 
@@ -108,8 +135,8 @@ int main(int argc, char **argv)
 	const char *socket_path = DEFAULT_SOCKET;
 	bool json = false;
 	int option;
-	// Options may stand behind the command: getopt_long() sorts the words to the end. Not those of a
-	// trace, whose expression is words too.
+	// Options may stand behind the command: getopt_long() sorts the words to the end. Not where a
+	// command has options of its own.
 	int words = words_end(argc, argv);
 	while ((option = getopt_long(words, argv, "s:jh", options, NULL)) != -1) {
 		switch (option) {

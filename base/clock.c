@@ -14,6 +14,14 @@ static uint64_t mono_ns(void *ctx)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t coarse_ns(void *ctx)
+{
+	struct timespec ts;
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 static time_t wall_s(void *ctx)
 {
 	(void)ctx;
@@ -37,4 +45,5 @@ static void system_fill(void *ctx, void *buf, size_t len)
 }
 
 const struct clock_source clock_system = {.now_ns = mono_ns, .wall_s = wall_s};
+const struct clock_source clock_coarse = {.now_ns = coarse_ns, .wall_s = wall_s};
 const struct random_source random_system = {.fill = system_fill};

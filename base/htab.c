@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 #include "base/htab.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,49 +144,87 @@ static uint64_t rotl(uint64_t v, int n)
 	return v << n | v >> (64 - n);
 }
 
-static void sip_round(uint64_t v[static 4])
+struct sip {
+	uint64_t v0, v1, v2, v3;
+};
+
+static inline void sip_round(struct sip *s)
 {
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
+	s->v0 += s->v1;
+	s->v1 = rotl(s->v1, 13) ^ s->v0;
+	s->v0 = rotl(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotl(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotl(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotl(s->v1, 17) ^ s->v2;
+	s->v2 = rotl(s->v2, 32);
 }
 
-static uint64_t load_le(const uint8_t *p, size_t len)
+static inline uint64_t load_le64(const uint8_t *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+// Fewer than eight bytes.
+static inline uint64_t load_rest(const uint8_t *p, size_t len)
 {
 	uint64_t v = 0;
-	for (size_t i = 0; i < len; i++)
-		v |= (uint64_t)p[i] << (8 * i);
+	switch (len) {
+	case 7:
+		v |= (uint64_t)p[6] << 48; // fall through
+	case 6:
+		v |= (uint64_t)p[5] << 40; // fall through
+	case 5:
+		v |= (uint64_t)p[4] << 32; // fall through
+	case 4:
+		v |= (uint64_t)p[3] << 24; // fall through
+	case 3:
+		v |= (uint64_t)p[2] << 16; // fall through
+	case 2:
+		v |= (uint64_t)p[1] << 8; // fall through
+	case 1:
+		v |= p[0];
+		break;
+	default:
+		break;
+	}
 	return v;
+}
+
+// c rounds a word and d at the end; both are constant where it is called.
+static inline uint64_t sip(const uint8_t key[static 16], const uint8_t *p, size_t len, int c, int d)
+{
+	uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
+	struct sip s = {k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull,
+		k0 ^ 0x6c7967656e657261ull, k1 ^ 0x7465646279746573ull};
+	size_t left = len;
+	for (;;) {
+		uint64_t m = left >= 8 ? load_le64(p) : load_rest(p, left) | (uint64_t)len << 56;
+		s.v3 ^= m;
+		for (int i = 0; i < c; i++)
+			sip_round(&s);
+		s.v0 ^= m;
+		if (left < 8)
+			break;
+		left -= 8;
+		p += 8;
+	}
+	s.v2 ^= 0xff;
+	for (int i = 0; i < d; i++)
+		sip_round(&s);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
 uint64_t siphash(const uint8_t key[static 16], const void *bytes, size_t len)
 {
-	const uint8_t *p = bytes;
-	uint64_t k0 = load_le(key, 8), k1 = load_le(key + 8, 8);
-	uint64_t v[4] = {k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull,
-		k0 ^ 0x6c7967656e657261ull, k1 ^ 0x7465646279746573ull};
-	size_t left = len;
-	for (; left >= 8; left -= 8, p += 8) {
-		uint64_t m = load_le(p, 8);
-		v[3] ^= m;
-		sip_round(v);
-		sip_round(v);
-		v[0] ^= m;
-	}
-	uint64_t last = load_le(p, left) | (uint64_t)len << 56;
-	v[3] ^= last;
-	sip_round(v);
-	sip_round(v);
-	v[0] ^= last;
-	v[2] ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return sip(key, bytes, len, 2, 4);
+}
+
+uint64_t siphash13(const uint8_t key[static 16], const void *bytes, size_t len)
+{
+	return sip(key, bytes, len, 1, 3);
 }

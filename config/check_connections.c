@@ -47,8 +47,6 @@ static void resolve_pools(struct loader *l, struct cfg_connection *n, const conf
 		names && config_setting_is_aggregate(names) && !config_setting_is_group(names)
 			? (size_t)config_setting_length(names)
 			: 0;
-	if (count && n->mode_config_respond + n->mode_config_initiate == 0)
-		diag_warning(&l->diags, names, "pools: not used, mode_config is empty");
 	if (count == 0) {
 		if (n->mode_config_respond || n->mode_config_initiate)
 			diag_error(&l->diags, place(s, "mode_config"),
@@ -56,6 +54,7 @@ static void resolve_pools(struct loader *l, struct cfg_connection *n, const conf
 				n->mode_config_respond ? "respond" : "initiate");
 		return;
 	}
+	bool used = false; // networks are given without it, by the selectors
 	n->pools = calloc(count, sizeof(struct cfg_pool *));
 	if (!n->pools) {
 		l->diags.oom = true;
@@ -72,7 +71,10 @@ static void resolve_pools(struct loader *l, struct cfg_connection *n, const conf
 					"pools: \"%s\" is named twice", name);
 		if (p)
 			n->pools[n->pool_count++] = p;
+		used |= p && p->prefix_len;
 	}
+	if (!used && n->mode_config_respond + n->mode_config_initiate == 0)
+		diag_warning(&l->diags, names, "pools: not used, mode_config is empty");
 }
 
 // Whether the n-th weak algorithm of p stands in legacy, or was before in p.
@@ -213,7 +215,7 @@ static void check_per_resource(struct loader *l, const struct cfg_connection *n,
 	const struct cfg_child *c, const config_setting_t *s)
 {
 	bool client = n->mode_config_respond || n->mode_config_initiate || n->pool_count ||
-		      n->request_v4 || n->request_v6 || n->request_push;
+		      n->request_v4 || n->request_v6 || n->request_prefix || n->request_push;
 	if (!c->per_resource)
 		return;
 	if (!n->ikev2)

@@ -123,6 +123,11 @@ void check_initiate(struct loader *l, struct cfg_connection *n, const config_set
 	check_calling(l, n, s);
 	if (n->request_v4 || n->request_v6)
 		check_client(l, n, list, "request_addresses");
+	if (n->request_prefix && !n->ikev2)
+		diag_error(&l->diags, place(s, "request_prefix"),
+			"request_prefix: is IKEv2's, ike_versions lists 1 alone");
+	else if (n->request_prefix)
+		check_client(l, n, place(s, "request_prefix"), "request_prefix");
 	if (!n->request_push)
 		return;
 	if (!n->ikev1)

@@ -137,6 +137,81 @@ static void check_own(struct loader *l, const struct cfg_pool *p, const config_s
 		}
 }
 
+// Whether the bits behind the first `bits` are all 0, or all 1.
+static bool rest_is(const struct ip_addr *a, unsigned bits, bool ones)
+{
+	for (unsigned i = bits; i < ip_bits(a->family); i++)
+		if ((a->bytes[i / 8] >> (7 - i % 8) & 1) != ones)
+			return false;
+	return true;
+}
+
+static void check_whole(struct loader *l, const struct cfg_pool *p, const config_setting_t *list,
+	const struct ip_range *ranges, size_t count)
+{
+	char text[RANGE_TEXT_MAX];
+	for (size_t i = 0; i < count; i++) {
+		const struct ip_range *r = &ranges[i];
+		if (r->lo.family && !(rest_is(&r->lo, p->prefix_len, false) &&
+					    rest_is(&r->hi, p->prefix_len, true)))
+			diag_error(&l->diags, element(list, i),
+				"%s: %s is not made of whole /%u networks",
+				ranges == p->ranges ? "ranges" : "exclude", range_text(r, text),
+				p->prefix_len);
+	}
+}
+
+// What is given out are networks: ranges, exclusions and reservations are made of these.
+static void check_prefixes(struct loader *l, const struct cfg_pool *p, const config_setting_t *s)
+{
+	char text[IP_TEXT_MAX];
+	uint8_t family = p->range_count ? p->ranges[0].lo.family : 0;
+	if (p->prefix_len == 0 || family == 0)
+		return;
+	if (p->prefix_len >= ip_bits(family)) {
+		diag_error(&l->diags, place(s, "prefix_length"),
+			"prefix_length: %u is no network of IPv%u, at most %u", p->prefix_len,
+			family, ip_bits(family) - 1);
+		return;
+	}
+	check_whole(l, p, member(s, "ranges"), p->ranges, p->range_count);
+	check_whole(l, p, member(s, "exclude"), p->excludes, p->exclude_count);
+	for (size_t i = 0; i < p->reservation_count; i++) {
+		const struct ip_addr *a = &p->reservations[i].address;
+		if (a->family && !rest_is(a, p->prefix_len, false))
+			diag_error(&l->diags, place(element(member(s, "reserve"), i), "address"),
+				"reserve: %s is not the first address of a /%u", ip_text(a, text),
+				p->prefix_len);
+	}
+	if (p->netmask.family)
+		diag_warning(&l->diags, place(s, "netmask"),
+			"netmask: not used, networks are given out");
+}
+
+static bool somebody_in(const struct cfg *c, const char *group)
+{
+	for (size_t i = 0; i < c->user_count; i++)
+		for (size_t k = 0; k < c->users[i].groups.count; k++)
+			if (same_text(c->users[i].groups.items[k], group))
+				return true;
+	return false;
+}
+
+static void check_groups(struct loader *l, const struct cfg_pool *p, const config_setting_t *s)
+{
+	const config_setting_t *list = member(s, "groups");
+	for (size_t i = 0; i < p->groups.count; i++) {
+		const char *group = p->groups.items[i];
+		if (group && !somebody_in(l->cfg, group))
+			diag_warning(&l->diags, element(list, i),
+				"groups: nobody of credentials.users is in \"%s\"", group);
+		for (size_t k = 0; k < i; k++)
+			if (same_text(p->groups.items[k], group))
+				diag_error(&l->diags, element(list, i),
+					"groups: \"%s\" is named twice", group);
+	}
+}
+
 struct placed_range {
 	const struct ip_range *range;
 	size_t pool, index;
@@ -205,6 +280,9 @@ void check_pools(struct loader *l, const config_setting_t *root)
 		check_excludes(l, p, s);
 		check_reservations(l, p, s);
 		check_own(l, p, s);
+		check_prefixes(l, p, s);
+		check_groups(l, p, s);
+		check_dhcp(l, i, s);
 	}
 	check_overlaps(l, list);
 }

@@ -52,7 +52,7 @@ static void check_child(struct loader *l, const struct cfg_connection *n, const 
 	const config_setting_t *s)
 {
 	bool inner = n->mode_config_respond || n->mode_config_initiate || n->pool_count ||
-		     n->request_v4 || n->request_v6 || n->request_push;
+		     n->request_v4 || n->request_v6 || n->request_prefix || n->request_push;
 	const config_setting_t *at = place(s, "mode");
 	if (c->mode == CFG_MODE_TUNNEL) {
 		if (c->local_ts_count == 0 && !element(member(s, "local_ts"), 0))

@@ -215,6 +215,7 @@ struct cfg_connection {
 	bool address_required;
 	// As initiator: ask the peer for addresses (request_addresses).
 	bool request_v4, request_v6;
+	bool request_prefix;                             // an IPv6 network
 	struct ip_addr request_hint_v4, request_hint_v6; // this one; family 0: any
 	bool request_push;                               // IKEv1: wait for a SET instead of asking
 	const struct cfg_pool **pools; // in order; borrowed from the same snapshot
@@ -280,6 +281,16 @@ MUST_USE int cfg_load(const char *path, FILE *errors, struct cfg **out);
 // The same for text in memory; name stands for the file's in messages, relative paths are taken
 // from the working directory.
 MUST_USE int cfg_load_text(const char *name, const char *text, FILE *errors, struct cfg **out);
+
+// Calls found for every option that differs between two snapshots, by its place ("connections[3].mss",
+// borrowed for the call). live: a running headend takes it up, which pools' options are as long as there
+// are as many pools, with the same names in the same order. Returns how many are not. Any thread.
+typedef void (*cfg_difference)(void *ctx, const char *path, bool live);
+size_t cfg_compare(
+	const struct cfg *running, const struct cfg *other, cfg_difference found, void *ctx);
+// Where cfg_compare() said 0: each pool of one gets what the other's has, but for its name. Whoever
+// points to a struct cfg_pool sees the new contents; what was borrowed from the old ones is other's.
+void cfg_swap_pools(struct cfg *running, struct cfg *other);
 
 // Releases all, wiping secrets. NULL is fine.
 void cfg_free(struct cfg *c);

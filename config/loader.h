@@ -35,6 +35,8 @@ bool includes_fit(struct loader *l, const char *text);
 void check_main(struct loader *l, const config_setting_t *root);
 void check_ports(struct loader *l, const config_setting_t *root);
 void check_pools(struct loader *l, const config_setting_t *root);
+// Of pool `index`: what it says of DHCP servers.
+void check_dhcp(struct loader *l, size_t index, const config_setting_t *pool);
 void check_credentials(struct loader *l, const config_setting_t *root);
 void check_connections(struct loader *l, const config_setting_t *root);
 // Of one connection: what only IKEv1 has, and what it has not.

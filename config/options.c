@@ -191,18 +191,24 @@ const struct option opt_table[] = {
 	{"pools[].groups", TEXT, ARRAY(cfg_pool, groups.items, groups.count), .max_items = 64,
 		.help = "Only for users of one of these groups; without, for everybody."},
 	{"pools[].from_dhcp", OPT_GROUP,
-		.help = "Let a DHCP server (RFC 2131) choose each address; it must lie in the ranges."},
+		.help = "Let a DHCP server (RFC 2131) choose each address; it must lie in the ranges. "
+			"The gateway is the relay agent, and asks for each lease as a client of its own, "
+			"whose client identifier (RFC 4361) stays with the lease's owner. Leases are "
+			"renewed as long as a session has them and given back after linger_s."},
 	{"pools[].from_dhcp.servers", OPT_ADDR,
 		ARRAY(cfg_pool, from_dhcp.servers, from_dhcp.server_count), .max_items = 8,
-		.help = "The servers, all asked at once."},
+		.help = "The servers, all asked at once. Answers from elsewhere do not count."},
 	{"pools[].from_dhcp.relay", OPT_ADDR, AT(cfg_pool, from_dhcp.relay),
 		.help = "The gateway's own address on the management side that the servers answer to "
-			"(giaddr)."},
+			"(giaddr). The kernel has it; its UDP port 67 must be free. Required with servers."},
 	{"pools[].from_dhcp.subnet", OPT_ADDR, AT(cfg_pool, from_dhcp.subnet),
-		.help = "The subnet that the servers choose from, if it is not the relay's (RFC 3527)."},
+		.help = "An address of the subnet that the servers choose from, if it is not the relay's "
+			"(link selection, RFC 3527)."},
 	{"pools[].from_dhcp.timeout_s", OPT_U32, .min = 1, .max = 10,
 		AT(cfg_pool, from_dhcp.timeout_s), .def = "3",
-		.help = "Seconds for the servers' answers; then the connection's next pool is asked."},
+		.help = "Seconds for the servers' answers; then the connection's next pool is asked. A "
+			"server that pings an address before it offers it may need them itself (dnsmasq "
+			"takes three without no-ping)."},
 	{"pools[].reserve", LIST(cfg_pool, cfg_reservation, reservations, reservation_count),
 		.help = "Addresses that are kept for one owner for ever."},
 	{"pools[].reserve[].owner", TEXT, .required = true, AT(cfg_reservation, owner),
@@ -304,6 +310,9 @@ const struct option opt_table[] = {
 		.help = "As initiator, ask the peer for an inner address: one entry a family, "
 			"\"0.0.0.0\" or \"::\" for any address, another for the one that is "
 			"wished for."},
+	{"connections[].request_prefix", OPT_BOOL, AT(cfg_connection, request_prefix),
+		.def = "false",
+		.help = "As initiator of IKEv2, ask the peer for an IPv6 network (RFC 5739)."},
 	{"connections[].request_push", OPT_BOOL, AT(cfg_connection, request_push), .def = "false",
 		.help = "As initiator of IKEv1, wait for the inner address that the peer pushes "
 			"instead of asking for one."},

@@ -182,9 +182,11 @@ uint64_t ike_child_hard_bytes(const struct ike_child *c)
 
 static bool is_leased(const struct ike_session *s, const struct ip_range *r)
 {
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (ip_eq(&r->lo, &s->leases[i].addr) && ip_eq(&r->hi, &s->leases[i].addr))
+	for (uint8_t i = 0; i < s->lease_count; i++) {
+		struct ip_prefix p = ike_lease_prefix(&s->leases[i]);
+		if (ip_prefix_contains(&p, &r->lo) && ip_prefix_contains(&p, &r->hi))
 			return true;
+	}
 	return false;
 }
 

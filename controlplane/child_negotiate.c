@@ -154,7 +154,7 @@ static void remote_policy(
 {
 	memset(out, 0, sizeof(*out));
 	for (uint8_t i = 0; !conf->tunnel_interface && i < peer->lease_count; i++)
-		out->items[out->count++] = selector_of_addr(&peer->leases[i].addr);
+		out->items[out->count++] = ike_lease_selector(&peer->leases[i]);
 	if (out->count)
 		return;
 	for (size_t i = 0; i < conf->remote_ts_count && out->count < SA_SELECTORS_MAX; i++)
@@ -311,13 +311,23 @@ enum ike_reason ike_child_terms_parse(const struct ike_message *m, struct ike_ch
 	return IKE_REASON_NONE;
 }
 
+struct ip_prefix ike_session_assigned(const struct ike_session *s, uint8_t i)
+{
+	uint8_t bits = s->assigned_bits[i];
+	return (struct ip_prefix){
+		s->assigned[i], bits ? bits : (uint8_t)ip_bits(s->assigned[i].family)};
+}
+
 void ike_session_own_side(const struct ike_session *s, struct wire_ts *local)
 {
 	if (!s->assigned_count)
 		return;
 	local->count = 0;
-	for (uint8_t i = 0; i < s->assigned_count; i++)
-		local->items[local->count++] = selector_of_addr(&s->assigned[i]);
+	for (uint8_t i = 0; i < s->assigned_count; i++) {
+		struct ip_prefix p = ike_session_assigned(s, i);
+		struct ip_range r = ip_prefix_range(&p);
+		local->items[local->count++] = selector_of_range(&r);
+	}
 }
 
 bool ike_selectors_within(const struct wire_ts *answer, const struct wire_ts *offer)

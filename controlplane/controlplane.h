@@ -175,13 +175,15 @@ struct ike_session_info {
 	const char *connection;
 	uint8_t ike_version;
 	enum ike_session_state state;
-	const char *remote_id;   // text
-	const char *user;        // or ""
-	const char *group;       // of the user, or the IKE group; or ""
+	const char *remote_id;            // text
+	const char *user;                 // or ""
+	const char *group;                // of the user, or the IKE group; or ""
+	const struct cfg_strings *groups; // all of the user's; NULL: none
 	const char *mode_config; // who began: "pull" (the client), "push" (we), "none"; static
 	struct endpoint local, remote;
 	bool nat; // a NAT lies between
 	struct ip_addr inner[4];
+	uint8_t inner_bits[4]; // of inner[i]: 32 or 128 of an address, less of a network
 	uint8_t inner_count;
 	uint16_t worker;
 	uint64_t established_ns; // monotonic; 0: not yet

@@ -7,6 +7,7 @@
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/ikev1.h"
 #include "controlplane/index.h"
+#include "controlplane/pool_names.h"
 #include "controlplane/session.h"
 #include "controlplane/starter.h"
 #include "controlplane/throttle.h"
@@ -24,8 +25,8 @@ LOG_SUBSYSTEM("ike");
 static int tables_init(struct ike_engine *e)
 {
 	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id,
-		&e->sessions_by_owner, &e->children_by_spi, &e->routes_by_dst, &e->waiting,
-		&e->installing};
+		&e->sessions_by_owner, &e->children_by_spi, &e->routes_by_dst, &e->leases_by_addr,
+		&e->waiting, &e->installing};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (htab_init(all[i], TABLE_MIN) < 0)
 			return -ENOMEM;
@@ -42,9 +43,11 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);
 	htab_fini(&e->routes_by_dst);
+	htab_fini(&e->leases_by_addr);
 	ike_cookies_free(e->cookies);
 	ike_index_free(e->index);
 	ike_users_free(e->users);
+	ike_pool_names_free(e->pools);
 	ike_throttle_free(e->throttle);
 	if (e->plain)
 		secret_wipe(e->plain, IKE_FRAGMENT_BYTES_MAX);
@@ -80,16 +83,14 @@ int ike_engine_new(const struct ike_params *p, struct ike_engine **out)
 	e->throttle = ike_throttle_new(&e->wheel, e->hash_key);
 	if (tables_init(e) < 0 || !e->scratch || !e->plain || !e->cookies || !e->throttle ||
 		ike_index_new(p->cfg, &e->index) < 0 || ike_starters_new(e) < 0 ||
-		ike_users_new(p->cfg, p->random, &e->users) < 0) {
+		ike_users_new(p->cfg, p->random, &e->users) < 0 ||
+		ike_pool_names_new(p->cfg, p->random, &e->pools) < 0) {
 		engine_release(e);
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < p->cfg->connection_count; i++)
 		e->ikev1 |= p->cfg->connections[i].ikev1;
-	if (p->addresses) {
-		p->addresses->done = ike_address_done;
-		p->addresses->user = e;
-	}
+	ike_address_source_begin(e);
 	*out = e;
 	return 0;
 }
@@ -125,6 +126,7 @@ void ike_engine_free(struct ike_engine *e)
 		return;
 	ike_enter(e);
 	e->shutting_down = true;
+	ike_address_source_end(e);
 	ike_sessions_fini(e);
 	while ((sa = LIST_FIRST(&e->all_sas)))
 		ike_sa_close(sa, IKE_REASON_CLOSED);

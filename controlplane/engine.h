@@ -184,6 +184,10 @@ enum ike_verdict ike_wait_job(struct ike_exchange *x, struct ike_job *job, int n
 // next_step too).
 enum ike_verdict ike_wait_address(
 	struct ike_exchange *x, const struct address_request *rq, int next_step);
+// A grant goes back.
+void ike_lease_release(struct ike_engine *e, const struct lease *l);
+// leases.c: the source takes an address back.
+void ike_lease_revoked(void *user, const struct ip_addr *addr);
 // PENDING, or DONE with x->aaa_status set at once; without a server: ACCEPT.
 enum ike_verdict ike_wait_aaa(
 	struct ike_exchange *x, const struct ike_aaa_request *rq, int next_step);
@@ -319,13 +323,15 @@ struct ike_engine {
 	uint8_t hash_key[16];
 	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_owner, children_by_spi;
 	struct htab routes_by_dst;
-	struct htab waiting; // exchanges by token
+	struct htab leases_by_addr; // of sessions
+	struct htab waiting;        // exchanges by token
 	uint64_t next_token, next_session;
 	uint64_t half_open, half_open_ikev1, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;
 	struct ike_index *index;       // of p.cfg
 	struct ike_users *users;       // of p.cfg
 	struct ike_throttle *throttle; // of failed logins
+	struct ike_pool_names *pools;  // of p.cfg
 	uint64_t counters[IKE_REASON_COUNT];
 	struct log_limit refusals; // log lines that outsiders can cause
 	LIST_HEAD(, ike_sa) all_sas;

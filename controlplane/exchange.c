@@ -56,11 +56,10 @@ static void task_failed(struct ike_sa *sa, struct ike_task *t)
 // What the last wait brought and the handler has not taken.
 static void got_drop(struct ike_exchange *x)
 {
-	struct address_source *source = x->sa->engine->p.addresses;
 	ike_job_free(x->job);
 	x->job = NULL;
 	if (x->lease_held)
-		source->release(source->ctx, &x->lease);
+		ike_lease_release(x->sa->engine, &x->lease);
 	x->lease_held = false;
 }
 

@@ -127,7 +127,11 @@ void ike_child_installed(struct ike_engine *e, uint32_t child);
 // ---- wait.c ----
 
 void ike_wait_cancel(struct ike_exchange *x);
-void ike_address_done(void *user, uint64_t token, enum address_status s, const struct lease *l);
+// The address source answers the engine from now on. And no longer: what it still grants is given back.
+void ike_address_source_begin(struct ike_engine *e);
+void ike_address_source_end(struct ike_engine *e);
+// What from waits for comes to to, at next_step.
+void ike_wait_move(struct ike_exchange *from, struct ike_exchange *to, int next_step);
 
 // ---- sa.c ----
 

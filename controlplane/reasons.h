@@ -114,6 +114,9 @@
 	/* addresses */                                                                            \
 	X(CP_REQUIRED, "ike_cp_required", "peer asked for no address, which it must")              \
 	X(POOL_EXHAUSTED, "ike_pool_exhausted", "no address is free in the connection's pools")    \
+	X(POOL_GROUP, "ike_pool_group", "no pool of the connection is for the user's groups")      \
+	X(AAA_ADDRESS, "ike_aaa_address", "address that AAA named is not free, or is no pool's")   \
+	X(AAA_POOL, "ike_aaa_pool", "AAA named a pool that is not there, or of another kind")      \
 	X(ADDRESS_FAILED, "ike_address_failed", "address source failed")                           \
 	X(NO_ADDRESS, "ike_no_address", "peer assigned no address")                                \
 	/* child SAs */                                                                            \
@@ -163,6 +166,7 @@
 	X(MOBIKE_PATHS, "ike_mobike_paths", "own request without an answer tried on other paths")  \
 	X(LEASE_ADOPTED, "ike_lease_adopted", "lease taken over by a new IKE SA")                  \
 	X(LEASE_LOST, "ike_lease_lost", "lease ended before it was in use")                        \
+	X(LEASE_REVOKED, "ike_lease_revoked", "session ended: its address was taken back")         \
 	/* one session takes another's place */                                                    \
 	X(REAUTH_BEGUN, "ike_reauth_begun", "re-authentication begun")                             \
 	X(REAUTHENTICATED, "ike_reauthenticated", "re-authenticated, old IKE SA to be deleted")    \

@@ -95,6 +95,8 @@ struct ike_peer ike_session_peer(const struct ike_session *s)
 		.proven = s->proven,
 		.user = s->user,
 		.group = s->group,
+		.groups = s->groups,
+		.in_group = s->in_group,
 	};
 }
 
@@ -133,24 +135,6 @@ struct ike_session *ike_session_of_site(struct ike_engine *e, const struct endpo
 			view_eq(secret_view(&s->identity), id))
 			return s;
 	}
-	return NULL;
-}
-
-bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (ip_eq(&s->leases[i].addr, addr))
-			return true;
-	return false;
-}
-
-struct ike_session *ike_session_holder(
-	struct ike_engine *e, const struct ike_peer *owner, const struct ip_addr *addr)
-{
-	struct ike_session *s = NULL;
-	while ((s = ike_session_of_owner(e, owner, s)))
-		if (ike_session_holds(s, addr))
-			return s;
 	return NULL;
 }
 
@@ -199,6 +183,8 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 		secret_copy(&s->identity, peer->id.p, peer->id.len) < 0)
 		return -ENOMEM;
 	s->proven = peer->proven;
+	s->groups = peer->groups;
+	s->in_group = peer->in_group;
 	s->anonymous = ike_peer_anonymous(peer);
 	htab_insert(&e->sessions_by_owner, &s->by_owner,
 		s->anonymous ? site_hash(e, &s->sa->remote, peer->id) : owner_hash(e, peer));
@@ -210,7 +196,7 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 static const char *inner_text(const struct ike_session *s, char out[IP_TEXT_MAX])
 {
 	if (s->lease_count)
-		return ip_text(&s->leases[0].addr, out);
+		return ike_lease_text(&s->leases[0], out);
 	return s->assigned_count ? ip_text(&s->assigned[0], out) : "none";
 }
 
@@ -260,8 +246,9 @@ static void session_free(struct ike_session *s)
 	wheel_cancel(&e->wheel, &s->anew);
 	wheel_cancel(&e->wheel, &s->idle);
 	wheel_cancel(&e->wheel, &s->resources_due);
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		e->p.addresses->release(e->p.addresses->ctx, &s->leases[i]);
+	while (s->lease_count)
+		ike_lease_drop(s, (uint8_t)(s->lease_count - 1));
+	free(s->aaa);
 	if (s->in_owner_table)
 		htab_remove(&e->sessions_by_owner, &s->by_owner);
 	htab_remove(&e->sessions_by_id, &s->by_id);
@@ -373,6 +360,13 @@ void ike_session_end(struct ike_session *s, uint32_t delay_s)
 	wheel_set(&e->wheel, &s->end, e->now_ns + delay_s * NS_PER_S, end_fire, s);
 }
 
+void ike_session_end_soon(struct ike_session *s)
+{
+	struct ike_engine *e = s->engine;
+	s->closing = true;
+	wheel_set(&e->wheel, &s->end, e->now_ns, end_fire, s);
+}
+
 void ike_session_watch(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
@@ -382,92 +376,4 @@ void ike_session_watch(struct ike_session *s)
 		wheel_cancel(&e->wheel, &s->end);
 	else
 		wheel_set(&e->wheel, &s->end, e->now_ns + IKE_CHILDLESS_S * NS_PER_S, end_fire, s);
-}
-
-// ---- leases ----------------------------------------------------------------------------------
-
-static struct ip_prefix lease_prefix(const struct lease *l)
-{
-	return (struct ip_prefix){l->addr, (uint8_t)ip_bits(l->addr.family)};
-}
-
-static void lease_unroute(struct ike_session *s, uint8_t i)
-{
-	struct ip_prefix p = lease_prefix(&s->leases[i]);
-	if (s->lease_use[i].routed)
-		ike_route_put(s, &p);
-	s->lease_use[i].routed = false;
-}
-
-static void lease_forget(struct ike_session *s, uint8_t i)
-{
-	lease_unroute(s, i);
-	s->lease_count--;
-	for (; i < s->lease_count; i++) {
-		s->leases[i] = s->leases[i + 1];
-		s->lease_use[i] = s->lease_use[i + 1];
-	}
-}
-
-void ike_lease_add(struct ike_session *s, const struct lease *l)
-{
-	s->lease_use[s->lease_count] = (struct ike_lease_use){0};
-	s->leases[s->lease_count++] = *l;
-	if (s->tunnel == TUNNEL_NONE)
-		s->worker = s->leases[0].worker;
-}
-
-void ike_lease_drop(struct ike_session *s, uint8_t i)
-{
-	struct address_source *src = s->engine->p.addresses;
-	struct lease l = s->leases[i];
-	lease_forget(s, i);
-	src->release(src->ctx, &l);
-}
-
-enum ike_reason ike_lease_routes(struct ike_session *s)
-{
-	bool fresh[IKE_LEASES_MAX] = {false};
-	enum ike_reason why = IKE_REASON_NONE;
-	for (uint8_t i = 0; i < s->lease_count && why == IKE_REASON_NONE; i++) {
-		struct ip_prefix p = lease_prefix(&s->leases[i]);
-		if (s->lease_use[i].routed)
-			continue;
-		why = ike_route_get(s, &p);
-		fresh[i] = s->lease_use[i].routed = why == IKE_REASON_NONE;
-	}
-	for (uint8_t i = 0; i < s->lease_count && why != IKE_REASON_NONE; i++)
-		if (fresh[i])
-			lease_unroute(s, i);
-	return why;
-}
-
-// The address may be another's already. The peer was told that it is his, and neither version can take
-// that back: he has to come again. Not at once: others are at work on the session.
-static void lease_lost(struct ike_session *s, uint8_t i)
-{
-	struct ike_engine *e = s->engine;
-	lease_forget(s, i);
-	ike_refused(e, s->sa, &s->sa->remote, IKE_REASON_LEASE_LOST);
-	s->closing = true;
-	wheel_set(&e->wheel, &s->end, e->now_ns, end_fire, s);
-}
-
-void ike_session_keep_leases(struct ike_session *s)
-{
-	struct address_source *src = s->engine->p.addresses;
-	s->leases_in_use = true;
-	for (uint8_t i = s->lease_count; i-- > 0;) {
-		if (s->lease_use[i].active)
-			continue;
-		s->lease_use[i].active = src->renew(src->ctx, &s->leases[i], s->id);
-		if (!s->lease_use[i].active)
-			lease_lost(s, i);
-	}
-}
-
-void ike_session_leased(struct ike_session *s)
-{
-	if (s->leases_in_use || s->conn->childless)
-		ike_session_keep_leases(s);
 }

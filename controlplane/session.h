@@ -97,6 +97,8 @@ struct ike_route {
 
 // What became of a lease.
 struct ike_lease_use {
+	struct htab_node by_addr; // of the engine's leases
+	struct ike_session *session;
 	bool active; // in use: the address source keeps it until it is released
 	bool routed; // the session has asked for its route
 };
@@ -113,16 +115,20 @@ struct ike_session {
 	struct secret
 		identity; // ID payload body (type, 3 reserved, data); empty until proven or claimed
 	char *identity_text;
-	char *user;              // authenticated, or NULL
-	char *group;             // of the user, or NULL
-	const char *mode_config; // how it got its addresses: "pull", "push", "none"
-	bool proven;             // the identity is (a wildcard or group PSK proves none)
-	bool anonymous;          // neither identity nor user is proven
+	char *user;                       // authenticated, or NULL
+	char *group;                      // of the user, or NULL
+	const struct cfg_strings *groups; // of the user; or NULL. Of the engine's snapshot
+	bool in_group;                    // its key is that of its ID: a group's name, perhaps
+	struct ike_aaa_addresses *aaa;    // what AAA said of its addresses; NULL: nothing. Owned
+	const char *mode_config;          // how it got its addresses: "pull", "push", "none"
+	bool proven;                      // the identity is (a wildcard or group PSK proves none)
+	bool anonymous;                   // neither identity nor user is proven
 	struct lease leases[IKE_LEASES_MAX];
 	struct ike_lease_use lease_use[IKE_LEASES_MAX]; // of leases[i]
 	uint8_t lease_count;
 	bool leases_in_use;                      // and so are those that come later
 	struct ip_addr assigned[IKE_LEASES_MAX]; // as initiator: by the peer
+	uint8_t assigned_bits[IKE_LEASES_MAX];   // of a network; 0: one address
 	uint8_t assigned_count;
 	uint32_t tunnel; // TUNNEL_NONE until the first child
 	uint16_t worker;
@@ -202,6 +208,8 @@ struct ike_peer {
 	bool proven;       // the identity is
 	const char *user;  // authenticated (XAUTH), or NULL
 	const char *group; // for show, or NULL
+	bool in_group;     // its key is that of its ID, be it a person's or a group's
+	const struct cfg_strings *groups; // of the user; NULL: none
 };
 
 static inline bool ike_peer_anonymous(const struct ike_peer *p)
@@ -233,6 +241,11 @@ void ike_session_established(struct ike_session *s);
 void ike_session_keep_leases(struct ike_session *s);
 // It got one more: in use at once where others are or were, or where none waits for a child SA.
 void ike_session_leased(struct ike_session *s);
+// The addresses that it stands for.
+struct ip_prefix ike_lease_prefix(const struct lease *l);
+struct selector ike_lease_selector(const struct lease *l);
+bool ike_lease_is_prefix(const struct lease *l);
+const char *ike_lease_text(const struct lease *l, char buf[static IP_TEXT_MAX]);
 // A lease is the session's; there is room for it.
 void ike_lease_add(struct ike_session *s, const struct lease *l);
 // Lease i of the session goes back, and its route goes.
@@ -243,6 +256,8 @@ enum ike_reason ike_lease_routes(struct ike_session *s);
 void ike_session_sa_gone(struct ike_session *s, struct ike_sa *sa, enum ike_reason why);
 // Ends it with a DELETE to the peer after delay_s seconds (0: now).
 void ike_session_end(struct ike_session *s, uint32_t delay_s);
+// The same at the next tick: others are at work on it.
+void ike_session_end_soon(struct ike_session *s);
 // Everything of it is given back, as at the end of a session; the IKE SA stays.
 void ike_session_close(struct ike_session *s, enum ike_reason why);
 // For ike_engine_free(): all sessions and the children whose SAs have not come back.
@@ -499,10 +514,15 @@ struct tunnel_path ike_path(const struct ike_sa *sa);
 
 struct ike_cp_state {
 	bool asked; // the peer sent a request that we answer
-	bool want_v4, want_v6;
-	struct ip_addr hint_v4, hint_v6; // family 0: any
-	uint32_t asked_types;            // bit per attribute type below 32
+	bool want_v4, want_v6, want_prefix;
+	struct ip_addr hint_v4, hint_v6, hint_prefix; // family 0: any
+	bool link;                                    // RFC 5739: the prefix is for a link
+	struct view link_client; // its interface identifier there; a view of the payload
+	uint32_t asked_types;    // bit per attribute type below 32
 };
+
+// As initiator: what the peer has assigned, as a prefix.
+struct ip_prefix ike_session_assigned(const struct ike_session *s, uint8_t i);
 
 // What of a CP request concerns us; wire_cp of type REQUEST.
 void ike_cp_read(const struct wire_cp *cp, struct ike_cp_state *out);

@@ -109,6 +109,14 @@ static const char *mode_config_of(const struct ike_session *s)
 	return s->lease_count || s->assigned_count ? "pull" : "none";
 }
 
+static void show_inner(struct ip_prefix p, struct ike_session_info *out)
+{
+	if (out->inner_count == IKE_LEASES_MAX)
+		return;
+	out->inner_bits[out->inner_count] = p.bits;
+	out->inner[out->inner_count++] = p.addr;
+}
+
 static void show(const struct ike_session *s, struct ike_session_info *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -119,14 +127,15 @@ static void show(const struct ike_session *s, struct ike_session_info *out)
 	out->remote_id = s->identity_text ? s->identity_text : "";
 	out->user = s->user ? s->user : "";
 	out->group = s->group ? s->group : "";
+	out->groups = s->groups;
 	out->mode_config = mode_config_of(s);
 	out->local = s->sa->local;
 	out->remote = s->sa->mobike ? ikev2_mobike_remote(s->sa) : s->sa->remote;
 	out->nat = s->sa->nat_local || s->sa->nat_remote;
 	for (uint8_t i = 0; i < s->lease_count; i++)
-		out->inner[out->inner_count++] = s->leases[i].addr;
-	for (uint8_t i = 0; i < s->assigned_count && out->inner_count < IKE_LEASES_MAX; i++)
-		out->inner[out->inner_count++] = s->assigned[i];
+		show_inner(ike_lease_prefix(&s->leases[i]), out);
+	for (uint8_t i = 0; i < s->assigned_count; i++)
+		show_inner(ike_session_assigned(s, i), out);
 	out->worker = s->worker;
 	out->established_ns = s->established_ns;
 	out->initiator = s->initiator;

@@ -82,7 +82,8 @@ void ike_job_done(struct ike_engine *e, struct ike_job *job)
 enum ike_verdict ike_wait_address(
 	struct ike_exchange *x, const struct address_request *rq, int next_step)
 {
-	struct address_source *source = x->sa->engine->p.addresses;
+	struct ike_engine *e = x->sa->engine;
+	struct address_source *source = e->p.addresses;
 	struct address_request r = *rq;
 	r.token = wait_begin(x, IKE_GOT_ADDRESS, next_step, IKE_ADDR_DEADLINE_NS);
 	x->address_status = source->acquire(source->ctx, &r, &x->lease);
@@ -94,7 +95,7 @@ enum ike_verdict ike_wait_address(
 	return IKE_DONE;
 }
 
-void ike_address_done(void *user, uint64_t token, enum address_status s, const struct lease *l)
+static void address_done(void *user, uint64_t token, enum address_status s, const struct lease *l)
 {
 	struct ike_engine *e = user;
 	ike_enter(e);
@@ -106,9 +107,63 @@ void ike_address_done(void *user, uint64_t token, enum address_status s, const s
 			x->lease = *l;
 		ike_exchange_run(x);
 	} else if (s == ADDRESS_OK) {
-		e->p.addresses->release(e->p.addresses->ctx, l);
+		ike_lease_release(e, l);
 	}
 	ike_leave(e);
+}
+
+void ike_lease_release(struct ike_engine *e, const struct lease *l)
+{
+	e->p.addresses->release(e->p.addresses->ctx, l);
+}
+
+void ike_wait_move(struct ike_exchange *from, struct ike_exchange *to, int next_step)
+{
+	struct ike_engine *e = from->sa->engine;
+	uint64_t token = from->token, due_ns = from->deadline.due_ms * NS_PER_MS;
+	enum ike_got waited = from->waited;
+	ike_wait_cancel(from);
+	ike_wait_cancel(to);
+	to->step = next_step;
+	to->got = IKE_GOT_NOTHING;
+	to->waited = waited;
+	to->token = token;
+	htab_insert(&e->waiting, &to->by_token, token);
+	wheel_set(&e->wheel, &to->deadline, due_ns, timed_out, to);
+}
+
+// ---- the source's other end ------------------------------------------------------------------
+
+void ike_address_source_begin(struct ike_engine *e)
+{
+	struct address_source *source = e->p.addresses;
+	if (!source)
+		return;
+	source->done = address_done;
+	source->revoked = ike_lease_revoked;
+	source->user = e;
+}
+
+// The engine has gone.
+static void done_late(void *user, uint64_t token, enum address_status s, const struct lease *l)
+{
+	struct address_source *source = user;
+	if (s == ADDRESS_OK)
+		source->release(source->ctx, l);
+}
+
+static void revoked_late(void *user, const struct ip_addr *addr)
+{
+}
+
+void ike_address_source_end(struct ike_engine *e)
+{
+	struct address_source *source = e->p.addresses;
+	if (!source)
+		return;
+	source->done = done_late;
+	source->revoked = revoked_late;
+	source->user = source;
 }
 
 enum ike_verdict ike_wait_aaa(

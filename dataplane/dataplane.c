@@ -199,7 +199,7 @@ uint64_t dp_next_ns(const struct dp *d)
 {
 	uint64_t at = RTE_MIN(dp_local_next_ns(d), dp_pmtu_next_ns(d));
 	at = RTE_MIN(at, dp_exceptions_next_ns(d));
-	if (!dp_sink_waiting(d))
+	if (!dp_sink_waiting(d) && dp_pools_known(d))
 		return at;
 	return RTE_MIN(at, d->now_ns + RETRY_NS);
 }
@@ -292,4 +292,17 @@ bool dp_dst_guarded(const struct dp *d, const struct ip_addr *a)
 {
 	struct dp_dst_entry e;
 	return dp_dst_lookup(d->dst, a->family, a->bytes, &e) != DP_DST_NONE;
+}
+
+int dp_set_pools(struct dp *d, const struct dp_pool_range *r, size_t count)
+{
+	int rc = dp_dst_set_pools(d->dst, r, count, &d->pools_seen);
+	for (uint16_t i = 0; rc >= 0 && i < d->worker_count; i++)
+		dp_worker_wake(d->workers[i]);
+	return rc;
+}
+
+bool dp_pools_known(const struct dp *d)
+{
+	return d->grace.done >= d->pools_seen;
 }

@@ -45,6 +45,24 @@ uint64_t dp_next_ns(const struct dp *d);
 int dp_wake_fd(struct dp *d);
 void dp_arm(struct dp *d);
 
+// A range whose addresses never leave in clear.
+struct dp_pool_range {
+	struct ip_range range;
+	uint8_t bits; // of what is given out of it: 32 or 128, or those of a prefix
+};
+static inline struct dp_pool_range dp_pool_range(const struct cfg_pool *p, size_t i)
+{
+	uint8_t whole = (uint8_t)ip_bits(p->ranges[i].lo.family);
+	uint8_t bits = p->prefix_len ? (uint8_t)p->prefix_len : whole;
+	return (struct dp_pool_range){p->ranges[i], bits};
+}
+
+// The pools' ranges from now on; the workers know them when dp_pools_known(). A range that is left out
+// goes, but for the addresses that tunnels have: returns how many parts of it stay for these, to be
+// asked again when they may have ended. -ENOMEM: nothing is changed.
+MUST_USE int dp_set_pools(struct dp *d, const struct dp_pool_range *r, size_t count);
+bool dp_pools_known(const struct dp *d);
+
 struct dp_port_info {
 	const char *name, *driver;
 	bool link;

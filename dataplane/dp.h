@@ -220,6 +220,7 @@ struct dp {
 		uint64_t asked, running, done;
 		uint64_t from[DP_WORKERS_MAX];
 	} grace;
+	uint64_t pools_seen; // the grace period after which workers know the pools' ranges
 	// Receive buffers, one pool a socket (index: socket id, NULL where none).
 	struct rte_mempool *rx_pool[8];
 	// For whole packets out of fragments (frag_in.c) that a receive buffer does not hold.

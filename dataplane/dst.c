@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "dataplane/dst.h"
+#include "dataplane/dst_ranges.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 // A value is generation | cause | index: 32, 6 and 26 bits. Generations begin at 1 and so do indices,
 // so that these are never a tunnel's.
@@ -28,21 +27,12 @@ struct table {
 	struct slot slots[];
 };
 
-struct dense {
-	struct ip_range range;
-	uint64_t count;
-	_Atomic uint64_t *values;
-};
-
 struct dp_dst {
 	struct dp_dst_head head; // first
-	struct dp_dst_flat *flat;
-	struct dense *dense; // sorted by range.lo, IPv4 first
-	size_t dense_count, dense_v4;
-	struct ip_range *pools; // those without a flat array
-	size_t pool_count;
+	struct dst_map *map;     // what head.ranges is of
 	_Atomic(struct table *) table;
 	struct table *retired;
+	struct dst_map *retired_maps;
 	struct dp_grace grace;
 	// How many entries each prefix length has, [0]: IPv4, [1]: IPv6; workers read the lengths
 	// in use, longest first, from the bitmaps.
@@ -212,26 +202,17 @@ static int table_reserve(struct dp_dst *d)
 
 // ---- Pools ----
 
-static int range_order(const void *a, const void *b)
+// Returns the number of the grace period after which it goes.
+static uint64_t map_retire(struct dp_dst *d, struct dst_map *m)
 {
-	return ip_cmp(&((const struct dense *)a)->range.lo, &((const struct dense *)b)->range.lo);
-}
-
-static int pool_add(struct dp_dst *d, const struct ip_range *r)
-{
-	uint64_t count = ip_distance(&r->lo, &r->hi) + 1;
-	if (r->lo.family == IP_V6 && (count == 0 || count > DP_DST_DENSE_V6)) {
-		d->pools[d->pool_count++] = *r;
+	if (!m || !d->grace.passed) { // no worker runs yet
+		dst_map_free(m);
 		return 0;
 	}
-	// Untouched pages cost nothing.
-	void *p = mmap(NULL, count * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	d->dense[d->dense_count++] = (struct dense){*r, count, p};
-	d->dense_v4 += r->lo.family == IP_V4;
-	return 0;
+	m->retired_at = d->grace.passed(d->grace.ctx);
+	m->retired_next = d->retired_maps;
+	d->retired_maps = m;
+	return m->retired_at;
 }
 
 // ---- Inside ----
@@ -267,53 +248,57 @@ static int inside_add_all(struct dp_dst *d, const struct cfg *c)
 	return rc;
 }
 
+// The pools' ranges as the configuration has them, *count of them.
+static struct dp_pool_range *ranges_of(const struct cfg *c, size_t *count)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->pool_count; i++)
+		n += c->pools[i].range_count;
+	struct dp_pool_range *r = calloc(n + 1, sizeof(*r));
+	*count = 0;
+	for (size_t i = 0; r && i < c->pool_count; i++)
+		for (size_t k = 0; k < c->pools[i].range_count; k++)
+			r[(*count)++] = dp_pool_range(&c->pools[i], k);
+	return r;
+}
+
+static int set_pools_of(struct dp_dst *d, const struct cfg *c)
+{
+	size_t count;
+	uint64_t seen;
+	struct dp_pool_range *r = ranges_of(c, &count);
+	int rc = r ? dp_dst_set_pools(d, r, count, &seen) : -ENOMEM;
+	free(r);
+	return rc;
+}
+
 int dp_dst_new(const struct cfg *c, struct dp_dst **out)
 {
 	struct dp_dst *d = calloc(1, sizeof(*d));
-	size_t ranges = 0;
-	int rc = -ENOMEM;
-
-	for (size_t i = 0; i < c->pool_count; i++)
-		ranges += c->pools[i].range_count;
 	if (!d)
 		return -ENOMEM;
-	d->dense = calloc(ranges + 1, sizeof(*d->dense));
-	d->flat = calloc(ranges + 1, sizeof(*d->flat));
-	d->pools = calloc(ranges + 1, sizeof(*d->pools));
 	d->table = table_new(1024);
-	if (!d->dense || !d->flat || !d->pools || !d->table)
-		goto fail;
-	for (size_t i = 0; i < c->pool_count; i++)
-		for (size_t j = 0; j < c->pools[i].range_count; j++) {
-			rc = pool_add(d, &c->pools[i].ranges[j]);
-			if (rc)
-				goto fail;
-		}
-	qsort(d->dense, d->dense_count, sizeof(*d->dense), range_order);
-	for (size_t i = 0; i < d->dense_v4; i++)
-		d->flat[i] = (struct dp_dst_flat){ip_to_v4(&d->dense[i].range.lo),
-			ip_to_v4(&d->dense[i].range.hi), d->dense[i].values};
-	d->head.flat = d->flat;
-	d->head.flat_count = d->dense_v4;
-	rc = inside_add_all(d, c);
-	if (rc)
-		goto fail;
+	int rc = d->table ? set_pools_of(d, c) : -ENOMEM;
+	if (rc == 0)
+		rc = inside_add_all(d, c);
+	if (rc) {
+		dp_dst_free(d);
+		return rc;
+	}
 	*out = d;
 	return 0;
-fail:
-	dp_dst_free(d);
-	return rc;
 }
 
 void dp_dst_free(struct dp_dst *d)
 {
 	if (!d)
 		return;
-	for (size_t i = 0; i < d->dense_count; i++)
-		munmap(d->dense[i].values, d->dense[i].count * sizeof(uint64_t));
-	free(d->dense);
-	free(d->flat);
-	free(d->pools);
+	dst_map_free(d->map);
+	while (d->retired_maps) {
+		struct dst_map *m = d->retired_maps;
+		d->retired_maps = m->retired_next;
+		dst_map_free(m);
+	}
 	free(d->table);
 	while (d->retired) {
 		struct table *t = d->retired;
@@ -328,53 +313,41 @@ void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g)
 	d->grace = *g;
 }
 
-static _Atomic uint64_t *dense_v4_at(const struct dp_dst *d, const uint8_t *addr)
-{
-	uint32_t a;
-	memcpy(&a, addr, 4);
-	// The arrays are the control thread's to write.
-	return (_Atomic uint64_t *)(uintptr_t)dp_dst_flat_v4(d, rte_be_to_cpu_32(a));
-}
-
-// The place of an address in a flat array, or NULL. Pools are few, and sorted.
-static _Atomic uint64_t *dense_at(const struct dp_dst *d, uint8_t family, const uint8_t *addr)
-{
-	if (family == IP_V4)
-		return dense_v4_at(d, addr);
-	size_t lo = d->dense_v4, hi = d->dense_count;
-	if (lo == hi)
-		return NULL;
-	struct ip_addr a = ip_from_bytes(family, addr);
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		const struct ip_range *r = &d->dense[mid].range;
-		if (ip_cmp(&a, &r->lo) < 0)
-			hi = mid;
-		else if (ip_cmp(&a, &r->hi) > 0)
-			lo = mid + 1;
-		else
-			return &d->dense[mid].values[ip_distance(&r->lo, &a)];
-	}
-	return NULL;
-}
-
-static bool in_sparse_pool(const struct dp_dst *d, uint8_t family, const uint8_t *addr)
-{
-	if (d->pool_count == 0)
-		return false;
-	struct ip_addr a = ip_from_bytes(family, addr);
-	for (size_t i = 0; i < d->pool_count; i++)
-		if (ip_range_contains(&d->pools[i], &a))
-			return true;
-	return false;
-}
-
 // ---- Writer ----
 
 // What workers remember of addresses outside the flat arrays holds no longer.
 static void changed(struct dp_dst *d)
 {
 	atomic_fetch_add_explicit(&d->head.version, 1, memory_order_release);
+}
+
+int dp_dst_set_pools(struct dp_dst *d, const struct dp_pool_range *r, size_t count, uint64_t *seen)
+{
+	struct dst_map *old = d->map, *m = dst_map_new(old, r, count);
+	if (!m)
+		return -ENOMEM;
+	d->map = m;
+	atomic_store_explicit(&d->head.ranges, &m->seen, memory_order_release);
+	changed(d);
+	*seen = map_retire(d, old);
+	return (int)m->kept;
+}
+
+// A place in a flat array.
+struct place {
+	_Atomic uint64_t *at; // NULL: none
+	uint16_t *live;
+};
+
+static struct place place_of(const struct dp_dst *d, const struct ip_prefix *p)
+{
+	const struct dst_piece *in = NULL;
+	if (p->bits == ip_bits(p->addr.family))
+		in = dst_map_find(d->map, p->addr.family, p->addr.bytes);
+	if (!in)
+		return (struct place){NULL, NULL};
+	uint64_t i = in->first + ip_distance(&in->range.lo, &p->addr);
+	return (struct place){&in->array->values[i], &in->array->live[i / DST_BLOCK]};
 }
 
 static void bits_update(struct dp_dst *d, unsigned f, unsigned bits)
@@ -416,80 +389,83 @@ static void length_del(struct dp_dst *d, const struct ip_prefix *p)
 		inside_matters(d, f, -1);
 }
 
-int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e)
+// The slot of an address or prefix in the hash, or NULL.
+static struct slot *slot_of(const struct dp_dst *d, const struct ip_prefix *p)
 {
-	uint64_t value = value_of(e);
-	if (p->bits == ip_bits(p->addr.family)) {
-		_Atomic uint64_t *at = dense_at(d, p->addr.family, p->addr.bytes);
-		if (at) {
-			uint64_t old = load(at);
-			if (old && !same_tunnel(old, e->index, e->generation))
-				return -EEXIST;
-			store(at, value);
-			return 0;
-		}
-	}
+	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
+	struct key k = key_of(p->addr.family, p->addr.bytes, p->bits);
+	bool found;
+	struct slot *s = table_find(t, &k, &found);
+	return found ? s : NULL;
+}
+
+// Its place, if that is where it goes: one that came before its pool is in the hash, and stays there.
+static _Atomic uint64_t *value_of_owner(struct dp_dst *d, const struct ip_prefix *p)
+{
+	struct place flat = place_of(d, p);
+	if (flat.at && load(flat.at))
+		return flat.at;
+	struct slot *s = slot_of(d, p);
+	return s ? &s->value : NULL;
+}
+
+static int add_to_hash(struct dp_dst *d, const struct ip_prefix *p, uint64_t value)
+{
 	int rc = table_reserve(d);
 	if (rc)
 		return rc;
 	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
 	struct key k = key_of(p->addr.family, p->addr.bytes, p->bits);
 	bool found;
-	struct slot *s = table_find(t, &k, &found);
-	if (found) {
-		if (!same_tunnel(load(&s->value), e->index, e->generation))
-			return -EEXIST;
-		store(&s->value, value);
-		changed(d);
-		return 0;
-	}
-	table_put(t, s, &k, value);
+	table_put(t, table_find(t, &k, &found), &k, value);
 	length_add(d, p);
-	changed(d);
 	return 0;
+}
+
+int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e)
+{
+	uint64_t value = value_of(e);
+	_Atomic uint64_t *at = value_of_owner(d, p);
+	struct place flat = place_of(d, p);
+	int rc = 0;
+	if (at && !same_tunnel(load(at), e->index, e->generation))
+		return -EEXIST;
+	if (at) {
+		store(at, value);
+	} else if (flat.at) {
+		store(flat.at, value);
+		++*flat.live;
+		return 0; // what nobody remembers
+	} else {
+		rc = add_to_hash(d, p, value);
+	}
+	changed(d);
+	return rc;
 }
 
 void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uint32_t generation)
 {
-	if (p->bits == ip_bits(p->addr.family)) {
-		_Atomic uint64_t *at = dense_at(d, p->addr.family, p->addr.bytes);
-		if (at) {
-			if (same_tunnel(load(at), index, generation))
-				store(at, VALUE_EMPTY);
-			return;
+	struct place flat = place_of(d, p);
+	if (flat.at && load(flat.at)) {
+		if (same_tunnel(load(flat.at), index, generation)) {
+			store(flat.at, VALUE_EMPTY);
+			--*flat.live;
 		}
+		return;
 	}
-	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
-	struct key k = key_of(p->addr.family, p->addr.bytes, p->bits);
-	bool found;
-	struct slot *s = table_find(t, &k, &found);
-	if (!found || !same_tunnel(load(&s->value), index, generation))
+	struct slot *s = slot_of(d, p);
+	if (!s || !same_tunnel(load(&s->value), index, generation))
 		return;
 	store(&s->value, VALUE_GONE);
-	t->live--;
+	atomic_load_explicit(&d->table, memory_order_relaxed)->live--;
 	length_del(d, p);
 	changed(d);
-}
-
-// Where the value of an address or prefix stands, or NULL.
-static _Atomic uint64_t *value_at(struct dp_dst *d, const struct ip_prefix *p)
-{
-	_Atomic uint64_t *at = NULL;
-	bool found;
-	if (p->bits == ip_bits(p->addr.family))
-		at = dense_at(d, p->addr.family, p->addr.bytes);
-	if (at)
-		return at;
-	struct table *t = atomic_load_explicit(&d->table, memory_order_relaxed);
-	struct key k = key_of(p->addr.family, p->addr.bytes, p->bits);
-	struct slot *s = table_find(t, &k, &found);
-	return found ? &s->value : NULL;
 }
 
 int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uint32_t generation,
 	const struct dp_dst_entry *e)
 {
-	_Atomic uint64_t *at = value_at(d, p);
+	_Atomic uint64_t *at = value_of_owner(d, p);
 	if (!at || !same_tunnel(load(at), index, generation))
 		return -ENOENT;
 	store(at, value_of(e));
@@ -497,8 +473,23 @@ int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 	return 0;
 }
 
+static void free_maps(struct dp_dst *d)
+{
+	struct dst_map **at = &d->retired_maps;
+	while (*at) {
+		struct dst_map *m = *at;
+		if (!d->grace.reached(d->grace.ctx, m->retired_at)) {
+			at = &m->retired_next;
+			continue;
+		}
+		*at = m->retired_next;
+		dst_map_free(m);
+	}
+}
+
 void dp_dst_tick(struct dp_dst *d)
 {
+	free_maps(d);
 	struct table **at = &d->retired;
 	while (*at) {
 		struct table *t = *at;
@@ -533,18 +524,31 @@ static uint64_t find_prefix(const struct dp_dst *d, const struct table *t, uint8
 	return VALUE_EMPTY;
 }
 
+static const _Atomic uint64_t *flat_at(const struct dst_map *m, uint8_t family, const uint8_t *addr)
+{
+	const struct dst_piece *p = dst_map_find(m, family, addr);
+	if (!p)
+		return NULL;
+	struct ip_addr a = ip_from_bytes(family, addr);
+	return &p->array->values[p->first + ip_distance(&p->range.lo, &a)];
+}
+
 enum dp_dst_result dp_dst_lookup(
 	const struct dp_dst *d, uint8_t family, const uint8_t *addr, struct dp_dst_entry *out)
 {
-	const _Atomic uint64_t *at = dense_at(d, family, addr);
+	const struct dst_map *m =
+		dst_map_of(atomic_load_explicit(&dp_dst_head(d)->ranges, memory_order_acquire));
+	const _Atomic uint64_t *at = flat_at(m, family, addr);
 	uint64_t v = at ? load(at) : VALUE_EMPTY;
-	unsigned bits = ip_bits(family);
-	if (!at) {
-		const struct table *t = atomic_load_explicit(&d->table, memory_order_acquire);
-		v = find_prefix(d, t, family, addr, &bits);
+	if (v) {
+		dp_dst_entry_of(v, out);
+		return DP_DST_TUNNEL;
 	}
-	// A pool's address belongs to whom it is leased, never to a prefix around it.
-	if ((at && !v) || ((!v || bits < ip_bits(family)) && in_sparse_pool(d, family, addr)))
+	const struct table *t = atomic_load_explicit(&d->table, memory_order_acquire);
+	unsigned bits = 0, least = dst_map_bits(m, family, addr);
+	v = find_prefix(d, t, family, addr, &bits);
+	// A pool's address or prefix belongs to whom it is leased, never to a prefix around it.
+	if (least && (v <= VALUE_GONE || v == VALUE_INSIDE || bits < least))
 		return DP_DST_POOL;
 	if (!v || v == VALUE_INSIDE)
 		return DP_DST_NONE;

@@ -3,8 +3,9 @@
 //
 // Destination -> tunnel. The control thread is the single writer; workers read without a lock and
 // see each entry whole, as 64 bits.
-//   pools' ranges     flat arrays (all of IPv4's, IPv6's up to 2^20 addresses)
-//   other addresses   an open-addressing hash
+//   pools' ranges     flat arrays (all of IPv4's, IPv6's up to 2^20 addresses); where they change, a
+//                     list of them is built beside and swapped
+//   other addresses   an open-addressing hash, also of pools that give out prefixes
 //   shorter prefixes  the same hash, keyed by masked address and length; the lengths in use are
 //                     tried longest first
 //   inside ports'     the same hash, that a tunnel's prefix around them does not take what is the
@@ -34,10 +35,14 @@ struct dp_dst_flat {
 	const _Atomic uint64_t *values;
 };
 
-struct dp_dst_head {
+struct dp_dst_ranges {
 	size_t flat_count;
-	const struct dp_dst_flat *flat;
-	// Changes with every entry outside the flat arrays.
+	struct dp_dst_flat flat[];
+};
+
+struct dp_dst_head {
+	_Atomic(const struct dp_dst_ranges *) ranges;
+	// Changes with every entry outside the flat arrays, and with the ranges.
 	_Atomic uint32_t version;
 };
 
@@ -59,6 +64,13 @@ struct dp_grace {
 };
 void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g);
 
+// The pools' ranges from now on. A range that is none of them any longer goes, unless a tunnel has an
+// address of it: returns how many such parts stay (ask again later), or -ENOMEM and nothing is changed.
+// Workers see them when the grace period that *seen gets the number of is over. Addresses of tunnels
+// stay what they are.
+MUST_USE int dp_dst_set_pools(
+	struct dp_dst *d, const struct dp_pool_range *r, size_t count, uint64_t *seen);
+
 // -EEXIST: another tunnel, or an inside port, has exactly this; -ENOMEM. The same tunnel again is fine.
 MUST_USE int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e);
 // Removes it if it is this tunnel's.
@@ -72,11 +84,12 @@ void dp_dst_tick(struct dp_dst *d);
 // The place of an address (host order) in a flat array, or NULL. Few arrays; most often one.
 static inline const _Atomic uint64_t *dp_dst_flat_v4(const struct dp_dst *d, uint32_t a)
 {
-	const struct dp_dst_head *h = dp_dst_head(d);
-	size_t lo = 0, hi = h->flat_count;
+	const struct dp_dst_ranges *all =
+		atomic_load_explicit(&dp_dst_head(d)->ranges, memory_order_acquire);
+	size_t lo = 0, hi = all->flat_count;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		const struct dp_dst_flat *r = &h->flat[mid];
+		const struct dp_dst_flat *r = &all->flat[mid];
 		if (a < r->lo)
 			hi = mid;
 		else if (a > r->hi)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "controlplane/wire/ikev1_numbers.h"
 #include "controlplane/wire/ikev2_numbers.h"
+#include "tests/fakes/sink.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,11 +53,6 @@ struct packet {
 	uint8_t bytes[];
 };
 
-struct event {
-	STAILQ_ENTRY(event) link;
-	struct sa_event ev;
-};
-
 struct node {
 	struct bench *bench;
 	bool headend;
@@ -65,10 +61,8 @@ struct node {
 	struct address_source addresses;
 	struct ike_credentials *credentials;
 	struct ike_engine *engine;
-	struct sa_sink sink;
-	uint32_t next_spi, next_tunnel;
+	struct fake_sink sink;
 	struct ike_job *jobs;
-	STAILQ_HEAD(, event) events;
 };
 
 enum kind { INIT, AUTH, CHILD, INFO, KINDS };
@@ -138,129 +132,11 @@ static int job_submit(void *ctx, struct ike_job *job)
 	return 0;
 }
 
-static uint16_t sink_worker_of(void *ctx, const struct ip_addr *inner)
-{
-	return 0;
-}
-
-static int sink_spi_reserve(
-	void *ctx, uint16_t worker, const struct tunnel_path *path, uint32_t *spi)
-{
-	struct node *n = ctx;
-	*spi = 0x10000000u + n->next_spi++;
-	return 0;
-}
-
-static void sink_spi_release(void *ctx, uint32_t spi)
-{
-}
-
-static int sink_tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *tunnel)
-{
-	struct node *n = ctx;
-	*tunnel = ++n->next_tunnel;
-	return 0;
-}
-
-static void sink_tunnel_del(void *ctx, uint32_t tunnel)
-{
-}
-
-static int sink_route_add(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
-{
-	return 0;
-}
-
-static void sink_route_del(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
-{
-}
-
-static int sink_route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_prefix *dst)
-{
-	return 0;
-}
-
-static void sink_tunnel_family(void *ctx, uint32_t tunnel, uint64_t family)
-{
-}
-
-static void sink_move(void *ctx, uint32_t tunnel, const struct tunnel_path *path)
-{
-}
-
-static void sink_pmtu(void *ctx, uint32_t tunnel, uint16_t mtu)
-{
-}
-
-static uint16_t sink_mtu(void *ctx, uint32_t tunnel)
-{
-	return 1500;
-}
-
-static void sink_event(struct node *n, enum sa_event_type type, uint32_t child, enum sa_dir dir)
-{
-	struct event *e = need(calloc(1, sizeof(*e)));
-	e->ev = (struct sa_event){.type = type, .dir = dir, .child = child};
-	STAILQ_INSERT_TAIL(&n->events, e, link);
-}
-
-static int sink_sa_add(void *ctx, const struct sa_spec *spec)
-{
-	if (spec->dir == SA_IN)
-		sink_event(ctx, SA_EVENT_INSTALLED, spec->child, SA_IN);
-	return 0;
-}
-
-static void sink_sa_switch(void *ctx, uint32_t child)
-{
-}
-
-static void sink_sa_del(void *ctx, uint32_t child, enum sa_dir dir)
-{
-	sink_event(ctx, SA_EVENT_RETURNED, child, dir);
-}
-
-static bool sink_sa_stats(void *ctx, uint32_t child, enum sa_dir dir, struct sa_counters *out)
-{
-	memset(out, 0, sizeof(*out));
-	return true;
-}
-
-static void sink_ike_spi(void *ctx, uint64_t spi, bool known)
-{
-}
-
-static bool sink_congested(void *ctx)
-{
-	return false;
-}
-
 // ---- nodes -----------------------------------------------------------------------------------
 
-static struct sa_sink sink_of(struct node *n)
+static uint16_t worker_of(void *ctx, const struct ip_addr *inner)
 {
-	return (struct sa_sink){
-		.ctx = n,
-		.workers = 1,
-		.worker_of = sink_worker_of,
-		.spi_reserve = sink_spi_reserve,
-		.spi_release = sink_spi_release,
-		.tunnel_add = sink_tunnel_add,
-		.tunnel_del = sink_tunnel_del,
-		.route_add = sink_route_add,
-		.route_del = sink_route_del,
-		.route_move = sink_route_move,
-		.tunnel_family = sink_tunnel_family,
-		.tunnel_move = sink_move,
-		.tunnel_pmtu = sink_pmtu,
-		.tunnel_mtu = sink_mtu,
-		.sa_add = sink_sa_add,
-		.sa_switch = sink_sa_switch,
-		.sa_del = sink_sa_del,
-		.sa_stats = sink_sa_stats,
-		.ike_spi = sink_ike_spi,
-		.congested = sink_congested,
-	};
+	return 0;
 }
 
 static int node_init(
@@ -272,8 +148,7 @@ static int node_init(
 		b->ikev1 ? IKEV1 : IKEV2);
 	n->bench = b;
 	n->headend = headend;
-	n->sink = sink_of(n);
-	STAILQ_INIT(&n->events);
+	fake_sink_init(&n->sink);
 	if (cfg_load_text("ike_bench", text, NULL, &n->cfg) < 0 ||
 		ike_credentials_new(n->cfg, stderr, &n->credentials) < 0)
 		return -EINVAL;
@@ -281,7 +156,7 @@ static int node_init(
 	struct pools_seams seams = {.clock = clock,
 		.random = &random_system,
 		.workers = 1,
-		.worker_of = sink_worker_of,
+		.worker_of = worker_of,
 		.ctx = n};
 	if (pools_new(n->cfg, &seams, &n->pools) < 0)
 		return -ENOMEM;
@@ -294,22 +169,18 @@ static int node_init(
 		.transport = {n, wire_send},
 		.jobs = {n, job_submit},
 		.addresses = &n->addresses,
-		.sink = &n->sink,
+		.sink = &n->sink.sink,
 	};
 	return ike_engine_new(&p, &n->engine);
 }
 
 static void node_fini(struct node *n)
 {
-	struct event *e;
 	ike_engine_free(n->engine);
 	pools_free(n->pools);
 	ike_credentials_free(n->credentials);
 	cfg_free(n->cfg);
-	while ((e = STAILQ_FIRST(&n->events))) {
-		STAILQ_REMOVE_HEAD(&n->events, link);
-		free(e);
-	}
+	fake_sink_fini(&n->sink);
 }
 
 static void charge(struct node *n, uint64_t begin)
@@ -336,14 +207,12 @@ static bool run_jobs(struct node *n)
 
 static bool run_events(struct node *n)
 {
-	struct event *e = STAILQ_FIRST(&n->events);
-	if (!e)
+	struct sa_event ev;
+	if (!fake_sink_event(&n->sink, &ev))
 		return false;
-	STAILQ_REMOVE_HEAD(&n->events, link);
 	uint64_t begin = now_ns();
-	ike_sa_event(n->engine, &e->ev);
+	ike_sa_event(n->engine, &ev);
 	charge(n, begin);
-	free(e);
 	return true;
 }
 

@@ -1,28 +1,56 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// pool_bench [--leases N] [--workers N] [--range PREFIX] [--json]: what it costs to give out and
-// take back N addresses of one pool, each to an owner of its own.
-#include "pools/pools.h"
+// pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] [--json]: what it costs to give out and
+// take back N addresses of one pool, each to an owner of its own ("userN").
+//
+// The pool is filled once (first), then in rounds emptied and filled again: the leases in the order
+// in which they were given (in_order) or in a random one (random), owners in a random order in both.
+// Without --range the pool is the smallest prefix that has a few percent more addresses than leases, so
+// that from the second round on, as after some weeks of service, none is left that was never used.
+// Then steady: the pool stays full, one lease ends and another owner gets one, at random, which is
+// what a headend does; its figures are those without a prefix.
+// At last pools and lease store together (pool_bench_store.c), on the disk of DIR or of ".".
+#include "perf/pool_bench.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define ROUNDS 3 // the median counts
+#define AHEAD \
+	8 // the bench's own arrays are fetched that much earlier: a session's end has its lease at hand
 
 struct bench {
-	unsigned long leases;
-	unsigned long workers;
+	unsigned long leases, workers;
 	const char *range;
+	const char *dir; // for the store
 	bool json;
+	struct cfg *cfg;
+	struct pools *pools;
+	struct address_source source;
+	struct lease *held;
+	uint32_t *order; // leases
+	uint32_t *users; // who holds them; the last one of all is always without
+	uint64_t seed;
+};
+
+// Nanoseconds for one.
+struct cost {
+	double alloc, free;
+};
+
+struct result {
+	struct cost first, in_order, random, steady;
+	double bytes, load_ms;
 };
 
 static uint16_t worker_of(void *ctx, const struct ip_addr *a)
 {
 	const struct bench *b = ctx;
-	uint64_t h = 0;
-	for (size_t i = 0; i < 16; i++)
-		h = (h ^ a->bytes[i]) * 0x9e3779b97f4a7c15ull;
-	return (uint16_t)((h >> 40) % b->workers);
+	uint64_t h;
+	memcpy(&h, a->bytes, sizeof(h));
+	return (uint16_t)((h * 0x9e3779b97f4a7c15ull >> 40) % b->workers);
 }
 
 static uint64_t now_ns(void)
@@ -30,9 +58,27 @@ static uint64_t now_ns(void)
 	return clock_now_ns(&clock_system);
 }
 
+static uint64_t rnd(struct bench *b, uint64_t n)
+{
+	b->seed = b->seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (b->seed >> 33) % n;
+}
+
+static void shuffle(struct bench *b, uint32_t *v, unsigned long n)
+{
+	for (unsigned long i = n; i > 1; i--) {
+		unsigned long k = rnd(b, i);
+		uint32_t swap = v[i - 1];
+		v[i - 1] = v[k];
+		v[k] = swap;
+	}
+}
+
 static int usage(void)
 {
-	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--json]\n", stderr);
+	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] "
+	      "[--json]\n",
+		stderr);
 	return 2;
 }
 
@@ -55,13 +101,15 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 			continue;
 		}
 		if (strcmp(argv[i], "--leases") == 0) {
-			if (!number(value, 1ul << 24, &b->leases))
+			if (!number(value, (1ul << 24) - 1, &b->leases))
 				return false;
 		} else if (strcmp(argv[i], "--workers") == 0) {
 			if (!number(value, 64, &b->workers))
 				return false;
 		} else if (strcmp(argv[i], "--range") == 0 && value) {
 			b->range = value;
+		} else if (strcmp(argv[i], "--dir") == 0 && value) {
+			b->dir = value;
 		} else {
 			return false;
 		}
@@ -70,98 +118,268 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 	return true;
 }
 
-struct result {
-	uint64_t load_ns, alloc_ns, free_ns, bytes;
-};
-
-static size_t heap(void)
+// What the process has in memory, whoever asked for it.
+static double resident(void)
 {
-	struct mallinfo2 m = mallinfo2();
-	return m.uordblks + m.hblkhd;
+	unsigned long size = 0, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-// Every lease is acquired, renewed and released once; acquire and renew count as allocation.
-static int run(
-	const struct bench *b, const struct cfg *cfg, struct lease *leases, struct result *out)
+// "userN", by hand: what is measured is not printf().
+static void user_name(char text[static 16], uint32_t n)
+{
+	char digits[12];
+	size_t len = 0;
+	do
+		digits[len++] = (char)('0' + n % 10);
+	while (n /= 10);
+	memcpy(text, "user", 4);
+	for (size_t i = 0; i < len; i++)
+		text[4 + i] = digits[len - 1 - i];
+	text[4 + len] = '\0';
+}
+
+static int get(struct bench *b, unsigned long i)
+{
+	char user[16];
+	user_name(user, b->users[i]);
+	struct address_request rq = {
+		.pool = &b->cfg->pools[0],
+		.owner = {.user = user, .name = user},
+		.worker = (uint16_t)(i % b->workers),
+	};
+	if (b->source.acquire(b->source.ctx, &rq, &b->held[i]) != ADDRESS_OK)
+		return -ENOSPC;
+	return b->source.renew(b->source.ctx, &b->held[i], i + 1) ? 0 : -ESTALE;
+}
+
+static void put(struct bench *b, unsigned long i)
+{
+	b->source.release(b->source.ctx, &b->held[i]);
+}
+
+static int fill(struct bench *b, double *ns)
+{
+	uint64_t start = now_ns();
+	for (unsigned long i = 0; i < b->leases; i++) {
+		int rc = get(b, i);
+		if (rc)
+			return rc;
+	}
+	*ns = (double)(now_ns() - start) / (double)b->leases;
+	return 0;
+}
+
+static void empty(struct bench *b, double *ns)
+{
+	uint64_t start = now_ns();
+	for (unsigned long i = 0; i < b->leases; i++) {
+		if (i + AHEAD < b->leases)
+			__builtin_prefetch(&b->held[b->order[i + AHEAD]]);
+		put(b, b->order[i]);
+	}
+	*ns = (double)(now_ns() - start) / (double)b->leases;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static double median(double v[static ROUNDS])
+{
+	qsort(v, ROUNDS, sizeof(*v), by_value);
+	return v[ROUNDS / 2];
+}
+
+static int rounds(struct bench *b, bool random, struct cost *out)
+{
+	double alloc[ROUNDS], ended[ROUNDS];
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		for (unsigned long i = 0; i < b->leases; i++)
+			b->order[i] = (uint32_t)i;
+		if (random)
+			shuffle(b, b->order, b->leases);
+		empty(b, &ended[r]);
+		shuffle(b, b->users, b->leases);
+		int rc = fill(b, &alloc[r]);
+		if (rc)
+			return rc;
+	}
+	*out = (struct cost){median(alloc), median(ended)};
+	return 0;
+}
+
+// One goes, another comes: a lease at random is given back, and the owner who had none gets one.
+static int steady_round(struct bench *b, struct cost *out)
+{
+	enum { BATCH = 64 };
+	uint64_t ns[2] = {0};
+	unsigned long n = b->leases < 200000 ? 200000 : b->leases;
+	for (unsigned long done = 0; done < n; done += BATCH) {
+		uint32_t *at = b->order + done % (b->leases - b->leases % BATCH);
+		for (unsigned i = 0; i < BATCH; i++) {
+			__builtin_prefetch(&b->held[at[i]]);
+			__builtin_prefetch(&b->users[at[i]]);
+		}
+		uint64_t start = now_ns();
+		for (unsigned i = 0; i < BATCH; i++)
+			put(b, at[i]);
+		uint64_t middle = now_ns();
+		for (unsigned i = 0; i < BATCH; i++) {
+			uint32_t user = b->users[at[i]];
+			b->users[at[i]] = b->users[b->leases];
+			b->users[b->leases] = user;
+			int rc = get(b, at[i]);
+			if (rc)
+				return rc;
+		}
+		ns[0] += now_ns() - middle;
+		ns[1] += middle - start;
+	}
+	*out = (struct cost){(double)ns[0] / (double)n, (double)ns[1] / (double)n};
+	return 0;
+}
+
+static int steady(struct bench *b, struct cost *out)
+{
+	double alloc[ROUNDS], ended[ROUNDS];
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		struct cost c;
+		shuffle(b, b->order, b->leases);
+		int rc = steady_round(b, &c);
+		if (rc)
+			return rc;
+		alloc[r] = c.alloc;
+		ended[r] = c.free;
+	}
+	*out = (struct cost){median(alloc), median(ended)};
+	return 0;
+}
+
+static int open_pools(struct bench *b, struct result *r)
 {
 	struct pools_seams seams = {
-		.clock = &clock_system,
+		.clock = &clock_coarse, // as the daemon
 		.random = &random_system,
 		.workers = (uint16_t)b->workers,
 		.worker_of = worker_of,
-		.ctx = (void *)(uintptr_t)b,
+		.ctx = b,
 	};
-	struct address_source source;
-	struct pools *pools;
 	uint64_t start = now_ns();
-	int rc = pools_new(cfg, &seams, &pools);
-	if (rc)
-		return rc;
-	out->load_ns = now_ns() - start;
-	pools_source(pools, &source);
-	size_t before = heap();
-	start = now_ns();
-	for (unsigned long i = 0; rc == 0 && i < b->leases; i++) {
-		char user[32];
-		snprintf(user, sizeof(user), "user%lu", i);
-		struct address_request rq = {
-			.pool = &cfg->pools[0],
-			.owner = {.user = user, .name = user},
-			.worker = (uint16_t)(i % b->workers),
-		};
-		if (source.acquire(source.ctx, &rq, &leases[i]) != ADDRESS_OK)
-			rc = -ENOSPC;
-		else if (!source.renew(source.ctx, &leases[i], 1))
-			rc = -ESTALE;
-	}
-	out->alloc_ns = now_ns() - start;
-	out->bytes = heap() - before;
-	start = now_ns();
-	for (unsigned long i = 0; rc == 0 && i < b->leases; i++)
-		source.release(source.ctx, &leases[i]);
-	out->free_ns = now_ns() - start;
-	pools_free(pools);
+	int rc = pools_new(b->cfg, &seams, &b->pools);
+	r->load_ms = (double)(now_ns() - start) / (double)NS_PER_MS;
+	if (rc == 0)
+		pools_source(b->pools, &b->source);
 	return rc;
 }
 
-static void report(const struct bench *b, const struct result *r)
+static int run(struct bench *b, struct result *r)
 {
-	double n = (double)b->leases;
-	double ops = 2 * n / ((double)(r->alloc_ns + r->free_ns) / (double)NS_PER_S);
-	const char *format =
-		b->json ? "{\"leases\": %lu, \"ops_per_s\": %.0f, \"ns_per_alloc\": %.1f, "
-			  "\"ns_per_free\": %.1f, \"bytes_per_lease\": %.1f, "
-			  "\"load_ms\": %.3f, \"workers\": %lu}\n"
-			: "leases           %12lu\n"
-			  "operations/s     %12.0f\n"
-			  "ns/allocation    %12.1f\n"
-			  "ns/release       %12.1f\n"
-			  "bytes/lease      %12.1f\n"
-			  "load, ms         %12.3f\n"
-			  "workers          %12lu\n";
-	printf(format, b->leases, ops, (double)r->alloc_ns / n, (double)r->free_ns / n,
-		(double)r->bytes / n, (double)r->load_ns / (double)NS_PER_MS, b->workers);
+	b->held = malloc(b->leases * sizeof(*b->held));
+	b->order = malloc(b->leases * sizeof(*b->order));
+	b->users = malloc((b->leases + 1) * sizeof(*b->users));
+	if (!b->held || !b->order || !b->users)
+		return -ENOMEM;
+	memset(b->held, 0xff, b->leases * sizeof(*b->held)); // in memory before it is measured
+	for (unsigned long i = 0; i < b->leases; i++)
+		b->order[i] = b->users[i] = (uint32_t)i;
+	b->users[b->leases] = (uint32_t)b->leases;
+	double before = resident();
+	int rc = open_pools(b, r);
+	if (rc == 0)
+		rc = fill(b, &r->first.alloc);
+	r->bytes = (resident() - before) / (double)b->leases;
+	if (rc == 0)
+		rc = rounds(b, false, &r->in_order);
+	if (rc == 0)
+		rc = rounds(b, true, &r->random);
+	if (rc == 0)
+		rc = steady(b, &r->steady);
+	return rc;
+}
+
+static double pairs_per_s(const struct cost *c)
+{
+	return (double)NS_PER_S / (c->alloc + c->free);
+}
+
+static void report_json(const struct bench *b, const struct result *r, double durable)
+{
+	printf("{\"leases\": %lu, \"ops_per_s\": %.0f, \"ns_per_alloc\": %.1f, "
+	       "\"ns_per_free\": %.1f, \"bytes_per_lease\": %.1f, ",
+		b->leases, pairs_per_s(&r->steady), r->steady.alloc, r->steady.free, r->bytes);
+	if (durable < 0)
+		printf("\"durable_allocs_per_s\": null, ");
+	else
+		printf("\"durable_allocs_per_s\": %.0f, ", durable);
+	printf("\"first_ns_per_alloc\": %.1f, \"in_order_ns_per_alloc\": %.1f, "
+	       "\"in_order_ns_per_free\": %.1f, \"random_ns_per_alloc\": %.1f, "
+	       "\"random_ns_per_free\": %.1f, \"load_ms\": %.3f, \"workers\": %lu}\n",
+		r->first.alloc, r->in_order.alloc, r->in_order.free, r->random.alloc,
+		r->random.free, r->load_ms, b->workers);
+}
+
+static void report_text(const struct bench *b, const struct result *r, double durable)
+{
+	printf("leases               %12lu\n"
+	       "workers              %12lu\n"
+	       "load, ms             %12.3f\n"
+	       "bytes/lease          %12.1f\n"
+	       "pairs/s              %12.0f\n"
+	       "ns/allocation, release: steady %.1f %.1f, in order %.1f %.1f, random %.1f %.1f, "
+	       "first %.1f\n",
+		b->leases, b->workers, r->load_ms, r->bytes, pairs_per_s(&r->steady),
+		r->steady.alloc, r->steady.free, r->in_order.alloc, r->in_order.free,
+		r->random.alloc, r->random.free, r->first.alloc);
+	if (durable >= 0)
+		printf("durable allocations/s %11.0f\n", durable);
+}
+
+static const char *range_for(unsigned long leases, char text[static 32])
+{
+	unsigned bits = 32;
+	while (bits > 8 && 1ul << (32 - bits) < leases + leases / 32 + 2)
+		bits--;
+	snprintf(text, 32, "10.0.0.0/%u", bits);
+	return text;
 }
 
 int main(int argc, char **argv)
 {
-	struct bench b = {.leases = 100000, .workers = 4, .range = "10.0.0.0/8"};
+	struct bench b = {.leases = 100000,
+		.workers = 4,
+		.range = "10.0.0.0/8",
+		.dir = ".",
+		.seed = 88172645463325252ull};
 	struct result r = {0};
-	struct cfg *cfg;
-	char text[256];
+	char text[256], range[32];
 	if (!parse_args(argc, argv, &b))
 		return usage();
+	if (!b.range)
+		b.range = range_for(b.leases, range);
 	snprintf(text, sizeof(text),
 		"pools = ( { name = \"bench\"; ranges = [ \"%s\" ]; linger_s = 0; } );\n", b.range);
-	if (cfg_load_text("bench", text, NULL, &cfg) != 0)
+	if (cfg_load_text("bench", text, NULL, &b.cfg) != 0)
 		return usage();
-	struct lease *leases = calloc(b.leases, sizeof(*leases));
-	int rc = leases ? run(&b, cfg, leases, &r) : -ENOMEM;
+	int rc = run(&b, &r);
+	pools_free(b.pools);
+	double durable = rc ? -1 : bench_durable(b.dir);
 	if (rc)
 		fprintf(stderr, "pool_bench: %s\n", strerror(-rc));
+	else if (b.json)
+		report_json(&b, &r, durable);
 	else
-		report(&b, &r);
-	free(leases);
-	cfg_free(cfg);
+		report_text(&b, &r, durable);
+	free(b.held);
+	free(b.order);
+	free(b.users);
+	cfg_free(b.cfg);
 	return rc != 0;
 }

@@ -43,3 +43,33 @@ static inline unsigned bits_first(const struct bits *b)
 	unsigned w = (unsigned)__builtin_ctzll(b->summary);
 	return w * 64 + (unsigned)__builtin_ctzll(b->words[w]);
 }
+
+// All from `from` to `to`.
+static inline void bits_fill(struct bits *b, unsigned from, unsigned to)
+{
+	for (unsigned w = from / 64; w <= to / 64; w++) {
+		uint64_t lo = w == from / 64 ? ~0ull << (from % 64) : ~0ull;
+		uint64_t hi = w == to / 64 ? ~0ull >> (63 - to % 64) : ~0ull;
+		b->words[w] |= lo & hi;
+		b->summary |= 1ull << w;
+	}
+}
+
+static inline void bits_wipe(struct bits *b, unsigned from, unsigned to)
+{
+	for (unsigned w = from / 64; w <= to / 64; w++) {
+		uint64_t lo = w == from / 64 ? ~0ull << (from % 64) : ~0ull;
+		uint64_t hi = w == to / 64 ? ~0ull >> (63 - to % 64) : ~0ull;
+		b->words[w] &= ~(lo & hi);
+		if (!b->words[w])
+			b->summary &= ~(1ull << w);
+	}
+}
+
+static inline unsigned bits_count(const struct bits *b)
+{
+	unsigned n = 0;
+	for (unsigned w = 0; w < 64; w++)
+		n += (unsigned)__builtin_popcountll(b->words[w]);
+	return n;
+}

@@ -1,84 +1,228 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// What a pool remembers of leases and their owners. Private to pools/.
+// What all pools remember together, and the steps that leases go through. Private to pools/.
 #pragma once
 
-#include <sys/queue.h>
-
 #include "base/htab.h"
+#include "pools/giver.h"
 #include "pools/space.h"
 
-// A further grant of a lease that is shared.
-struct grant {
-	struct grant *next;
+#define EXPIRE_AT_ONCE    16u    // leases that one request ends at most
+#define EXPIRE_PER_TICK   16384u // and one pools_tick(): some milliseconds
+#define QUARANTINE_LOST_S 3600u  // of an address that its server has given to somebody else
+// With IKEv1 an address may be offered during the login, which takes two minutes at most, and its
+// session then has half a minute until the first child SA. The time may be long, as it is only the
+// last resort: who asked for an address gives it back on each way on which he fails.
+#define OFFER_LEAST_S 300
+#define SNAPSHOTS     8 // configurations that a request may still name
+
+struct pool {
+	const struct cfg_pool *cfg;
+	struct space space;
+	struct queue queues[QUEUE_COUNT]; // by time, from QUEUE_OFFERED on
+	struct pool_stats stats;
+	uint64_t due_ns; // nothing in the queues ends before
+	uint64_t reserved_idle;
+	bool from_giver;
+};
+
+// A grant, or a row, that waits for its ticket.
+struct wait {
+	uint64_t ticket;
 	uint64_t fence;
+	uint64_t token;
+	struct ip_addr addr;
+	bool row; // stands for the row itself too, not for one more grant of it
+	bool adopted;
 };
 
-// Lives in a slab, so that a walk can go on by index whatever happens in between.
-struct record {
-	struct htab_node by_addr;
-	LIST_ENTRY(record) of_owner; // live or lingering; while free: next free record
-	TAILQ_ENTRY(record) queue;   // offered or lingering, by time
-	struct owner *owner;
-	struct grant *more;
-	uint64_t fence; // of the first grant; 0: it has ended
-	uint64_t since_ns;
-	uint8_t addr[16];
-	uint32_t index; // in the slab
-	uint8_t state;  // enum lease_state
-	bool used;      // a lease, not a free slot
-	bool was_active;
-	bool reserved;
-};
-_Static_assert(sizeof(struct record) <= 128, "a pool may have a million of them");
-
-LIST_HEAD(record_list, record);
-TAILQ_HEAD(record_queue, record);
-
-// One (authenticated user, identity) with leases in this pool; an anonymous peer has one a lease,
-// in no table.
-struct owner {
-	struct htab_node node;
-	struct record_list live;
-	struct record_list lingering;
-	uint16_t key_len;
-	bool anonymous;
-	char bytes[]; // key_len bytes of the key, then the name and NUL
+#define WAITS_OF_CHUNK 256u
+struct wait_chunk {
+	struct wait_chunk *next;
+	uint32_t first, end;
+	struct wait waits[WAITS_OF_CHUNK];
 };
 
-static inline const char *owner_name(const struct owner *o)
+// An owner without leases: his slot is fetched when he leaves and emptied a little later.
+struct left {
+	uint32_t hash, index;
+};
+#define LEFT_OWNERS 8u
+
+struct pools {
+	const struct cfg *cfg;
+	struct pools_seams seams;
+	struct address_source *source; // whose done() and revoked() are called
+	struct records records;
+	struct itab owners; // heads of rings, and of those who left last
+	struct left left[LEFT_OWNERS];
+	unsigned left_at;
+	uint64_t grants; // ever
+	uint64_t offer_ns;
+	struct pool *pools;
+	size_t count;
+	const struct segment *
+		*map;    // of all pools, by address; behind them the one that was found last
+	uint64_t now_ns; // when the clock was read last
+	size_t map_count;
+	const struct cfg_pool *snapshots[SNAPSHOTS]; // the latest first
+	struct wait_chunk *waits, *last_waits;       // by ticket
+	uint64_t last_ticket;                        // of a put
+	struct htab asked;                           // giver's tokens
+	uint64_t asked_id;
+	size_t tick_from; // the pool that a tick begins with
+	char *text;       // what lease_info.owner and rows point to, POOL_OWNER_MAX + 1 bytes
+};
+
+static inline uint64_t pools_now(struct pools *all)
 {
-	return o->bytes + o->key_len;
+	return all->now_ns = clock_now_ns(all->seams.clock);
 }
 
-#define SLAB_CHUNK 256u // records
+// Its low bits are the record's index, until a reload moves it.
+static inline uint64_t new_fence(struct pools *all, uint32_t index)
+{
+	return ++all->grants << INDEX_BITS | index;
+}
 
-struct slab {
-	struct record **chunks;
-	uint32_t chunk_count;
-	uint32_t used; // slots ever used
-	struct record_list free;
-};
+static inline struct pool *pool_of_record(struct pools *all, const struct record *r)
+{
+	return &all->pools[r->pool];
+}
 
-// NULL without memory. slab_put() keeps the slot for the next get.
-struct record *slab_get(struct slab *s);
-void slab_put(struct slab *s, struct record *r);
-struct record *slab_at(const struct slab *s, uint32_t index);
-void slab_fini(struct slab *s);
+// The pool that a configuration's is, NULL if it is none of ours.
+struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg);
+// The range of any pool that holds this address, or NULL.
+const struct segment *map_look(const struct pools *all, const struct ip_addr *a);
+static inline const struct segment *map_find(const struct pools *all, const struct ip_addr *a)
+{
+	const struct segment *latest = all->map[all->map_count];
+	u128 v = num_of(a);
+	if (latest && latest->family == a->family && latest->lo <= v && v <= latest->last)
+		return latest;
+	return map_look(all, a);
+}
+const struct segment *map_search(
+	const struct segment *const *map, size_t count, const struct ip_addr *a);
+// Whether a range has an address of the 2^shift that begin with a.
+bool map_touches(
+	const struct segment *const *map, size_t count, const struct ip_addr *a, unsigned shift);
+MUST_USE int map_load(
+	const struct pool *pools, size_t count, const struct segment ***out, size_t *n);
+// The lease that has this address; NONE.
+static inline uint32_t lease_find(const struct pools *all, const struct ip_addr *a)
+{
+	const struct segment *seg = map_find(all, a);
+	uint32_t index;
+	if (!seg || seg->sparse)
+		return loose_find(&all->records, a, record_tag(&all->records, a));
+	if (!segment_find(&all->pools[seg->pool].space, seg, a, &index))
+		return NONE;
+	return record_at(&all->records, index)->used ? index : NONE;
+}
+// An address outside all ranges that begins a unit of p, none of which lies in a range.
+bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a);
+uint64_t lease_offer_ns(const struct cfg *c);
 
-// The owner's key: user, then identity, each with its length, so that no two pairs read alike.
-// False if it does not fit.
+// ---- owners: rings of live leases, the latest first, then lingering ones, the latest last
+
 struct owner_key {
-	uint8_t bytes[POOL_OWNER_MAX + 4];
 	size_t len;
+	const char *name; // text of the owner, borrowed
+	size_t name_len, name_at;
+	uint8_t bytes[POOL_OWNER_MAX + 4];
 };
+// User, then identity, with the user's length, so that no two pairs read alike. False if it does not
+// fit.
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
 bool owner_anonymous(const struct pool_owner *o);
+// By his name or his user.
+bool reserved_for(const struct reserved *r, struct view key, const char *name);
+uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key);
+// The head of his ring, NONE if he has nothing in this pool.
+uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struct view key);
+bool owner_is(
+	const struct pools *all, uint32_t index, uint16_t pool, uint32_t hash, struct view key);
+// Into the ring of this head, NONE: a new one (after itab_reserve()).
+void owner_join(struct pools *all, uint32_t head, uint32_t index);
+void owner_leave(struct pools *all, uint32_t index);
+// Out of the table with what has left.
+void owner_forget_all(struct pools *all);
+// To the place that its new state has in the ring.
+void owner_move(struct pools *all, uint32_t index);
 
-struct owner *owner_find(const struct htab *t, uint64_t hash, const struct owner_key *key);
-// In t unless anonymous. NULL without memory.
-struct owner *owner_new(
-	struct htab *t, uint64_t hash, const struct owner_key *key, const struct pool_owner *o);
-// Releases an owner without leases.
-void owner_put(struct htab *t, struct owner *o);
+// ---- states
+
+// An address of p has become this lease: it is counted and in its queue. The rest of the record is
+// filled in.
+void lease_begin(struct pools *all, uint32_t index, enum lease_state state, enum record_queue q,
+	uint64_t now_ns);
+void lease_enter(struct pools *all, uint32_t index, enum lease_state state, enum record_queue q,
+	uint64_t now_ns);
+// From offered to active: what counts it stays.
+void lease_activate(struct pools *all, uint32_t index, uint64_t now_ns);
+// The last reference is gone.
+void lease_end(struct pools *all, uint32_t index);
+void lease_free(struct pools *all, uint32_t index);
+void lease_drop_grants(struct record *r);
+// Adds to what counts this lease, or takes away.
+void lease_count(struct pool *p, const struct record *r, int n);
+uint64_t lease_until_ns(const struct pools *all, const struct record *r);
+// Its holder ends; it is nobody's in the meantime.
+void lease_revoke(struct pools *all, uint32_t index);
+// Its server has given it to somebody else.
+void lease_lose(struct pools *all, uint32_t index, uint64_t now_ns);
+void grant_end(struct pools *all, uint32_t index, uint64_t fence);
+// How many it ended, at most `most`.
+unsigned pool_expire(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
+
+struct occupation {
+	struct pool *pool;
+	struct place place;
+	struct view key; // empty: anonymous
+	uint32_t hash;
+	uint32_t head; // of the owner's ring
+	const char *name;
+	size_t name_len, name_at; // ident_set()
+	enum lease_origin origin;
+	enum lease_state state;
+	enum record_queue queue;
+	bool reserved, outside;
+	uint64_t now_ns;
+};
+// Makes a lease of the place that was taken. NONE without memory, and then the place is given back.
+uint32_t lease_occupy(struct pools *all, const struct occupation *o);
+
+// ---- rows
+
+// The row of a new lease, whose first grant waits for it if the record says so afterwards.
+void journal_put(struct pools *all, uint32_t index, struct view extra, uint64_t token);
+// Nobody waits.
+void journal_rewrite(struct pools *all, uint32_t index, struct view extra);
+void journal_drop(struct pools *all, const struct ip_addr *a);
+// One more grant waits for a row that is on its way. False without memory.
+MUST_USE bool journal_wait(struct pools *all, uint32_t index, uint64_t fence, uint64_t token);
+void waits_fini(struct pools *all);
+// done().
+void grant_tell(struct pools *all, uint64_t token, enum address_status s, const struct lease *l);
+// The owner's text in all->text.
+const char *lease_text(const struct pools *all, uint32_t index);
+void lease_out(
+	const struct pools *all, uint32_t index, uint64_t fence, bool adopted, struct lease *out);
+
+// ---- givers
+
+struct request {
+	const struct address_request *rq;
+	struct pool *pool;
+	const struct owner_key *key;
+	uint32_t hash;
+	uint32_t head; // of the owner's ring
+	bool anonymous;
+	uint64_t now_ns;
+};
+
+void giver_attach(struct pools *all);
+void giver_fini(struct pools *all);
+enum address_status giver_ask(struct pools *all, const struct request *q);

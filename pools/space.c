@@ -5,35 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HASH_AT_ONCE 4u // blocks that one request hashes at most
-
-// Stands for blocks whose addresses are all excluded or reserved.
-static struct space_block no_block = {.segment = SPACE_NONE};
-
-__extension__ typedef unsigned __int128 u128;
+#define HASH_AT_ONCE 4u // blocks of addresses that one request hashes at most
 
 uint16_t space_shard_of(const struct space *s, const struct ip_addr *a)
 {
-	if (s->seams->workers <= 1)
+	if (s->shard_count <= 1)
 		return 0;
 	uint16_t w = s->seams->worker_of(s->seams->ctx, a);
-	return w < s->seams->workers ? w : 0;
-}
-
-// The segment that holds a, or NULL.
-static const struct space_segment *find_segment(const struct space *s, const struct ip_addr *a)
-{
-	size_t lo = 0, hi = s->segment_count;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (ip_cmp(&s->segments[mid].range.hi, a) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < s->segment_count && ip_range_contains(&s->segments[lo].range, a)
-		       ? &s->segments[lo]
-		       : NULL;
+	return w < s->shard_count ? w : 0;
 }
 
 // The first exclusion that ends at or behind a.
@@ -56,7 +35,7 @@ static size_t first_reserved(const struct space *s, const struct ip_addr *a)
 	size_t lo = 0, hi = s->reserved_count;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		if (ip_cmp(&s->reserved[mid], a) < 0)
+		if (ip_cmp(&s->reserved[mid].addr, a) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -64,411 +43,259 @@ static size_t first_reserved(const struct space *s, const struct ip_addr *a)
 	return lo;
 }
 
-static bool excluded(const struct space *s, const struct ip_addr *a)
+bool space_excluded(const struct space *s, const struct ip_addr *a)
 {
 	size_t i = first_exclude(s, a);
 	return i < s->exclude_count && ip_range_contains(&s->excludes[i], a);
 }
 
-bool space_has(const struct space *s, const struct ip_addr *a)
+const struct reserved *space_reserved(const struct space *s, const struct ip_addr *a)
 {
-	return find_segment(s, a) && !excluded(s, a);
-}
-
-bool space_reserved(const struct space *s, const struct ip_addr *a)
-{
+	if (s->reserved_count == 0)
+		return NULL;
 	size_t i = first_reserved(s, a);
-	return i < s->reserved_count && ip_eq(&s->reserved[i], a);
+	return i < s->reserved_count && ip_eq(&s->reserved[i].addr, a) ? &s->reserved[i] : NULL;
 }
 
-// ---- loading
-
-static int by_low_end(const void *a, const void *b)
+size_t space_first_of(const struct space *s, const char *owner)
 {
-	const struct ip_range *x = a, *y = b;
-	return ip_cmp(&x->lo, &y->lo);
-}
-
-static int by_address(const void *a, const void *b)
-{
-	return ip_cmp(a, b);
-}
-
-static uint64_t plus(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-static uint64_t range_size(const struct ip_range *r)
-{
-	return plus(ip_distance(&r->lo, &r->hi), 1);
-}
-
-static int load_excludes(struct space *s, const struct cfg_pool *p)
-{
-	s->excludes = calloc(p->exclude_count + 1, sizeof(*s->excludes));
-	if (!s->excludes)
-		return -ENOMEM;
-	if (p->exclude_count)
-		memcpy(s->excludes, p->excludes, p->exclude_count * sizeof(*s->excludes));
-	qsort(s->excludes, p->exclude_count, sizeof(*s->excludes), by_low_end);
-	for (size_t i = 0; i < p->exclude_count; i++) {
-		struct ip_range *last =
-			s->exclude_count ? &s->excludes[s->exclude_count - 1] : NULL;
-		if (!last || !ip_range_overlaps(last, &s->excludes[i]))
-			s->excludes[s->exclude_count++] = s->excludes[i];
-		else if (ip_cmp(&s->excludes[i].hi, &last->hi) > 0)
-			last->hi = s->excludes[i].hi;
-	}
-	return 0;
-}
-
-static int load_reserved(struct space *s, const struct cfg_pool *p)
-{
-	s->reserved = calloc(p->reservation_count + 1, sizeof(*s->reserved));
-	if (!s->reserved)
-		return -ENOMEM;
-	for (size_t i = 0; i < p->reservation_count; i++)
-		if (space_has(s, &p->reservations[i].address))
-			s->reserved[s->reserved_count++] = p->reservations[i].address;
-	qsort(s->reserved, s->reserved_count, sizeof(*s->reserved), by_address);
-	return 0;
-}
-
-static void add_segment(struct space *s, const struct ip_range *r)
-{
-	uint64_t size = range_size(r);
-	struct space_segment seg = {
-		.range = *r, .sparse = size > SPACE_DENSE, .first_block = s->block_count};
-	uint32_t blocks = seg.sparse ? 0 : (uint32_t)((size + BITS_SIZE - 1) / BITS_SIZE);
-	// Numbers of addresses in the queues have 32 bits.
-	if (!seg.sparse && (uint64_t)s->block_count + blocks >= SPACE_NONE / BITS_SIZE)
-		seg.sparse = true;
-	if (seg.sparse) {
-		s->sparse[s->sparse_count++] = (uint32_t)s->segment_count;
-	} else {
-		seg.count = (uint32_t)size;
-		s->block_count += blocks;
-	}
-	s->size = plus(s->size, size);
-	s->segments[s->segment_count++] = seg;
-}
-
-static int load_segments(struct space *s, const struct cfg_pool *p)
-{
-	struct ip_range *sorted = calloc(p->range_count + 1, sizeof(*sorted));
-	s->segments = calloc(p->range_count + 1, sizeof(*s->segments));
-	s->sparse = calloc(p->range_count + 1, sizeof(*s->sparse));
-	if (!sorted || !s->segments || !s->sparse) {
-		free(sorted);
-		return -ENOMEM;
-	}
-	if (p->range_count)
-		memcpy(sorted, p->ranges, p->range_count * sizeof(*sorted));
-	qsort(sorted, p->range_count, sizeof(*sorted), by_low_end);
-	for (size_t i = 0; i < p->range_count; i++)
-		add_segment(s, &sorted[i]);
-	free(sorted);
-	return 0;
-}
-
-static void subtract_excludes(struct space *s)
-{
-	for (size_t i = 0; i < s->segment_count; i++) {
-		const struct ip_range *r = &s->segments[i].range;
-		for (size_t k = first_exclude(s, &r->lo);
-			k < s->exclude_count && ip_range_overlaps(&s->excludes[k], r); k++) {
-			struct ip_range common = {
-				.lo = ip_cmp(&r->lo, &s->excludes[k].lo) > 0 ? r->lo
-									     : s->excludes[k].lo,
-				.hi = ip_cmp(&r->hi, &s->excludes[k].hi) < 0 ? r->hi
-									     : s->excludes[k].hi,
-			};
-			uint64_t n = range_size(&common);
-			if (s->size != UINT64_MAX)
-				s->size -= n;
-		}
-	}
-}
-
-static int load_shards(struct space *s)
-{
-	size_t shards = s->seams->workers ? s->seams->workers : 1;
-	size_t chunks = (s->block_count + BITS_SIZE - 1) / BITS_SIZE;
-	s->shards = calloc(shards, sizeof(*s->shards));
-	s->summaries = calloc(shards * chunks + 1, sizeof(*s->summaries));
-	s->blocks = calloc((size_t)s->block_count + 1, sizeof(*s->blocks));
-	if (!s->shards || !s->summaries || !s->blocks)
-		return -ENOMEM;
-	for (size_t i = 0; i < shards; i++) {
-		s->shards[i].oldest = s->shards[i].newest = SPACE_NONE;
-		s->shards[i].blocks = s->summaries + i * chunks;
-	}
-	return 0;
-}
-
-// ---- blocks
-
-// The last segment that starts at or before block b; sparse ones own no block, so that a dense one
-// that starts at the same block stands behind them.
-static const struct space_segment *segment_of_block(const struct space *s, uint32_t b)
-{
-	size_t lo = 0, hi = s->segment_count;
+	size_t lo = 0, hi = s->reserved_count;
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		if (s->segments[mid].first_block <= b)
+		if (strcmp(s->reserved[s->by_owner[mid]].owner, owner) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
+	return lo;
+}
+
+// ---- blocks
+
+// The last segment that starts at or before this block; sparse ones own no block, so that a dense one
+// that starts at the same block stands behind them.
+const struct segment *space_segment_of(const struct space *s, uint32_t ordinal)
+{
+	size_t lo = 0, hi = s->segment_count;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		if (s->segments[mid].first_block <= ordinal)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	while (lo && s->segments[lo - 1].sparse)
+		lo--;
 	return lo ? &s->segments[lo - 1] : NULL;
 }
 
-static void clear_excluded(const struct space *s, const struct ip_range *r, struct bits *usable)
+// The units of the block that lie in gone.
+static void find_units(const struct segment *seg, u128 base, const struct ip_range *r,
+	uint32_t *from, uint32_t *to)
 {
-	for (size_t k = first_exclude(s, &r->lo);
-		k < s->exclude_count && ip_range_overlaps(&s->excludes[k], r); k++) {
-		const struct ip_range *e = &s->excludes[k];
-		uint64_t from = ip_cmp(&e->lo, &r->lo) > 0 ? ip_distance(&r->lo, &e->lo) : 0;
-		uint64_t to = ip_distance(&r->lo, ip_cmp(&e->hi, &r->hi) < 0 ? &e->hi : &r->hi);
-		for (uint64_t i = from; i <= to; i++)
-			bits_clear(usable, (unsigned)i);
-	}
-	for (size_t k = first_reserved(s, &r->lo);
-		k < s->reserved_count && ip_cmp(&s->reserved[k], &r->hi) <= 0; k++)
-		bits_clear(usable, (unsigned)ip_distance(&r->lo, &s->reserved[k]));
+	u128 lo = num_of(&r->lo), hi = (num_of(&r->hi) - base) >> seg->shift;
+	*from = lo > base ? (uint32_t)((lo - base) >> seg->shift) : 0;
+	*to = hi < BITS_SIZE ? (uint32_t)hi : BITS_SIZE - 1;
 }
 
-static unsigned usable_of_block(const struct space *s, const struct space_segment *seg, uint32_t b,
-	struct ip_range *range, struct bits *usable)
+void space_plan(const struct space *s, uint32_t ordinal, struct block_plan *out)
 {
-	uint32_t offset = (b - seg->first_block) * BITS_SIZE;
-	unsigned n = seg->count - offset < BITS_SIZE ? seg->count - offset : BITS_SIZE;
-	if (!ip_add(&seg->range.lo, offset, &range->lo) || !ip_add(&range->lo, n - 1, &range->hi))
-		return 0;
-	for (unsigned i = 0; i < n; i++)
-		bits_set(usable, i);
-	clear_excluded(s, range, usable);
-	return n;
+	const struct segment *seg = space_segment_of(s, ordinal);
+	u128 span = (u128)BITS_SIZE << seg->shift;
+	*out = (struct block_plan){.base = seg->base + (ordinal - seg->first_block) * span};
+	u128 base = out->base, lo = base > seg->lo ? base : seg->lo;
+	u128 hi = span - 1 < seg->hi - base ? base + (span - 1) : seg->hi;
+	struct ip_range r = {addr_from(seg->family, lo), addr_from(seg->family, hi)};
+	uint32_t from, to;
+	find_units(seg, base, &r, &from, &to);
+	bits_fill(&out->usable, from, to);
+	for (size_t k = first_exclude(s, &r.lo);
+		k < s->exclude_count && ip_range_overlaps(&s->excludes[k], &r); k++) {
+		find_units(seg, base, &s->excludes[k], &from, &to);
+		bits_wipe(&out->usable, from, to);
+	}
+	for (size_t k = first_reserved(s, &r.lo);
+		k < s->reserved_count && ip_cmp(&s->reserved[k].addr, &r.hi) <= 0; k++) {
+		struct ip_range one = {s->reserved[k].addr, s->reserved[k].addr};
+		find_units(seg, base, &one, &from, &to);
+		bits_clear(&out->usable, from);
+		bits_set(&out->reserved, from);
+	}
 }
 
-// Hash a block's addresses into the shards, once. 0 or -ENOMEM.
-static int hash_block(struct space *s, uint32_t b)
+static void hash_unit(struct space *s, struct block *b, unsigned i)
 {
-	size_t shards = s->seams->workers ? s->seams->workers : 1;
-	struct bits usable = {0};
-	struct ip_range range = {0};
-	if (s->blocks[b])
+	struct ip_addr a;
+	addr_put(&a, b->family, b->base + ((u128)i << b->shift));
+	uint16_t shard = space_shard_of(s, &a);
+	if (bits_empty(&b->fresh[shard]))
+		bits_set(&s->shards[shard].blocks[b->ordinal / BITS_SIZE], b->ordinal % BITS_SIZE);
+	bits_set(&b->fresh[shard], i);
+	s->shards[shard].fresh++;
+}
+
+int space_hash_block(struct space *s, uint32_t ordinal)
+{
+	const struct segment *seg = space_segment_of(s, ordinal);
+	struct block_plan plan;
+	if (s->blocks[ordinal])
 		return 0;
-	const struct space_segment *seg = segment_of_block(s, b);
-	unsigned n = seg ? usable_of_block(s, seg, b, &range, &usable) : 0;
-	if (bits_empty(&usable)) {
-		s->blocks[b] = &no_block;
-		return 0;
-	}
-	struct space_block *block = calloc(1, sizeof(*block) + shards * sizeof(struct bits));
-	struct space_link *links = malloc(n * sizeof(*links));
-	if (!block || !links) {
-		free(block);
-		free(links);
+	struct block *b = block_new(s->records, s->shard_count, false);
+	if (!b)
 		return -ENOMEM;
-	}
-	block->segment = (uint32_t)(seg - s->segments);
-	block->links = links;
-	for (; !bits_empty(&usable); bits_clear(&usable, bits_first(&usable))) {
-		unsigned i = bits_first(&usable);
-		struct ip_addr a = range.lo;
-		if (!ip_add(&range.lo, i, &a))
-			continue;
-		uint16_t w = space_shard_of(s, &a);
-		bits_set(&block->fresh[w], i);
-		bits_set(&s->shards[w].blocks[b / BITS_SIZE], b % BITS_SIZE);
-		s->shards[w].fresh++;
-	}
-	s->blocks[b] = block;
+	space_plan(s, ordinal, &plan);
+	b->ordinal = ordinal;
+	b->pool = s->pool;
+	b->family = seg->family;
+	b->shift = seg->shift;
+	b->base = plan.base;
+	b->prefix_len = (uint8_t)(ip_bits(seg->family) - seg->shift);
+	b->plain = seg->family == IP_V4 && seg->shift == 0;
+	b->planned = s->planned;
+	for (unsigned w = 0; w < 64; w++)
+		for (uint64_t left = plan.usable.words[w]; left; left &= left - 1)
+			hash_unit(s, b, w * 64 + (unsigned)__builtin_ctzll(left));
+	s->blocks[ordinal] = b;
 	return 0;
-}
-
-int space_init(struct space *s, const struct cfg_pool *p, const struct pools_seams *seams)
-{
-	*s = (struct space){.seams = seams};
-	int rc = load_excludes(s, p);
-	if (rc == 0)
-		rc = load_segments(s, p);
-	if (rc == 0) {
-		subtract_excludes(s);
-		rc = load_reserved(s, p);
-	}
-	if (rc == 0)
-		rc = load_shards(s);
-	if (rc == 0 && (uint64_t)s->block_count * BITS_SIZE <= SPACE_EAGER)
-		for (; rc == 0 && s->next_block < s->block_count; s->next_block++)
-			rc = hash_block(s, s->next_block);
-	if (rc)
-		space_fini(s);
-	return rc;
-}
-
-void space_fini(struct space *s)
-{
-	for (uint32_t b = 0; s->blocks && b < s->block_count; b++)
-		if (s->blocks[b] && s->blocks[b] != &no_block) {
-			free(s->blocks[b]->links);
-			free(s->blocks[b]);
-		}
-	free(s->blocks);
-	free(s->summaries);
-	free(s->shards);
-	free(s->segments);
-	free(s->sparse);
-	free(s->excludes);
-	free(s->reserved);
-	*s = (struct space){0};
-}
-
-// ---- the queue of released addresses
-
-static struct ip_addr address_of(const struct space *s, uint32_t number)
-{
-	const struct space_block *block = s->blocks[number / BITS_SIZE];
-	const struct space_segment *seg = &s->segments[block->segment];
-	struct ip_addr a = seg->range.lo;
-	bool fits = ip_add(&seg->range.lo, number - seg->first_block * BITS_SIZE, &a);
-	(void)fits; // a block lies inside its segment
-	return a;
-}
-
-static struct space_link *link_of(struct space *s, uint32_t number)
-{
-	return &s->blocks[number / BITS_SIZE]->links[number % BITS_SIZE];
-}
-
-static void enqueue(struct space *s, struct space_shard *h, uint32_t number)
-{
-	*link_of(s, number) = (struct space_link){h->newest, SPACE_NONE};
-	if (h->newest == SPACE_NONE)
-		h->oldest = number;
-	else
-		link_of(s, h->newest)->next = number;
-	h->newest = number;
-	h->released++;
-}
-
-static void dequeue(struct space *s, struct space_shard *h, uint32_t number)
-{
-	struct space_link at = *link_of(s, number);
-	if (at.prev == SPACE_NONE)
-		h->oldest = at.next;
-	else
-		link_of(s, at.prev)->next = at.next;
-	if (at.next == SPACE_NONE)
-		h->newest = at.prev;
-	else
-		link_of(s, at.next)->prev = at.prev;
-	h->released--;
-}
-
-static bool take_released(struct space *s, uint16_t shard, struct ip_addr *out)
-{
-	struct space_shard *h = &s->shards[shard];
-	if (h->released == 0)
-		return false;
-	*out = address_of(s, h->oldest);
-	dequeue(s, h, h->oldest);
-	return true;
 }
 
 // ---- never used
 
-static void use_fresh(struct space *s, uint16_t shard, uint32_t b, unsigned i)
+static void use_fresh(struct space *s, uint16_t shard, struct block *b, unsigned i)
 {
 	struct space_shard *h = &s->shards[shard];
-	bits_clear(&s->blocks[b]->fresh[shard], i);
-	if (bits_empty(&s->blocks[b]->fresh[shard]))
-		bits_clear(&h->blocks[b / BITS_SIZE], b % BITS_SIZE);
+	bits_clear(&b->fresh[shard], i);
+	if (bits_empty(&b->fresh[shard]))
+		bits_clear(&h->blocks[b->ordinal / BITS_SIZE], b->ordinal % BITS_SIZE);
 	h->fresh--;
 }
 
-// Hash on until the shard has an address, a bounded number of blocks each time.
+// The block behind the exclusion that covers this one, or this one.
+static uint32_t behind_excluded(const struct space *s, uint32_t ordinal)
+{
+	const struct segment *seg = space_segment_of(s, ordinal);
+	u128 span = (u128)BITS_SIZE << seg->shift;
+	u128 base = seg->base + (ordinal - seg->first_block) * span;
+	struct ip_addr lo = addr_from(seg->family, base > seg->lo ? base : seg->lo);
+	size_t i = first_exclude(s, &lo);
+	if (i == s->exclude_count || !ip_range_contains(&s->excludes[i], &lo))
+		return ordinal;
+	u128 end = num_of(&s->excludes[i].hi);
+	if (end >= seg->last)
+		return seg->first_block + seg->blocks;
+	return seg->first_block + (uint32_t)((end + 1 - seg->base) / span);
+}
+
+// Hash on until the shard has an address, a bounded number of addresses each time.
 static int hash_more(struct space *s, uint16_t shard)
 {
-	unsigned hashed = 0;
+	uint64_t hashed = 0;
 	while (s->shards[shard].fresh == 0 && s->next_block < s->block_count &&
-		hashed < HASH_AT_ONCE) {
-		int rc = hash_block(s, s->next_block);
-		if (rc)
-			return rc;
-		hashed += s->blocks[s->next_block++] != &no_block;
+		hashed < HASH_AT_ONCE * BITS_SIZE) {
+		uint32_t next = behind_excluded(s, s->next_block);
+		if (next == s->next_block) {
+			const struct segment *seg = space_segment_of(s, next++);
+			u128 units = ((seg->hi - seg->lo) >> seg->shift) + 1;
+			bool had = s->blocks[s->next_block];
+			int rc = space_hash_block(s, s->next_block);
+			if (rc)
+				return rc;
+			hashed += had ? 0 : units < BITS_SIZE ? (uint64_t)units : BITS_SIZE;
+		}
+		s->next_block = next;
+		hashed++;
 	}
 	return 0;
 }
 
-static int take_fresh(struct space *s, uint16_t shard, struct ip_addr *out)
+static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 {
 	struct space_shard *h = &s->shards[shard];
-	int rc = hash_more(s, shard);
-	if (rc)
-		return rc;
+	if (h->fresh == 0) {
+		int rc = hash_more(s, shard);
+		if (rc)
+			return rc;
+	}
 	if (h->fresh == 0)
 		return 0;
 	uint32_t chunk = 0;
 	while (bits_empty(&h->blocks[chunk]))
 		chunk++;
-	uint32_t b = chunk * BITS_SIZE + bits_first(&h->blocks[chunk]);
-	unsigned i = bits_first(&s->blocks[b]->fresh[shard]);
-	*out = address_of(s, b * BITS_SIZE + i);
+	struct block *b = s->blocks[chunk * BITS_SIZE + bits_first(&h->blocks[chunk])];
+	unsigned i = bits_first(&b->fresh[shard]);
+	out->index = b->number * BITS_SIZE + i;
+	out->shard = shard;
 	use_fresh(s, shard, b, i);
 	return 1;
 }
 
-static u128 to_number(const struct ip_addr *a)
+static bool take_released(struct space *s, uint16_t shard, struct place *out)
 {
-	u128 v = 0;
-	for (size_t i = 0; i < ip_len(a->family); i++)
-		v = v << 8 | a->bytes[i];
-	return v;
-}
-
-static struct ip_addr from_number(uint8_t family, u128 v)
-{
-	struct ip_addr a = {.family = family};
-	for (size_t i = ip_len(family); i-- > 0; v >>= 8)
-		a.bytes[i] = (uint8_t)v;
-	return a;
-}
-
-// Uniform in the range: bits beyond its size are masked away, what is still too large is refused.
-static bool draw(const struct space *s, const struct ip_range *r, struct ip_addr *out)
-{
-	u128 lo = to_number(&r->lo), span = to_number(&r->hi) - lo, mask = span;
-	for (unsigned shift = 1; shift < 128; shift *= 2)
-		mask |= mask >> shift;
-	u128 v;
-	random_fill(s->seams->random, &v, sizeof(v));
-	v &= mask;
-	if (v > span)
+	struct queue *q = &s->shards[shard].released;
+	uint32_t index = q->first;
+	if (!index)
 		return false;
-	*out = from_number(r->lo.family, lo + v);
+	queue_remove(s->records, q, index);
+	record_at(s->records, index)->queue = QUEUE_NONE;
+	// The next request takes the next one, which nobody has looked at for long.
+	if (q->first) {
+		const struct block *b = block_at(s->records, q->first);
+		__builtin_prefetch(&b->records[q->first % BITS_SIZE], 1);
+		__builtin_prefetch(&b->idents[q->first % BITS_SIZE], 1);
+	}
+	out->index = index;
+	out->shard = shard;
 	return true;
 }
 
-static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct ip_addr *out)
+// ---- drawn
+
+static uint64_t draw_u64(struct space *s)
 {
-	unsigned tries = 32u + 16u * s->seams->workers;
+	if (s->drawn_left == 0) {
+		random_fill(s->seams->random, s->drawn, sizeof(s->drawn));
+		s->drawn_left = sizeof(s->drawn) / sizeof(s->drawn[0]);
+	}
+	return s->drawn[--s->drawn_left];
+}
+
+// Uniform in the range: bits beyond its size are masked away, what is still too large is refused.
+static bool draw(struct space *s, const struct segment *seg, struct ip_addr *out)
+{
+	u128 span = (seg->hi - seg->lo) >> seg->shift, mask = span;
+	for (unsigned shift = 1; shift < 128; shift *= 2)
+		mask |= mask >> shift;
+	u128 v = draw_u64(s);
+	if (mask >> 64)
+		v |= (u128)draw_u64(s) << 64;
+	v &= mask;
+	if (v > span)
+		return false;
+	*out = addr_from(seg->family, seg->lo + (v << seg->shift));
+	return true;
+}
+
+static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct place *out)
+{
+	unsigned tries = 32u + 16u * (unsigned)s->shard_count;
 	while (s->sparse_count && tries--) {
-		uint64_t pick = s->sparse_count > 1 ? random_u64(s->seams->random) : 0;
-		const struct space_segment *seg = &s->segments[s->sparse[pick % s->sparse_count]];
+		uint64_t pick = s->sparse_count > 1 ? draw_u64(s) : 0;
 		struct ip_addr a;
-		if (!draw(s, &seg->range, &a) || (!any_shard && space_shard_of(s, &a) != shard) ||
-			excluded(s, &a) || s->busy(s->ctx, &a))
+		if (!draw(s, &s->segments[s->sparse[pick % s->sparse_count]], &a))
 			continue;
-		*out = a;
+		uint16_t of = space_shard_of(s, &a);
+		if ((!any_shard && of != shard) || space_excluded(s, &a) || space_reserved(s, &a) ||
+			loose_find(s->records, &a, record_tag(s->records, &a)))
+			continue;
+		*out = (struct place){NONE, of, a};
 		return true;
 	}
 	return false;
 }
 
-static int take_of_shard(struct space *s, uint16_t shard, struct ip_addr *out)
+// ---- taking and giving back
+
+static int take_of_shard(struct space *s, uint16_t shard, struct place *out)
 {
 	int rc = take_fresh(s, shard, out);
 	if (rc)
@@ -476,15 +303,15 @@ static int take_of_shard(struct space *s, uint16_t shard, struct ip_addr *out)
 	return take_sparse(s, shard, false, out) || take_released(s, shard, out);
 }
 
-int space_take(struct space *s, uint16_t shard, struct ip_addr *out)
+int space_take(struct space *s, uint16_t shard, struct place *out)
 {
 	uint16_t most = 0;
 	int rc = take_of_shard(s, shard, out);
 	if (rc)
 		return rc;
-	for (uint16_t w = 0; w < s->seams->workers; w++)
-		if (s->shards[w].fresh + s->shards[w].released >
-			s->shards[most].fresh + s->shards[most].released)
+	for (uint16_t w = 0; w < s->shard_count; w++)
+		if (s->shards[w].fresh + s->shards[w].released.count >
+			s->shards[most].fresh + s->shards[most].released.count)
 			most = w;
 	rc = take_of_shard(s, most, out);
 	if (rc)
@@ -492,30 +319,32 @@ int space_take(struct space *s, uint16_t shard, struct ip_addr *out)
 	return take_sparse(s, shard, true, out);
 }
 
-int space_take_this(struct space *s, const struct ip_addr *a)
+int space_take_this(
+	struct space *s, const struct segment *seg, const struct ip_addr *a, struct place *out)
 {
-	const struct space_segment *seg = find_segment(s, a);
-	if (!seg || seg->sparse)
+	*out = (struct place){NONE, space_shard_of(s, a), *a};
+	if (seg->sparse)
 		return 0;
-	uint32_t offset = (uint32_t)ip_distance(&seg->range.lo, a);
-	uint32_t b = seg->first_block + offset / BITS_SIZE;
-	unsigned i = offset % BITS_SIZE;
-	int rc = hash_block(s, b);
+	uint32_t ordinal =
+		seg->first_block + (uint32_t)((num_of(a) - seg->base) >> seg->shift >> 12);
+	int rc = space_hash_block(s, ordinal);
 	if (rc)
 		return rc;
-	uint16_t shard = space_shard_of(s, a);
-	if (bits_test(&s->blocks[b]->fresh[shard], i))
-		use_fresh(s, shard, b, i);
-	else
-		dequeue(s, &s->shards[shard], b * BITS_SIZE + i);
+	struct block *b = s->blocks[ordinal];
+	unsigned i = (unsigned)((num_of(a) - b->base) >> b->shift);
+	out->index = b->number * BITS_SIZE + i;
+	if (bits_test(&b->fresh[out->shard], i))
+		use_fresh(s, out->shard, b, i);
+	else if (b->records[i].queue == QUEUE_RELEASED) {
+		queue_remove(s->records, &s->shards[out->shard].released, out->index);
+		b->records[i].queue = QUEUE_NONE;
+	}
 	return 0;
 }
 
-void space_give_back(struct space *s, const struct ip_addr *a)
+void space_give_back(struct space *s, uint32_t index)
 {
-	const struct space_segment *seg = find_segment(s, a);
-	if (!seg || seg->sparse)
-		return;
-	uint32_t number = seg->first_block * BITS_SIZE + (uint32_t)ip_distance(&seg->range.lo, a);
-	enqueue(s, &s->shards[space_shard_of(s, a)], number);
+	struct record *r = record_at(s->records, index);
+	r->queue = QUEUE_RELEASED;
+	queue_push(s->records, &s->shards[r->shard].released, index);
 }

@@ -1,80 +1,122 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// The addresses of one pool that nobody holds, by shard: never used ones in bitmaps, released ones
-// in the order of their release. Private to pools/.
+// The addresses (or prefixes) of one pool that nobody holds, by shard: never used ones in bitmaps,
+// released ones in the order of their release. Private to pools/.
 //
-// Ranges of up to 2^24 addresses are dense: blocks of 4096, each hashed into its shards when it is
-// first needed (at once in pools of up to SPACE_EAGER addresses). Larger ranges are sparse: an
-// address is drawn at random, then hashed; nothing is remembered of it once it is given back.
+// Ranges of up to 2^24 of them are dense: blocks of 4096, each hashed into its shards when it is
+// first needed. Larger ranges are sparse: one is drawn at random, then hashed; nothing is remembered
+// of it once it is given back.
 #pragma once
 
-#include "pools/bits.h"
-#include "pools/pools.h"
+#include "pools/record.h"
 
-#define SPACE_EAGER (1u << 18)
 #define SPACE_DENSE (1u << 24)
-#define SPACE_NONE  UINT32_MAX
 
-// The neighbours in the shard's queue of released addresses.
-struct space_link {
-	uint32_t prev, next;
-};
-
-struct space_block {
-	uint32_t segment;
-	struct space_link *links; // one an address
-	struct bits fresh[];      // one a shard: never used
-};
-
-struct space_segment {
-	struct ip_range range;
+struct segment {
+	u128 lo, hi; // first addresses of the first and the last unit
+	u128 last;   // address of the last unit
+	u128 base;   // of the first block, dense only
+	uint8_t family, shift;
 	bool sparse;
-	uint32_t count; // addresses, dense only
-	uint32_t first_block;
+	uint16_t pool;
+	uint32_t first_block; // ordinal
+	uint32_t blocks;
+};
+
+// a lies in it.
+static inline bool segment_begins(const struct segment *seg, const struct ip_addr *a)
+{
+	return ((num_of(a) - seg->lo) & (((u128)1 << seg->shift) - 1)) == 0;
+}
+
+struct reserved {
+	struct ip_addr addr;
+	const char *owner; // of the configuration
 };
 
 struct space_shard {
-	uint64_t fresh;    // never used, in the blocks that are hashed
-	uint64_t released; // in the queue
-	uint32_t oldest, newest;
+	uint64_t fresh; // never used, in the blocks that are hashed
+	struct queue released;
 	struct bits *blocks; // with fresh addresses of this shard, 4096 blocks each
 };
 
 struct space {
 	const struct pools_seams *seams;
-	// Whether somebody holds an address or has it reserved; asked for sparse ranges only.
-	bool (*busy)(void *ctx, const struct ip_addr *a);
-	void *ctx;
-	struct space_segment *segments; // by address
+	struct records *records;
+	uint16_t pool;
+	uint8_t shift;            // log2 of a unit's addresses
+	struct segment *segments; // by address
 	size_t segment_count;
 	uint32_t *sparse; // indices of segments
 	size_t sparse_count;
-	struct ip_range *excludes; // by address, merged
+	struct ip_range *excludes; // whole units, by address, merged
 	size_t exclude_count;
-	struct ip_addr *reserved; // by address, inside the ranges and not excluded
+	struct reserved *reserved; // by address, inside the ranges and not excluded
+	uint32_t *by_owner;        // indices of reserved
 	size_t reserved_count;
-	struct space_block **blocks;
+	struct block **blocks; // by ordinal; NULL: not hashed yet
 	uint32_t block_count;
 	uint32_t next_block; // all before are hashed
 	struct space_shard *shards;
+	size_t shard_count;
 	struct bits *summaries; // what shards[].blocks point into
-	uint64_t size;          // addresses in all, UINT64_MAX: more
+	uint64_t size;          // units in all, UINT64_MAX: more
+	bool planned;           // of a reload that is not done: so are its blocks
+	uint64_t drawn[16];     // random
+	unsigned drawn_left;
 };
 
-// 0 or -ENOMEM. The seams and the configuration must outlive it.
-MUST_USE int space_init(struct space *s, const struct cfg_pool *p, const struct pools_seams *seams);
+// What was taken: a record, or of a sparse range an address that has none yet.
+struct place {
+	uint32_t index; // NONE: a loose record is to be made
+	uint16_t shard;
+	struct ip_addr addr; // of that
+};
+
+// 0 or -ENOMEM. All that it is given must outlive it; `pool` is its number.
+MUST_USE int space_init(struct space *s, const struct cfg_pool *p, uint16_t pool,
+	const struct pools_seams *seams, struct records *records);
+// The blocks are the records'.
 void space_fini(struct space *s);
 
 uint16_t space_shard_of(const struct space *s, const struct ip_addr *a);
-// Inside the ranges and not excluded.
-bool space_has(const struct space *s, const struct ip_addr *a);
-bool space_reserved(const struct space *s, const struct ip_addr *a);
+bool space_excluded(const struct space *s, const struct ip_addr *a);
+// The reservation of this address, or NULL.
+const struct reserved *space_reserved(const struct space *s, const struct ip_addr *a);
+// The first in the order of owners that is not before this one: an index of by_owner.
+size_t space_first_of(const struct space *s, const char *owner);
+
+// Where seg, which is dense and holds a, has the record of a: false if none begins there or its block
+// is not hashed.
+static inline bool segment_find(
+	const struct space *s, const struct segment *seg, const struct ip_addr *a, uint32_t *index)
+{
+	u128 offset = num_of(a) - seg->base;
+	uint64_t unit = (uint64_t)(offset >> seg->shift);
+	const struct block *b = s->blocks[seg->first_block + unit / BITS_SIZE];
+	if (!b || (u128)unit << seg->shift != offset)
+		return false;
+	*index = b->number * BITS_SIZE + (uint32_t)(unit % BITS_SIZE);
+	return true;
+}
 
 // 1 and *out, 0 if there is none, or -ENOMEM. In this order: never used of the shard, least
 // recently released of the shard, any shard that has most.
-MUST_USE int space_take(struct space *s, uint16_t shard, struct ip_addr *out);
-// Takes exactly this one, which space has, nobody holds and nobody reserved. 0 or -ENOMEM.
-MUST_USE int space_take_this(struct space *s, const struct ip_addr *a);
-// a was taken; it becomes the most recently released.
-void space_give_back(struct space *s, const struct ip_addr *a);
+MUST_USE int space_take(struct space *s, uint16_t shard, struct place *out);
+// Takes exactly this one of seg, which nobody holds and which begins a unit; it may be reserved or
+// excluded. 0 or -ENOMEM.
+MUST_USE int space_take_this(
+	struct space *s, const struct segment *seg, const struct ip_addr *a, struct place *out);
+// It was taken; it becomes the most recently released. Neither reserved nor excluded nor loose.
+void space_give_back(struct space *s, uint32_t index);
+
+// What of a block's addresses the pool can give out by itself, and what it has reserved.
+struct block_plan {
+	u128 base; // the first
+	struct bits usable, reserved;
+};
+void space_plan(const struct space *s, uint32_t ordinal, struct block_plan *out);
+// 0 or -ENOMEM.
+MUST_USE int space_hash_block(struct space *s, uint32_t ordinal);
+const struct segment *space_segment_of(const struct space *s, uint32_t ordinal);

@@ -5,15 +5,16 @@
 # shellcheck shell=bash disable=SC2034
 
 PACKAGES_BUILD=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libipsec-mb-dev libssl-dev
-	libconfig-dev libjansson-dev libedit-dev libpcap-dev libcmocka-dev)
+	libconfig-dev libsqlite3-dev libjansson-dev libedit-dev libpcap-dev libcmocka-dev)
 
 # A client of the quickstart, and the means to look at what it did.
 PACKAGES_QUICKSTART=(iproute2 iputils-ping procps jq python3-minimal strongswan-swanctl
 	charon-systemd libcharon-extra-plugins libcharon-extauth-plugins
 	libstrongswan-standard-plugins libstrongswan-extra-plugins)
 
-PACKAGES_TEST=(clang libclang-rt-dev clang-format openssl nftables iperf3 vpnc ike-scan python3-scapy python3-cryptography
-	shellcheck debootstrap lua5.4 tshark conntrack qemu-system-x86 cpio busybox-static)
+PACKAGES_TEST=(liblmdb-dev clang libclang-rt-dev clang-format openssl nftables iperf3 vpnc ike-scan
+	python3-scapy python3-cryptography shellcheck debootstrap lua5.4 tshark conntrack
+	qemu-system-x86 cpio busybox-static kea-dhcp4-server dnsmasq-base)
 
 # Install what is missing, without questions; nothing is done where all is there.
 packages_install() {

@@ -110,7 +110,7 @@ part_asan() {
 
 # What has several threads of ours.
 part_tsan() {
-	local match='threads|mgmt|helpers|crypto_jobs' targets
+	local match='threads|mgmt|helpers|crypto_jobs|store$|store_faults' targets
 	export TSAN_OPTIONS=halt_on_error=0
 	step "set up TSan" configure build-tsan gcc -Dbuildtype=debugoptimized -Db_sanitize=thread \
 		-Db_lundef=false || return
@@ -120,11 +120,11 @@ part_tsan() {
 }
 
 # RUNS executions of a parser of wire data. What is none of them gets fewer: with config an input is
-# a file of the operator's; with engine it is an engine's whole life, built and torn down, and each
+# a file of the operator's; with engine and dhcp it is a whole life, built and torn down, and each
 # parser that this meets has its own target; with pkt_gather it is hundreds of fragments.
 fuzz_runs() { # NAME
 	case $1 in
-	config) echo $((RUNS / 10)) ;;
+	config | dhcp) echo $((RUNS / 10)) ;;
 	engine) echo $((RUNS / 5)) ;;
 	pkt_gather) echo $((RUNS / 4)) ;;
 	*) echo "$RUNS" ;;
@@ -135,7 +135,7 @@ fuzz_runs() { # NAME
 # pkt_ike: a larger datagram is only cut into more fragments.
 fuzz_options() { # NAME
 	case $1 in
-	engine) echo -entropic=0 ;;
+	dhcp | engine) echo -entropic=0 ;;
 	ikev1_engine) echo -entropic=0 -use_counters=0 -max_len=512 ;;
 	pkt_ike) echo -max_len=1500 ;;
 	esac

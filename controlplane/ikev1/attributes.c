@@ -87,6 +87,8 @@ static void put_addr(struct wire_builder *b, uint16_t type, const struct ip_addr
 static void put_lease(struct wire_builder *b, const struct lease *l)
 {
 	bool v6 = l->addr.family == IP_V6;
+	if (ike_lease_is_prefix(l))
+		return; // quick mode says it
 	put_addr(b, v6 ? IKEV1_CFG_IP6_ADDRESS : IKEV1_CFG_IP4_ADDRESS, &l->addr);
 	if (!v6 && l->pool->netmask.family == IP_V4)
 		put_addr(b, IKEV1_CFG_IP4_NETMASK, &l->pool->netmask);

@@ -46,7 +46,7 @@ void ikev1_config_note(const struct ike_sa *sa)
 	const struct ike_session *s = sa->session;
 	char addr[IP_TEXT_MAX];
 	log_notice("%llu: address %s (%s)", (unsigned long long)s->id,
-		s->lease_count ? ip_text(&s->leases[0].addr, addr) : "none",
+		s->lease_count ? ike_lease_text(&s->leases[0], addr) : "none",
 		s->mode_config ? s->mode_config : "none");
 }
 
@@ -128,23 +128,16 @@ static enum ike_verdict answer(struct ike_exchange *x)
 	struct ike_session *s = x->sa->session;
 	if (!s)
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
-	bool refused = p->got.refusal != IKE_REASON_NONE && !s->lease_count && !p->got.lease_count;
+	bool none = p->got.refusal != IKE_REASON_NONE && !p->got.lease_count;
+	bool refused = none && !s->lease_count;
 	put_reply(x, p);
-	if (refused)
+	if (none)
 		ike_refused(x->sa->engine, x->sa, &x->sa->remote, p->got.refusal);
-	else
+	if (!refused)
 		ike_count(x->sa->engine, IKE_REASON_V1_CFG_PULLED);
 	if (ike_effect_add(x, refused ? apply_end : apply_lease, NULL, NULL) < 0)
 		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
 	return IKE_DONE;
-}
-
-static bool has_family(const struct ike_session *s, uint8_t family)
-{
-	for (uint8_t i = 0; i < s->lease_count; i++)
-		if (s->leases[i].addr.family == family)
-			return true;
-	return false;
 }
 
 // Makes of clients differ in what they want, and in what they are content with.
@@ -158,10 +151,55 @@ static void log_asked(const struct ike_sa *sa, const struct ikev1_cfg *cfg)
 	log_debug("%s asked for%s", ike_sa_text(sa, text), names);
 }
 
+struct ike_addresses ikev1_addresses(const struct ike_sa *sa)
+{
+	const struct ike_session *s = sa->session;
+	struct ike_datagram path = ike_sa_path(sa);
+	bool placed = s->lease_count || s->tunnel != TUNNEL_NONE;
+	struct ike_addresses a = {
+		.engine = sa->engine,
+		.conn = s->conn,
+		.peer = ike_session_peer(s),
+		.gone = sa->v1->initial_contact,
+		.worker = placed ? s->worker : ike_worker_hint(sa, &path),
+	};
+	if (s->aaa)
+		a.aaa = *s->aaa;
+	return a;
+}
+
+// The peer asks: what was pushed and not acknowledged is his, and told again.
+static void take_push_back(struct ike_sa *sa)
+{
+	struct ikev1_config *c = sa->v1->config;
+	if (ikev1_push_stop(sa) && c && c->unconfirmed)
+		ike_count(sa->engine, IKE_REASON_V1_CFG_CROSSED);
+	if (c)
+		c->unconfirmed = false;
+}
+
+// A push has asked the pools already: their answer is for the request, which it crosses.
+static enum ike_verdict take_over(struct ike_exchange *x, struct ike_exchange *push)
+{
+	struct pull *p = x->state;
+	struct ike_addresses *pushed = push->state;
+	bool want[IKE_ADDRESS_KINDS];
+	memcpy(want, p->got.want, sizeof(want));
+	p->got = *pushed;
+	pushed->lease_count = 0;
+	// What the push is asking for is on its way, be it wanted or not.
+	for (int k = p->got.kind + 1; k < IKE_ADDRESS_KINDS; k++)
+		p->got.want[k] = want[k];
+	ike_wait_move(push, x, ADDRESS);
+	take_push_back(x->sa);
+	ike_count(x->sa->engine, IKE_REASON_V1_CFG_CROSSED);
+	return IKE_PENDING;
+}
+
 static enum ike_verdict ask(struct ike_exchange *x, const struct ikev1_cfg *cfg)
 {
 	struct ike_session *s = x->sa->session;
-	struct ike_datagram path = ike_sa_path(x->sa);
+	struct ike_exchange *push = ikev1_push_waits(x->sa);
 	struct pull *p = calloc(1, sizeof(*p));
 	if (!p)
 		return ike_fail(x, IKE_REASON_NO_MEMORY, 0);
@@ -170,21 +208,16 @@ static enum ike_verdict ask(struct ike_exchange *x, const struct ikev1_cfg *cfg)
 	p->identifier = cfg->identifier;
 	log_asked(x->sa, cfg);
 	ikev1_asked_read(cfg, &p->asked);
-	p->got = (struct ike_addresses){
-		.engine = x->sa->engine,
-		.conn = s->conn,
-		.peer = ike_session_peer(s),
-		.gone = x->sa->v1->initial_contact,
-		.want_v4 =
-			ikev1_asked_for(&p->asked, IKEV1_CFG_IP4_ADDRESS) && !has_family(s, IP_V4),
-		.want_v6 =
-			ikev1_asked_for(&p->asked, IKEV1_CFG_IP6_ADDRESS) && !has_family(s, IP_V6),
-		.hint_v4 = p->asked.hint_v4,
-		.hint_v6 = p->asked.hint_v6,
-		.worker = s->lease_count || s->tunnel != TUNNEL_NONE
-				  ? s->worker
-				  : ike_worker_hint(x->sa, &path),
-	};
+	p->got = ikev1_addresses(x->sa);
+	p->got.want[IKE_ADDRESS_V4] = ikev1_asked_for(&p->asked, IKEV1_CFG_IP4_ADDRESS) &&
+				      !ike_session_has(s, IKE_ADDRESS_V4);
+	p->got.want[IKE_ADDRESS_V6] = ikev1_asked_for(&p->asked, IKEV1_CFG_IP6_ADDRESS) &&
+				      !ike_session_has(s, IKE_ADDRESS_V6);
+	p->got.hint[IKE_ADDRESS_V4] = p->asked.hint_v4;
+	p->got.hint[IKE_ADDRESS_V6] = p->asked.hint_v6;
+	if (push)
+		return take_over(x, push);
+	take_push_back(x->sa);
 	enum ike_verdict v = ike_addresses_get(x, &p->got, ADDRESS);
 	return v == IKE_DONE ? answer(x) : v;
 }
@@ -205,7 +238,7 @@ static bool another_waits(const struct ike_exchange *x)
 {
 	const struct ike_exchange *o;
 	LIST_FOREACH (o, &x->sa->v1->exchanges, v1.link)
-		if (o != x && o->token && o->waited == IKE_GOT_ADDRESS)
+		if (o != x && o->token && o->waited == IKE_GOT_ADDRESS && !o->initiator)
 			return true;
 	return false;
 }
@@ -220,16 +253,6 @@ static enum ike_verdict reply_nothing(struct ike_exchange *x, const struct ikev1
 	return IKE_DONE;
 }
 
-// The peer asks: what was pushed and not acknowledged is his, and told again.
-static void take_push_back(struct ike_sa *sa)
-{
-	struct ikev1_config *c = sa->v1->config;
-	if (ikev1_push_stop(sa) && c && c->unconfirmed)
-		ike_count(sa->engine, IKE_REASON_V1_CFG_CROSSED);
-	if (c)
-		c->unconfirmed = false;
-}
-
 static enum ike_verdict pull(struct ike_exchange *x, const struct ikev1_cfg *cfg)
 {
 	struct ike_sa *sa = x->sa;
@@ -240,7 +263,6 @@ static enum ike_verdict pull(struct ike_exchange *x, const struct ikev1_cfg *cfg
 		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
 	if (!s->conn->mode_config_respond)
 		return reply_nothing(x, cfg);
-	take_push_back(sa);
 	if (another_waits(x))
 		return ikev1_ignore(x, IKE_REASON_V1_OUT_OF_TURN);
 	return ask(x, cfg);

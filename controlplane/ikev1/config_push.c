@@ -121,7 +121,7 @@ static enum ike_verdict push_ack(struct ike_exchange *x)
 	if (ikev1_cfg_parse(x->in1.attributes, &cfg) != WIRE_OK || cfg.type != IKEV1_CFG_ACK)
 		return ikev1_ignore(x, IKE_REASON_V1_CFG_BAD);
 	for (uint8_t i = s->lease_count; i-- > 0;)
-		if (!accepted(&cfg, &s->leases[i].addr))
+		if (!ike_lease_is_prefix(&s->leases[i]) && !accepted(&cfg, &s->leases[i].addr))
 			ike_lease_drop(s, i);
 	if (!s->lease_count)
 		return go_without(x, IKE_REASON_V1_CFG_DECLINED);
@@ -178,19 +178,12 @@ static enum ike_verdict put_set(struct ike_exchange *x)
 static enum ike_verdict push_begin(struct ike_exchange *x)
 {
 	struct ike_session *s = x->sa->session;
-	struct ike_datagram path = ike_sa_path(x->sa);
 	struct ike_addresses *got = calloc(1, sizeof(*got));
 	if (!got)
 		return ike_fail_fatal(x, IKE_REASON_NO_MEMORY, 0);
-	*got = (struct ike_addresses){
-		.engine = x->sa->engine,
-		.conn = s->conn,
-		.peer = ike_session_peer(s),
-		.gone = x->sa->v1->initial_contact,
-		.want_v4 = true,
-		.want_v6 = true,
-		.worker = ike_worker_hint(x->sa, &path),
-	};
+	*got = ikev1_addresses(x->sa);
+	got->want[IKE_ADDRESS_V4] = !ike_session_has(s, IKE_ADDRESS_V4);
+	got->want[IKE_ADDRESS_V6] = !ike_session_has(s, IKE_ADDRESS_V6);
 	x->state = got;
 	x->state_free = push_free;
 	enum ike_verdict v = ike_addresses_get(x, got, ADDRESS);
@@ -208,6 +201,12 @@ static enum ike_verdict push_build(struct ike_exchange *x)
 		return push_begin(x);
 	enum ike_verdict v = ike_addresses_got(x, x->state, ADDRESS);
 	return v == IKE_DONE ? put_set(x) : v;
+}
+
+struct ike_exchange *ikev1_push_waits(const struct ike_sa *sa)
+{
+	struct ike_exchange *x = ikev1_ours(sa, push_build);
+	return x && x->token && x->waited == IKE_GOT_ADDRESS ? x : NULL;
 }
 
 bool ikev1_push(struct ike_sa *sa)

@@ -10,6 +10,8 @@
 
 LOG_SUBSYSTEM("ike");
 
+#define ID_EXACT 3 // of ike_id_fit()
+
 enum step { BEGIN, AUTHORIZED };
 
 static bool is_server(const struct ike_sa *sa)
@@ -30,6 +32,11 @@ struct ike_peer ikev1_login_peer(const struct ike_sa *sa)
 		peer.group = user->groups.items[0];
 	else if (v1->psk && v1->psk->id && v1->peer.text[0] && (user || !v1->peer.proven))
 		peer.group = v1->peer.text;
+	if (user && user->groups.count)
+		peer.groups = &user->groups;
+	// Under a key for any ID the name is a mere claim.
+	peer.in_group = v1->psk && v1->psk->id && ike_id_fit(v1->psk->id, peer.id) == ID_EXACT;
+	ike_peer_groups(sa->engine, &peer);
 	return peer;
 }
 
@@ -43,6 +50,8 @@ static struct ike_admission admission_of(struct ike_sa *sa)
 
 void ikev1_login_free(struct ike_sa *sa)
 {
+	if (sa->v1->login)
+		free(sa->v1->login->addresses);
 	free(sa->v1->login);
 	sa->v1->login = NULL;
 }
@@ -54,6 +63,17 @@ void ikev1_login_end(struct ike_exchange *x, void *unused)
 
 // ---- the session -------------------------------------------------------------------------------
 
+// What AAA said is asked for in exchanges to come; of a login anew it is what counts from now on.
+static void take_addresses(struct ike_sa *sa, struct ike_session *s)
+{
+	struct ikev1_login *l = sa->v1->login;
+	if (!l || sa->initiator)
+		return;
+	free(s->aaa);
+	s->aaa = l->addresses;
+	l->addresses = NULL;
+}
+
 static struct ike_session *make_session(struct ike_sa *sa, enum ike_reason *why)
 {
 	struct ike_admission a = admission_of(sa);
@@ -62,7 +82,10 @@ static struct ike_session *make_session(struct ike_sa *sa, enum ike_reason *why)
 	if (*why != IKE_REASON_NONE)
 		return NULL;
 	*why = IKE_REASON_NO_MEMORY;
-	return ike_session_admit(&a, ike_worker_hint(sa, &path));
+	struct ike_session *s = ike_session_admit(&a, ike_worker_hint(sa, &path));
+	if (s)
+		take_addresses(sa, s);
+	return s;
 }
 
 // As initiator there is one from the beginning, and with a push before the status since then.
@@ -121,6 +144,7 @@ static struct ike_session *before_of(const struct ike_sa *sa)
 static void login_again(struct ike_sa *sa, struct ike_session *s)
 {
 	const struct cfg_child *first = sa->first_child;
+	take_addresses(sa, s);
 	struct ike_sa *now = ikev1_take_over(sa, s);
 	ikev1_phase1_forget(sa);
 	ikev1_login_free(sa);
@@ -225,6 +249,12 @@ static enum ike_verdict authorized(struct ike_exchange *x)
 	enum ike_reason why = admit(x->sa);
 	if (why != IKE_REASON_NONE)
 		return refuse(x, why);
+	struct ikev1_login *l = x->sa->v1->login;
+	bool oom = !l;
+	if (l && !l->addresses)
+		l->addresses = ike_aaa_keep(&x->aaa_addresses, &oom);
+	if (oom)
+		return refuse(x, IKE_REASON_NO_MEMORY);
 	if (ike_effect_add(x, is_server(x->sa) ? apply_accepted : ikev1_login_apply, NULL, NULL) <
 		0)
 		return refuse(x, IKE_REASON_NO_MEMORY);

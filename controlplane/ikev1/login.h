@@ -26,7 +26,9 @@ struct ikev1_login {
 	uint16_t identifier;         // of all XAUTH messages, draft-beaulieu-ike-xauth-02 6
 	uint8_t attempts;            // as server: wrong passwords; as client: requests answered
 	const struct cfg_user *user; // whose password was right; borrowed from the configuration
-	bool accepted; // XAUTH_STATUS ok was sent: what the peer says next acknowledges it
+	struct ike_aaa_addresses
+		*addresses; // what AAA said of them, until there is a session. Owned
+	bool accepted;      // XAUTH_STATUS ok was sent: what the peer says next acknowledges it
 };
 
 // Mode Configuration, from the session's beginning on.
@@ -86,6 +88,10 @@ struct ikev1_config *ikev1_config_of(struct ike_sa *sa);
 bool ikev1_push_first(const struct ike_sa *sa);
 // Queues the push. False: no memory.
 MUST_USE bool ikev1_push(struct ike_sa *sa);
+// The push that waits for the pools, or NULL.
+struct ike_exchange *ikev1_push_waits(const struct ike_sa *sa);
+// A search for the session's peer, which wants nothing yet.
+struct ike_addresses ikev1_addresses(const struct ike_sa *sa);
 // No push any more: held, queued or under way. True: one was.
 bool ikev1_push_stop(struct ike_sa *sa);
 // The session got an address, or goes on without one; for the log.
@@ -121,16 +127,3 @@ struct ikev1_told {
 };
 // The attributes, between ikev1_open_cfg() and wire_close().
 void ikev1_put_told(struct wire_builder *b, const struct ikev1_told *t);
-
-// ---- reclaim.c: an address that is claimed in quick mode without asking -----------------------------
-
-// A client that comes back after a restart of the gateway may go on with the address that it had. May
-// this be one: the session has no lease, its owner is proven, and its connection gives out addresses,
-// this one among them.
-bool ikev1_reclaimable(const struct ike_session *s, const struct ip_addr *claimed);
-// Asks for it; as ike_wait_address(). Pools in memory have forgotten who had what: an address counts
-// as his if nobody else has it, it is not reserved for another, and it does not linger for another.
-enum ike_verdict ikev1_reclaim(
-	struct ike_exchange *x, const struct ip_addr *claimed, int next_step);
-// Afterwards: true, the lease is the session's; else nothing is held.
-bool ikev1_reclaimed(struct ike_exchange *x, const struct ip_addr *claimed);

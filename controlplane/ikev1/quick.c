@@ -25,6 +25,7 @@ static void quick_free(void *arg)
 		ike_child_drop(c);
 	else if (c)
 		ikev1_child_orphaned(c);
+	ikev1_claim_free(q);
 	ike_dh_free(q->dh);
 	secret_fini(&q->shared);
 	free(q);
@@ -385,26 +386,45 @@ static const struct ip_addr *claimed(const struct ike_exchange *x)
 	return x->in1.id_count && ip_eq(&r->lo, &r->hi) ? &r->lo : NULL;
 }
 
-// A client that comes back after a restart of the gateway may go on with the address that it had,
-// without asking for it again: its owner gets it.
-static enum ike_verdict reclaim(struct ike_exchange *x)
+static enum ike_verdict after_claim(struct ike_exchange *x)
 {
-	const struct ip_addr *addr = claimed(x);
-	struct ike_session *s = ikev1_session_of(x->sa);
-	if (!s || s->closing || s != x->sa->session || !addr || !ikev1_reclaimable(s, addr))
-		return decide(x);
-	enum ike_verdict v = ikev1_reclaim(x, addr, RECLAIMED);
-	if (v == IKE_DONE)
-		(void)ikev1_reclaimed(x, addr); // else the address is refused for being a pool's
-	return v == IKE_DONE ? decide(x) : v;
+	enum ike_reason why = ikev1_claimed(x);
+	ikev1_claim_free(x->state);
+	return why == IKE_REASON_NONE ? decide(x)
+				      : ike_fail(x, why, IKEV1_NOTIFY_INVALID_ID_INFORMATION);
 }
 
-static enum ike_verdict after_reclaim(struct ike_exchange *x)
+static bool claims(struct ike_exchange *x)
 {
+	struct ikev1_quick *q = x->state;
 	struct ike_session *s = ikev1_session_of(x->sa);
-	if (s && !s->closing && s == x->sa->session)
-		(void)ikev1_reclaimed(x, claimed(x));
-	return decide(x);
+	return s && !s->closing && s == x->sa->session && x->in1.id_count &&
+	       ikev1_claim(x, &q->terms.ts_i.items[0].range);
+}
+
+// Quick mode ends a push; what that has of the pools is the claim's.
+static enum ike_verdict claim(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	bool early = ikev1_push_waits(x->sa) && claims(x), waits = false;
+	if (early)
+		waits = ikev1_claim_pushed(x, RECLAIMED);
+	ikev1_config_quick(x->sa, claimed(x));
+	if (waits)
+		return IKE_PENDING;
+	if (!early && !claims(x))
+		return decide(x);
+	enum ike_verdict v = ike_addresses_get(x, q->claim, RECLAIMED);
+	return v == IKE_DONE ? after_claim(x) : v;
+}
+
+static enum ike_verdict claim_goes_on(struct ike_exchange *x)
+{
+	struct ikev1_quick *q = x->state;
+	if (!x->sa->session) // the lease is released by the engine
+		return ike_fail(x, IKE_REASON_WRONG_STATE, 0);
+	enum ike_verdict v = ike_addresses_got(x, q->claim, RECLAIMED);
+	return v == IKE_DONE ? after_claim(x) : v;
 }
 
 // RFC 2409 5.5: without IDs "the identities of the SAs negotiated in Quick Mode are implicitly
@@ -465,8 +485,7 @@ static enum ike_verdict begin(struct ike_exchange *x)
 	enum ike_verdict v = read_first(x);
 	if (v != IKE_DONE)
 		return v;
-	ikev1_config_quick(x->sa, claimed(x));
-	return reclaim(x);
+	return claim(x);
 }
 
 enum ike_verdict ikev1_quick_request(struct ike_exchange *x)
@@ -476,7 +495,7 @@ enum ike_verdict ikev1_quick_request(struct ike_exchange *x)
 	case BEGIN:
 		return begin(x);
 	case RECLAIMED:
-		return after_reclaim(x);
+		return claim_goes_on(x);
 	default:
 		v = ikev1_quick_shared(x);
 		return v == IKE_DONE ? finish(x) : v;

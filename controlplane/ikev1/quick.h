@@ -10,6 +10,7 @@
 #define QUICK_ID_MAX    64 // bytes of an ID payload's body of ours
 
 // The exchange's memory in either role.
+struct ike_addresses;
 struct ikev1_quick {
 	struct ike_engine *engine;
 	struct ike_child_terms terms; // nonces and shared are views into x->v1 and shared
@@ -20,6 +21,7 @@ struct ikev1_quick {
 	uint32_t spi_in; // of the child that is being made, or 0
 	// Responder
 	struct ikev1_sa_offer offer;
+	struct ike_addresses *claim; // reclaim.c
 	// Initiator
 	struct ike_dh *dh;
 	uint16_t group;
@@ -29,6 +31,21 @@ struct ikev1_quick {
 	bool deriving;              // the shared secret is being computed
 	struct selector own, other; // as offered
 };
+
+// ---- reclaim.c: an address or network that is claimed in quick mode without asking ----
+
+// May what the peer names as its own be such a claim: then q->claim is to be searched for. The session has
+// no lease; for an address its owner is proven, and the connection gives out addresses, this one among
+// them.
+bool ikev1_claim(struct ike_exchange *x, const struct ip_range *client);
+// True: a push was asking the pools for the same peer, the claim waits for its answer.
+bool ikev1_claim_pushed(struct ike_exchange *x, int next_step);
+// The search is over: what it found is the session's; else nothing is held. Why there is no network; an
+// address is refused later, for being a pool's.
+enum ike_reason ikev1_claimed(struct ike_exchange *x);
+void ikev1_claim_free(struct ikev1_quick *q);
+
+// ---- quick.c ----
 
 // x->state from now on. NULL: no memory.
 struct ikev1_quick *ikev1_quick_new(struct ike_exchange *x);

@@ -112,7 +112,7 @@ static void put_reply(
 	ike_proof_put_id(x, &a->proof);
 	ike_proof_put_certs(x, &a->proof);
 	ike_proof_put_auth(x, &a->proof);
-	if (s->lease_count)
+	if (a->cp.asked && s->lease_count)
 		ike_cp_reply(b, &a->cp, s->conn, s->leases, s->lease_count);
 	if (c) {
 		ike_transport_put(b, c->mode);
@@ -134,9 +134,11 @@ static void put_reply(
 
 static struct ike_peer peer_of(const struct auth *a)
 {
-	return (struct ike_peer){.id = ike_id_view(&a->proof.peer),
+	struct ike_peer peer = {.id = ike_id_view(&a->proof.peer),
 		.text = a->proof.text,
 		.proven = a->proof.proven};
+	ike_peer_groups(a->engine, &peer);
+	return peer;
 }
 
 static struct ike_admission admission_of(const struct ike_exchange *x)
@@ -213,7 +215,9 @@ static enum ike_verdict judge_addresses(struct ike_exchange *x)
 	const struct ike_addresses *got = &a->addresses;
 	if (got->lease_count) {
 		// one family is enough
-	} else if (got->want_v4 || got->want_v6) {
+	} else if (got->refusal == IKE_REASON_TS_POOL) {
+		refuse_child(a, got->refusal, IKEV2_NOTIFY_TS_UNACCEPTABLE);
+	} else if (a->cp.want_v4 || a->cp.want_v6 || got->refusal != IKE_REASON_NONE) {
 		refuse_child(a,
 			got->refusal == IKE_REASON_NONE ? IKE_REASON_POOL_EXHAUSTED : got->refusal,
 			IKEV2_NOTIFY_INTERNAL_ADDRESS_FAILURE);
@@ -223,20 +227,57 @@ static enum ike_verdict judge_addresses(struct ike_exchange *x)
 	return sign(x);
 }
 
+// A site has no attribute to ask for an IPv4 network by: its selectors have room for one, and it asks for
+// no address. The very network is asked for again by naming it.
+static void want_network(struct auth *a)
+{
+	struct ike_addresses *w = &a->addresses;
+	const struct wire_ts *ts = &a->terms.ts_i;
+	for (uint8_t i = 0; i < ts->count && !a->cp.want_v4; i++) {
+		const struct ip_range *r = &ts->items[i].range;
+		const struct cfg_pool *p =
+			r->lo.family == IP_V4 ? ike_pool_within(w, IKE_PREFIX_V4, r) : NULL;
+		if (!p)
+			continue;
+		// One that leaves us the choice beside it does so for both.
+		bool one = ike_pool_one_network(p, r);
+		w->claim[IKE_PREFIX_V4] =
+			one && (!w->want[IKE_PREFIX_V4] || w->claim[IKE_PREFIX_V4]);
+		w->want[IKE_PREFIX_V4] = true;
+		if (one && !w->hint[IKE_PREFIX_V4].family)
+			w->hint[IKE_PREFIX_V4] = r->lo;
+	}
+}
+
 static enum ike_verdict addresses(struct ike_exchange *x)
 {
+	static const struct ip_range any_v6 = {{.family = IP_V6},
+		{.family = IP_V6,
+			.bytes = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+				0xff, 0xff, 0xff, 0xff, 0xff}}};
 	struct auth *a = x->state;
-	a->addresses = (struct ike_addresses){
+	const struct ike_cp_state *cp = &a->cp;
+	struct ike_addresses *w = &a->addresses;
+	*w = (struct ike_addresses){
 		.engine = a->engine,
 		.conn = a->proof.conn,
 		.peer = peer_of(a),
 		.gone = a->initial_contact,
-		.want_v4 = a->cp.want_v4,
-		.want_v6 = a->cp.want_v6,
-		.hint_v4 = a->cp.hint_v4,
-		.hint_v6 = a->cp.hint_v6,
+		.aaa = x->aaa_addresses,
+		.want = {[IKE_ADDRESS_V4] = cp->want_v4,
+			[IKE_ADDRESS_V6] = cp->want_v6,
+			[IKE_PREFIX_V6] = cp->want_prefix},
+		.hint = {[IKE_ADDRESS_V4] = cp->hint_v4,
+			[IKE_ADDRESS_V6] = cp->hint_v6,
+			[IKE_PREFIX_V6] = cp->hint_prefix},
 		.worker = ike_worker_hint(x->sa, &x->from),
 	};
+	// RFC 5739 4.1: on a link the client makes addresses of the prefix, one that it also asks for is
+	// ignored; unless there is no prefix for it.
+	if (cp->link && ike_pool_within(w, IKE_PREFIX_V6, &any_v6))
+		w->want[IKE_ADDRESS_V6] = false;
+	if (a->wants_child)
+		want_network(a);
 	enum ike_verdict v = ike_addresses_get(x, &a->addresses, ADDRESS);
 	return v == IKE_DONE ? judge_addresses(x) : v;
 }

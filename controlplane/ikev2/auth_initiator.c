@@ -41,17 +41,17 @@ static enum ike_verdict refuse(struct ike_exchange *x, enum ike_reason why)
 
 static bool wants_address(const struct cfg_connection *conn)
 {
-	return conn->request_v4 || conn->request_v6;
+	return conn->request_v4 || conn->request_v6 || conn->request_prefix;
 }
 
-// The address that we have, where a session is to be followed; else the configured one.
+// The address or, prefix, the network that we have, where a session is to be followed; else the configured one.
 static const struct ip_addr *hint(
-	const struct ike_session *s, const struct ip_addr *configured, uint8_t family)
+	const struct ike_session *s, const struct ip_addr *configured, uint8_t family, bool prefix)
 {
 	const struct ike_session *old =
 		s->follows ? ike_session_by_id(s->engine, s->follows) : NULL;
 	for (uint8_t i = 0; old && i < old->assigned_count; i++)
-		if (old->assigned[i].family == family)
+		if (old->assigned[i].family == family && !old->assigned_bits[i] == !prefix)
 			return &old->assigned[i];
 	return configured;
 }
@@ -60,8 +60,9 @@ static void put_cp(struct wire_builder *b, const struct ike_session *s)
 {
 	static const struct ip_addr any;
 	const struct cfg_connection *conn = s->conn;
-	const struct ip_addr *v4 = hint(s, &conn->request_hint_v4, IP_V4);
-	const struct ip_addr *v6 = hint(s, &conn->request_hint_v6, IP_V6);
+	const struct ip_addr *v4 = hint(s, &conn->request_hint_v4, IP_V4, false);
+	const struct ip_addr *v6 = hint(s, &conn->request_hint_v6, IP_V6, false);
+	const struct ip_addr *net = hint(s, &any, IP_V6, true);
 	const struct view nothing = {NULL, 0};
 	wire_open_cp(b, IKEV2_CP_REQUEST);
 	if (conn->request_v4)
@@ -70,6 +71,10 @@ static void put_cp(struct wire_builder *b, const struct ike_session *s)
 		wire_cp_put_prefix(b, IKEV2_CP_INTERNAL_IP6_ADDRESS, &(struct ip_prefix){*v6, 128});
 	else if (conn->request_v6)
 		wire_cp_put(b, IKEV2_CP_INTERNAL_IP6_ADDRESS, nothing);
+	if (conn->request_prefix && net->family)
+		wire_cp_put_prefix(b, IKEV2_CP_INTERNAL_IP6_PREFIX, &(struct ip_prefix){*net, 128});
+	else if (conn->request_prefix)
+		wire_cp_put(b, IKEV2_CP_INTERNAL_IP6_PREFIX, nothing);
 	wire_cp_put(b, IKEV2_CP_INTERNAL_IP4_DNS, nothing);
 	wire_close(b);
 }
@@ -99,7 +104,7 @@ static void set_offer(struct auth *a, const struct ike_sa *sa)
 	a->offered_local.count = 0;
 	if (sa->conn->request_v4)
 		a->offered_local.items[a->offered_local.count++] = any_of(IP_V4);
-	if (sa->conn->request_v6)
+	if (sa->conn->request_v6 || sa->conn->request_prefix)
 		a->offered_local.items[a->offered_local.count++] = any_of(IP_V6);
 }
 
@@ -189,10 +194,13 @@ static enum ike_reason take_addresses(struct ike_exchange *x)
 		return IKE_REASON_MALFORMED;
 	for (uint8_t i = 0; i < cp.count && s->assigned_count < IKE_LEASES_MAX; i++) {
 		const struct wire_cp_attr *at = &cp.attrs[i];
-		if (at->valid && at->addr.family &&
-			(at->type == IKEV2_CP_INTERNAL_IP4_ADDRESS ||
-				at->type == IKEV2_CP_INTERNAL_IP6_ADDRESS))
-			s->assigned[s->assigned_count++] = at->addr;
+		bool prefix = at->type == IKEV2_CP_INTERNAL_IP6_PREFIX;
+		if (!at->valid || !at->addr.family ||
+			(at->type != IKEV2_CP_INTERNAL_IP4_ADDRESS &&
+				at->type != IKEV2_CP_INTERNAL_IP6_ADDRESS && !prefix))
+			continue;
+		s->assigned_bits[s->assigned_count] = prefix ? at->prefix_bits : 0;
+		s->assigned[s->assigned_count++] = at->addr;
 	}
 	return s->assigned_count ? IKE_REASON_NONE : IKE_REASON_NO_ADDRESS;
 }

@@ -23,6 +23,7 @@ static const struct form {
 	{IKEV2_CP_INTERNAL_IP6_DNS, IP_V6, 16, 0, false},
 	{IKEV2_CP_INTERNAL_IP6_DHCP, IP_V6, 16, 0, false},
 	{IKEV2_CP_INTERNAL_IP6_SUBNET, IP_V6, 17, 0, false},
+	{IKEV2_CP_INTERNAL_IP6_PREFIX, IP_V6, 17, 0, false}, // RFC 5739 6.3
 };
 
 static const struct form *form_of(uint16_t type)
@@ -73,6 +74,9 @@ static bool parse_attr(struct rd *r, struct wire_cp_attr *a)
 	a->type = type & 0x7fff; // RFC 7296 3.15.1: the reserved bit is ignored
 	const struct form *f = form_of(a->type);
 	a->valid = f ? interpret(a, f) : true;
+	// RFC 5739 6.1: an interface identifier, then a link ID of any length.
+	if (a->type == IKEV2_CP_INTERNAL_IP6_LINK)
+		a->valid = length == 0 || length >= WIRE_CP_IID_LEN;
 	return true;
 }
 

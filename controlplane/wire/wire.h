@@ -360,12 +360,14 @@ MUST_USE enum wire_error wire_ts_narrow(const struct selector *offered, size_t n
 
 // ---- Configuration payload (RFC 7296 3.15) ----
 
+#define WIRE_CP_IID_LEN 8 // of the interface identifier in INTERNAL_IP6_LINK (RFC 5739)
+
 struct wire_cp_attr {
 	uint16_t type; // enum ikev2_cp_attribute, or unknown
 	struct view value;
 	bool valid; // its length fits its type (empty always does; unknown types too)
 	struct ip_addr
-		addr; // of address, netmask, DNS, NBNS, subnet; family 0: empty, or another type
+		addr; // of address, netmask, DNS, NBNS, subnet, prefix; family 0: empty, or another type
 	uint8_t prefix_bits; // of subnet and IPv6 address (128 where the peer leaves it out)
 };
 

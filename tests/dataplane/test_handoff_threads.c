@@ -383,6 +383,34 @@ static void routes_change_hands(void **state)
 	assert_false(dp_dst_in_use(fx.dp, &a));
 }
 
+// The pools' ranges change under the workers' eyes: what a client has goes on, and what nobody has never
+// leaves in clear.
+static void pools_change_under_traffic(void **state)
+{
+	static const char *const texts[] = {"10.1.0.0/16", "10.1.0.0/17", "10.0.0.0/8"};
+	struct hc_client c = make("198.51.100.7", 0, 0, 0);
+	struct dp_pool_range r = {.bits = 32};
+	uint64_t sent = 0, lost = 0;
+	hc_client_add(&c, c.inner);
+	settle();
+	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
+		assert_int_equal(ip_range_parse(texts[i % RTE_DIM(texts)], &r.range), 0);
+		assert_in_range(dp_set_pools(fx.dp, &r, 1), 0, 1);
+		if (i % 8 == 0) {
+			hc_reply(c.inner);
+			hc_reply("10.1.0.250");
+			sent++;
+			lost++;
+		}
+		until(sent < 64 ? 0 : sent - 64);
+	}
+	until(sent);
+	settle();
+	assert_int_equal(out_packets[FX_OUTSIDE], sent);
+	assert_int_equal(fx_drops(DP_DROP_no_tunnel), lost);
+	assert_int_equal(dropped(), lost);
+}
+
 // What comes out of each of a family's tunnels leads back into it, whichever has the route at the
 // moment, and each worker sees another one's tunnel.
 static void family_while_routes_move(void **state)
@@ -453,6 +481,7 @@ int main(void)
 		cmocka_unit_test_prestate_setup_teardown(every_cause, setup, teardown, &sleeping),
 		cmocka_unit_test_setup_teardown(lying_nic, setup, teardown),
 		cmocka_unit_test_setup_teardown(rekeying, setup, teardown),
+		cmocka_unit_test_setup_teardown(pools_change_under_traffic, setup, teardown),
 		cmocka_unit_test_setup_teardown(routes_change_hands, setup, teardown),
 		cmocka_unit_test_setup_teardown(family_while_routes_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(coming_and_going, setup, teardown),

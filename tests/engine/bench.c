@@ -402,6 +402,7 @@ void bench_start(struct bench_node *n)
 		.random = &b->random_source,
 		.workers = BENCH_WORKERS,
 		.worker_of = pool_worker_of,
+		.journal = n->journal,
 		.ctx = n};
 	bench_sink_init(&n->sink, n);
 	STAILQ_INIT(&n->jobs);

@@ -96,6 +96,7 @@ struct bench_node {
 	bool shared; // cfg is the caller's; no credentials
 	struct pools *pools;
 	struct address_source addresses;
+	const struct lease_journal *journal; // the pools'; NULL: none. The caller's
 	struct ike_credentials *credentials;
 	struct clock_source clock;
 	struct ike_engine *engine; // NULL after bench_kill()

@@ -46,15 +46,21 @@ static inline void slow_init(struct slow_source *s, struct bench_node *n)
 	n->addresses.release = slow_release;
 }
 
-// OK: what the pools say.
-static inline void slow_answer(struct slow_source *s, enum address_status status)
+// OK: what the pools say to a user of that name; NULL: to an anonymous one. The request's strings belong to
+// the exchange, which may have gone.
+static inline void slow_answer_for(
+	struct slow_source *s, enum address_status status, const char *user)
 {
 	struct lease l = {0};
 	assert_true(s->pending);
 	s->pending = false;
-	// The request's strings belong to the exchange, which may have gone: an anonymous owner has none.
-	s->rq.owner = (struct pool_owner){.anonymous = true};
+	s->rq.owner = (struct pool_owner){.user = user, .name = user, .anonymous = !user};
 	if (status == ADDRESS_OK)
 		status = s->inner.acquire(s->inner.ctx, &s->rq, &l);
 	s->node->addresses.done(s->node->addresses.user, s->rq.token, status, &l);
+}
+
+static inline void slow_answer(struct slow_source *s, enum address_status status)
+{
+	slow_answer_for(s, status, NULL);
 }

@@ -305,7 +305,7 @@ static void cp_reply_holds_what_the_pool_says(void **state)
 			 " netmask = \"255.255.255.255\"; }"};
 	struct pair p = pair_new(&gw, &defaults);
 	const struct cfg_connection *conn = &p.gw->cfg->connections[0];
-	struct lease l = {.pool = conn->pools[0]};
+	struct lease l = {.pool = conn->pools[0], .prefix_len = 32};
 	uint8_t buf[512];
 	struct wire_builder b;
 	struct wire_cp cp;

@@ -60,11 +60,10 @@ static inline void v1_ready_lease(struct v1 *v, struct v1_ready *r)
 	struct address_request rq = {.pool = &v->gw->cfg->pools[0],
 		.owner = {.identity = secret_view(&r->gw_session->identity),
 			.name = r->gw_session->identity_text}};
-	struct lease *l = &r->gw_session->leases[0];
-	assert_int_equal(src->acquire(src->ctx, &rq, l), ADDRESS_OK);
-	r->gw_session->lease_count = 1;
-	r->gw_session->worker = l->worker;
-	r->client_session->assigned[0] = l->addr;
+	struct lease l;
+	assert_int_equal(src->acquire(src->ctx, &rq, &l), ADDRESS_OK);
+	ike_lease_add(r->gw_session, &l);
+	r->client_session->assigned[0] = l.addr;
 	r->client_session->assigned_count = 1;
 }
 

@@ -75,7 +75,7 @@ at_least() { # GOT WANT
 	[ "$1" -ge "$2" ]
 }
 
-# --- strongSwan's own losses in IKEv1 -------------------------------------------------------------
+# --- strongSwan's own losses ----------------------------------------------------------------------
 
 exec 3>&1 # a check's own output is shown only when it fails
 
@@ -86,6 +86,7 @@ ORPHAN_LOG='filelog { lab { ike_name = yes
   time_format = %s
   time_add_ms = yes } }'
 ORPHAN_S=${ORPHAN_S:-35} # at most, until another child SA is there
+ORPHAN_V2_S=5            # the same: what is left of its lifetime, with close_action = start
 
 # The child SAs of the connection "gw" that strongSwan made so by a quick mode of its own, a line each:
 # time, child, IKE SA.
@@ -104,27 +105,43 @@ orphans() { # NAME
 	}' "$LAB_DIR/$1.charon.log"
 }
 
-# What that end lost at another time than after an orphan of strongSwan's.
-stream_lost_else() { # STREAM END
-	awk -v seconds="$ORPHAN_S" '
+# In IKEv2 the job that is to rekey a child SA may wait while its IKE SA is being rekeyed. It looks for
+# the child SA in the old IKE SA then, which has given it to the new one, and ends: nobody rekeys that
+# child SA any more, and it lives until its lifetime is over. A line each, as above.
+orphans_v2() { # NAME
+	awk '/CHILD_SA ESP.* not found for rekey/ { print $1, $4 }' "$LAB_DIR/$1.charon.log"
+}
+
+# What that end lost at another time than in the SECONDS after an orphan of strongSwan's.
+stream_lost_else() { # STREAM END ORPHANS SECONDS
+	awk -v seconds="$4" '
 	NR == FNR { orphan[++n] = $1; next }
 	$1 == "unanswered" {
 		for (i = 1; i <= n && !($3 >= orphan[i] && $3 <= orphan[i] + seconds); i++)
 			;
 		if (i > n) print
-	}' <(orphans "$1"; echo none) "$LAB_DIR/$1.$2.count"
+	}' <("$3" "$1"; echo none) "$LAB_DIR/$1.$2.count"
 }
 
-# As stream_whole; STREAM is strongSwan's name too, and what its own orphans cost, ORPHAN_S of traffic
-# each at the most, is excused but shown.
-stream_whole_but_orphans() { # STREAM END WANT
-	stream_whole "$1" "$2" "$3" && return
-	[ "$(stream_sent "$1" "$2")" -ge "$3" ] && [ -z "$(stream_lost_else "$1" "$2")" ] || return
+# As stream_whole; STREAM is strongSwan's name too, and what its own orphans (ORPHANS is a function that
+# lists them) cost, SECONDS of traffic each at the most, is excused but shown.
+stream_whole_but() { # ORPHANS SECONDS STREAM END WANT
+	stream_whole "$3" "$4" "$5" && return
+	[ "$(stream_sent "$3" "$4")" -ge "$5" ] && [ -z "$(stream_lost_else "$3" "$4" "$1" "$2")" ] ||
+		return
 	{
 		echo "excused, strongSwan dropped child SAs (time, child, IKE SA):"
-		orphans "$1"
-		stream_whole "$1" "$2" "$3"
+		"$1" "$3"
+		stream_whole "$3" "$4" "$5"
 	} | sed 's/^/# /' >&3
+}
+
+stream_whole_but_orphans() { # STREAM END WANT
+	stream_whole_but orphans "$ORPHAN_S" "$@"
+}
+
+stream_whole_but_orphans_v2() { # STREAM END WANT
+	stream_whole_but orphans_v2 "$ORPHAN_V2_S" "$@"
 }
 
 # --- IKE on the outside port ---------------------------------------------------------------------

@@ -50,6 +50,17 @@ struct fake {
 	uint32_t child;
 	struct dp_trace_spec trace; // what trace_start was called with, without its filter
 	int verdict;                // what they return
+	unsigned leases;            // of the first pool
+	unsigned longest;           // rows that one turn looked at
+	unsigned looked;            // in this turn
+	unsigned cleared;           // leases
+	char cleared_pool[64];      // of the last one
+	struct ip_addr cleared_addr;
+	unsigned imported;
+	char import_name[64];     // of the last one
+	const char *reload_error; // what reading a file says
+	unsigned reload_turns;    // that applying it takes
+	atomic_uint reloads;      // that were applied
 	char dir[64];
 };
 
@@ -117,6 +128,11 @@ static inline bool fake_trace_row(void *ctx, size_t i, struct dp_trace_row *out)
 static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_session_info *out)
 {
 	struct fake *f = ctx;
+	static char text[2][16];
+	static char *items[] = {text[0], text[1]};
+	static struct cfg_strings groups = {items, 2};
+	snprintf(text[0], sizeof(text[0]), "staff");
+	snprintf(text[1], sizeof(text[1]), "of %u", (unsigned)after);
 	if (after >= f->sessions)
 		return false;
 	*out = (struct ike_session_info){
@@ -133,7 +149,9 @@ static inline bool fake_session_next(void *ctx, uint64_t after, struct ike_sessi
 		.remote = {{IP_V4, {192, 0, 2, 10}}, 40000},
 		.nat = true,
 		.inner = {{IP_V4, {171, 72, 1, 7}}, {IP_V6, {0x20, 1, 0xd, 0xb8, [15] = 1}}},
+		.inner_bits = {32, 64},
 		.inner_count = 2,
+		.groups = &groups,
 		.worker = 1,
 		.established_ns = NOW_NS - 5 * NS_PER_S,
 		.initiator = after == 0,
@@ -198,8 +216,86 @@ static inline bool fake_pool(void *ctx, size_t i, struct pool_stats *out)
 		.size = i ? UINT64_MAX : 254,
 		.free = 250,
 		.in_use = 3,
-		.lingering = 1};
+		.lingering = 1,
+		.quarantined = 2,
+		.memory_only = 3,
+		.giver_bad = 4};
 	return i < 2;
+}
+
+static inline bool fake_pool_range(void *ctx, size_t i, size_t k, struct ip_range *out)
+{
+	(void)ctx;
+	*out = k ? (struct ip_range){{IP_V4, {171, 72, 2, 0}}, {IP_V4, {171, 72, 2, 9}}}
+		 : lan.range;
+	return i ? k < 1 : k < 2;
+}
+
+// The n-th is 10.0.0.0 + n; every third one lingers for "b,1", every fifth is nobody's.
+static inline bool fake_lease_next(void *ctx, size_t pool, uint64_t *cursor, struct lease_info *out)
+{
+	struct fake *f = ctx;
+	static const uint8_t key[] = {0, 2, 'a'};
+	uint64_t n = *cursor;
+	if (pool || n >= f->leases)
+		return false;
+	f->looked++;
+	++*cursor;
+	*out = (struct lease_info){.addr = ip_from_v4(0x0a000000 + (uint32_t)n),
+		.prefix_len = 32,
+		.state = n % 3 ? LEASE_ACTIVE : LEASE_LINGERING,
+		.owner = n % 3 ? "a" : "b,1",
+		.key = {key, sizeof(key)},
+		.session = n % 3 ? 7 : 0,
+		.since_ns = NOW_NS - 9 * NS_PER_S,
+		.until_ns = n % 3 ? 0 : NOW_NS + 60 * NS_PER_S};
+	if (n % 5 == 4) {
+		out->anonymous = true;
+		out->owner = NULL;
+		out->key.len = 0;
+	}
+	return true;
+}
+
+static inline size_t fake_lease_clear(void *ctx, const struct lease_clearing *c)
+{
+	struct fake *f = ctx;
+	f->cleared++;
+	snprintf(f->cleared_pool, sizeof(f->cleared_pool), "%s", c->pool ? c->pool : "-");
+	f->cleared_addr = c->addr;
+	return c->addr.bytes[3] == 250 ? 0 : 1;
+}
+
+// 10.9.9.9 is somebody else's.
+static inline int fake_lease_import(void *ctx, const struct lease_row *row, bool check)
+{
+	struct fake *f = ctx;
+	if (row->addr.bytes[1] == 9)
+		return -EEXIST;
+	f->imported += !check;
+	snprintf(f->import_name, sizeof(f->import_name), "%s %02x%02x /%u %s", row->name,
+		row->owner.p[0], row->owner.p[row->owner.len - 1], row->prefix_len,
+		row->pool ? row->pool : "-");
+	return 0;
+}
+
+static inline void fake_reload_read(void *ctx, struct mgmt_reload *r)
+{
+	struct fake *f = ctx;
+	r->error = f->reload_error;
+	r->messages = strdup("f:1: warning: nothing\nf:2: warning: more");
+	r->changes[0] = (struct mgmt_change){"pools[0].ranges", true};
+	r->changes[1] = (struct mgmt_change){"main.idle", false};
+	r->change_count = r->error ? 2 : 1;
+}
+
+static inline bool fake_reload_apply(void *ctx, struct mgmt_reload *r)
+{
+	struct fake *f = ctx;
+	if (++r->step < f->reload_turns)
+		return false;
+	atomic_fetch_add(&f->reloads, 1);
+	return true;
 }
 
 static inline bool fake_port(void *ctx, size_t i, struct dp_port_info *out)
@@ -265,6 +361,10 @@ static inline void fake_status(void *ctx, struct mgmt_status *out)
 	*out = (struct mgmt_status){.ike = {.sessions = 7, .half_open = 1},
 		.workers = 2,
 		.started_ns = NOW_NS - 60 * NS_PER_S};
+	const struct fake *f = ctx;
+	out->leases_stored = f->leases > 0;
+	out->leases = (struct lease_store_stats){
+		.rows = f->leases, .waiting = 5, .commit_ns = 7000, .degraded = f->leases > 1};
 }
 
 // Found in three portions.
@@ -312,8 +412,11 @@ static inline void *control(void *arg)
 		uint64_t n;
 		if (poll(&p, 1, 50) > 0 && read(f->wake_fd, &n, sizeof(n)) != sizeof(n))
 			abort();
-		while (!atomic_load(&f->paused) && mgmt_turn(f->mgmt))
+		while (!atomic_load(&f->paused) && mgmt_turn(f->mgmt)) {
 			atomic_fetch_add(&f->portions, 1);
+			f->longest = f->looked > f->longest ? f->looked : f->longest;
+			f->looked = 0;
+		}
 	}
 	return NULL;
 }
@@ -332,6 +435,12 @@ static inline int setup(void **state)
 		.session_next = fake_session_next,
 		.connection = fake_connection,
 		.pool = fake_pool,
+		.pool_range = fake_pool_range,
+		.lease_next = fake_lease_next,
+		.lease_clear = fake_lease_clear,
+		.lease_import = fake_lease_import,
+		.reload_read = fake_reload_read,
+		.reload_apply = fake_reload_apply,
 		.port = fake_port,
 		.worker = fake_worker,
 		.counter = fake_counter,

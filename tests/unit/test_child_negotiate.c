@@ -122,6 +122,7 @@ static void the_peer_side(void **state)
 	assert_int_equal(ip_parse("198.51.100.2", &outer), 0);
 	assert_int_equal(ip_parse("192.0.2.1", &own), 0);
 	assert_int_equal(ip_parse("10.1.0.5", &lease.addr), 0);
+	lease.prefix_len = 32;
 	struct cfg_child conf = {.local_ts = &local_ts, .local_ts_count = 1};
 	struct ike_peer_side peer = {NULL, 0, &outer, &own};
 	ike_child_offer(&conf, &peer, &local, &remote);

@@ -65,12 +65,41 @@ static void test_requests(void **state)
 		{"trace save a.pcapng", "{\"command\":\"trace\",\"what\":\"save\","
 					"\"bytes\":true,\"file\":\"a.pcapng\"}"},
 		{"show connections", "{\"command\":\"show\",\"what\":\"connections\"}"},
+		{"show pools", "{\"command\":\"show\",\"what\":\"pools\"}"},
+		{"show pools leases", NULL},
+		{"show pools ire leases",
+			"{\"command\":\"show\",\"what\":\"leases\",\"pool\":\"ire\"}"},
+		{"show pools leases leases --owner a@b --state active",
+			"{\"command\":\"show\",\"what\":\"leases\",\"owner\":\"a@b\","
+			"\"state\":\"active\",\"pool\":\"leases\"}"},
+		{"show pools ire leases --state", NULL},
+		{"show pools ire leases --limit 5", NULL},
+		{"clear lease 10.0.0.5", "{\"command\":\"clear\",\"what\":\"lease\","
+					 "\"address\":\"10.0.0.5\"}"},
+		{"clear lease --pool ire --all", "{\"command\":\"clear\",\"what\":\"lease\","
+						 "\"pool\":\"ire\",\"all\":true}"},
+		{"clear lease --owner", NULL},
+		{"clear lease 10.0.0.5 10.0.0.6", NULL},
+		{"reload", "{\"command\":\"reload\"}"},
+		{"reload --check", "{\"command\":\"reload\",\"check\":true}"},
+		{"reload now", NULL},
+		{"leases", NULL},
+		{"leases export", "{\"command\":\"leases\",\"what\":\"export\"}"},
+		{"leases export --file a.db",
+			"{\"command\":\"leases\",\"what\":\"export\",\"file\":\"a.db\"}"},
+		{"leases import", NULL},
+		{"leases import a.csv --keep-going",
+			"{\"command\":\"leases\",\"what\":\"import\",\"keep_going\":true,"
+			"\"file\":\"a.csv\"}"},
 		{"show sessions detail",
 			"{\"command\":\"show\",\"what\":\"sessions\",\"detail\":true}"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char *got = request_of(cases[i].line);
-		assert_string_equal(got, cases[i].want);
+		if (cases[i].want)
+			assert_string_equal(got, cases[i].want);
+		else
+			assert_non_null(strstr(got, "sallyport: "));
 		free(got);
 	}
 }
@@ -112,21 +141,28 @@ static void test_completion(void **state)
 {
 	static const struct {
 		size_t done;
-		const char *words[2], *prefix, *want;
+		const char *words[4], *prefix, *want;
 	} cases[] = {
-		{0, {NULL}, "", "show clear initiate rekey reauthenticate trace "},
+		{0, {NULL}, "", "show clear initiate rekey reauthenticate reload leases trace "},
 		{0, {NULL}, "s", "show "},
-		{0, {NULL}, "re", "rekey reauthenticate "},
+		{0, {NULL}, "re", "rekey reauthenticate reload "},
 		{1, {"show"}, "s", "sessions sa status "},
 		{2, {"show", "sessions"}, "", "detail "},
 		{2, {"show", "workers"}, "", "detail "},
-		{1, {"clear"}, "", "session "},
+		{1, {"clear"}, "", "session lease "},
+		{2, {"clear", "lease"}, "--", "--owner --pool --all "},
+		{1, {"leases"}, "", "export import "},
+		{1, {"reload"}, "", "--check "},
+		{3, {"show", "pools", "ire"}, "", "leases "},
+		{4, {"show", "pools", "ire", "leases"}, "--o", "--owner "},
+		{4, {"show", "pools", "ire", "other"}, "", ""},
 		{2, {"clear", "session"}, "", "user address all "},
 		{1, {"initiate"}, "", ""},
 		{1, {"nothing"}, "", ""},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char got[256] = "", words[2][16], *list[2] = {words[0], words[1]};
+		char got[256] = "", words[4][16];
+		char *list[4] = {words[0], words[1], words[2], words[3]};
 		for (size_t k = 0; k < cases[i].done; k++)
 			snprintf(words[k], sizeof(words[k]), "%s", cases[i].words[k]);
 		cli_complete(list, cases[i].done, cases[i].prefix, join, got);
@@ -183,14 +219,44 @@ static void test_trace_is_told_by_packets(void **state)
 
 static void test_tables_are_aligned(void **state)
 {
-	char *got = printed("{\"pools\":[{\"name\":\"ire\",\"size\":254,\"free\":250,\"in_use\":3,"
-			    "\"lingering\":1,\"high_water\":4,\"exhausted\":0},"
-			    "{\"name\":\"a-longer-name\",\"size\":70000000,\"free\":1,\"in_use\":2,"
-			    "\"lingering\":0,\"high_water\":2,\"exhausted\":12}]}");
+	char *got = printed(
+		"{\"pools\":[{\"name\":\"ire\",\"size\":254,\"free\":250,\"in_use\":3,"
+		"\"lingering\":1,\"quarantined\":0,\"reserved\":5,\"high_water\":4,"
+		"\"exhausted\":0,\"ranges\":[{\"begin\":\"10.0.0.0\",\"end\":"
+		"\"10.0.0.9\"},{\"begin\":\"10.0.1.0\",\"end\":\"10.0.1.255\"}]},"
+		"{\"name\":\"a-longer-name\",\"free\":9223372036854775807,\"in_use\":2,"
+		"\"lingering\":0,\"quarantined\":0,\"reserved\":0,\"high_water\":2,"
+		"\"exhausted\":12,\"ranges\":[{\"begin\":\"2001:db8::\",\"end\":\"2001:db8::"
+		"ffff\"}]}]}");
 	assert_string_equal(got,
-		"POOL               SIZE  FREE  IN USE  LINGERING  HIGH WATER  REFUSED\n"
-		"ire                 254   250       3          1           4        0\n"
-		"a-longer-name  70000000     1       2          0           2       12\n");
+		"POOL           BEGIN       END             FREE  IN USE  LINGERING  QUARANTINED  RESERVED  HIGH WATER  EXHAUSTED\n"
+		"ire            10.0.0.0    10.0.0.9         250       3          1            0         5           4          0\n"
+		"               10.0.1.0    10.0.1.255                                                                           \n"
+		"a-longer-name  2001:db8::  2001:db8::ffff  many       2          0            0         0           2         12\n");
+	free(got);
+}
+
+static void test_changes_are_told(void **state)
+{
+	char *got =
+		printed("{\"reloaded\":false,\"changes\":[{\"option\":\"pools[0].dns\",\"live\":"
+			"true},{\"option\":\"main.idle\",\"live\":false}],\"more_changes\":3,"
+			"\"messages\":[\"f:1: warning: x\"],\"error\":\"refused\"}");
+	assert_string_equal(got, "f:1: warning: x\npools[0].dns: changed\n"
+				 "main.idle: changed, needs a restart\nand 3 more\n");
+	free(got);
+	got = printed("{\"reloaded\":true,\"changes\":[],\"messages\":[]}");
+	assert_string_equal(got, "nothing has changed\n");
+	free(got);
+	got = printed(
+		"{\"reloaded\":true,\"changes\":[{\"option\":\"pools[0].dns\",\"live\":true}],"
+		"\"messages\":[]}");
+	assert_string_equal(got, "pools[0].dns: changed\nreloaded\n");
+	free(got);
+	got = printed(
+		"{\"reloaded\":false,\"changes\":[{\"option\":\"pools[0].dns\",\"live\":true}],"
+		"\"messages\":[]}");
+	assert_string_equal(got, "pools[0].dns: changed\ncan be reloaded\n");
 	free(got);
 }
 
@@ -349,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_words),
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_tables_are_aligned),
+		cmocka_unit_test(test_changes_are_told),
 		cmocka_unit_test(test_trace_is_told_by_packets),
 		cmocka_unit_test(test_peers_cannot_move_the_cursor),
 		cmocka_unit_test(test_legacy_suites_are_marked),

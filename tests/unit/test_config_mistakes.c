@@ -186,6 +186,10 @@ static const struct mistake warnings[] = {
 		  " ); };\nconnections = ( );\n",
 		"5: psk: \"*\" lets whoever knows the secret in under any name\n"},
 	{MAIN("state_dir = \"/srv/state\";") PORT("") "connections = ( );\n", ""},
+	{KEYS POOL("netmask = \"255.255.0.0\"; prefix_length = 28;\ngroups = [ \"staff\" ];")
+			PORT("") "connections = ( );\n",
+		ANY_NAME "4: netmask: not used, networks are given out\n"
+			 "5: groups: nobody of credentials.users is in \"staff\"\n"},
 	{MAIN("quick_crash_detection = false;\nlease_store = \"memory\";\nstate_dir = \"/srv/state\";")
 			PORT("") "connections = ( );\n",
 		"4: main.state_dir: not used, leases are in memory and quick_crash_detection is "

@@ -68,8 +68,8 @@ static void policy_init(struct policy *p)
 		.save_password = true,
 		.children = &p->child,
 		.child_count = 1};
-	p->leases[0] = (struct lease){.pool = &p->pool4, .addr = addr("10.1.0.7")};
-	p->leases[1] = (struct lease){.pool = &p->pool6, .addr = addr("2001:db8:77::7")};
+	p->leases[0] = (struct lease){.pool = &p->pool4, .addr = addr("10.1.0.7"), .prefix_len = 32};
+	p->leases[1] = (struct lease){.pool = &p->pool6, .addr = addr("2001:db8:77::7"), .prefix_len = 128};
 }
 
 // A request for these types, each empty; count 0: a push.

@@ -11,8 +11,8 @@ static void test_sessions(void **state)
 		"{\"sessions\":[{\"id\":1,\"connection\":\"clients\",\"ike_version\":2,"
 		"\"state\":\"established\",\"remote_id\":\"client@example\",\"user\":\"user1\",\"group\":\"staff\",\"mode_config\":\"push\","
 		"\"remote_addr\":\"192.0.2.10\",\"remote_port\":40000,\"nat\":true,"
-		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1\"],\"worker\":1,"
-		"\"established_s\":5,\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
+		"\"inner_addrs\":[\"171.72.1.7\",\"2001:db8::1/64\"],\"worker\":1,"
+		"\"established_s\":5,\"groups\":[\"staff\",\"of 0\"],\"bytes_in\":300,\"bytes_out\":400,\"packets_in\":3,"
 		"\"packets_out\":4,\"policed_in\":5,\"policed_out\":6,\"idle_s\":3,\"ike\":\"aes128gcm16-prfsha256-x25519\",\"legacy\":true,"
 		"\"role\":\"initiator\",\"responder_only\":false,\"mobike\":true,"
 		"\"rekey_in_s\":60,\"reauth_in_s\":null,\"expires_in_s\":3600,\"path_mtu\":1500,"
@@ -147,6 +147,12 @@ static void test_pools(void **state)
 	check_json(json_object_get(p, "free"), "250");
 	check_json(json_object_get(p, "in_use"), "3");
 	check_json(json_object_get(p, "lingering"), "1");
+	check_json(json_object_get(p, "quarantined"), "2");
+	check_json(json_object_get(p, "memory_only"), "3");
+	check_json(json_object_get(p, "giver_bad"), "4");
+	check_json(json_object_get(p, "ranges"),
+		"[{\"begin\":\"10.99.0.0\",\"end\":\"10.99.0.255\"},"
+		"{\"begin\":\"171.72.2.0\",\"end\":\"171.72.2.9\"}]");
 	check_json(json_object_get(json_array_get(list, 1), "size"), "9223372036854775807");
 	json_decref(j);
 }

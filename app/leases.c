@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// Between the store of leases and the pools, at the start and while the headend runs.
+#include "app/daemon.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+LOG_SUBSYSTEM("app");
+
+int leases_open(struct daemon *d)
+{
+	const struct cfg_main *m = &d->cfg->main;
+	int cores[64];
+	d->leases_fd = -1;
+	if (m->lease_store == CFG_LEASES_MEMORY) {
+		log_notice("leases are kept in memory: after a restart addresses are given anew");
+		return 0;
+	}
+	d->leases_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (d->leases_fd < 0)
+		return -errno;
+	for (uint16_t i = 0; i < m->helper_count; i++)
+		cores[i] = m->helper_cores[i];
+	struct lease_store_params params = {.dir = m->state_dir,
+		.wake_fd = d->leases_fd,
+		.cores = cores,
+		.core_count = m->helper_count};
+	int rc = lease_store_open(&params, stderr, &d->leases);
+	if (rc) {
+		close(d->leases_fd);
+		return rc;
+	}
+	lease_store_journal(d->leases, &d->journal);
+	return 0;
+}
+
+void leases_close(struct daemon *d)
+{
+	if (!d->leases)
+		return;
+	lease_store_close(d->leases);
+	close(d->leases_fd);
+}
+
+static int restore(void *ctx, const struct lease_row *row)
+{
+	struct daemon *d = ctx;
+	d->leases_restored++;
+	return pools_restore(d->pools, row);
+}
+
+int leases_load(struct daemon *d)
+{
+	if (!d->leases)
+		return 0;
+	uint64_t from_ns = clock_now_ns(&clock_system);
+	int rc = lease_store_load(d->leases, restore, d);
+	uint64_t took_ms = (clock_now_ns(&clock_system) - from_ns) / NS_PER_MS;
+	if (rc)
+		log_error(
+			"leases cannot be read from %s: %s", d->cfg->main.state_dir, strerror(-rc));
+	else
+		log_notice("%" PRIu64 " leases restored in %" PRIu64 " ms", d->leases_restored,
+			took_ms);
+	return rc;
+}
+
+// Said when it begins and when it ends.
+static void watch(struct daemon *d)
+{
+	struct lease_store_stats s;
+	lease_store_stats(d->leases, &s);
+	if (s.degraded == d->leases_degraded)
+		return;
+	d->leases_degraded = s.degraded;
+	if (s.degraded)
+		log_error("leases cannot be written to %s: %" PRIu64
+			  " wait in memory and would be lost with the process",
+			d->cfg->main.state_dir, s.waiting);
+	else
+		log_notice("leases are written to %s again", d->cfg->main.state_dir);
+}
+
+unsigned leases_turn(struct daemon *d)
+{
+	unsigned done = 0;
+	struct lease_settled s;
+	if (!d->leases || !d->leases_due)
+		return 0;
+	d->leases_due = false;
+	for (; lease_store_settled(d->leases, &s); done++)
+		pools_settled(d->pools, s.ticket, s.durable);
+	watch(d);
+	return done;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026 The sallyport authors
+//
+// What operators see of the leases, and what they end.
+#include "pools/lease.h"
+
+bool pools_stats(const struct pools *all, size_t i, struct pool_stats *out)
+{
+	if (i >= all->count)
+		return false;
+	const struct pool *p = &all->pools[i];
+	*out = p->stats;
+	out->name = p->cfg->name;
+	out->size = p->space.size;
+	out->reserved = p->reserved_idle;
+	out->free = out->size == UINT64_MAX ? UINT64_MAX
+					    : out->size - out->in_use - out->lingering -
+						      out->quarantined - out->reserved;
+	return true;
+}
+
+static void fill_info(const struct pools *all, uint32_t index, struct lease_info *out)
+{
+	const struct record *r = record_at(&all->records, index);
+	*out = (struct lease_info){
+		.addr = record_addr(&all->records, index),
+		.prefix_len = (uint8_t)r->prefix_len,
+		.state = r->state,
+		.origin = r->origin,
+		.reserved = r->reserved,
+		.anonymous = r->anonymous,
+		.owner = lease_text(all, index),
+		.key = ident_of(&all->records, index).key,
+		.session = r->session,
+		.since_ns = r->since_ns,
+		.until_ns = lease_until_ns(all, r),
+		.references = r->fence != 0,
+	};
+	for (const struct grant *g = r->more; g; g = g->next)
+		out->references++;
+}
+
+// The first lease of pool i at *index or behind it; -1: of any pool.
+static bool next_lease(const struct pools *all, long pool, uint64_t *index)
+{
+	const struct records *t = &all->records;
+	for (; *index / BITS_SIZE < t->count; (*index)++) {
+		const struct block *b = t->blocks ? t->blocks[*index / BITS_SIZE] : NULL;
+		bool none = !b || b->used == 0 || (pool >= 0 && !b->addrs && b->pool != pool);
+		if (none) {
+			*index |= BITS_SIZE - 1;
+			continue;
+		}
+		const struct record *r = &b->records[*index % BITS_SIZE];
+		if (r->used && (pool < 0 || r->pool == pool))
+			return true;
+	}
+	return false;
+}
+
+bool pools_lease_next(const struct pools *all, size_t i, uint64_t *cursor, struct lease_info *out)
+{
+	if (i >= all->count || !next_lease(all, (long)i, cursor))
+		return false;
+	fill_info(all, (uint32_t)*cursor, out);
+	(*cursor)++;
+	return true;
+}
+
+static bool matches(const struct pools *all, uint32_t index, const struct lease_clearing *c)
+{
+	const struct record *r = record_at(&all->records, index);
+	struct view name = ident_of(&all->records, index).name;
+	if (c->pool && strcmp(all->pools[r->pool].cfg->name, c->pool) != 0)
+		return false;
+	return !c->owner ||
+	       (name.len == strlen(c->owner) && memcmp(name.p, c->owner, name.len) == 0);
+}
+
+static bool clear(struct pools *all, uint32_t index)
+{
+	const struct record *r = record_at(&all->records, index);
+	if (r->state == LEASE_LINGERING || r->state == LEASE_QUARANTINED)
+		lease_free(all, index);
+	else if (r->revoked)
+		return false; // its holder has been told
+	else
+		lease_revoke(all, index);
+	return true;
+}
+
+size_t pools_clear(struct pools *all, const struct lease_clearing *c)
+{
+	size_t n = 0;
+	if (c->addr.family) {
+		uint32_t index = lease_find(all, &c->addr);
+		return index && matches(all, index, c) && clear(all, index);
+	}
+	for (uint64_t index = 0; next_lease(all, -1, &index); index++)
+		if (matches(all, (uint32_t)index, c))
+			n += clear(all, (uint32_t)index);
+	return n;
+}
