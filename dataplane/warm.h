@@ -24,15 +24,19 @@ static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers
 #define WARM_TAIL 40 // bytes that a packet grows by at its end
 #define WARM_HEAD 50 // and before its Ethernet header
 
-// Four lines, be the packet shorter, and its end; the processor goes on by itself.
+#define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
+
+// Four lines and the packet's end, of a short one all; the processor goes on by itself.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
 	rte_prefetch0(p + 64);
-	rte_prefetch0(p + 128);
-	rte_prefetch0(p + 192);
+	if (m->data_len > WARM_SHORT) {
+		rte_prefetch0(p + 128);
+		rte_prefetch0(p + 192);
+	}
 	x->at[i] = p;
 	if (outside) {
 		rte_prefetch0(end - 1);
