@@ -304,7 +304,8 @@ static inline bool for_us(struct dp_worker *w, uint32_t dst, const uint8_t *at)
 
 // ESP for an SA of this worker's, plain or behind UDP's port 4500; all that is not quite so goes the
 // long way.
-static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
+static inline bool quick_esp(
+	struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m, struct dp_sa *sa)
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	if (unlikely(!plain_frame(v, m, p)))
@@ -325,28 +326,76 @@ static inline bool quick_esp(struct dp_worker *w, const struct port_view *v, str
 	uint32_t spi = get_be32(ip + upper);
 	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
 		return false;
-	dp_take_esp(w, m, ip + upper, left, upper, v->port->index);
+	struct esp_op *op = dp_ops_add(&w->esp_in);
+	op->m = m;
+	op->sa = sa;
+	op->esp = ip + upper;
+	op->len = (uint16_t)left;
+	op->upper = (uint16_t)upper;
+	op->port = v->port->index;
 	return true;
 }
 
-// A clear packet from the inside that is to be routed.
-static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m)
+// RFC 1122 3.2.1.3: addresses that begin so are nobody's: 0, 127, 224 and above.
+static const uint8_t nobodys[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
+
+// The addresses of a packet from the inside are such that it can be routed, and it is not for the gateway.
+static inline bool quick_way(const struct dp_worker *w, const uint8_t *ip)
+{
+	bool link_local_dst = dp_load32(ip + 16) << 16 == 0xfea90000;
+	return likely((nobodys[ip[12]] | nobodys[ip[16]] | link_local_dst) == 0) &&
+	       likely(!dp_local_maybe_v4(&w->dp->routes, ip + 16));
+}
+
+// The newest SA of the tunnel whose client's address stands there, if this worker has it.
+static inline struct dp_sa *quick_sa(
+	const struct dp_worker *w, const _Atomic uint64_t *flat, struct dp_dst_entry *e)
+{
+	uint64_t v = atomic_load_explicit(flat, memory_order_acquire);
+	dp_dst_entry_of(v, e);
+	const struct dp_way *way = &w->ways[dp_tunnel_slot(e->index)];
+	if (unlikely(dp_tunnel_worker(e->index) != w->id || way->generation != e->generation ||
+		     !way->slot || v == 0))
+		return NULL;
+	return dp_slab_at(&w->out, way->slot);
+}
+
+// A clear packet from the inside that is to be routed: into the tunnel at once where nothing has to be
+// decided about it. In their order: behind one that has to be looked up so have the others.
+static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
+	const _Atomic uint64_t *flat)
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
-	if (unlikely(!plain_frame(v, m, p)))
+	if (unlikely(!plain_frame(v, m, p) || !quick_way(w, ip)))
 		return false;
 	uint32_t total = get_be16(ip + 2);
-	if (unlikely(ip_bad_v4(ip[12]) || ip_bad_v4(ip[16]) || (ip[16] == 169 && ip[17] == 254) ||
-		     dp_local_maybe_v4(&w->dp->routes, ip + 16)))
-		return false;
-	struct dp_inner *r = &w->route.p[w->route.n++];
+	struct dp_dst_entry e;
+	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
+				   ? quick_sa(w, flat, &e)
+				   : NULL;
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
+	if (likely(sa && w->esp_out.found == w->esp_out.n)) {
+		dp_hop_v4(ip);
+		w->esp_out.found++;
+		struct esp_op *op = dp_ops_add(&w->esp_out);
+		op->m = m;
+		op->sa = sa;
+		op->esp = ip;
+		op->len = (uint16_t)total;
+		op->upper = IP4_HDR;
+		op->to = e.index;
+		op->generation = e.generation;
+		op->from = TUNNEL_NONE;
+		op->port = v->port->index;
+		return true;
+	}
+	struct dp_inner *r = &w->route.p[w->route.n++];
 	r->m = m;
 	r->ip = ip;
 	r->from = NULL;
-	r->flat = dp_flat_prefetch(w, get_be32(ip + 16));
+	r->flat = flat;
 	r->len = (uint16_t)total;
 	r->upper = IP4_HDR;
 	r->port = v->port->index;
@@ -367,14 +416,24 @@ static __rte_noinline void take_other(
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause)
 {
+	for (unsigned i = 0; i < n; i++)
+		take_other(w, port, m[i], cause);
+}
+
+void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
+	unsigned n, const union dp_found *found)
+{
 	struct port_view v = {.port = port};
-	bool outside = port->role == CFG_OUTSIDE, tagged = port->vlans != NULL;
 	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	for (unsigned i = 0; i < n; i++) {
-		bool taken = unlikely(tagged) ? false
-			     : outside        ? quick_esp(w, &v, m[i])
-					      : quick_inner(w, &v, m[i]);
-		if (unlikely(!taken))
-			take_other(w, port, m[i], cause);
+	if (unlikely(port->vlans)) {
+		dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
+	} else if (port->role == CFG_OUTSIDE) {
+		for (unsigned i = 0; i < n; i++)
+			if (unlikely(!quick_esp(w, &v, m[i], found[i].sa)))
+				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+	} else {
+		for (unsigned i = 0; i < n; i++)
+			if (unlikely(!quick_inner(w, &v, m[i], found[i].flat)))
+				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
 	}
 }

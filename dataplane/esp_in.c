@@ -24,9 +24,30 @@ void dp_esp_in_add(struct dp_worker *w, struct rte_mbuf *m)
 // Bytes of ciphertext, or 0: too short, or not whole blocks.
 static inline uint32_t text_of(const struct dp_sa *sa, uint32_t esp_len)
 {
-	uint32_t around = ESP_HDR_LEN + sa->iv_len + sa->icv_len;
-	uint32_t text = esp_len - around;
-	return esp_len < around + 2u || (text & (sa->align - 1u)) ? 0 : text;
+	uint32_t text = esp_len - sa->around;
+	return esp_len < sa->around + 2u || (text & (sa->align - 1u)) ? 0 : text;
+}
+
+// The sequence number that lo stands for where it is above the newest one by less than 2^31, as it mostly
+// is: what replay_esn() finds with whatever window. Else 0, or none above top.
+static inline uint64_t newer_seq(const struct dp_sa *sa, uint64_t top, uint32_t lo)
+{
+	uint32_t ahead = lo - (uint32_t)top;
+	uint64_t seq = top + ahead;
+	bool there = ahead < 1u << 31 && (sa->flags & DP_SA_ESN || seq >> 32 == 0);
+	return likely(there) ? seq : 0;
+}
+
+static __rte_noinline enum dp_drop check_late(struct esp_op *op, uint64_t top, uint32_t lo)
+{
+	struct dp_sa *sa = op->sa;
+	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
+	if (sa->window &&
+		!replay_check(dp_sa_replay(sa), sa->word_mask, sa->window, top, op->seq)) {
+		count_cold(&dp_sa_cold(sa)->replayed);
+		return DP_DROP_esp_replay;
+	}
+	return DP_DROP_NONE;
 }
 
 // Stage 2: SPI, state, length, replay.
@@ -46,13 +67,8 @@ static inline enum dp_drop check(struct esp_op *op)
 	op->text_len = (uint16_t)text;
 	uint32_t lo = get_be32(op->esp + 4);
 	uint64_t top = dp_get(&sa->seq);
-	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
-	if (sa->window && unlikely(!replay_check(
-				  dp_sa_replay(sa), sa->word_mask, sa->window, top, op->seq))) {
-		count_cold(&dp_sa_cold(sa)->replayed);
-		return DP_DROP_esp_replay;
-	}
-	return DP_DROP_NONE;
+	op->seq = newer_seq(sa, top, lo);
+	return likely(op->seq > top) ? DP_DROP_NONE : check_late(op, top, lo);
 }
 
 // What stays moves up.
@@ -169,23 +185,35 @@ static inline bool same_peer(const struct dp_sa *sa, const struct esp_op *op)
 
 // The packet is authentic. RFC 4303 3.4.3: "The receive window is updated only if the integrity
 // verification succeeds."; a duplicate may stand in the same burst.
+static __rte_noinline enum dp_drop accept_late(struct esp_op *op, uint64_t top)
+{
+	struct dp_sa *sa = op->sa;
+	uint64_t *bits = dp_sa_replay(sa);
+	if (!sa->window)
+		return DP_DROP_NONE;
+	if (!replay_check(bits, sa->word_mask, sa->window, top, op->seq)) {
+		count_cold(&dp_sa_cold(sa)->replayed);
+		return DP_DROP_esp_replay;
+	}
+	(void)replay_mark(bits, sa->word_mask, top, op->seq);
+	return DP_DROP_NONE;
+}
+
 static inline enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
 	uint64_t top = dp_get(&sa->seq);
-	bool newest = op->seq > top;
-	if (likely(sa->window)) {
-		uint64_t *bits = dp_sa_replay(sa);
-		if (unlikely(!replay_check(bits, sa->word_mask, sa->window, top, op->seq))) {
-			count_cold(&dp_sa_cold(sa)->replayed);
-			return DP_DROP_esp_replay;
-		}
-		dp_set(&sa->seq, replay_mark(bits, sa->word_mask, top, op->seq));
-	} else if (newest) {
+	if (unlikely(op->seq <= top)) {
+		enum dp_drop why = accept_late(op, top);
+		if (why != DP_DROP_NONE)
+			return why;
+	} else {
+		if (likely(sa->window))
+			(void)replay_mark(dp_sa_replay(sa), sa->word_mask, top, op->seq);
 		dp_set(&sa->seq, op->seq);
+		if (unlikely(!same_peer(sa, op)))
+			see_peer(w, op);
 	}
-	if (newest && unlikely(!same_peer(sa, op)))
-		see_peer(w, op);
 	if (unlikely(!(sa->flags & DP_SA_FIRST_TOLD))) {
 		sa->flags |= DP_SA_FIRST_TOLD;
 		dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_FIRST_IN);
@@ -215,7 +243,7 @@ static __rte_noinline enum dp_drop parse_other(
 }
 
 // The inner packet: whole, of the family that next header says, within the SA's selectors.
-static inline enum dp_drop check_inner(
+static enum dp_drop check_inner(
 	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len, struct ip_info *ip)
 {
 	uint8_t *inner = inner_of(op);
@@ -288,30 +316,68 @@ static __rte_noinline enum dp_drop check_special(
 
 // What lies behind the inner packet (traffic flow confidentiality padding, RFC 4303 2.7, trailer,
 // ICV) is cut off; the outer headers too.
-static inline void uncover(struct dp_worker *w, struct esp_op *op, const struct ip_info *ip)
+static inline struct dp_inner *uncover(
+	struct dp_worker *w, const struct esp_op *op, uint8_t *inner, uint16_t total)
 {
 	struct rte_mbuf *m = op->m;
-	uint8_t *inner = inner_of(op);
 	struct dp_inner *r = &w->route.p[w->route.n++];
 	m->data_off = (uint16_t)(inner - (uint8_t *)m->buf_addr);
-	m->data_len = ip->total;
-	m->pkt_len = ip->total;
+	m->data_len = total;
+	m->pkt_len = total;
 	r->m = m;
 	r->ip = inner;
 	r->from = op->sa;
-	r->flat = ip->family == IP_V4 ? dp_flat_prefetch(w, get_be32(ip->dst)) : NULL;
-	r->len = ip->total;
-	r->upper = ip->upper;
+	r->len = total;
 	r->port = op->port;
-	r->family = ip->family;
 	r->made = 0;
+	return r;
+}
+
+// Most packets: IPv4 without options, with nothing to be done but to look whether it is right. True: it
+// is counted and on its way. False: nothing is decided, finish_other() looks once more.
+static inline bool finish_plain(struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len)
+{
+	struct dp_sa *sa = op->sa;
+	uint8_t *inner = inner_of(op), ecn = outer_tos(op) & ECN_MASK;
+	if (unlikely(sa->special || next != 4 || !dp_plain_v4(inner, len, false)))
+		return false;
+	uint16_t total = get_be16(inner + 2);
+	if (unlikely(!dp_sa_selects_fast(sa, false, inner, total) ||
+		     (ecn != ECN_NOT_ECT && ecn != (inner[1] & ECN_MASK))))
+		return false;
+	dp_sa_count(w, sa, total);
+	// In their order: behind one that has to be looked up so have the others.
+	if (likely(w->route.n == 0) && likely(w->straight) && dp_leave_v4(w, op->m, inner, total))
+		return true;
+	struct dp_inner *r = uncover(w, op, inner, total);
+	r->flat = dp_flat_prefetch(w, get_be32(inner + 16));
+	r->upper = IP4_HDR;
+	r->family = IP_V4;
+	return true;
+}
+
+static __rte_noinline enum dp_drop finish_other(
+	struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len)
+{
+	struct dp_sa *sa = op->sa;
+	struct ip_info ip;
+	enum dp_drop why = sa->special ? check_special(w, op, next, len, &ip)
+				       : check_inner(w, op, next, len, &ip);
+	// A limit of packets under one key is about all of them.
+	dp_sa_count(w, sa, why == DP_DROP_NONE ? ip.total : 0);
+	if (why != DP_DROP_NONE)
+		return why;
+	struct dp_inner *r = uncover(w, op, inner_of(op), ip.total);
+	r->flat = ip.family == IP_V4 ? dp_flat_prefetch(w, get_be32(ip.dst)) : NULL;
+	r->upper = ip.upper;
+	r->family = ip.family;
+	return DP_DROP_NONE;
 }
 
 // Stage 4, for one packet.
 static inline enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
-	struct ip_info ip;
 	uint32_t len;
 	uint8_t next;
 
@@ -324,17 +390,12 @@ static inline enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
 	if (unlikely(why != DP_DROP_NONE))
 		return why;
 	why = strip_trailer(op, &next, &len);
-	if (likely(why == DP_DROP_NONE))
-		why = likely(!sa->special) ? check_inner(w, op, next, len, &ip)
-					   : check_special(w, op, next, len, &ip);
 	if (unlikely(why != DP_DROP_NONE)) {
-		// A limit of packets under one key is about all of them.
 		dp_sa_count(w, sa, 0);
 		return why;
 	}
-	dp_sa_count(w, sa, ip.total);
-	uncover(w, op, &ip);
-	return DP_DROP_NONE;
+	return likely(finish_plain(w, op, next, len)) ? DP_DROP_NONE
+						      : finish_other(w, op, next, len);
 }
 
 static uint64_t session_of(const struct dp_worker *w, const struct dp_sa *sa)

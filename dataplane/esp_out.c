@@ -121,7 +121,7 @@ static __rte_noinline bool choose_other(struct dp_worker *w, struct esp_op *op)
 
 static uint32_t overhead(const struct dp_sa *sa)
 {
-	return sa->out.hdr_len + ESP_HDR_LEN + sa->iv_len + sa->icv_len;
+	return (uint32_t)sa->out.hdr_len + sa->around;
 }
 
 // Largest inner packet that fits, for the ICMP answer.
@@ -185,54 +185,50 @@ static void find_sas(struct dp_worker *w, struct esp_op *ops, unsigned n)
 
 // ---- Stage 2: padding and trailer, headers ----
 
-// RFC 4303 2.4: padding is 1, 2, 3, ...
-static inline void put_trailer(struct rte_mbuf *m, uint8_t *p, uint32_t inner, uint32_t text)
+// RFC 4303 2.4: padding is 1, 2, 3, ... room: bytes behind the inner packet that are ours.
+static inline void put_trailer(uint8_t *p, uint32_t inner, uint32_t text, uint32_t room, bool v4)
 {
 	static const uint8_t ramp[PAD_BLOCK] = {
 		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 	uint32_t pad = text - inner - 2;
-	uint8_t next = p[0] >> 4 == 4 ? 4 : PROTO_IPV6;
-	if (likely(pad <= PAD_BLOCK && rte_pktmbuf_tailroom(m) >= PAD_BLOCK)) {
+	if (likely(pad <= PAD_BLOCK && room >= PAD_BLOCK)) {
 		memcpy(p + inner, ramp, PAD_BLOCK);
 	} else {
 		for (uint32_t i = 0; i < pad; i++)
 			p[inner + i] = (uint8_t)(i + 1);
 	}
 	p[text - 2] = (uint8_t)pad;
-	p[text - 1] = next;
+	p[text - 1] = v4 ? 4 : PROTO_IPV6;
 }
 
 // The inner header is about to be encrypted.
-static inline void note_marks(struct esp_op *op, const uint8_t *inner)
+static inline void note_marks(
+	struct esp_op *op, const struct dp_sa_out *o, const uint8_t *inner, bool v4)
 {
-	bool v4 = inner[0] >> 4 == 4;
 	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
-	op->tos = (uint8_t)((tos & op->sa->out.tos_keep) | op->sa->out.tos_set);
+	op->tos = (uint8_t)((tos & o->tos_keep) | o->tos_set);
 	// IPv6 is never fragmented on its way, so its outer packet is not either.
 	op->df = v4 ? inner[6] & IP4_DF : true;
 }
 
-static inline bool outer_df(const struct esp_op *op)
+static inline bool outer_df(const struct dp_sa_out *o, bool inner)
 {
-	uint8_t df = op->sa->out.df;
-	return df == SA_DF_SET || (df == SA_DF_COPY && op->df);
+	return o->df == SA_DF_SET || (o->df == SA_DF_COPY && inner);
 }
 
 // RFC 6040 4.1: the ECN field goes along (tos_keep); RFC 4301 8.1: DF copied, set or cleared.
-static inline uint16_t outer_sum(uint32_t sum, const struct esp_op *op, uint16_t total, bool df)
+static inline uint16_t outer_sum(uint32_t sum, uint8_t tos, uint16_t total, uint16_t id, bool df)
 {
-	return (uint16_t)~ip_fold(
-		sum + op->tos + total + (uint16_t)op->seq + (df ? IP4_DF << 8 : 0u));
+	return (uint16_t)~ip_fold(sum + tos + total + id + (df ? IP4_DF << 8 : 0u));
 }
 
 // The whole outer IPv4 header, and UDP's (RFC 3948 2.1: its checksum is sent as zero), in words.
-static inline void put_v4(const struct esp_op *op, uint8_t *h, uint16_t total)
+static inline void put_v4(
+	const struct dp_sa_out *o, uint8_t *h, uint16_t total, uint8_t tos, uint16_t id, bool df)
 {
-	const struct dp_sa_out *o = &op->sa->out;
-	bool df = outer_df(op);
-	uint64_t len = rte_cpu_to_be_16(total), id = rte_cpu_to_be_16((uint16_t)op->seq);
-	uint64_t sum = rte_cpu_to_be_16(outer_sum(o->sum, op, total, df));
-	dp_store64(h, 0x45 | (uint64_t)op->tos << 8 | len << 16 | id << 32 |
+	uint64_t sum = rte_cpu_to_be_16(outer_sum(o->sum, tos, total, id, df));
+	dp_store64(h, 0x45 | (uint64_t)tos << 8 | (uint64_t)rte_cpu_to_be_16(total) << 16 |
+			      (uint64_t)rte_cpu_to_be_16(id) << 32 |
 			      (uint64_t)(df ? IP4_DF : 0) << 48);
 	dp_store64(h + 8, o->head[0] | sum << 16);
 	if (o->build == DP_BUILD_V4) {
@@ -256,12 +252,12 @@ static void put_template(
 {
 	memcpy(h, t->hdr, t->hdr_len);
 	if (t->outer_family == IP_V4) {
-		bool df = outer_df(op);
+		bool df = outer_df(&op->sa->out, op->df);
 		h[1] = op->tos;
 		set_be16(h + 2, total);
 		set_be16(h + 4, (uint16_t)op->seq);
 		set_be16(h + 6, df ? IP4_DF << 8 : 0);
-		set_be16(h + 10, outer_sum(t->sum, op, total, df));
+		set_be16(h + 10, outer_sum(t->sum, op->tos, total, (uint16_t)op->seq, df));
 	} else {
 		put_v6(h, total, op->tos);
 	}
@@ -283,19 +279,22 @@ static __rte_always_inline enum dp_drop wrap(struct dp_worker *w, struct esp_op 
 		op->mtu = inner_mtu(sa);
 		return DP_DROP_too_big;
 	}
+	uint32_t room = rte_pktmbuf_tailroom(m);
 	if (unlikely(rte_pktmbuf_headroom(m) < around + RTE_ETHER_HDR_LEN ||
-		     rte_pktmbuf_tailroom(m) < text - inner + sa->icv_len))
+		     room < text - inner + sa->icv_len))
 		return DP_DROP_no_room;
 	enum dp_drop why = next_seq(w, sa, &op->seq);
 	if (unlikely(why != DP_DROP_NONE))
 		return why;
-	note_marks(op, p);
-	put_trailer(m, p, inner, text);
+	bool v4 = p[0] >> 4 == 4;
+	note_marks(op, &sa->out, p, v4);
+	put_trailer(p, inner, text, room, v4);
 	op->text_len = (uint16_t)text;
 	op->esp = p - sa->iv_len - ESP_HDR_LEN;
 	dp_store64(op->esp, sa->spi | (uint64_t)rte_cpu_to_be_32((uint32_t)op->seq) << 32);
 	if (likely(sa->out.build != DP_BUILD_TUNNEL))
-		put_v4(op, op->esp - sa->out.hdr_len, (uint16_t)(around + text));
+		put_v4(&sa->out, op->esp - sa->out.hdr_len, (uint16_t)(around + text), op->tos,
+			(uint16_t)op->seq, outer_df(&sa->out, op->df));
 	else
 		rte_prefetch0(dp_slab_at(&w->tunnels, sa->tunnel_slot));
 	return DP_DROP_NONE;
@@ -315,15 +314,75 @@ static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_
 						      : wrap(w, op, t->mtu);
 }
 
-static inline bool prepare(struct dp_worker *w, struct esp_op *op)
+// ---- As most packets are: IPv4 in IPv4, all that is written before the cipher in one go ----
+
+// The SA has nothing of its own to be done, and the packet is for it.
+static inline bool plain_sa(const struct dp_worker *w, const struct dp_sa *sa, const uint8_t *p)
+{
+	uint32_t src = get_be32(p + 12), dst = get_be32(p + 16);
+	return likely((sa->flags & (DP_SA_STOPPED | DP_SA_FAST_V4)) == DP_SA_FAST_V4) &&
+	       likely(sa->special == 0 && sa->out.build != DP_BUILD_TUNNEL) &&
+	       likely(sa->out.hop_gen == w->neigh_gen && p[0] >> 4 == 4) &&
+	       likely(src - sa->local_lo <= sa->local_hi - sa->local_lo) &&
+	       likely(dst - sa->remote_lo <= sa->remote_hi - sa->remote_lo);
+}
+
+// There is room for so much before and behind the packet.
+static inline bool plain_room(const struct rte_mbuf *m, uint32_t before, uint32_t behind)
+{
+	uint32_t off = m->data_off;
+	return likely(off >= before && off + m->data_len + behind <= m->buf_len);
+}
+
+static inline void plain_write(
+	struct dp_worker *w, struct esp_op *op, uint32_t text, uint32_t total, uint64_t seq)
+{
+	struct rte_mbuf *m = op->m;
+	struct dp_sa *sa = op->sa;
+	uint8_t *p = op->esp, *esp = p - sa->iv_len - ESP_HDR_LEN, *h = esp - sa->out.hdr_len;
+	uint8_t tos = (uint8_t)((p[1] & sa->out.tos_keep) | sa->out.tos_set);
+	bool df = outer_df(&sa->out, p[6] & IP4_DF);
+	uint32_t inner = op->len;
+	dp_set(&sa->seq, seq);
+	put_trailer(p, inner, text, PAD_BLOCK, true);
+	dp_store64(esp, sa->spi | (uint64_t)rte_cpu_to_be_32((uint32_t)seq) << 32);
+	put_v4(&sa->out, h, (uint16_t)total, tos, (uint16_t)seq, df);
+	op->seq = seq;
+	op->text_len = (uint16_t)text;
+	op->esp = esp;
+	op->out = sa->out.port;
+	op->framed = true;
+	dp_sa_count(w, sa, inner);
+	dp_tx_frame_of(w, &w->neighs[sa->out.hop], m, h, total);
+}
+
+// False: nothing has been done.
+static inline bool prepare_plain(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
+	if (unlikely(!sa || !plain_sa(w, sa, op->esp)))
+		return false;
+	uint32_t inner = op->len, text = RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
+	uint32_t around = overhead(sa), behind = text - inner + RTE_MAX(sa->icv_len, PAD_BLOCK);
+	uint64_t seq = dp_get(&sa->seq) + 1;
+	if (unlikely(around + text > sa->out.mtu || text - inner > PAD_BLOCK ||
+		     !plain_room(op->m, around + RTE_ETHER_HDR_LEN, behind)))
+		return false;
+	if (unlikely(seq == 0 || (seq >> 32 && !(sa->flags & DP_SA_ESN))))
+		return false;
+	plain_write(w, op, text, around + text, seq);
+	return true;
+}
+
+static __rte_noinline bool prepare_other(struct dp_worker *w, struct esp_op *op)
+{
+	struct dp_sa *sa = op->sa;
+	op->framed = false;
 	if (unlikely(!sa || (sa->flags & DP_SA_STOPPED) ||
 		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
-	enum dp_drop why =
-		likely(!op->sa->special) ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);
+	enum dp_drop why = !op->sa->special ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);
 	if (unlikely(why != DP_DROP_NONE)) {
 		refuse(w, op, why);
 		return false;
@@ -339,7 +398,7 @@ static unsigned prepare_burst(struct dp_worker *w, struct esp_op *ops, unsigned 
 {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < n; i++) {
-		if (unlikely(!prepare(w, &ops[i])))
+		if (unlikely(!prepare_plain(w, &ops[i]) && !prepare_other(w, &ops[i])))
 			continue;
 		if (unlikely(kept != i))
 			memcpy(&ops[kept], &ops[i], offsetof(struct esp_op, iv));
@@ -386,18 +445,17 @@ static __rte_noinline void cover(
 	}
 }
 
-static __rte_always_inline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
+static __rte_noinline void finish(struct dp_worker *w, struct esp_op *op, bool slowly)
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
 	uint8_t *h = op->esp - o->hdr_len;
-	if (unlikely(o->build == DP_BUILD_TUNNEL))
+	if (o->build == DP_BUILD_TUNNEL)
 		cover(w, op, &h, &total);
-	if (unlikely(slowly || o->hop_gen != w->neigh_gen)) {
+	if (slowly || o->hop_gen != w->neigh_gen)
 		send_slowly(w, op, h, total);
-		return;
-	}
-	dp_tx_eth(w, o->port, &w->neighs[o->hop], op->m, h, total);
+	else
+		dp_tx_eth(w, o->port, &w->neighs[o->hop], op->m, h, total);
 }
 
 static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op *ops, unsigned n)
@@ -416,7 +474,8 @@ void dp_esp_out(struct dp_worker *w)
 	w->esp_out.n = 0;
 	if (unlikely(w->trace))
 		trace_burst(w, ops, n);
-	find_sas(w, ops, n);
+	find_sas(w, ops + w->esp_out.found, n - w->esp_out.found);
+	w->esp_out.found = 0;
 	n = prepare_burst(w, ops, n);
 	dp_seal_burst(&w->crypto, ops, n);
 	for (unsigned i = 0; i < n; i++) {
@@ -424,7 +483,10 @@ void dp_esp_out(struct dp_worker *w)
 			dp_drop(w, ops[i].m, DP_DROP_crypto);
 			continue;
 		}
-		finish(w, &ops[i], false);
+		if (likely(ops[i].framed))
+			dp_tx_add(w, ops[i].out, ops[i].m);
+		else
+			finish(w, &ops[i], false);
 		sent++;
 	}
 	dp_add(&w->stats.esp_out_packets, sent);

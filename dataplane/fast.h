@@ -33,16 +33,30 @@ static inline void dp_store32(void *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-// The checksum of an IPv4 header without options is right.
+// The checksum of an IPv4 header without options is right: the sum of its 16-bit words, in whatever byte
+// order, is a multiple of 2^16 - 1, and so is that of words of 64 bits, whose carries count as 1.
 static inline bool dp_v4_sum_ok(const uint8_t *p)
 {
-	// Ones' complement sums do not mind in which byte order they are taken.
-	uint64_t a = dp_load64(p), b = dp_load64(p + 8);
-	uint64_t sum = (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + dp_load32(p + 16);
-	sum = (sum >> 32) + (uint32_t)sum;
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+	// x is such a multiple if x / (2^16 - 1), modulo 2^64, is none too large: the inverse of 2^16 - 1
+	// is -once.
+	const uint64_t once = 0x0001000100010001ull;
+	uint64_t a = dp_load64(p), sum = a + dp_load64(p + 8), rest = dp_load32(p + 16);
+	sum += sum < a;
+	sum += rest;
+	sum += sum < rest;
+	return sum * -once <= once;
+}
+
+// One hop less of an IPv4 packet whose TTL is above 1. RFC 1624: the word of TTL and protocol changes by
+// the same whatever it is, so the checksum does.
+static inline void dp_hop_v4(uint8_t *p)
+{
+	uint32_t sum = (uint16_t)~dp_load32(p + 10);
+	uint16_t check;
+	p[8]--;
+	sum += 0xfffe; // 0xfeff, as it stands in the packet
+	check = (uint16_t) ~(sum + (sum >> 16));
+	memcpy(p + 10, &check, sizeof(check));
 }
 
 // An IPv4 header without options that is whole and right, in len bytes: what ip_parse_packet() would
@@ -149,8 +163,8 @@ static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, p
 		      offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
 	"lengths and tag are one word");
 
-// An Ethernet header in front of p, and the frame (from there on, len bytes behind p) to the port.
-static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
+// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
+static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
 	struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
@@ -161,10 +175,44 @@ static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp
 	dp_store64((uint8_t *)m + offsetof(struct rte_mbuf, pkt_len), frame | frame << 32);
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
 	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+}
+
+// A finished frame to the port.
+static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
 	struct dp_batch *b = &w->tx[port];
-	if (unlikely(!(w->tx_plain >> port & 1) || b->n >= RTE_DIM(b->m) - 1)) {
+	if (unlikely(!(w->tx_plain >> port & 1) || b->n >= RTE_DIM(b->m) - 1))
 		dp_tx_frame(w, &w->dp->ports[port], m);
-		return;
-	}
-	dp_batch_add(b, m);
+	else
+		dp_batch_add(b, m);
+}
+
+static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
+	struct rte_mbuf *m, uint8_t *p, uint32_t len)
+{
+	dp_tx_frame_of(w, n, m, p, len);
+	dp_tx_add(w, port, m);
+}
+
+// ---- In clear ----
+
+// What is remembered of an address (struct dp_clear), in network order; lo 0: IPv4.
+static inline struct dp_clear *dp_clear_slot(struct dp_worker *w, uint64_t hi, uint64_t lo)
+{
+	uint64_t h = (hi ^ lo) * 0x9e3779b97f4a7c15ull;
+	return &w->clear[h >> 32 & (DP_CLEAR_SLOTS - 1)];
+}
+
+// What other packets found out not long ago of an IPv4 packet's destination: it is no address of the
+// gateway, in no pool and no tunnel, and its next hop is known. False: it has to be looked up.
+static inline bool dp_leave_v4(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip, uint32_t len)
+{
+	uint32_t dst = dp_load32(ip + 16);
+	const struct dp_clear *c = dp_clear_slot(w, dst, 0);
+	if (unlikely(c->hi != dst || c->family != IP_V4 || c->version != w->version ||
+		     c->gen != w->neigh_gen || len > w->dp->ports[c->port].mtu || ip[8] <= 1))
+		return false;
+	dp_hop_v4(ip);
+	dp_tx_eth(w, c->port, &w->neighs[c->hop], m, ip, len);
+	return true;
 }

@@ -101,8 +101,7 @@ static struct dp_clear *clear_slot(
 		*hi = dp_load64(dst);
 		*lo = dp_load64(dst + 8);
 	}
-	uint64_t h = (*hi ^ *lo) * 0x9e3779b97f4a7c15ull;
-	return &w->clear[h >> 32 & (DP_CLEAR_SLOTS - 1)];
+	return dp_clear_slot(w, *hi, *lo);
 }
 
 // What other packets found out not long ago: it is no address of the gateway, in no pool and no

@@ -184,7 +184,8 @@ struct dp_sa {
 	uint8_t special;      // enum dp_sa_special, by the worker
 	uint8_t iv_len;
 	uint8_t icv_len;
-	uint8_t align; // of the plaintext with its trailer, bytes; a power of two
+	uint8_t align;  // of the plaintext with its trailer, bytes; a power of two
+	uint8_t around; // bytes of ESP header, IV and ICV
 	dp_counter_t seq;
 	dp_counter_t packets, bytes;
 	// The next limit, soft or hard, whichever comes first.

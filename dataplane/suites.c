@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
+#include "dataplane/ip.h"
 #include "dataplane/suites_table.h"
 
 #include "base/secret.h"
@@ -198,5 +199,6 @@ int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa)
 	sa->iv_len = c->iv_len;
 	sa->icv_len = c->icv_len + a->icv_len;
 	sa->align = c->align;
+	sa->around = (uint8_t)(ESP_HDR_LEN + sa->iv_len + sa->icv_len);
 	return 0;
 }

@@ -27,6 +27,8 @@ struct esp_op {
 	uint16_t port;           // came in by, index
 	uint16_t mtu;            // too big: the largest inner packet that fits, bytes
 	bool df;                 // outbound: of the inner packet
+	bool framed;             // outbound: its outer headers stand, and it goes to the port out
+	uint8_t out;
 	// private to the suites
 	uint8_t iv[16] __attribute__((aligned(64)));
 	uint8_t aad[16];

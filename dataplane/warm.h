@@ -5,7 +5,8 @@
 // known only from what came before it (mbuf, packet, SPI or destination, SA), and each of these is a
 // wait for memory that the work on a packet covers. A processor waits for some 16 lines at once (those of
 // its L1 cache), so they are asked for in small portions, between one packet's cipher and the next's.
-// It is all guesswork that nothing depends on: who uses a packet checks it.
+// Nothing depends on it that is not checked by who uses a packet: what is found (dp_warm.found) is what
+// the packet's bytes say if it is plain IPv4.
 #pragma once
 
 #include "dataplane/fast.h"
@@ -20,45 +21,52 @@
 #define WARM_LAST (WARM_SA + WARM_PAIR)
 static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers the next one");
 
-#define WARM_LINES 3u // of a packet, behind the first; the processor goes on by itself
-#define WARM_TAIL  40 // bytes that a packet grows by at its end
-#define WARM_HEAD  50 // and before its Ethernet header
+#define WARM_TAIL 40 // bytes that a packet grows by at its end
+#define WARM_HEAD 50 // and before its Ethernet header
 
-static inline void dp_warm_data(struct dp_warm *x, unsigned i)
+#define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
+
+// Four lines and the packet's end, of a short one all; the processor goes on by itself.
+static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	const uint8_t *end = p + m->data_len;
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
-	if (!x->outside) {
+	rte_prefetch0(p + 64);
+	if (m->data_len > WARM_SHORT) {
+		rte_prefetch0(p + 128);
+		rte_prefetch0(p + 192);
+	}
+	x->at[i] = p;
+	if (outside) {
+		rte_prefetch0(end - 1);
+	} else {
+		rte_prefetch0(end + WARM_TAIL - 1);
 		rte_prefetch0(p - WARM_HEAD);
-		end += WARM_TAIL;
 	}
-	for (unsigned k = 0; k < WARM_LINES && p + 64 < end; k++) {
-		p += 64;
-		rte_prefetch0(p);
-	}
-	rte_prefetch0(end - 1);
 }
 
 // IPv4 without options: there are at least so many bytes in any buffer of ours.
 static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
 {
 	const struct dp_worker *w = x->w;
-	const uint8_t *ip = rte_pktmbuf_mtod_offset(x->m[i], const uint8_t *, RTE_ETHER_HDR_LEN);
-	if (!x->outside) {
-		x->at[i] = dp_flat_prefetch(w, get_be32(ip + 16));
-		return;
-	}
+	const uint8_t *ip = (const uint8_t *)x->at[i] + RTE_ETHER_HDR_LEN;
 	const uint8_t *esp = ip + (ip[9] == PROTO_UDP ? IP4_HDR + UDP_HDR : IP4_HDR);
-	const struct dp_sa *sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	struct dp_sa *sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	x->found[i].sa = sa;
 	if (sa)
 		dp_sa_prefetch(sa);
 }
 
+static inline void dp_warm_dst(struct dp_warm *x, unsigned i)
+{
+	const uint8_t *ip = (const uint8_t *)x->at[i] + RTE_ETHER_HDR_LEN;
+	x->found[i].flat = dp_flat_prefetch(x->w, get_be32(ip + 16));
+}
+
 static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 {
-	const _Atomic uint64_t *flat = x->at[i];
+	const _Atomic uint64_t *flat = x->found[i].flat;
 	struct dp_dst_entry e;
 	x->at[i] = NULL;
 	if (!flat)
@@ -76,18 +84,13 @@ static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
 		dp_sa_prefetch(sa);
 }
 
-#define WARM_EACH(question, x, i)             \
-	do {                                  \
-		if ((i) < (x)->n) {           \
-			question(x, i);       \
-			question(x, (i) + 1); \
-		}                             \
+// The two packets that come so many after those which the step begins with.
+#define WARM_EACH(x, i, question)                                         \
+	do {                                                              \
+		if ((i) < (x)->n)                                         \
+			for (unsigned k = (i); k != (i) + WARM_PAIR; k++) \
+				question;                                 \
 	} while (0)
-
-static inline void dp_warm_mbuf(struct dp_warm *x, unsigned i)
-{
-	rte_prefetch0(x->m[i]);
-}
 
 static inline void dp_warm_step(struct dp_warm *x)
 {
@@ -95,13 +98,16 @@ static inline void dp_warm_step(struct dp_warm *x)
 	if (i >= x->n + WARM_LAST)
 		return;
 	x->step = i + WARM_PAIR;
-	WARM_EACH(dp_warm_mbuf, x, i);
-	WARM_EACH(dp_warm_data, x, i - WARM_DATA);
-	WARM_EACH(dp_warm_slot, x, i - WARM_SLOT);
-	if (x->outside)
+	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
+	if (x->outside) {
+		WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
+		WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
 		return;
-	WARM_EACH(dp_warm_way, x, i - WARM_WAY);
-	WARM_EACH(dp_warm_sa, x, i - WARM_SA);
+	}
+	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, false));
+	WARM_EACH(x, i - WARM_SLOT, dp_warm_dst(x, k));
+	WARM_EACH(x, i - WARM_WAY, dp_warm_way(x, k));
+	WARM_EACH(x, i - WARM_SA, dp_warm_sa(x, k));
 }
 
 // A burst is there: its turn comes after the one before it. m has room for one more.
@@ -121,12 +127,17 @@ static inline void dp_warm_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		rte_prefetch0(x->m[i]);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_data(x, i);
+		dp_warm_data(x, i, x->outside);
+	if (x->outside) {
+		for (unsigned i = 0; i < x->n; i++)
+			dp_warm_slot(x, i);
+		return;
+	}
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_slot(x, i);
-	for (unsigned i = 0; i < x->n && !x->outside; i++)
+		dp_warm_dst(x, i);
+	for (unsigned i = 0; i < x->n; i++)
 		dp_warm_way(x, i);
-	for (unsigned i = 0; i < x->n && !x->outside; i++)
+	for (unsigned i = 0; i < x->n; i++)
 		dp_warm_sa(x, i);
 }
 

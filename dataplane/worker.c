@@ -126,7 +126,7 @@ static void take(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 	if (unlikely(w->watch[port->index].left) && !port->vlans &&
 		atomic_load_explicit(&port->rss, memory_order_relaxed))
 		dp_rss_watch(w, port, m, n);
-	dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
+	dp_classify_burst(w, port, m, n, w->warm.found);
 	dp_stage_end(w, DP_STAGE_CLASSIFY);
 	dp_run_stages(w);
 }
@@ -217,6 +217,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
 	w->tx_plain = plain_ports(w);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
+	w->straight = !w->trace && !w->dp->bypass;
 	dp_stage_end(w, DP_STAGE_OTHER);
 	if (unlikely(w->now_ns >= w->keep_ns))
 		dp_ports_keep(w);

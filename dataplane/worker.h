@@ -84,6 +84,7 @@ struct dp_batch {
 
 struct dp_ops {
 	unsigned n;
+	unsigned found; // outbound: the first so many have their SA; the others have yet to find it
 	struct esp_op op[2 * DP_BURST];
 };
 
@@ -193,6 +194,13 @@ struct dp_exception_share {
 	uint32_t left;
 };
 
+// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI, from the
+// inside its destination's place in a flat array; NULL: none.
+union dp_found {
+	struct dp_sa *sa;
+	const _Atomic uint64_t *flat;
+};
+
 // The burst that comes next (warm.h).
 struct dp_warm {
 	const struct dp_worker *w;
@@ -200,6 +208,7 @@ struct dp_warm {
 	unsigned n, step;
 	bool outside;
 	const void *at[DP_BURST + 1];
+	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
 
 struct dp_worker {
@@ -226,6 +235,7 @@ struct dp_worker {
 	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
 	uint32_t tx_plain;  // ports (bits) that frames go to as they are; as of this poll
 	uint32_t version;   // of routes and destinations, as of this poll
+	bool straight; // packets need not be looked at one by one between two stages, in this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
 	uint32_t spi_top; // node and worker in our SPIs
@@ -323,8 +333,12 @@ MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 
 // ---- Stages ----
 
-// rx: frames from a port (at most DP_BURST) -> w->esp_in, w->route, punts, drops. cause:
-// DP_HANDOFF_FRAGMENT where the frame was put together out of fragments, else 0.
+// rx: frames from a port (at most DP_BURST) -> w->esp_in, w->route, punts, drops. found: the burst's,
+// of dp_warm.
+void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
+	unsigned n, const union dp_found *found);
+// The same without, be they as they may. cause: DP_HANDOFF_FRAGMENT where the frame was put together out
+// of fragments, else 0.
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause);
 // ESP behind l2_len and l3_len of the mbuf, to w->esp_in.

@@ -3,6 +3,8 @@
 //
 // Mbufs in shapes that are allowed but rare, and rings, pools and ports at their end: what does not fit is
 // dropped by name, and nothing is read or written outside of it.
+#include "dataplane/warm.h"
+
 #include "tests/cmocka_all.h"
 #include "tests/dataplane/esp_oracle.h"
 #include "tests/dataplane/fixture.h"
@@ -41,7 +43,10 @@ static struct rte_mbuf *mbuf(void)
 static void direct(int port, struct rte_mbuf *m)
 {
 	struct dp_worker *w = fx.dp->workers[0];
-	dp_classify(w, &fx.dp->ports[port], &m, 1, DP_HANDOFF_MISPREDICTED);
+	struct rte_mbuf *burst[2] = {m};
+	dp_warm_begin(&w->warm, burst, 1, port == FX_OUTSIDE);
+	dp_warm_end(&w->warm);
+	dp_classify_burst(w, &fx.dp->ports[port], burst, 1, w->warm.found);
 	dp_run_stages(w);
 	dp_tx_flush(w);
 }
