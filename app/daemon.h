@@ -6,6 +6,7 @@
 
 #include "app/mgmt.h"
 #include "pools/dhcp.h"
+#include "pools/store.h"
 
 // Ranges that workers guard though no pool has them any longer, and all others.
 struct guard {
@@ -22,7 +23,9 @@ struct daemon {
 	struct lease_store *leases;   // NULL: they are in memory alone
 	struct lease_journal journal; // its
 	uint64_t leases_restored;
-	bool leases_due; // something may have settled
+	bool leases_due;              // something may have settled
+	struct lease_settled settled; // what the store said last
+	uint64_t settled_to;          // the ticket up to which the pools know of it
 	struct dhcp *dhcp;
 	bool dhcp_ready; // its descriptor is readable
 	struct pools *pools;

@@ -14,6 +14,8 @@
 
 LOG_SUBSYSTEM("app");
 
+#define TICKETS_PER_TURN 256
+
 int leases_open(struct daemon *d)
 {
 	const struct cfg_main *m = &d->cfg->main;
@@ -72,14 +74,18 @@ int leases_load(struct daemon *d)
 	return rc;
 }
 
+// Each ticket may be a client's who is answered now, and after a disk that hung there are thousands.
 unsigned leases_turn(struct daemon *d)
 {
-	unsigned done = 0;
-	struct lease_settled s;
-	if (!d->leases || !d->leases_due)
+	struct lease_settled *s = &d->settled;
+	if (!d->leases || (!d->leases_due && d->settled_to == s->ticket))
 		return 0;
-	d->leases_due = false;
-	for (; lease_store_settled(d->leases, &s); done++)
-		pools_settled(d->pools, s.ticket, s.durable);
-	return done;
+	if (d->settled_to == s->ticket && !lease_store_settled(d->leases, s)) {
+		d->leases_due = false;
+		return 0;
+	}
+	uint64_t left = s->ticket - d->settled_to;
+	d->settled_to += left < TICKETS_PER_TURN ? left : TICKETS_PER_TURN;
+	pools_settled(d->pools, d->settled_to, s->durable);
+	return 1;
 }

@@ -107,6 +107,8 @@ static const char *import_why(int rc)
 		return "no pool gives out this address";
 	case -ENOENT:
 		return "no such pool";
+	case -EOPNOTSUPP:
+		return "the pool's addresses come from a DHCP server, which would not know of it";
 	case -EINVAL:
 		return "it is not what the pool gives out, a single address or a network of its length";
 	case -ENOMEM:

@@ -15,12 +15,28 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#define HUGE   ((size_t)2 << 20)
 #define ROUNDS 3        // the median counts
 #define MANY   3000000u // leases, of which one round takes long enough to be steady
 #define AHEAD \
 	8 // the bench's own arrays are fetched that much earlier: a session's end has its lease at hand
+
+// Where a session has its lease: one line, as of what it is at work with.
+struct holder {
+	_Alignas(64) struct lease lease;
+};
+
+#define BATCH 64u // between two looks at the clock
+
+// What a session has ready when it asks for an address.
+struct asking {
+	uint32_t at;
+	uint16_t worker;
+	char user[16];
+};
 
 struct bench {
 	unsigned long leases, workers;
@@ -30,7 +46,7 @@ struct bench {
 	struct cfg *cfg;
 	struct pools *pools;
 	struct address_source source;
-	struct lease *held;
+	struct holder *held;
 	uint32_t *order; // leases
 	uint32_t *users; // who holds them; the last one of all is always without
 	uint64_t seed;
@@ -145,34 +161,58 @@ static void user_name(char text[static 16], uint32_t n)
 	text[4 + len] = '\0';
 }
 
-static int get(struct bench *b, unsigned long i)
+static void prepare(struct bench *b, uint32_t at, struct asking *out)
 {
-	char user[16];
-	user_name(user, b->users[i]);
+	out->at = at;
+	out->worker = (uint16_t)(at % b->workers);
+	user_name(out->user, b->users[at]);
+	__builtin_prefetch(&b->held[at], 1);
+}
+
+static int get(struct bench *b, const struct asking *a)
+{
+	struct lease *l = &b->held[a->at].lease;
 	struct address_request rq = {
 		.pool = &b->cfg->pools[0],
-		.owner = {.user = user, .name = user},
-		.worker = (uint16_t)(i % b->workers),
+		.owner = {.user = a->user, .name = a->user},
+		.worker = a->worker,
 	};
-	if (b->source.acquire(b->source.ctx, &rq, &b->held[i]) != ADDRESS_OK)
+	if (b->source.acquire(b->source.ctx, &rq, l) != ADDRESS_OK)
 		return -ENOSPC;
-	return b->source.renew(b->source.ctx, &b->held[i], i + 1) ? 0 : -ESTALE;
+	return b->source.renew(b->source.ctx, l, a->at + 1ull) ? 0 : -ESTALE;
+}
+
+static int get_all(struct bench *b, const struct asking *v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int rc = get(b, &v[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 static void put(struct bench *b, unsigned long i)
 {
-	b->source.release(b->source.ctx, &b->held[i]);
+	b->source.release(b->source.ctx, &b->held[i].lease);
 }
 
 static int fill(struct bench *b, double *ns)
 {
-	uint64_t start = now_ns();
-	for (unsigned long i = 0; i < b->leases; i++) {
-		int rc = get(b, i);
+	struct asking v[BATCH];
+	uint64_t sum = 0;
+	for (unsigned long done = 0; done < b->leases; done += BATCH) {
+		unsigned long left = b->leases - done;
+		unsigned n = left < BATCH ? (unsigned)left : BATCH;
+		for (unsigned i = 0; i < n; i++)
+			prepare(b, (uint32_t)(done + i), &v[i]);
+		uint64_t start = now_ns();
+		int rc = get_all(b, v, n);
 		if (rc)
 			return rc;
+		sum += now_ns() - start;
 	}
-	*ns = (double)(now_ns() - start) / (double)b->leases;
+	*ns = (double)sum / (double)b->leases;
 	return 0;
 }
 
@@ -222,30 +262,33 @@ static int rounds(struct bench *b, bool random, struct cost *out)
 	return 0;
 }
 
+// The owner who had none is the next one of this place, and who had it is without.
+static void swap_user(struct bench *b, uint32_t at)
+{
+	uint32_t user = b->users[at];
+	b->users[at] = b->users[b->leases];
+	b->users[b->leases] = user;
+}
+
 // One goes, another comes: a lease at random is given back, and the owner who had none gets one.
 static int steady_round(struct bench *b, struct cost *out)
 {
-	enum { BATCH = 64 };
+	struct asking v[BATCH];
 	uint64_t ns[2] = {0};
 	unsigned long n = b->leases < 200000 ? 200000 : b->leases;
 	for (unsigned long done = 0; done < n; done += BATCH) {
-		uint32_t *at = b->order + done % (b->leases - b->leases % BATCH);
+		const uint32_t *at = b->order + done % (b->leases - b->leases % BATCH);
 		for (unsigned i = 0; i < BATCH; i++) {
-			__builtin_prefetch(&b->held[at[i]]);
-			__builtin_prefetch(&b->users[at[i]]);
+			swap_user(b, at[i]);
+			prepare(b, at[i], &v[i]);
 		}
 		uint64_t start = now_ns();
 		for (unsigned i = 0; i < BATCH; i++)
 			put(b, at[i]);
 		uint64_t middle = now_ns();
-		for (unsigned i = 0; i < BATCH; i++) {
-			uint32_t user = b->users[at[i]];
-			b->users[at[i]] = b->users[b->leases];
-			b->users[b->leases] = user;
-			int rc = get(b, at[i]);
-			if (rc)
-				return rc;
-		}
+		int rc = get_all(b, v, BATCH);
+		if (rc)
+			return rc;
 		ns[0] += now_ns() - middle;
 		ns[1] += middle - start;
 	}
@@ -288,11 +331,12 @@ static int open_pools(struct bench *b, struct result *r)
 
 static int run(struct bench *b, struct result *r)
 {
-	b->held = malloc(b->leases * sizeof(*b->held));
+	b->held = aligned_alloc(HUGE, (b->leases * sizeof(*b->held) + HUGE - 1) / HUGE * HUGE);
 	b->order = malloc(b->leases * sizeof(*b->order));
 	b->users = malloc((b->leases + 1) * sizeof(*b->users));
 	if (!b->held || !b->order || !b->users)
 		return -ENOMEM;
+	(void)madvise(b->held, b->leases * sizeof(*b->held), MADV_HUGEPAGE);
 	memset(b->held, 0xff, b->leases * sizeof(*b->held)); // in memory before it is measured
 	for (unsigned long i = 0; i < b->leases; i++)
 		b->order[i] = b->users[i] = (uint32_t)i;

@@ -222,7 +222,7 @@ static enum address_status allocate_exact(
 	const struct ip_addr *a = &q->rq->want;
 	struct space *s = &q->pool->space;
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
-	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a))
+	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a) || prefix_covers(all, a))
 		return refused(q->pool);
 	if (r && (q->anonymous || !reserved_for(r, key_of(q), q->key->name)))
 		return refused(q->pool);
@@ -239,6 +239,9 @@ static enum address_status acquire_exact(
 	struct pools *all, const struct request *q, const struct segment *seg, struct lease *out)
 {
 	uint32_t index = lease_find(all, &q->rq->want);
+	// A network of another pool's is not the address that was asked for.
+	if (seg && seg->shift != pool_of(all, q->rq->pool)->space.shift)
+		return refused(q->pool);
 	if (index == NONE)
 		return allocate_exact(all, q, seg, out);
 	uint16_t pool = (uint16_t)(q->pool - all->pools);

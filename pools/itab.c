@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define MIN_SLOTS 512u
-#define MAX_SLOTS (1ull << 32)
-#define MOVE_AT_ONCE \
-	8u // slots emptied by one insert, and the rest of a run: ends before the next growth
+#define MIN_LINES 64u
+#define MAX_LINES (1ull << 29)
 #define HUGE      ((size_t)2 << 20)
-#define HUGE_FROM ((size_t)8 << 20) // below that, what huge pages waste is not worth their speed
+#define HUGE_FROM ((size_t)6 << 20) // below that, what huge pages waste is not worth their speed
 
 // Huge pages need an alignment that mmap() does not give: more is mapped, and the ends go back.
 static void *pages_aligned(size_t bytes)
@@ -44,38 +42,46 @@ void pages_free(void *p, size_t bytes)
 
 int itab_init(struct itab *t)
 {
-	*t = (struct itab){.mask = MIN_SLOTS - 1};
-	t->slots = pages_new(MIN_SLOTS * sizeof(*t->slots));
-	return t->slots ? 0 : -ENOMEM;
+	*t = (struct itab){.mask = MIN_LINES - 1};
+	t->lines = pages_new(MIN_LINES * sizeof(*t->lines));
+	return t->lines ? 0 : -ENOMEM;
 }
 
 void itab_fini(struct itab *t)
 {
-	pages_free(t->slots, (t->mask + 1) * sizeof(*t->slots));
+	pages_free(t->lines, (t->mask + 1) * sizeof(*t->lines));
 	pages_free(t->old, (t->old_mask + 1) * sizeof(*t->old));
 	*t = (struct itab){0};
 }
 
-static void put(uint64_t *slots, uint64_t mask, uint64_t slot)
+static void put(struct itab_line *lines, uint64_t mask, uint32_t tag, uint32_t index)
 {
-	uint64_t at = (slot >> 32) & mask;
-	while (slots[at])
+	uint64_t at = tag & mask;
+	unsigned empty;
+	while (!(empty = itab_empty(&lines[at])))
 		at = (at + 1) & mask;
-	slots[at] = slot;
+	unsigned i = (unsigned)__builtin_ctz(empty);
+	lines[at].tags[i] = tag;
+	lines[at].indices[i] = index;
 }
 
-// Always whole runs: a look-up that starts in what is left finds all that it would have found.
+// At least one line, and always whole runs: a look-up that starts in what is left finds all that it would
+// have found. Ends before the next growth.
 static void move_some(struct itab *t)
 {
-	for (unsigned n = 0; t->old_left; n++) {
-		uint64_t at = (t->old_at + 1) & t->old_mask, slot = t->old[at];
-		if (n >= MOVE_AT_ONCE && !slot)
-			return;
-		t->old_at = at;
+	while (t->old_left) {
+		t->old_at = (t->old_at + 1) & t->old_mask;
 		t->old_left--;
-		t->old[at] = 0;
-		if (slot)
-			put(t->slots, t->mask, slot);
+		struct itab_line *l = &t->old[t->old_at];
+		unsigned used = ~itab_empty(l) & ((1u << ITAB_LINE) - 1);
+		bool full = used == (1u << ITAB_LINE) - 1;
+		for (; used; used &= used - 1) {
+			unsigned i = (unsigned)__builtin_ctz(used);
+			put(t->lines, t->mask, l->tags[i], l->indices[i]);
+		}
+		*l = (struct itab_line){0};
+		if (!full && t->old_left)
+			return;
 	}
 	pages_free(t->old, (t->old_mask + 1) * sizeof(*t->old));
 	t->old = NULL;
@@ -84,31 +90,31 @@ static void move_some(struct itab *t)
 static bool grow(struct itab *t)
 {
 	uint64_t n = (t->mask + 1) * 2;
-	uint64_t *slots = n <= MAX_SLOTS ? pages_new(n * sizeof(*slots)) : NULL;
-	if (!slots)
+	struct itab_line *lines = n <= MAX_LINES ? pages_new(n * sizeof(*lines)) : NULL;
+	if (!lines)
 		return false;
-	t->old = t->slots;
+	t->old = t->lines;
 	t->old_mask = t->mask;
 	t->old_left = t->mask + 1;
 	t->old_at = 0;
-	while (t->old[t->old_at])
+	while (!itab_empty(&t->old[t->old_at]))
 		t->old_at++;
-	t->slots = slots;
+	t->lines = lines;
 	t->mask = n - 1;
 	return true;
 }
 
 int itab_reserve(struct itab *t)
 {
-	uint64_t slots = t->mask + 1;
-	if (t->old || t->count < slots / 4 * 3 || grow(t))
+	uint64_t places = (t->mask + 1) * ITAB_LINE;
+	if (t->old || t->count < places / 4 * 3 || grow(t))
 		return 0;
-	return t->count < slots / 8 * 7 ? 0 : -ENOMEM;
+	return t->count < places / 8 * 7 ? 0 : -ENOMEM;
 }
 
 int itab_reserve_all(struct itab *t, uint64_t n)
 {
-	while ((t->mask + 1) / 8 * 7 < t->count + n) {
+	while ((t->mask + 1) * (ITAB_LINE - 1) < t->count + n) {
 		while (t->old)
 			move_some(t);
 		if (!grow(t))
@@ -121,55 +127,82 @@ void itab_insert(struct itab *t, uint32_t tag, uint32_t index)
 {
 	if (t->old)
 		move_some(t);
-	put(t->slots, t->mask, (uint64_t)tag << 32 | index);
+	put(t->lines, t->mask, tag, index);
 	t->count++;
 }
 
-static uint64_t *find(uint64_t *slots, uint64_t mask, uint64_t slot)
+// A place, by its line and its number in it.
+struct place_at {
+	uint64_t at;
+	unsigned i;
+};
+
+static bool find(const struct itab_line *lines, uint64_t mask, uint32_t tag, uint32_t index,
+	struct place_at *out)
 {
-	uint64_t at = (slot >> 32) & mask;
-	for (; slots[at]; at = (at + 1) & mask)
-		if (slots[at] == slot)
-			return &slots[at];
-	return NULL;
+	uint64_t at = tag & mask;
+	for (;; at = (at + 1) & mask) {
+		const struct itab_line *l = &lines[at];
+		unsigned found = itab_equal(l->indices, index) & itab_equal(l->tags, tag);
+		if (found) {
+			*out = (struct place_at){at, (unsigned)__builtin_ctz(found)};
+			return true;
+		}
+		if (itab_empty(l))
+			return false;
+	}
 }
 
-// Closes the gap: what stands behind it and belongs at it or before moves up.
-static void close_gap(uint64_t *slots, uint64_t mask, uint64_t gap)
+// A full line has got a gap, which what had to go on to a later line may fill, and then leaves one there.
+static void close_gap(struct itab_line *lines, uint64_t mask, struct place_at gap)
 {
-	for (uint64_t at = (gap + 1) & mask; slots[at]; at = (at + 1) & mask) {
-		uint64_t home = (slots[at] >> 32) & mask;
-		if (((at - home) & mask) >= ((at - gap) & mask)) {
-			slots[gap] = slots[at];
-			gap = at;
+	for (uint64_t at = (gap.at + 1) & mask;; at = (at + 1) & mask) {
+		struct itab_line *l = &lines[at];
+		unsigned empty = itab_empty(l);
+		for (unsigned i = 0; i < ITAB_LINE; i++) {
+			uint64_t home = l->tags[i] & mask;
+			if (!l->indices[i] || ((at - home) & mask) < ((at - gap.at) & mask))
+				continue;
+			lines[gap.at].tags[gap.i] = l->tags[i];
+			lines[gap.at].indices[gap.i] = l->indices[i];
+			l->indices[i] = 0;
+			gap = (struct place_at){at, i};
+			break;
 		}
+		if (empty)
+			return;
 	}
-	slots[gap] = 0;
+}
+
+static void empty_place(struct itab_line *lines, uint64_t mask, struct place_at p)
+{
+	bool full = !itab_empty(&lines[p.at]);
+	lines[p.at].indices[p.i] = 0;
+	if (full)
+		close_gap(lines, mask, p);
 }
 
 bool itab_remove(struct itab *t, uint32_t tag, uint32_t index)
 {
-	uint64_t slot = (uint64_t)tag << 32 | index;
-	uint64_t *at = find(t->slots, t->mask, slot);
-	if (at) {
-		close_gap(t->slots, t->mask, (uint64_t)(at - t->slots));
-	} else {
-		at = t->old ? find(t->old, t->old_mask, slot) : NULL;
-		if (!at)
-			return false;
-		close_gap(t->old, t->old_mask, (uint64_t)(at - t->old));
-	}
+	struct place_at p;
+	if (find(t->lines, t->mask, tag, index, &p))
+		empty_place(t->lines, t->mask, p);
+	else if (t->old && find(t->old, t->old_mask, tag, index, &p))
+		empty_place(t->old, t->old_mask, p);
+	else
+		return false;
 	t->count--;
 	return true;
 }
 
 bool itab_replace(struct itab *t, uint32_t tag, uint32_t index, uint32_t with)
 {
-	uint64_t slot = (uint64_t)tag << 32 | index;
-	uint64_t *at = find(t->slots, t->mask, slot);
-	if (!at && t->old)
-		at = find(t->old, t->old_mask, slot);
-	if (at)
-		*at = (uint64_t)tag << 32 | with;
-	return at;
+	struct place_at p;
+	if (find(t->lines, t->mask, tag, index, &p))
+		t->lines[p.at].indices[p.i] = with;
+	else if (t->old && find(t->old, t->old_mask, tag, index, &p))
+		t->old[p.at].indices[p.i] = with;
+	else
+		return false;
+	return true;
 }

@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// Open-addressed table of 32-bit tags (of a keyed hash) and 32-bit indices: eight bytes an entry, a
-// look-up reads one cache line of it. Grows a few slots with each insert. Private to pools/.
+// Open-addressed table of 32-bit tags (of a keyed hash) and 32-bit indices: eight bytes an entry, eight
+// entries a cache line. An entry stands in the line that its tag names, or, where that is full, in the next
+// one that is not: a look-up reads one line as a rule and does not ask which of its places are taken, which
+// nobody could predict. Grows a line or so with each insert. Private to pools/.
 #pragma once
 
 #include "base/cursor.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define ITAB_LINE 8u
+
+struct itab_line {
+	_Alignas(64) uint32_t tags[ITAB_LINE];
+	uint32_t indices[ITAB_LINE]; // 0: empty
+};
+
 struct itab {
-	uint64_t *slots; // tag << 32 | index; 0: empty
-	uint64_t *old;   // being emptied after a growth
-	uint64_t mask;   // slots - 1
+	struct itab_line *lines;
+	struct itab_line *old; // being emptied after a growth
+	uint64_t mask;         // lines - 1
 	uint64_t old_mask;
-	uint64_t old_at;   // the slot emptied last: no run of entries crosses it
-	uint64_t old_left; // slots that are still to be emptied
+	uint64_t old_at;   // the line emptied last: no run of full lines crosses it
+	uint64_t old_left; // lines that are still to be emptied
 	uint64_t count;
 };
 
 // Where a look-up goes on.
 struct itab_cursor {
 	uint64_t at;
+	unsigned seen; // places of this line
 	bool in_old;
 };
 
@@ -39,7 +53,30 @@ bool itab_replace(struct itab *t, uint32_t tag, uint32_t index, uint32_t with);
 
 static inline void itab_prefetch(const struct itab *t, uint32_t tag)
 {
-	__builtin_prefetch(&t->slots[tag & t->mask]);
+	__builtin_prefetch(&t->lines[tag & t->mask]);
+}
+
+// Bit i: v[i] is x.
+static inline unsigned itab_equal(const uint32_t v[static ITAB_LINE], uint32_t x)
+{
+#ifdef __SSE2__
+	__m128i all = _mm_set1_epi32((int)x);
+	__m128i lo = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)(const void *)v), all);
+	__m128i hi = _mm_cmpeq_epi32(_mm_load_si128((const __m128i *)(const void *)(v + 4)), all);
+	return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(lo)) |
+	       (unsigned)_mm_movemask_ps(_mm_castsi128_ps(hi)) << 4;
+#else
+	unsigned equal = 0;
+	for (unsigned i = 0; i < ITAB_LINE; i++)
+		equal |= (unsigned)(v[i] == x) << i;
+	return equal;
+#endif
+}
+
+// Its empty places.
+static inline unsigned itab_empty(const struct itab_line *l)
+{
+	return itab_equal(l->indices, 0);
 }
 
 static inline struct itab_cursor itab_start(const struct itab *t, uint32_t tag)
@@ -51,13 +88,17 @@ static inline struct itab_cursor itab_start(const struct itab *t, uint32_t tag)
 static inline uint32_t itab_next(const struct itab *t, uint32_t tag, struct itab_cursor *c)
 {
 	for (;;) {
-		const uint64_t *slots = c->in_old ? t->old : t->slots;
-		uint64_t mask = c->in_old ? t->old_mask : t->mask;
-		uint64_t slot;
-		while ((slot = slots[c->at])) {
-			c->at = (c->at + 1) & mask;
-			if (slot >> 32 == tag)
-				return (uint32_t)slot;
+		const struct itab_line *l = &(c->in_old ? t->old : t->lines)[c->at];
+		unsigned empty = itab_empty(l);
+		unsigned found = itab_equal(l->tags, tag) & ~empty & ~c->seen;
+		if (found) {
+			c->seen |= found & -found;
+			return l->indices[__builtin_ctz(found)];
+		}
+		c->seen = 0;
+		if (!empty) {
+			c->at = (c->at + 1) & (c->in_old ? t->old_mask : t->mask);
+			continue;
 		}
 		if (c->in_old || !t->old)
 			return 0;

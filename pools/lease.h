@@ -72,7 +72,9 @@ struct pools {
 	struct htab asked;                           // giver's tokens
 	uint64_t asked_id;
 	size_t tick_from; // the pool that a tick begins with
-	char *text;       // what lease_info.owner and rows point to, POOL_OWNER_MAX + 1 bytes
+	// Prefix lengths that a pool has or had: such leases may lie outside all ranges since a reload.
+	uint64_t units[2][2]; // by family, a bit each, the length's less one
+	char *text;           // what lease_info.owner and rows point to, POOL_OWNER_MAX + 1 bytes
 };
 
 static inline uint64_t pools_now(struct pools *all)
@@ -123,6 +125,10 @@ static inline uint32_t lease_find(const struct pools *all, const struct ip_addr 
 }
 // An address outside all ranges that begins a unit of p, none of which lies in a range.
 bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a);
+// Whether somebody's prefix outside all ranges holds a.
+bool prefix_covers(const struct pools *all, const struct ip_addr *a);
+// Of the pools' present spaces.
+void units_remember(struct pools *all);
 uint64_t lease_offer_ns(const struct cfg *c);
 
 // ---- owners: rings of live leases, the latest first, then lingering ones, the latest last

@@ -91,6 +91,38 @@ bool map_clear(const struct pools *all, const struct pool *p, const struct ip_ad
 	       !map_touches(all->map, all->map_count, a, shift);
 }
 
+static uint64_t *units_of(struct pools *all, uint8_t family)
+{
+	return all->units[family == IP_V6];
+}
+
+void units_remember(struct pools *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		const struct space *s = &all->pools[i].space;
+		for (size_t k = 0; s->shift && k < s->segment_count; k++) {
+			unsigned bit = ip_bits(s->segments[k].family) - s->shift - 1;
+			units_of(all, s->segments[k].family)[bit / 64] |= 1ull << bit % 64;
+		}
+	}
+}
+
+// By hash, once for each length that there was.
+bool prefix_covers(const struct pools *all, const struct ip_addr *a)
+{
+	unsigned bits = ip_bits(a->family);
+	for (unsigned len = 1; len < bits; len++) {
+		if (!(all->units[a->family == IP_V6][(len - 1) / 64] & 1ull << (len - 1) % 64))
+			continue;
+		u128 low = ((u128)1 << (bits - len)) - 1;
+		struct ip_addr first = addr_from(a->family, num_of(a) & ~low);
+		uint32_t index = lease_find(all, &first);
+		if (index && record_at(&all->records, index)->prefix_len == len)
+			return true;
+	}
+	return false;
+}
+
 // ---- all pools
 
 static int pool_init(struct pools *all, struct pool *p, const struct cfg_pool *cfg)
@@ -125,6 +157,7 @@ static int load(struct pools *p, const struct cfg *c)
 		rc = pool_init(p, &p->pools[i], &c->pools[i]);
 		p->count++;
 	}
+	units_remember(p);
 	return rc ? rc : map_load(p->pools, p->count, &p->map, &p->map_count);
 }
 

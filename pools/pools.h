@@ -105,7 +105,7 @@ MUST_USE int pools_restore(struct pools *p, const struct lease_row *row);
 
 // The same of a row from elsewhere, at any time: written to the journal. 0, also if this owner has the
 // address already; -EEXIST: somebody else has it or has reserved it; -ERANGE: no pool gives it out;
-// -EINVAL: no owner, or too long; -ENOMEM. row->pool is not looked at. check: only say whether.
+// -EINVAL: no owner, or too long; -EOPNOTSUPP: a giver chooses the pool's addresses; -ENOMEM. row->pool is not looked at. check: only say whether.
 MUST_USE int pools_import(struct pools *p, const struct lease_row *row, bool check);
 
 // All rows up to this ticket are durable, or are not (the disk is full): then the leases that wait for

@@ -11,7 +11,7 @@
 #define CHUNK_BYTES (BITS_SIZE * (sizeof(struct record) + sizeof(struct ident)))
 #define ARENA_BYTES (ARENA_BLOCKS * CHUNK_BYTES) // three huge pages
 #define SMALL_ARENAS \
-	4u // of ordinary pages: a pool of some thousand leases takes no more than it needs
+	1u // of ordinary pages: a pool of some thousand leases takes no more than it needs
 
 int records_init(struct records *t)
 {

@@ -345,6 +345,7 @@ static void commit(struct reload *rl)
 	take_snapshot(all, rl->cfg);
 	for (size_t i = 0; i < all->count; i++)
 		swap_space(rl, i);
+	units_remember(all);
 	all->map = rl->map; // nothing was found in it yet
 	all->map_count = rl->map_count;
 	rl->map = old_map;

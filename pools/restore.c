@@ -26,9 +26,12 @@ static struct pool *pool_for(
 											  : NULL;
 }
 
-static bool resumed(struct pools *all, const struct pool *p, const struct lease_row *row)
+// What the pool gave out by itself before it had a giver, that one may have given to somebody since.
+static bool giver_knows(struct pools *all, const struct pool *p, const struct lease_row *row)
 {
 	struct address_giver *giver = all->seams.giver;
+	if (row->origin != LEASE_OF_DHCP)
+		return row->origin == LEASE_OF_AAA;
 	return giver->resume(giver->ctx, p->cfg, &row->addr, row->owner, row->extra) == 0;
 }
 
@@ -79,7 +82,7 @@ int pools_restore(struct pools *all, const struct lease_row *row)
 	if (lease_find(all, &row->addr))
 		return 0;
 	if (!p || row->owner.len > POOL_OWNER_MAX + 4 ||
-		(row->origin == LEASE_OF_DHCP && p->from_giver && !resumed(all, p, row))) {
+		(p->from_giver && !giver_knows(all, p, row))) {
 		forget(all, row);
 		return 0;
 	}
@@ -104,6 +107,8 @@ int pools_import(struct pools *all, const struct lease_row *row, bool check)
 		return owner_is(all, index, seg->pool, hash, row->owner) ? 0 : -EEXIST;
 	if (r && !reserved_for(r, row->owner, row->name))
 		return -EEXIST;
+	if (p->from_giver)
+		return -EOPNOTSUPP;
 	if (check)
 		return 0;
 	int rc = restore(all, p, row, &index);

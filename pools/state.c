@@ -197,9 +197,10 @@ void lease_lose(struct pools *all, uint32_t index, uint64_t now_ns)
 {
 	struct record *r = record_at(&all->records, index);
 	r->lost = true;
-	if (r->state == LEASE_LINGERING)
+	bool idle = r->state == LEASE_LINGERING || r->state == LEASE_QUARANTINED;
+	if (idle && r->queue != QUEUE_LOST)
 		quarantine(all, index, QUEUE_LOST, now_ns);
-	else if (!r->revoked)
+	else if (!idle && !r->revoked)
 		lease_revoke(all, index);
 }
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 CASE = re.compile(r"^(ok|not ok) \d+(?: - (.*))?$")
+SKIPPED = re.compile(r"^(?:not )?ok (\d+) # SKIP (.*)$", re.M)  # cmocka's skip()
 PLAN = re.compile(r"^1\.\.(\d+)$", re.M)
 TAIL = 60  # lines of a failed test's output that are shown
 
@@ -62,6 +63,7 @@ def report(label, test, status, output):
     suite = "/".join(sorted(suites(test)))
     name = f"{label}{suite}: {test['name']}"
     lines, failed = [], False
+    output = SKIPPED.sub(r"ok \1 - \2 (cannot run here)", output)
     cases = [CASE.match(line) for line in output.splitlines()]
     cases = [c for c in cases if c]
     for case in cases:

@@ -221,18 +221,23 @@ static void lost_and_still_in_use(void **state)
 	assert_int_equal(counter(&j->f, "dhcp_declined"), 1);
 }
 
-static void over_a_restart(void **state)
+static void restart(struct joint *j)
 {
-	struct joint *j = *state;
-	struct address_request rq = {.owner = {.user = "alice", .name = "alice"}, .token = 77};
-	struct lease l;
-	login(j, 100);
 	pools_free(j->pools);
 	fixture_stop(&j->f);
 	fixture_start(&j->f);
 	attach(j);
 	j->row.pool = "p";
 	assert_int_equal(pools_restore(j->pools, &j->row), 0);
+}
+
+static void over_a_restart(void **state)
+{
+	struct joint *j = *state;
+	struct address_request rq = {.owner = {.user = "alice", .name = "alice"}, .token = 77};
+	struct lease l;
+	login(j, 100);
+	restart(j);
 	assert_int_equal(counter(&j->f, "dhcp_resumed"), 1);
 	wait_s(j, 1);
 	assert_int_equal(last_sent(&j->f)->type, 3);
@@ -242,6 +247,46 @@ static void over_a_restart(void **state)
 	assert_int_equal(j->source.acquire(j->source.ctx, &rq, &l), ADDRESS_OK);
 	assert_int_equal(ip_to_v4(&l.addr), ADDR1);
 	assert_int_equal(counter(&j->f, "dhcp_asked"), 0);
+}
+
+// Nobody can come back for it, and its server says no: it may be given to another client of ours.
+static void of_nobody_over_a_restart(void **state)
+{
+	struct joint *j = *state;
+	struct pool_stats s;
+	login(j, 100);
+	j->row.anonymous = true;
+	j->row.owner.len = 0;
+	restart(j);
+	wait_s(j, 1);
+	answer(&j->f, last_sent(&j->f), &(struct reply){.type = 6});
+	assert_int_equal(counter(&j->f, "dhcp_lost"), 1);
+	wait_s(j, 60);
+	assert_true(pools_stats(j->pools, 0, &s));
+	assert_int_equal(s.quarantined, 1); // by then it is nobody's for an hour
+	login(j, 100);
+	assert_int_equal(counter(&j->f, "dhcp_declined"), 0);
+	assert_int_equal(j->revoked, 0);
+}
+
+// What the server does not know of it may give to anybody.
+static void the_server_knows_all_of_them(void **state)
+{
+	static const uint8_t alice[] = {0, 6, 'a', 'l', 'i', 'c', 'e'};
+	struct joint *j = *state;
+	struct pool_stats s;
+	struct lease_row row = {.addr = ip_from_v4(ADDR1),
+		.prefix_len = 32,
+		.pool = "p",
+		.owner = {alice, sizeof(alice)},
+		.name = "alice"};
+	assert_int_equal(pools_restore(j->pools, &row), 0);
+	assert_int_equal(j->drops, 1);
+	assert_int_equal(pools_import(j->pools, &row, true), -EOPNOTSUPP);
+	assert_int_equal(pools_import(j->pools, &row, false), -EOPNOTSUPP);
+	assert_true(pools_stats(j->pools, 0, &s));
+	assert_int_equal(s.lingering, 0);
+	assert_int_equal(j->puts, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
@@ -255,6 +300,8 @@ int main(void)
 		TEST(lost_and_given_again),
 		TEST(lost_and_still_in_use),
 		TEST(over_a_restart),
+		TEST(of_nobody_over_a_restart),
+		TEST(the_server_knows_all_of_them),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,6 +169,48 @@ static void an_exact_address_is_had_or_refused(void **state)
 	fixture_fini(&k.f);
 }
 
+// Of a network that a reload has left outside all ranges, and of one inside, no address is another's.
+static void an_exact_address_is_in_nobodys_network(void **state)
+{
+	static const struct {
+		const char *want;
+		enum address_status status;
+	} cases[] = {
+		{"203.0.113.0", ADDRESS_EXHAUSTED},
+		{"203.0.113.15", ADDRESS_EXHAUSTED},
+		{"203.0.113.16", ADDRESS_OK},
+		{"203.0.113.34", ADDRESS_EXHAUSTED}, // not the beginning of a network
+		{"203.0.113.48", ADDRESS_EXHAUSTED}, // and that is not an address
+		{"203.0.113.48", ADDRESS_EXHAUSTED},
+	};
+	struct kept k;
+	struct cfg *c;
+	struct lease net = {0}, l = {0};
+	kept_init(&k, "{ name = \"p\"; ranges = [ \"203.0.113.0/28\" ]; prefix_length = 28; },"
+		      "{ name = \"q\"; ranges = [ \"198.51.100.0/30\" ]; }");
+	k.full = true;
+	assert_int_equal(ask(&k, "bert", NULL, &net), ADDRESS_OK);
+	assert_int_equal(net.prefix_len, 28);
+	assert_int_equal(cfg_load_text("other",
+				 "pools = ( { name = \"p\"; ranges = [ \"203.0.113.32/27\" ]; "
+				 "prefix_length = 28; },"
+				 "{ name = \"q\"; ranges = [ \"198.51.100.0/30\" ]; } );",
+				 NULL, &c),
+		0);
+	assert_int_equal(pools_reload(k.f.pools, c), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct address_request rq = request_of(&k.f, "carl");
+		rq.pool = &c->pools[1];
+		rq.exact = true;
+		rq.want = ip_of(cases[i].want);
+		assert_int_equal(k.f.source.acquire(k.f.source.ctx, &rq, &l), cases[i].status);
+	}
+	assert_true(k.f.source.renew(k.f.source.ctx, &net, 1));
+	pools_free(k.f.pools);
+	cfg_free(c);
+	cfg_free(k.f.cfg);
+}
+
 static void what_is_cleared_does_not_linger(void **state)
 {
 	struct kept k;
@@ -286,6 +328,7 @@ int main(void)
 		cmocka_unit_test(a_grant_waits_for_its_row),
 		cmocka_unit_test(without_a_disk_leases_are_in_memory),
 		cmocka_unit_test(an_exact_address_is_had_or_refused),
+		cmocka_unit_test(an_exact_address_is_in_nobodys_network),
 		cmocka_unit_test(what_is_cleared_does_not_linger),
 		cmocka_unit_test(an_import_is_a_lingering_lease),
 		cmocka_unit_test(a_tick_ends_so_many_at_once),

@@ -129,9 +129,10 @@ static void do_server(struct life *m)
 		return;
 	}
 	m->lost++;
-	a->lost = true;
-	if (a->state == LEASE_LINGERING)
+	if (a->state == LEASE_LINGERING || (a->state == LEASE_QUARANTINED && !a->lost))
 		life_quarantine(m, a);
+	a->lost = true;
+	a->of_last_life = false; // an hour, whose it ever was
 	m->giver.lost(m->giver.user, &a->addr);
 }
 
