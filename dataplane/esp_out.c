@@ -10,7 +10,6 @@
 #include "dataplane/treat.h"
 #include "dataplane/udp6.h"
 
-#define IP4_DF    0x40
 #define PAD_BLOCK 16u // bytes of padding that are written at once
 
 void dp_esp_out_add(struct dp_worker *w, struct rte_mbuf *m)
@@ -208,28 +207,28 @@ static inline void note_marks(
 	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
 	op->tos = (uint8_t)((tos & o->tos_keep) | o->tos_set);
 	// IPv6 is never fragmented on its way, so its outer packet is not either.
-	op->df = v4 ? inner[6] & IP4_DF : true;
+	op->df = v4 ? inner[6] & DP_OUTER_DF : DP_OUTER_DF;
 }
 
-static inline bool outer_df(const struct dp_sa_out *o, bool inner)
+// DP_OUTER_DF or 0; inner: the byte that it stands in.
+static inline uint8_t outer_df(const struct dp_sa_out *o, uint8_t inner)
 {
-	return o->df == SA_DF_SET || (o->df == SA_DF_COPY && inner);
+	return (uint8_t)((inner & o->df_keep) | o->df_set);
 }
 
 // RFC 6040 4.1: the ECN field goes along (tos_keep); RFC 4301 8.1: DF copied, set or cleared.
-static inline uint16_t outer_sum(uint32_t sum, uint8_t tos, uint16_t total, uint16_t id, bool df)
+static inline uint16_t outer_sum(uint32_t sum, uint8_t tos, uint16_t total, uint16_t id, uint8_t df)
 {
-	return (uint16_t)~ip_fold(sum + tos + total + id + (df ? IP4_DF << 8 : 0u));
+	return (uint16_t)~ip_fold(sum + tos + total + id + (uint32_t)df * 256);
 }
 
 // The whole outer IPv4 header, and UDP's (RFC 3948 2.1: its checksum is sent as zero), in words.
 static inline void put_v4(
-	const struct dp_sa_out *o, uint8_t *h, uint16_t total, uint8_t tos, uint16_t id, bool df)
+	const struct dp_sa_out *o, uint8_t *h, uint16_t total, uint8_t tos, uint16_t id, uint8_t df)
 {
 	uint64_t sum = rte_cpu_to_be_16(outer_sum(o->sum, tos, total, id, df));
 	dp_store64(h, 0x45 | (uint64_t)tos << 8 | (uint64_t)rte_cpu_to_be_16(total) << 16 |
-			      (uint64_t)rte_cpu_to_be_16(id) << 32 |
-			      (uint64_t)(df ? IP4_DF : 0) << 48);
+			      (uint64_t)rte_cpu_to_be_16(id) << 32 | (uint64_t)df << 48);
 	dp_store64(h + 8, o->head[0] | sum << 16);
 	if (o->build == DP_BUILD_V4) {
 		dp_store32(h + 16, (uint32_t)o->head[1]);
@@ -252,11 +251,11 @@ static void put_template(
 {
 	memcpy(h, t->hdr, t->hdr_len);
 	if (t->outer_family == IP_V4) {
-		bool df = outer_df(&op->sa->out, op->df);
+		uint8_t df = outer_df(&op->sa->out, op->df);
 		h[1] = op->tos;
 		set_be16(h + 2, total);
 		set_be16(h + 4, (uint16_t)op->seq);
-		set_be16(h + 6, df ? IP4_DF << 8 : 0);
+		set_be16(h + 6, (uint16_t)(df << 8));
 		set_be16(h + 10, outer_sum(t->sum, op->tos, total, (uint16_t)op->seq, df));
 	} else {
 		put_v6(h, total, op->tos);
@@ -341,7 +340,7 @@ static inline void plain_write(
 	struct dp_sa *sa = op->sa;
 	uint8_t *p = op->esp, *esp = p - sa->iv_len - ESP_HDR_LEN, *h = esp - sa->out.hdr_len;
 	uint8_t tos = (uint8_t)((p[1] & sa->out.tos_keep) | sa->out.tos_set);
-	bool df = outer_df(&sa->out, p[6] & IP4_DF);
+	uint8_t df = outer_df(&sa->out, p[6]);
 	uint32_t inner = op->len;
 	dp_set(&sa->seq, seq);
 	put_trailer(p, inner, text, PAD_BLOCK, true);

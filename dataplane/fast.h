@@ -181,10 +181,13 @@ static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_nei
 static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
 {
 	struct dp_batch *b = &w->tx[port];
-	if (unlikely(!(w->tx_plain >> port & 1) || b->n >= RTE_DIM(b->m) - 1))
+	unsigned n = b->n;
+	if (unlikely(n >= b->below)) {
 		dp_tx_frame(w, &w->dp->ports[port], m);
-	else
-		dp_batch_add(b, m);
+		return;
+	}
+	b->m[n] = m;
+	b->n = n + 1;
 }
 
 static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
@@ -209,8 +212,9 @@ static inline bool dp_leave_v4(struct dp_worker *w, struct rte_mbuf *m, uint8_t 
 {
 	uint32_t dst = dp_load32(ip + 16);
 	const struct dp_clear *c = dp_clear_slot(w, dst, 0);
-	if (unlikely(c->hi != dst || c->family != IP_V4 || c->version != w->version ||
-		     c->gen != w->neigh_gen || len > w->dp->ports[c->port].mtu || ip[8] <= 1))
+	if (unlikely(c->hi != dst || c->family != IP_V4 ||
+		     dp_load64(&c->gen) != dp_load64(&w->neigh_gen) ||
+		     len > w->dp->ports[c->port].mtu || ip[8] <= 1))
 		return false;
 	dp_hop_v4(ip);
 	dp_tx_eth(w, c->port, &w->neighs[c->hop], m, ip, len);

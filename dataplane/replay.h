@@ -37,19 +37,27 @@ static inline bool replay_check(
 	return !(words[(seq >> 6) & word_mask] >> (seq & 63) & 1);
 }
 
+// The window moves by so many words to seq's: those become empty.
+static inline void replay_clear(uint64_t *words, uint32_t word_mask, uint64_t seq, uint64_t steps)
+{
+	if (steps > (uint64_t)word_mask + 1)
+		steps = (uint64_t)word_mask + 1;
+	// The last words before seq's own are the ones that matter: clear those.
+	for (uint64_t i = 0; i < steps; i++)
+		words[((seq >> 6) - i) & word_mask] = 0;
+}
+
 // Mark an authenticated seq, which replay_check() has allowed, as seen; returns the new top.
 static inline uint64_t replay_mark(uint64_t *words, uint32_t word_mask, uint64_t top, uint64_t seq)
 {
+	uint64_t *own = &words[(seq >> 6) & word_mask];
 	if (seq > top) {
-		uint64_t from = top >> 6, steps = (seq >> 6) - from;
-		if (steps > (uint64_t)word_mask + 1)
-			steps = (uint64_t)word_mask + 1;
-		// The last words before seq's own are the ones that matter: clear those.
-		for (uint64_t i = 0; i < steps; i++)
-			words[((seq >> 6) - i) & word_mask] = 0;
+		uint64_t steps = (seq >> 6) - (top >> 6);
+		if (__builtin_expect(steps != 0, 0))
+			replay_clear(words, word_mask, seq, steps);
 		top = seq;
 	}
-	words[(seq >> 6) & word_mask] |= 1ull << (seq & 63);
+	*own |= 1ull << (seq & 63);
 	return top;
 }
 

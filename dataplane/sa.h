@@ -156,6 +156,8 @@ enum dp_build {
 	DP_BUILD_V4_UDP, // the same with UDP
 };
 
+#define DP_OUTER_DF 0x40 // DF in the seventh byte of an IPv4 header
+
 // What an outbound packet needs of its tunnel; the worker copies it as the SA comes into use, and
 // when the tunnel moves (dp_sa_set_path()).
 struct dp_sa_out {
@@ -168,7 +170,9 @@ struct dp_sa_out {
 	uint32_t sum;     // partial checksum of the header
 	uint32_t hop_gen; // while it is the worker's neigh_gen, hop is where the next hop stands
 	uint16_t hop;     // in the worker's neighs
-	uint8_t port, df, hdr_len;
+	uint8_t port;
+	uint8_t df_keep, df_set; // DF, where it stands in the header: kept of the inner one, set
+	uint8_t hdr_len;
 	uint8_t build; // enum dp_build
 };
 

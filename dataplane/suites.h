@@ -26,7 +26,7 @@ struct esp_op {
 	uint32_t from;           // outbound: id of the tunnel that it came out of, or TUNNEL_NONE
 	uint16_t port;           // came in by, index
 	uint16_t mtu;            // too big: the largest inner packet that fits, bytes
-	bool df;                 // outbound: of the inner packet
+	uint8_t df;              // outbound: of the inner packet, as it stands there
 	bool framed;             // outbound: its outer headers stand, and it goes to the port out
 	uint8_t out;
 	// private to the suites

@@ -343,7 +343,7 @@ static inline bool turn(struct dp_crypto *c, struct gcm_row *g, const struct esp
 		choose_gcm(c, op->sa->cipher, seal, g);
 	if (likely(op + DP_KEYS_AHEAD < end))
 		prefetch_next(g, op + DP_KEYS_AHEAD);
-	if (likely(c->warm))
+	if (likely(c->warm) && dp_warm_due(c->warm))
 		dp_warm_step(c->warm);
 	return g->direct;
 }

@@ -83,7 +83,8 @@ void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp
 	o->tos_set = t->tos_set;
 	o->mtu = t->mtu;
 	o->port = (uint8_t)t->port;
-	o->df = t->df;
+	o->df_keep = t->df == SA_DF_COPY ? DP_OUTER_DF : 0;
+	o->df_set = t->df == SA_DF_SET ? DP_OUTER_DF : 0;
 	o->hdr_len = t->hdr_len;
 	o->sum = t->sum;
 	dp_sa_set_hop(w, sa, t);

@@ -58,10 +58,17 @@ static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
 		dp_sa_prefetch(sa);
 }
 
+// Most packets of a burst go to one range.
 static inline void dp_warm_dst(struct dp_warm *x, unsigned i)
 {
 	const uint8_t *ip = (const uint8_t *)x->at[i] + RTE_ETHER_HDR_LEN;
-	x->found[i].flat = dp_flat_prefetch(x->w, get_be32(ip + 16));
+	uint32_t dst = get_be32(ip + 16), off = dst - x->flat.lo;
+	if (unlikely(off > x->flat.hi - x->flat.lo)) {
+		x->found[i].flat = dp_flat_prefetch(x->w, dst);
+		return;
+	}
+	x->found[i].flat = &x->flat.values[off];
+	rte_prefetch0((const void *)(uintptr_t)x->found[i].flat);
 }
 
 static inline void dp_warm_way(struct dp_warm *x, unsigned i)
@@ -92,11 +99,14 @@ static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
 				question;                                 \
 	} while (0)
 
+static inline bool dp_warm_due(const struct dp_warm *x)
+{
+	return x->step < x->n + WARM_LAST;
+}
+
 static inline void dp_warm_step(struct dp_warm *x)
 {
 	unsigned i = x->step;
-	if (i >= x->n + WARM_LAST)
-		return;
 	x->step = i + WARM_PAIR;
 	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
 	if (x->outside) {
@@ -115,7 +125,7 @@ static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigne
 {
 	x->m = m;
 	x->n = n;
-	x->step = 0;
+	x->step = n ? 0 : WARM_LAST;
 	x->outside = outside;
 	if (n & 1)
 		m[n] = m[n - 1];
@@ -147,7 +157,7 @@ static inline void dp_warm_end(struct dp_warm *x)
 	if (x->step == 0)
 		dp_warm_all(x);
 	else
-		while (x->step < x->n + WARM_LAST)
+		while (dp_warm_due(x))
 			dp_warm_step(x);
 	x->n = 0;
 	x->step = WARM_LAST;

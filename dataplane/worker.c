@@ -199,13 +199,22 @@ static void clock_end(struct dp_worker *w, unsigned packets)
 }
 
 // Ports with a queue of this worker's and without tags.
-static uint32_t plain_ports(const struct dp_worker *w)
+static void plain_ports(struct dp_worker *w)
 {
-	uint32_t plain = 0;
-	for (uint16_t i = 0; i < w->dp->port_count; i++)
-		if (w->id < w->dp->ports[i].tx_queues && !w->dp->ports[i].vlans)
-			plain |= 1u << i;
-	return plain;
+	for (uint16_t i = 0; i < w->dp->port_count; i++) {
+		const struct dp_port *p = &w->dp->ports[i];
+		bool plain = w->id < p->tx_queues && !p->vlans;
+		w->tx[i].below = plain ? RTE_DIM(w->tx[i].m) - 1 : 0;
+	}
+}
+
+// Where the destinations of most packets stand; while the poll lasts no range is freed. Where there is
+// none, one that holds nothing but 0.0.0.0, of which no tunnel is.
+static void first_flat(struct dp_worker *w)
+{
+	static const _Atomic uint64_t none;
+	const struct dp_dst_ranges *all = dp_dst_ranges(w->dp->dst);
+	w->warm.flat = all->flat_count ? all->flat[0] : (struct dp_dst_flat){0, 0, &none};
 }
 
 unsigned dp_worker_poll_once(struct dp_worker *w)
@@ -215,7 +224,8 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	clock_begin(w);
 	unsigned n = dp_msg_poll(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
-	w->tx_plain = plain_ports(w);
+	plain_ports(w);
+	first_flat(w);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
 	w->straight = !w->trace && !w->dp->bypass;
 	dp_stage_end(w, DP_STAGE_OTHER);

@@ -79,7 +79,9 @@ struct dp_return {
 
 struct dp_batch {
 	struct rte_mbuf *m[2 * DP_BURST];
-	unsigned n;
+	// below: packets up to which one is put here without a further look, in this poll; towards a port
+	// that takes frames as they are all but the last place, which flushes, else none.
+	unsigned n, below;
 };
 
 struct dp_ops {
@@ -108,10 +110,10 @@ struct dp_inners {
 
 // How clear packets to an address leave; good for as long as version and gen are the worker's.
 struct dp_clear {
-	uint64_t hi, lo; // the address
-	uint32_t version, gen;
-	uint16_t hop;         // in neighs
-	uint8_t port, family; // 0: empty
+	uint64_t hi, lo;       // the address
+	uint32_t gen, version; // in the worker's order
+	uint16_t hop;          // in neighs
+	uint8_t port, family;  // 0: empty
 };
 #define DP_CLEAR_SLOTS 256
 
@@ -207,6 +209,7 @@ struct dp_warm {
 	struct rte_mbuf **m;
 	unsigned n, step;
 	bool outside;
+	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
 	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
@@ -233,8 +236,7 @@ struct dp_worker {
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
-	uint32_t tx_plain;  // ports (bits) that frames go to as they are; as of this poll
-	uint32_t version;   // of routes and destinations, as of this poll
+	uint32_t version;   // of routes and destinations, as of this poll; with neigh_gen one word
 	bool straight; // packets need not be looked at one by one between two stages, in this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
@@ -272,6 +274,10 @@ struct dp_worker {
 	atomic_bool stop;
 	int wake_fd; // eventfd
 };
+
+static_assert(offsetof(struct dp_worker, version) == offsetof(struct dp_worker, neigh_gen) + 4 &&
+		      offsetof(struct dp_clear, version) == offsetof(struct dp_clear, gen) + 4,
+	"both are compared as one word");
 
 void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
 
