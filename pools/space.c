@@ -211,7 +211,7 @@ static int hash_more(struct space *s, uint16_t shard)
 static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 {
 	struct space_shard *h = &s->shards[shard];
-	if (h->fresh == 0) {
+	if (h->fresh == 0 && s->next_block < s->block_count) {
 		int rc = hash_more(s, shard);
 		if (rc)
 			return rc;
