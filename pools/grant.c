@@ -269,7 +269,9 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 	q.anonymous = owner_anonymous(&rq->owner);
 	uint16_t pool = (uint16_t)(q.pool - all->pools);
 	if (!q.anonymous) {
-		q.hash = owner_hash(all, pool, key_of(&q));
+		q.hash = owner_hash(all, pool,
+			(struct view){(const uint8_t *)rq->owner.user, key.user_len},
+			rq->owner.identity);
 		itab_prefetch(&all->owners, q.hash);
 	}
 	q.now_ns = pools_now(all);

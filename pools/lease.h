@@ -134,7 +134,7 @@ uint64_t lease_offer_ns(const struct cfg *c);
 // ---- owners: rings of live leases, the latest first, then lingering ones, the latest last
 
 struct owner_key {
-	size_t len;
+	size_t len, user_len;
 	const char *name; // text of the owner, borrowed
 	size_t name_len, name_at;
 	uint8_t bytes[POOL_OWNER_MAX + 4];
@@ -142,10 +142,15 @@ struct owner_key {
 // User, then identity, with the user's length, so that no two pairs read alike. False if it does not
 // fit.
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
-bool owner_anonymous(const struct pool_owner *o);
+static inline bool owner_anonymous(const struct pool_owner *o)
+{
+	return o->anonymous || (!o->user && o->identity.len == 0);
+}
 // By his name or his user.
 bool reserved_for(const struct reserved *r, struct view key, const char *name);
-uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key);
+uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view user, struct view identity);
+// The same of a key.
+uint32_t owner_key_hash(const struct pools *all, uint16_t pool, struct view key);
 // The head of his ring, NONE if he has nothing in this pool.
 uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struct view key);
 bool owner_is(
@@ -181,7 +186,12 @@ void lease_revoke(struct pools *all, uint32_t index);
 void lease_lose(struct pools *all, uint32_t index, uint64_t now_ns);
 void grant_end(struct pools *all, uint32_t index, uint64_t fence);
 // How many it ended, at most `most`.
-unsigned pool_expire(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
+unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
+static inline unsigned pool_expire(
+	struct pools *all, struct pool *p, uint64_t now_ns, unsigned most)
+{
+	return now_ns < p->due_ns ? 0 : pool_expire_due(all, p, now_ns, most);
+}
 
 struct occupation {
 	struct pool *pool;

@@ -2,11 +2,6 @@
 // Copyright (c) 2026 The sallyport authors
 #include "pools/lease.h"
 
-bool owner_anonymous(const struct pool_owner *o)
-{
-	return o->anonymous || (!o->user && o->identity.len == 0);
-}
-
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
 {
 	size_t user = o->user ? strlen(o->user) : 0, identity = o->identity.len;
@@ -20,6 +15,7 @@ bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
 	if (identity)
 		memcpy(key->bytes + 2 + user, o->identity.p, identity);
 	key->len = 2 + user + identity;
+	key->user_len = user;
 	key->name = o->name ? o->name : o->user ? o->user : "";
 	if (key->name == o->user) {
 		key->name_len = user;
@@ -42,10 +38,27 @@ bool reserved_for(const struct reserved *r, struct view key, const char *name)
 	return user == len + 1 && key.len >= len + 2 && memcmp(key.p + 2, r->owner, len) == 0;
 }
 
-uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view key)
+// Of user and identity where they stand: to read what was put together just now would have to wait until
+// it is written, and that for all writes before it.
+uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view user, struct view identity)
 {
-	uint64_t h = siphash13(all->records.key, key.p, key.len) + pool * 0x9e3779b97f4a7c15ull;
+	uint64_t h = pool * 0x9e3779b97f4a7c15ull;
+	if (user.len)
+		h += siphash13(all->records.key, user.p, user.len);
+	if (identity.len)
+		h = h * 0xd6e8feb86659fd93ull +
+		    siphash13(all->records.key, identity.p, identity.len);
 	return (uint32_t)(h ^ h >> 32);
+}
+
+uint32_t owner_key_hash(const struct pools *all, uint16_t pool, struct view key)
+{
+	size_t first = key.len < 2 ? 0 : (size_t)key.p[0] << 8 | key.p[1];
+	size_t user = first ? first - 1 : 0;
+	if (key.len < 2 || user > key.len - 2)
+		return owner_hash(all, pool, (struct view){0}, key);
+	return owner_hash(all, pool, (struct view){key.p + 2, user},
+		(struct view){key.p + 2 + user, key.len - 2 - user});
 }
 
 bool owner_is(

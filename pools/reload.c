@@ -231,7 +231,7 @@ static void change_pool(struct pools *all, uint32_t index, uint16_t pool)
 		queue_push(&all->records, queue_of(all, r), index);
 	if (!owned)
 		return;
-	r->hash = owner_hash(all, pool, key);
+	r->hash = owner_key_hash(all, pool, key);
 	owner_join(all, owner_find(all, pool, r->hash, key), index);
 }
 

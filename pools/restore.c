@@ -64,7 +64,7 @@ static int restore(struct pools *all, struct pool *p, const struct lease_row *ro
 	if (seg && space_take_this(&p->space, seg, &row->addr, &o.place))
 		return -ENOMEM;
 	if (owned) {
-		o.hash = owner_hash(all, number, o.key);
+		o.hash = owner_key_hash(all, number, o.key);
 		o.head = owner_find(all, number, o.hash, o.key);
 	}
 	*index = lease_occupy(all, &o);
@@ -102,7 +102,7 @@ int pools_import(struct pools *all, const struct lease_row *row, bool check)
 		return -EINVAL;
 	const struct reserved *r = space_reserved(&p->space, &row->addr);
 	uint32_t index = lease_find(all, &row->addr);
-	uint32_t hash = owner_hash(all, seg->pool, row->owner);
+	uint32_t hash = owner_key_hash(all, seg->pool, row->owner);
 	if (index)
 		return owner_is(all, index, seg->pool, hash, row->owner) ? 0 : -EEXIST;
 	if (r && !reserved_for(r, row->owner, row->name))

@@ -211,7 +211,7 @@ static int hash_more(struct space *s, uint16_t shard)
 static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 {
 	struct space_shard *h = &s->shards[shard];
-	if (h->fresh == 0) {
+	if (h->fresh == 0 && s->next_block < s->block_count) {
 		int rc = hash_more(s, shard);
 		if (rc)
 			return rc;
@@ -237,12 +237,11 @@ static bool take_released(struct space *s, uint16_t shard, struct place *out)
 		return false;
 	queue_remove(s->records, q, index);
 	record_at(s->records, index)->queue = QUEUE_NONE;
-	// Taking the next one writes to the one behind it, and nobody has looked at either for long.
-	uint32_t behind = q->first ? record_at(s->records, q->first)->next : NONE;
-	if (behind) {
-		const struct block *b = block_at(s->records, behind);
-		__builtin_prefetch(&b->records[behind % BITS_SIZE], 1);
-		__builtin_prefetch(&b->idents[behind % BITS_SIZE], 1);
+	// The next request takes the next one, which nobody has looked at for long.
+	if (q->first) {
+		const struct block *b = block_at(s->records, q->first);
+		__builtin_prefetch(&b->records[q->first % BITS_SIZE], 1);
+		__builtin_prefetch(&b->idents[q->first % BITS_SIZE], 1);
 	}
 	out->index = index;
 	out->shard = shard;

@@ -220,12 +220,10 @@ static bool end_first(struct pools *all, struct pool *p, unsigned q, uint64_t no
 	return true;
 }
 
-unsigned pool_expire(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most)
+unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most)
 {
 	unsigned n = 0;
 	uint64_t due = UINT64_MAX;
-	if (now_ns < p->due_ns)
-		return 0;
 	p->due_ns = UINT64_MAX;
 	for (unsigned q = QUEUE_OFFERED; q < QUEUE_COUNT; q++)
 		while (n < most && end_first(all, p, q, now_ns))
@@ -271,16 +269,26 @@ uint32_t lease_occupy(struct pools *all, const struct occupation *o)
 		undo(all, o, index);
 		return NONE;
 	}
-	struct record *r = record_at(t, index);
-	r->hash = o->hash;
 	const struct block *b = block_at(t, index);
-	r->prefix_len = b->addrs ? (uint8_t)(ip_bits(o->place.addr.family) - o->pool->space.shift)
-				 : b->prefix_len;
-	r->origin = (unsigned)o->origin & 3u;
-	r->reserved = o->reserved;
-	r->outside = o->outside;
-	r->anonymous = o->key.len == 0;
-	r->revoked = !r->anonymous && !owned;
+	struct record *r = &b->records[index % BITS_SIZE];
+	// As a whole: one field after the other would be a chain of reads and writes of the same bytes.
+	*r = (struct record){
+		.since_ns = o->now_ns,
+		.hash = o->hash,
+		.pool = r->pool,
+		.shard = r->shard,
+		.prefix_len =
+			b->addrs ? (uint8_t)(ip_bits(o->place.addr.family) - o->pool->space.shift)
+				 : b->prefix_len,
+		.state = (unsigned)o->state & 3u,
+		.origin = (unsigned)o->origin & 3u,
+		.used = true,
+		.reserved = o->reserved,
+		.outside = o->outside,
+		.anonymous = o->key.len == 0,
+		.revoked = o->key.len && !owned,
+		.far = r->far,
+	};
 	if (o->reserved)
 		o->pool->reserved_idle--;
 	lease_begin(all, index, o->state, o->queue, o->now_ns);
