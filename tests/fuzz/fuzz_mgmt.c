@@ -14,8 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char why[128] = "";
 	if (size > MGMT_REQUEST_MAX)
 		return 0;
-	if (mgmt_parse((const char *)data, size, &call, why, sizeof(why)) == 0)
+	if (mgmt_parse((const char *)data, size, &call, why, sizeof(why)) == 0) {
+		mgmt_call_fini(&call);
 		return 0;
+	}
 	if (!*why)
 		abort(); // a refusal has its sentence
 	struct mgmt_reply reply = {0};
