@@ -120,12 +120,12 @@ part_tsan() {
 }
 
 # RUNS executions of a parser of wire data. What is none of them gets fewer: with config an input is
-# a file of the operator's; with engine and dhcp it is a whole life, built and torn down, and each
-# parser that this meets has its own target; with pkt_gather it is hundreds of fragments.
+# a file of the operator's; with the engines and dhcp it is a whole life, built and torn down, and
+# each parser that this meets has its own target; with pkt_gather it is hundreds of fragments.
 fuzz_runs() { # NAME
 	case $1 in
 	config | dhcp) echo $((RUNS / 10)) ;;
-	engine) echo $((RUNS / 5)) ;;
+	engine | ikev1_engine) echo $((RUNS / 5)) ;;
 	pkt_gather) echo $((RUNS / 4)) ;;
 	*) echo "$RUNS" ;;
 	esac
@@ -163,7 +163,7 @@ fuzz_one() { # EXECUTABLE
 	cat "$log.tap"
 }
 
-# One while the sanitizers' lane has the other core.
+# One while ASan's lane has the other core.
 fuzz_jobs() {
 	if kill -0 "$SANITIZERS" 2>/dev/null; then echo 1; else nproc; fi
 }
@@ -221,7 +221,7 @@ part_quickstart() {
 	fi
 }
 
-# The sanitizers' lane and the fuzzers' lane take a core each; what measures time runs afterwards.
+# ASan's lane and the others' take a core each; what measures time runs afterwards.
 all_parts() {
 	step "install packages" packages_install "${PACKAGES_BUILD[@]}" "${PACKAGES_QUICKSTART[@]}" \
 		"${PACKAGES_TEST[@]}" || return
@@ -231,12 +231,12 @@ all_parts() {
 	{
 		JOBS=1
 		run_part asan
-		run_part tsan
 	} &
 	SANITIZERS=$!
 	{
 		JOBS=1
 		run_part lint
+		run_part tsan
 		run_part fuzz
 	} &
 	wait
