@@ -51,7 +51,7 @@ struct fake {
 	struct dp_trace_spec trace; // what trace_start was called with, without its filter
 	int verdict;                // what they return
 	unsigned leases;            // of the first pool
-	unsigned longest;           // rows that one turn looked at
+	atomic_uint longest;        // rows that one turn looked at
 	unsigned looked;            // in this turn
 	unsigned cleared;           // leases
 	char cleared_pool[64];      // of the last one
