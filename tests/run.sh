@@ -191,8 +191,8 @@ part_lint() {
 	bash tests/lint.sh
 }
 
-# What counts every packet of minutes has the machine for itself.
-ALONE=(lifecycle)
+# What counts every packet of minutes has the machine for itself, and what takes all of it.
+ALONE=(lifecycle thousand)
 
 scenarios() { # PROCESSES FILE...
 	local processes=$1
