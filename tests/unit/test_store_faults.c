@@ -6,6 +6,7 @@
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/store_vfs.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
