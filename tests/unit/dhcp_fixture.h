@@ -390,3 +390,20 @@ static inline void get_lease(struct fixture *f, const char *owner, uint32_t addr
 	assert_int_equal(f->given[before].addr, addr);
 	assert_int_equal(f->given[before].token, addr);
 }
+
+#define ADDR1 0x0a010005u // 10.1.0.5
+
+// Of each case: a network, servers and a client of its own.
+static inline int fixture_begin(void **state)
+{
+	static struct fixture fixture;
+	*state = &fixture;
+	fixture_init(&fixture, POOL_TEXT);
+	return 0;
+}
+
+static inline int fixture_finish(void **state)
+{
+	fixture_fini(*state);
+	return 0;
+}

@@ -6,27 +6,11 @@
 
 #include "base/log.h"
 
-#define ADDR1 0x0a010005u // 10.1.0.5
 #define ADDR2 0x0a010006u
 
 static const struct reply offer1 = {2, ADDR1, .lease = 3600};
 static const struct reply ack1 = {5, ADDR1, .lease = 3600};
 static const struct reply nak1 = {.type = 6};
-
-static struct fixture fixture;
-
-static int begin(void **state)
-{
-	*state = &fixture;
-	fixture_init(&fixture, POOL_TEXT);
-	return 0;
-}
-
-static int finish(void **state)
-{
-	fixture_fini(*state);
-	return 0;
-}
 
 static void says(const struct sent *s, uint8_t type, const char *to)
 {
@@ -492,7 +476,7 @@ static void what_cannot_be_sent_is_sent_again(void **state)
 	assert_int_equal(f->given_count, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_finish)
 
 int main(void)
 {

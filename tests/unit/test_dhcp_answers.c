@@ -7,23 +7,6 @@
 #include "base/log.h"
 #include "pools/dhcp_wire.h"
 
-#define ADDR1 0x0a010005u // 10.1.0.5
-
-static struct fixture fixture;
-
-static int begin(void **state)
-{
-	*state = &fixture;
-	fixture_init(&fixture, POOL_TEXT);
-	return 0;
-}
-
-static int finish(void **state)
-{
-	fixture_fini(*state);
-	return 0;
-}
-
 // Where the options of make_reply() stand: type 240, server id 243, lease time 249.
 struct fault {
 	const char *counter;
@@ -254,7 +237,7 @@ static void any_cut_any_byte(void **state)
 	assert_int_equal(f->given_count, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_finish)
 
 int main(void)
 {

@@ -6,23 +6,6 @@
 
 #include "base/log.h"
 
-#define ADDR1 0x0a010005u // 10.1.0.5
-
-static struct fixture fixture;
-
-static int begin(void **state)
-{
-	*state = &fixture;
-	fixture_init(&fixture, POOL_TEXT);
-	return 0;
-}
-
-static int finish(void **state)
-{
-	fixture_fini(*state);
-	return 0;
-}
-
 static int resume(struct fixture *f, uint32_t addr, struct view extra)
 {
 	struct ip_addr a = ip_from_v4(addr);
@@ -337,7 +320,7 @@ static void relays_are_shared(void **state)
 	f->d = NULL;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_finish)
 
 int main(void)
 {
