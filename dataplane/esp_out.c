@@ -318,12 +318,10 @@ static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_
 // The SA has nothing of its own to be done, and the packet is for it.
 static inline bool plain_sa(const struct dp_worker *w, const struct dp_sa *sa, const uint8_t *p)
 {
-	uint32_t src = get_be32(p + 12), dst = get_be32(p + 16);
 	return likely((sa->flags & (DP_SA_STOPPED | DP_SA_FAST_V4)) == DP_SA_FAST_V4) &&
 	       likely(sa->special == 0 && sa->out.build != DP_BUILD_TUNNEL) &&
 	       likely(sa->out.hop_gen == w->neigh_gen && p[0] >> 4 == 4) &&
-	       likely(src - sa->local_lo <= sa->local_hi - sa->local_lo) &&
-	       likely(dst - sa->remote_lo <= sa->remote_hi - sa->remote_lo);
+	       likely(dp_sa_holds_v4(sa, p));
 }
 
 // There is room for so much before and behind the packet.
@@ -378,7 +376,7 @@ static __rte_noinline bool prepare_other(struct dp_worker *w, struct esp_op *op)
 	struct dp_sa *sa = op->sa;
 	op->framed = false;
 	if (unlikely(!sa || (sa->flags & DP_SA_STOPPED) ||
-		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
+		     !dp_sa_selects_fast(sa, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
 	enum dp_drop why = !op->sa->special ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);
