@@ -302,7 +302,7 @@ static __rte_noinline bool prepare_other(struct dp_worker *w, struct esp_op *op)
 	struct dp_sa *sa = op->sa;
 	op->framed = false;
 	if (unlikely(!sa || (sa->flags & DP_SA_STOPPED) ||
-		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
+		     !dp_sa_selects_fast(sa, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
 	enum dp_drop why = !op->sa->special ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);

@@ -120,7 +120,7 @@ enum dp_sa_flag {
 	DP_SA_ESN = 1,
 	DP_SA_STOPPED = 2,    // hard limit
 	DP_SA_SOFT_TOLD = 4,  // soft limit was reported
-	DP_SA_FAST_V4 = 8,    // IPv4 packets: one range a side, any protocol
+	DP_SA_FAST_V4 = 8,    // IPv4 packets: one prefix a side, any protocol
 	DP_SA_INSTALLED = 16, // the worker has it
 	DP_SA_OUT = 32,
 	DP_SA_FIRST_TOLD = 64, // SA_IN: a packet has been accepted
@@ -195,7 +195,9 @@ struct dp_sa {
 	uint64_t next_packets, next_bytes;
 	dp_counter_t last_used_ns;
 	// second line
-	uint32_t local_lo, local_hi, remote_lo, remote_hi; // DP_SA_FAST_V4, host order
+	// DP_SA_FAST_V4: what source and destination of an inner packet are, and which of their bits count,
+	// as the eight bytes stand in the packet.
+	uint64_t ts_net, ts_mask;
 	union {
 		struct {                      // SA_IN
 			uint32_t tunnel_slot; // of SA_OUT, too
@@ -213,7 +215,7 @@ struct dp_sa {
 	};
 };
 static_assert(sizeof(struct dp_sa) <= 128, "the hot part is two cache lines");
-static_assert(offsetof(struct dp_sa, local_lo) == 64, "what each packet changes is the first line");
+static_assert(offsetof(struct dp_sa, ts_net) == 64, "what each packet changes is the first line");
 
 static_assert(offsetof(struct dp_sa, tunnel_slot) == offsetof(struct dp_sa, out.tunnel_slot),
 	"both directions have it");

@@ -213,11 +213,7 @@ bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
 {
 	if (packet[0] >> 4 != IP_V4 || !(sa->flags & DP_SA_FAST_V4))
 		return slow_selects(sa, packet, len);
-	uint32_t src = get_be32(packet + 12), dst = get_be32(packet + 16);
-	uint32_t local = sa->flags & DP_SA_OUT ? src : dst;
-	uint32_t remote = sa->flags & DP_SA_OUT ? dst : src;
-	return local - sa->local_lo <= sa->local_hi - sa->local_lo &&
-	       remote - sa->remote_lo <= sa->remote_hi - sa->remote_lo;
+	return dp_sa_holds_v4(sa, packet);
 }
 
 // ---- Messages about SAs ----

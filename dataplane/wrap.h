@@ -66,10 +66,7 @@ struct dp_plain {
 // It lies within the selectors of an SA that has nothing of its own to be done, whose next hop is known.
 static inline bool dp_plain_sa(const struct dp_worker *w, const struct dp_sa *sa, const uint8_t *ip)
 {
-	uint32_t src = get_be32(ip + 12), dst = get_be32(ip + 16);
-	return likely(sa->out.hop_gen == w->neigh_gen) && likely(src >= sa->local_lo) &&
-	       likely(src <= sa->local_hi) && likely(dst >= sa->remote_lo) &&
-	       likely(dst <= sa->remote_hi);
+	return likely(sa->out.hop_gen == w->neigh_gen) && likely(dp_sa_holds_v4(sa, ip));
 }
 
 // There is room in its buffer for the longest headers and trailer that there are.
