@@ -11,6 +11,8 @@
 #include "dataplane/vlan.h"
 #include "dataplane/wrap.h"
 
+#include <rte_vect.h>
+
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
 #define IKE_FLAGS       19
@@ -270,10 +272,30 @@ static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct
 
 #define MAC_MASK 0xffffffffffffull // in what a load of 8 bytes gives
 
+// head: what the first 16 bytes of a frame to this port's own MAC are that holds IPv4 without options.
 struct port_view {
 	uint64_t mac;
 	const struct dp_port *port;
+	__m128i head;
 };
+
+static struct port_view view_of(const struct dp_port *port)
+{
+	uint8_t head[16] = {[12] = 0x08, [13] = 0x00, [14] = 0x45};
+	struct port_view v = {.port = port};
+	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(head, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(&v.head, head, sizeof(head));
+	return v;
+}
+
+static inline bool plain_head(const struct port_view *v, const uint8_t *p)
+{
+	const __m128i matters =
+		_mm_setr_epi8(-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0);
+	__m128i head = _mm_loadu_si128((const __m128i *)(const void *)p);
+	return _mm_testz_si128(_mm_xor_si128(head, v->head), matters);
+}
 
 static inline bool checksum_seen(const struct rte_mbuf *m)
 {
@@ -373,14 +395,6 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
 				   ? quick_sa(w, flat, &e)
 				   : NULL;
-	if (likely(sa && w->esp_out.ready == w->esp_out.n)) {
-		struct esp_op *op = &w->esp_out.op[w->esp_out.n];
-		struct dp_plain plain = {.m = m, .ip = ip, .len = total, .hop = true};
-		if (likely(dp_wrap_plain(w, op, sa, &plain))) {
-			w->esp_out.ready = ++w->esp_out.n;
-			return true;
-		}
-	}
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
@@ -412,6 +426,37 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	return true;
 }
 
+// A packet for a client whose tunnel's newest SA is found: all but its cipher is done at once where it
+// is plain. False: nothing has been done. What has a place in a flat array is no address of the gateway.
+static inline bool quick_wrap(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
+	struct dp_sa *sa, struct esp_op *op)
+{
+	uint32_t off = m->data_off;
+	uint8_t *p = (uint8_t *)m->buf_addr + off, *ip = p + RTE_ETHER_HDR_LEN;
+	struct dp_plain plain = {.m = m,
+		.ip = ip,
+		.at = off + RTE_ETHER_HDR_LEN,
+		.len = get_be16(ip + 2),
+		.hop = true};
+	return likely(sa && m->nb_segs == 1 && plain_head(v, p)) &&
+	       likely(plain.len >= IP4_HDR && plain.len + RTE_ETHER_HDR_LEN <= m->data_len) &&
+	       likely(checksum_seen(m) || dp_v4_sum_ok(ip)) && likely(ip[8] > 1) &&
+	       likely(!(nobodys[ip[12]] | nobodys[ip[16]])) && dp_wrap_plain(w, op, sa, &plain);
+}
+
+// How many of them are such, from the first on.
+static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_out;
+	struct esp_op *op = &b->op[b->n];
+	unsigned i = 0;
+	while (i < n && likely(quick_wrap(w, v, m[i], found[i].sa, op + i)))
+		i++;
+	b->ready = b->n += i;
+	return i;
+}
+
 static __rte_noinline void take_other(
 	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, enum dp_handoff cause)
 {
@@ -419,6 +464,18 @@ static __rte_noinline void take_other(
 	enum dp_drop why = take(w, port, m);
 	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
 		dp_drop(w, m, why);
+}
+
+// In their order: behind one that has yet to be looked up, or to be wrapped, so have the others.
+static void inside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+	unsigned n, const struct dp_found *found)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (w->straight && w->route.n == 0 && w->esp_out.ready == w->esp_out.n)
+			i += wrap_run(w, v, m + i, n - i, found + i);
+		if (unlikely(i < n && !quick_inner(w, v, m[i], found[i].flat)))
+			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
+	}
 }
 
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
@@ -429,10 +486,9 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 }
 
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found)
+	unsigned n, const struct dp_found *found)
 {
-	struct port_view v = {.port = port};
-	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	struct port_view v = view_of(port);
 	if (unlikely(port->vlans)) {
 		dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	} else if (port->role == CFG_OUTSIDE) {
@@ -440,8 +496,6 @@ void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct r
 			if (unlikely(!quick_esp(w, &v, m[i], found[i].sa)))
 				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
 	} else {
-		for (unsigned i = 0; i < n; i++)
-			if (unlikely(!quick_inner(w, &v, m[i], found[i].flat)))
-				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+		inside_burst(w, &v, m, n, found);
 	}
 }

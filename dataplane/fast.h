@@ -161,22 +161,31 @@ static inline bool dp_sa_selects_fast(struct dp_sa *sa, const uint8_t *packet, u
 
 // ---- The way out ----
 
-static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
-		      offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
-	"lengths and tag are one word");
+static_assert(offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2,
+	"length and tag are one word");
 
-// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
-static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
-	struct rte_mbuf *m, uint8_t *p, uint32_t len)
+// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p. What the port
+// is asked to do for us is nothing.
+static inline void dp_tx_untraced(
+	const struct dp_neigh *n, struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
-	uint64_t frame = len + RTE_ETHER_HDR_LEN;
+	uint32_t frame = len + RTE_ETHER_HDR_LEN;
 	dp_store64(eth, dp_load64(n->eth));
 	dp_store64(eth + 6, dp_load64(n->eth + 6));
 	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
-	dp_store64((uint8_t *)m + offsetof(struct rte_mbuf, pkt_len), frame | frame << 32);
-	// What the port is asked to do for us: nothing. A mark of the trace stays.
-	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	m->pkt_len = frame;
+	dp_store32(&m->data_len, frame);
+	m->ol_flags = 0;
+}
+
+// The same, and a mark of the trace stays.
+static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
+	struct rte_mbuf *m, uint8_t *p, uint32_t len)
+{
+	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	dp_tx_untraced(n, m, p, len);
+	m->ol_flags = mark;
 }
 
 // A finished frame to the port.

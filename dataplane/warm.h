@@ -79,16 +79,24 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	if (!flat)
 		return;
 	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
-	x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
-	rte_prefetch0(x->at[i]);
+	if (likely(dp_tunnel_worker(e.index) == x->w->id)) {
+		x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
+		rte_prefetch0(x->at[i]);
+	}
 }
 
+// Ways change between two polls alone, so what is found here is still true when the packet's turn comes.
 static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
-	const struct dp_sa *sa = way && way->slot ? dp_slab_at(&x->w->out, way->slot) : NULL;
-	if (sa)
-		dp_sa_prefetch(sa);
+	struct dp_found *f = &x->found[i];
+	f->sa = NULL;
+	if (unlikely(!way || !way->slot))
+		return;
+	if (unlikely(way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32))
+		return;
+	f->sa = dp_slab_at(&x->w->out, way->slot);
+	dp_sa_prefetch(f->sa);
 }
 
 // The two packets that come so many after those which the step begins with.
