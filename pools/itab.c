@@ -11,10 +11,9 @@
 #define HUGE_FROM ((size_t)6 << 20) // below that, what huge pages waste is not worth their speed
 
 // Huge pages need an alignment that mmap() does not give: more is mapped, and the ends go back.
-static void *pages_aligned(size_t bytes)
+static void *map_aligned(size_t bytes, int prot, int flags)
 {
-	uint8_t *p = mmap(
-		NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, bytes + HUGE, prot, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	size_t head = (HUGE - (uintptr_t)p % HUGE) % HUGE;
@@ -22,14 +21,31 @@ static void *pages_aligned(size_t bytes)
 		munmap(p, head);
 	if (HUGE - head)
 		munmap(p + head + bytes, HUGE - head);
-	(void)madvise(p + head, bytes, MADV_HUGEPAGE); // without, only slower
 	return p + head;
+}
+
+void *pages_reserve(size_t bytes)
+{
+	return map_aligned(bytes, PROT_NONE, MAP_NORESERVE);
+}
+
+int pages_back(void *p, size_t bytes, bool huge)
+{
+	if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	// Without, only slower.
+	(void)madvise(p, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return 0;
 }
 
 void *pages_new(size_t bytes)
 {
-	if (bytes >= HUGE_FROM && bytes % HUGE == 0)
-		return pages_aligned(bytes);
+	if (bytes >= HUGE_FROM && bytes % HUGE == 0) {
+		void *p = map_aligned(bytes, PROT_READ | PROT_WRITE, 0);
+		if (p)
+			(void)madvise(p, bytes, MADV_HUGEPAGE);
+		return p;
+	}
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }

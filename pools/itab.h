@@ -109,3 +109,7 @@ static inline uint32_t itab_next(const struct itab *t, uint32_t tag, struct itab
 // Memory of zeroes by the page: large arrays in huge pages where the system has them. NULL: none.
 void *pages_new(size_t bytes);
 void pages_free(void *p, size_t bytes);
+// Addresses without memory, aligned to huge pages. NULL: the process may not have so many.
+void *pages_reserve(size_t bytes);
+// Gives zeroed memory to some of them. 0 or -ENOMEM.
+MUST_USE int pages_back(void *p, size_t bytes, bool huge);
