@@ -39,7 +39,7 @@ static void copy_key(struct asked *a, const struct owner_key *key)
 {
 	struct view name = {(const uint8_t *)a->name, key->name.len};
 	memcpy(a->name, key->name.p, key->name.len);
-	a->len = owner_key_put(key, a->bytes);
+	a->len = (size_t)(owner_key_put(key, a->bytes) - a->bytes);
 	owner_key_read((struct view){a->bytes, a->len}, name, &a->key);
 }
 

@@ -252,7 +252,7 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		q.pool = &all->pools[seg->pool];
 	if (!owner_key_of(&rq->owner, &key))
 		return failed(q.pool);
-	uint16_t pool = (uint16_t)(q.pool - all->pools);
+	uint16_t pool = q.pool->space.pool;
 	if (!key.anonymous) {
 		q.hash = owner_hash(all, pool, &key);
 		itab_prefetch(&all->owners, q.hash);

@@ -58,7 +58,7 @@ void pages_free(void *p, size_t bytes)
 
 int itab_init(struct itab *t)
 {
-	*t = (struct itab){.mask = MIN_LINES - 1};
+	*t = (struct itab){.mask = MIN_LINES - 1, .most = MIN_LINES * ITAB_LINE / 4 * 3};
 	t->lines = pages_new(MIN_LINES * sizeof(*t->lines));
 	return t->lines ? 0 : -ENOMEM;
 }
@@ -117,15 +117,15 @@ static bool grow(struct itab *t)
 		t->old_at++;
 	t->lines = lines;
 	t->mask = n - 1;
+	t->most = n * ITAB_LINE / 4 * 3;
 	return true;
 }
 
-int itab_reserve(struct itab *t)
+int itab_make_room(struct itab *t)
 {
-	uint64_t places = (t->mask + 1) * ITAB_LINE;
-	if (t->old || t->count < places / 4 * 3 || grow(t))
+	if (t->old || grow(t))
 		return 0;
-	return t->count < places / 8 * 7 ? 0 : -ENOMEM;
+	return t->count < (t->mask + 1) * (ITAB_LINE - 1) ? 0 : -ENOMEM;
 }
 
 int itab_reserve_all(struct itab *t, uint64_t n)
@@ -139,12 +139,11 @@ int itab_reserve_all(struct itab *t, uint64_t n)
 	return 0;
 }
 
-void itab_insert(struct itab *t, uint32_t tag, uint32_t index)
+void itab_insert_far(struct itab *t, uint32_t tag, uint32_t index)
 {
 	if (t->old)
 		move_some(t);
 	put(t->lines, t->mask, tag, index);
-	t->count++;
 }
 
 // A place, by its line and its number in it.
@@ -169,13 +168,22 @@ static bool find(const struct itab_line *lines, uint64_t mask, uint32_t tag, uin
 	}
 }
 
+// Whether any entry of this line had to go on to it from another one.
+static bool has_others(const struct itab_line *l, uint64_t mask, uint64_t at)
+{
+	uint32_t other = 0;
+	for (unsigned i = 0; i < ITAB_LINE; i++)
+		other |= l->indices[i] ? (l->tags[i] ^ (uint32_t)at) & (uint32_t)mask : 0;
+	return other;
+}
+
 // A full line has got a gap, which what had to go on to a later line may fill, and then leaves one there.
 static void close_gap(struct itab_line *lines, uint64_t mask, struct place_at gap)
 {
 	for (uint64_t at = (gap.at + 1) & mask;; at = (at + 1) & mask) {
 		struct itab_line *l = &lines[at];
 		unsigned empty = itab_empty(l);
-		for (unsigned i = 0; i < ITAB_LINE; i++) {
+		for (unsigned i = has_others(l, mask, at) ? 0 : ITAB_LINE; i < ITAB_LINE; i++) {
 			uint64_t home = l->tags[i] & mask;
 			if (!l->indices[i] || ((at - home) & mask) < ((at - gap.at) & mask))
 				continue;
@@ -198,7 +206,7 @@ static void empty_place(struct itab_line *lines, uint64_t mask, struct place_at 
 		close_gap(lines, mask, p);
 }
 
-bool itab_remove(struct itab *t, uint32_t tag, uint32_t index)
+bool itab_remove_far(struct itab *t, uint32_t tag, uint32_t index)
 {
 	struct place_at p;
 	if (find(t->lines, t->mask, tag, index, &p))

@@ -62,6 +62,7 @@ struct pools {
 	uint64_t offer_ns;
 	struct pool *pools;
 	size_t count;
+	struct pool *asked_last;
 	const struct segment *
 		*map;    // of all pools, by address; behind them the one that was found last
 	uint64_t now_ns; // when the clock was read last
@@ -93,8 +94,13 @@ static inline struct pool *pool_of_record(struct pools *all, const struct record
 	return &all->pools[r->pool];
 }
 
+struct pool *pool_look(struct pools *all, const struct cfg_pool *cfg);
 // The pool that a configuration's is, NULL if it is none of ours.
-struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg);
+static inline struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg)
+{
+	struct pool *last = all->asked_last;
+	return last && last->cfg == cfg ? last : pool_look(all, cfg);
+}
 // The range of any pool that holds this address, or NULL.
 const struct segment *map_look(const struct pools *all, const struct ip_addr *a);
 static inline const struct segment *map_find(const struct pools *all, const struct ip_addr *a)

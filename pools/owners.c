@@ -2,40 +2,40 @@
 // Copyright (c) 2026 The sallyport authors
 #include "pools/lease.h"
 
+#include <endian.h>
+
 // Where the name stands: mostly in the key, as its user or its end.
 static uint16_t name_at(const struct owner_key *k)
 {
 	const struct view *name = &k->name, *id = &k->identity;
-	size_t len = owner_key_len(k);
-	if (len && name->len && name->len == k->user.len &&
+	if (k->len && name->len && name->len == k->user.len &&
 		memcmp(name->p, k->user.p, name->len) == 0)
 		return k->head_len;
-	if (len && name->len && name->len <= id->len &&
+	if (name->len && name->len <= id->len &&
 		memcmp(name->p, id->p + id->len - name->len, name->len) == 0)
-		return (uint16_t)(len - name->len);
-	return (uint16_t)len;
+		return (uint16_t)(k->len - name->len);
+	return k->len;
 }
 
 bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
 {
 	size_t user = o->user ? strlen(o->user) : 0;
+	const char *name = o->name ? o->name : o->user ? o->user : "";
 	if (user > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user)
 		return false;
-	uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
-	key->head[0] = (uint8_t)(first >> 8);
-	key->head[1] = (uint8_t)first;
-	key->head_len = 2;
-	key->anonymous = owner_anonymous(o);
-	key->user = (struct view){(const uint8_t *)o->user, user};
-	key->identity = o->identity;
-	if (o->user && (!o->name || o->name == o->user)) {
-		key->name = key->user;
-		key->name_at = key->anonymous ? 0 : 2;
-		return true;
+	*key = (struct owner_key){.anonymous = owner_anonymous(o)};
+	if (!key->anonymous) {
+		uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
+		key->head = htobe16(first);
+		key->head_len = sizeof(key->head);
+		key->user = (struct view){(const uint8_t *)o->user, user};
+		key->identity = o->identity;
 	}
-	const char *name = o->name ? o->name : "";
-	key->name = (struct view){(const uint8_t *)name, strnlen(name, POOL_OWNER_MAX)};
-	key->name_at = name_at(key);
+	key->len = (uint16_t)(key->head_len + key->user.len + key->identity.len);
+	bool is_user = name == o->user;
+	key->name = (struct view){
+		(const uint8_t *)name, is_user ? user : strnlen(name, POOL_OWNER_MAX)};
+	key->name_at = is_user ? key->head_len : name_at(key);
 	return true;
 }
 
@@ -43,10 +43,13 @@ void owner_key_read(struct view bytes, struct view name, struct owner_key *key)
 {
 	size_t first = bytes.len < 2 ? 0 : (size_t)bytes.p[0] << 8 | bytes.p[1];
 	size_t user = first ? first - 1 : 0;
-	*key = (struct owner_key){.anonymous = bytes.len == 0, .identity = bytes, .name = name};
+	*key = (struct owner_key){.anonymous = bytes.len == 0,
+		.len = (uint16_t)bytes.len,
+		.identity = bytes,
+		.name = name};
 	if (bytes.len >= 2 && user <= bytes.len - 2) {
-		memcpy(key->head, bytes.p, 2);
-		key->head_len = 2;
+		memcpy(&key->head, bytes.p, sizeof(key->head));
+		key->head_len = sizeof(key->head);
 		key->user = first ? (struct view){bytes.p + 2, user} : (struct view){0};
 		key->identity = (struct view){bytes.p + 2 + user, bytes.len - 2 - user};
 	}
@@ -88,7 +91,7 @@ bool owner_is(const struct pools *all, const struct record *r, uint16_t pool, ui
 	if (r->hash != hash || r->pool != pool || !r->used || r->anonymous || r->revoked)
 		return false;
 	struct view has = ident_of(&all->records, r).key;
-	return has.len == owner_key_len(key) && same_part(&has.p, key->head, key->head_len) &&
+	return has.len == key->len && same_part(&has.p, &key->head, key->head_len) &&
 	       same_part(&has.p, key->user.p, key->user.len) &&
 	       same_part(&has.p, key->identity.p, key->identity.len);
 }
@@ -98,6 +101,8 @@ struct record *owner_find(
 {
 	struct itab_cursor c = itab_start(&all->owners, hash);
 	uint32_t index;
+	if (itab_absent(&all->owners, hash))
+		return NULL;
 	while ((index = itab_next(&all->owners, hash, &c))) {
 		struct record *r = record_at(&all->records, index);
 		if (r->head && owner_is(all, r, pool, hash, key))

@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg)
+struct pool *pool_look(struct pools *all, const struct cfg_pool *cfg)
 {
 	for (size_t k = 0; k < SNAPSHOTS && all->snapshots[k]; k++) {
 		uintptr_t offset = (uintptr_t)cfg - (uintptr_t)all->snapshots[k];
 		size_t i = offset / sizeof(*cfg);
 		if (i < all->count && cfg == &all->snapshots[k][i])
-			return &all->pools[i];
+			return all->asked_last = &all->pools[i];
 	}
 	return NULL;
 }

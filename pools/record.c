@@ -169,36 +169,34 @@ static uint8_t *append(uint8_t *to, const void *from, size_t len)
 	return to + len;
 }
 
-size_t owner_key_put(const struct owner_key *k, uint8_t *bytes)
+uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes)
 {
-	if (k->anonymous)
-		return 0;
-	bytes = append(bytes, k->head, k->head_len);
-	bytes = append(bytes, k->user.p, k->user.len);
-	append(bytes, k->identity.p, k->identity.len);
-	return owner_key_len(k);
+	if (k->head_len)
+		memcpy(bytes, &k->head, sizeof(k->head));
+	bytes = append(bytes + k->head_len, k->user.p, k->user.len);
+	return append(bytes, k->identity.p, k->identity.len);
 }
 
 int ident_set(struct records *t, struct record *r, const struct owner_key *k)
 {
 	struct ident *id = ident_at(t, r);
-	size_t len = owner_key_len(k), apart = k->name_at == len ? k->name.len : 0;
+	size_t apart = k->name_at == k->len ? k->name.len : 0;
 	uint8_t *bytes = id->bytes;
-	if (len + apart <= IDENT_BYTES) {
-		id->key_len = (uint8_t)len;
+	if (k->len + apart <= IDENT_BYTES) {
+		id->key_len = (uint8_t)k->len;
 		id->name_at = (uint8_t)k->name_at;
 		id->name_len = (uint8_t)k->name.len;
 	} else {
-		struct ident_far *far = malloc(sizeof(*far) + len + apart);
+		struct ident_far *far = malloc(sizeof(*far) + k->len + apart);
 		if (!far)
 			return -ENOMEM;
-		*far = (struct ident_far){(uint16_t)len, k->name_at, (uint16_t)k->name.len};
+		*far = (struct ident_far){k->len, k->name_at, (uint16_t)k->name.len};
 		id->key_len = IDENT_FAR;
 		memcpy(id->bytes, &far, sizeof(far));
 		bytes = far->bytes;
 		r->far = true;
 	}
-	append(bytes + owner_key_put(k, bytes), k->name.p, apart);
+	append(owner_key_put(k, bytes), k->name.p, apart);
 	return 0;
 }
 

@@ -208,21 +208,17 @@ struct record *loose_find(const struct records *t, const struct ip_addr *a, uint
 // so that no two pairs read alike. The parts are borrowed and stay where they are: what was put together
 // just now cannot be read in other sizes until it and all writes before it are done.
 struct owner_key {
-	uint8_t head[2];
+	uint16_t head;    // high byte first
 	uint8_t head_len; // 2, or 0 of a row whose key does not read as one: that is all identity
 	bool anonymous;   // and so without a key
+	uint16_t len;     // of all
+	uint16_t name_at; // where the name stands in the key; at its end: apart from it
 	struct view user, identity;
 	struct view name;
-	uint16_t name_at; // where the name stands in the key; at its end: apart from it
 };
 
-static inline size_t owner_key_len(const struct owner_key *k)
-{
-	return k->anonymous ? 0 : k->head_len + k->user.len + k->identity.len;
-}
-
-// Its bytes, owner_key_len(), which it returns.
-size_t owner_key_put(const struct owner_key *k, uint8_t *bytes);
+// Its bytes; returns where they end.
+uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes);
 
 // 0 or -ENOMEM.
 MUST_USE int ident_set(struct records *t, struct record *r, const struct owner_key *k);

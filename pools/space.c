@@ -211,13 +211,11 @@ static int hash_more(struct space *s, uint16_t shard)
 static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 {
 	struct space_shard *h = &s->shards[shard];
-	if (h->fresh == 0 && s->next_block < s->block_count) {
+	if (h->fresh == 0) {
 		int rc = hash_more(s, shard);
-		if (rc)
+		if (rc || h->fresh == 0)
 			return rc;
 	}
-	if (h->fresh == 0)
-		return 0;
 	uint32_t chunk = 0;
 	while (bits_empty(&h->blocks[chunk]))
 		chunk++;
@@ -302,10 +300,13 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 
 static int take_of_shard(struct space *s, uint16_t shard, struct place *out)
 {
-	int rc = take_fresh(s, shard, out);
-	if (rc)
-		return rc;
-	return take_sparse(s, shard, false, out) || take_released(s, shard, out);
+	if (s->shards[shard].fresh || s->next_block < s->block_count) {
+		int rc = take_fresh(s, shard, out);
+		if (rc)
+			return rc;
+	}
+	return (s->sparse_count && take_sparse(s, shard, false, out)) ||
+	       take_released(s, shard, out);
 }
 
 int space_take(struct space *s, uint16_t shard, struct place *out)

@@ -17,10 +17,9 @@ static uint64_t *counter_of(struct pool *p, const struct record *r)
 
 void lease_count(struct pool *p, const struct record *r, int n)
 {
-	uint64_t *counter = counter_of(p, r);
-	*counter += (uint64_t)(int64_t)n;
-	if (counter == &p->stats.in_use && *counter > p->stats.high_water)
-		p->stats.high_water = *counter;
+	*counter_of(p, r) += (uint64_t)(int64_t)n;
+	if (p->stats.in_use > p->stats.high_water)
+		p->stats.high_water = p->stats.in_use;
 }
 
 static void leave_queue(struct pools *all, struct pool *p, struct record *r)
@@ -111,9 +110,8 @@ static void tell_others(struct pools *all, const struct record *r)
 		giver->give_back(giver->ctx, &a);
 }
 
-void lease_free(struct pools *all, struct record *r)
+static void free_of(struct pools *all, struct pool *p, struct record *r)
 {
-	struct pool *p = pool_of_record(all, r);
 	leave_queue(all, p, r);
 	leave_owner(all, r);
 	lease_count(p, r, -1);
@@ -134,6 +132,11 @@ void lease_free(struct pools *all, struct record *r)
 		space_give_back(&p->space, r);
 }
 
+void lease_free(struct pools *all, struct record *r)
+{
+	free_of(all, pool_of_record(all, r), r);
+}
+
 static void quarantine(struct pools *all, struct record *r, enum record_queue q, uint64_t now_ns)
 {
 	leave_owner(all, r);
@@ -149,14 +152,14 @@ void lease_end(struct pools *all, struct record *r)
 	if (r->lost)
 		quarantine(all, r, QUEUE_LOST, pools_now(all));
 	else if (r->revoked || !r->was_active)
-		lease_free(all, r);
+		free_of(all, p, r);
 	else if (!r->anonymous && p->cfg->linger_s) {
 		lease_enter(all, r, LEASE_LINGERING, QUEUE_LINGERING, pools_now(all));
 		owner_move(all, r);
 	} else if (p->cfg->quarantine_s)
 		quarantine(all, r, QUEUE_QUARANTINE, pools_now(all));
 	else
-		lease_free(all, r);
+		free_of(all, p, r);
 }
 
 void lease_revoke(struct pools *all, struct record *r)
@@ -237,7 +240,7 @@ struct record *lease_occupy(struct pools *all, const struct occupation *o)
 	struct record *r = place_record(all, &o->place);
 	bool owned = !o->key->anonymous;
 	if (r) {
-		r->pool = (uint16_t)(o->pool - all->pools);
+		r->pool = o->pool->space.pool;
 		r->shard = o->place.shard;
 	}
 	if (!r || (owned && !o->head && itab_reserve(&all->owners)) || ident_set(t, r, o->key)) {
