@@ -65,6 +65,17 @@ static enum address_status adopted(struct pools *all, const struct request *q, u
 	return failed(p);
 }
 
+#define SHARED_MAX 64u // grants of one lease: who ends one finds it in a list
+
+static bool shared_by_all(const struct pools *all, uint32_t index)
+{
+	const struct grant *g = record_at(&all->records, index)->more;
+	unsigned n = 1;
+	for (; g && n < SHARED_MAX; g = g->next)
+		n++;
+	return n == SHARED_MAX;
+}
+
 // One more holder of a live lease.
 static enum address_status share(
 	struct pools *all, const struct request *q, uint32_t index, struct lease *out)
@@ -249,7 +260,9 @@ static enum address_status acquire_exact(
 		return refused(q->pool);
 	if (lingers(all, index))
 		return revive(all, q, index, out);
-	return q->rq->adopt ? share(all, q, index, out) : refused(q->pool);
+	if (!q->rq->adopt || shared_by_all(all, index))
+		return refused(q->pool);
+	return share(all, q, index, out);
 }
 
 // ---- the source
@@ -281,8 +294,11 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		return acquire_exact(all, &q, seg, out);
 	if (q.head) {
 		uint32_t tail = record_at(&all->records, q.head)->prev_owned;
-		if (rq->adopt && !lingers(all, q.head))
-			return share(all, &q, wanted_or(all, &q, false, q.head), out);
+		uint32_t live = rq->adopt && !lingers(all, q.head)
+					? wanted_or(all, &q, false, q.head)
+					: NONE;
+		if (live && !shared_by_all(all, live))
+			return share(all, &q, live, out);
 		if (lingers(all, tail))
 			return revive(all, &q, wanted_or(all, &q, true, tail), out);
 	}
