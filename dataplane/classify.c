@@ -4,7 +4,6 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/exception.h"
-#include "dataplane/fast.h"
 #include "dataplane/frag.h"
 #include "dataplane/gcm.h"
 #include "dataplane/ike_io.h"
@@ -12,6 +11,7 @@
 #include "dataplane/replay.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
+#include "dataplane/wrap.h"
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -400,7 +400,7 @@ static void outside_burst(struct dp_worker *w, const struct port_view *v, struct
 	unsigned n, const union dp_found *found)
 {
 	struct dp_ops *b = &w->esp_in;
-	bool plain = w->straight && b->found == b->n;
+	bool plain = w->straight && b->ready == b->n;
 	struct esp_op *op = &b->op[b->n];
 	for (unsigned i = 0; i < n; i++) {
 		if (likely(plain && quick_plain(w, v, m[i], found[i].sa, op))) {
@@ -408,13 +408,13 @@ static void outside_burst(struct dp_worker *w, const struct port_view *v, struct
 			continue;
 		}
 		if (plain)
-			b->found = b->n = (unsigned)(op - b->op);
+			b->ready = b->n = (unsigned)(op - b->op);
 		if (!quick_esp(w, v, m[i], found[i].sa))
 			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
-		plain = plain && b->found == b->n;
+		plain = plain && b->ready == b->n;
 	}
 	if (plain)
-		b->found = b->n = (unsigned)(op - b->op);
+		b->ready = b->n = (unsigned)(op - b->op);
 }
 
 // RFC 1122 3.2.1.3: addresses that begin so are nobody's: 0, 127, 224 and above.
@@ -454,13 +454,21 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
 				   ? quick_sa(w, flat, &e)
 				   : NULL;
+	if (likely(sa && w->esp_out.ready == w->esp_out.n)) {
+		struct esp_op *op = &w->esp_out.op[w->esp_out.n];
+		struct dp_plain plain = {.m = m, .ip = ip, .len = total, .hop = true};
+		if (likely(dp_wrap_plain(w, op, sa, &plain))) {
+			w->esp_out.ready = ++w->esp_out.n;
+			return true;
+		}
+	}
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	if (likely(sa && w->esp_out.found == w->esp_out.n)) {
+	if (sa && RTE_MAX(w->esp_out.found, w->esp_out.ready) == w->esp_out.n) {
 		dp_hop_v4(ip);
-		w->esp_out.found++;
 		struct esp_op *op = dp_ops_add(&w->esp_out);
+		w->esp_out.found = w->esp_out.n;
 		op->m = m;
 		op->sa = sa;
 		op->esp = ip;

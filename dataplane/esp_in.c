@@ -556,10 +556,10 @@ static unsigned plain_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
 void dp_esp_in(struct dp_worker *w)
 {
 	struct dp_ops *b = &w->esp_in;
-	unsigned plain = b->found, good = plain ? plain_burst(w, b->op, plain) : 0;
+	unsigned plain = b->ready, good = plain ? plain_burst(w, b->op, plain) : 0;
 	struct esp_op *ops = b->op + plain;
 	unsigned n = check_burst(w, ops, b->n - plain);
-	b->n = b->found = 0;
+	b->n = b->ready = 0;
 	if (n) {
 		dp_open_burst(&w->crypto, ops, n);
 		good += finish_burst(w, ops, n);

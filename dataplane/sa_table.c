@@ -170,8 +170,7 @@ void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa)
 	uint64_t packets = dp_get(&sa->packets), bytes = dp_get(&sa->bytes);
 	if ((c->hard_packets && packets >= c->hard_packets) ||
 		(c->hard_bytes && bytes >= c->hard_bytes)) {
-		sa->flags |= DP_SA_STOPPED;
-		sa->special |= sa->flags & DP_SA_OUT ? 0 : DP_SPECIAL_STOPPED;
+		dp_sa_stop(sa);
 		dp_pend(w, &c->pending, SA_EVENT_HARD_LIMIT);
 	} else if (!(sa->flags & DP_SA_SOFT_TOLD)) {
 		sa->flags |= DP_SA_SOFT_TOLD;
@@ -267,10 +266,10 @@ static void out_unlink(struct dp_sa *sa)
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	if (!c->out_at)
 		return;
-	*c->out_at = sa->out.next;
-	if (sa->out.next)
-		dp_sa_cold(sa->out.next)->out_at = c->out_at;
-	sa->out.next = NULL;
+	*c->out_at = c->out_next;
+	if (c->out_next)
+		dp_sa_cold(c->out_next)->out_at = c->out_at;
+	c->out_next = NULL;
 	c->out_at = NULL;
 }
 
@@ -283,10 +282,10 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (!t || !(sa->flags & DP_SA_INSTALLED))
 		return;
 	out_unlink(sa);
-	sa->out.next = t->out;
+	dp_sa_cold(sa)->out_next = t->out;
 	dp_sa_cold(sa)->out_at = &t->out;
 	if (t->out)
-		dp_sa_cold(t->out)->out_at = &sa->out.next;
+		dp_sa_cold(t->out)->out_at = &dp_sa_cold(sa)->out_next;
 	t->out = sa;
 	if (dp_sa_cold(sa)->tfc)
 		t->treat |= DP_TREAT_TFC;
@@ -367,7 +366,7 @@ static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
 		LIST_FOREACH (c, &t->in, of_tunnel)
 			dp_sa_set_peer(dp_sa_of_cold(c), t);
 	}
-	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next)
+	for (struct dp_sa *sa = t->out; sa; sa = dp_sa_cold(sa)->out_next)
 		dp_sa_set_path(w, sa, t);
 }
 
