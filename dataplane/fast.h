@@ -8,6 +8,7 @@
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
+#include <rte_vect.h>
 
 static inline uint64_t dp_load64(const void *p)
 {
@@ -40,23 +41,21 @@ static inline bool dp_v4_sum_ok(const uint8_t *p)
 	// x is such a multiple if x / (2^16 - 1), modulo 2^64, is none too large: the inverse of 2^16 - 1
 	// is -once.
 	const uint64_t once = 0x0001000100010001ull;
-	uint64_t a = dp_load64(p), sum = a + dp_load64(p + 8), rest = dp_load32(p + 16);
-	sum += sum < a;
-	sum += rest;
-	sum += sum < rest;
+	unsigned long long sum;
+	unsigned char carry = _addcarry_u64(0, dp_load64(p), dp_load64(p + 8), &sum);
+	carry = _addcarry_u64(carry, sum, dp_load32(p + 16), &sum);
+	(void)_addcarry_u64(carry, sum, 0, &sum);
 	return sum * -once <= once;
 }
 
 // One hop less of an IPv4 packet whose TTL is above 1. RFC 1624: the word of TTL and protocol changes by
-// the same whatever it is, so the checksum does.
+// the same whatever it is, so the checksum does: by one, as it stands in the packet, and by one more for
+// the carry. One word holds all that changes.
 static inline void dp_hop_v4(uint8_t *p)
 {
-	uint32_t sum = (uint16_t)~dp_load32(p + 10);
-	uint16_t check;
-	p[8]--;
-	sum += 0xfffe; // 0xfeff, as it stands in the packet
-	check = (uint16_t) ~(sum + (sum >> 16));
-	memcpy(p + 10, &check, sizeof(check));
+	uint32_t word = dp_load32(p + 8); // TTL, protocol, checksum
+	word += unlikely(word >= 0xfffe0000) ? 0x1ffff : 0xffff;
+	dp_store32(p + 8, word);
 }
 
 // An IPv4 header without options that is whole and right, in len bytes: what ip_parse_packet() would
@@ -188,10 +187,10 @@ static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_nei
 	m->ol_flags = mark;
 }
 
-// A finished frame to the port.
-static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+// A finished frame to the port, whose batch that is.
+static inline void dp_tx_put(
+	struct dp_worker *w, struct dp_batch *b, unsigned port, struct rte_mbuf *m)
 {
-	struct dp_batch *b = &w->tx[port];
 	unsigned n = b->n;
 	if (unlikely(n >= b->below)) {
 		dp_tx_frame(w, &w->dp->ports[port], m);
@@ -199,6 +198,11 @@ static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf
 	}
 	b->m[n] = m;
 	b->n = n + 1;
+}
+
+static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
+	dp_tx_put(w, &w->tx[port], port, m);
 }
 
 static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
@@ -210,11 +214,16 @@ static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp
 
 // ---- In clear ----
 
-// What is remembered of an address (struct dp_clear), in network order; lo 0: IPv4.
-static inline struct dp_clear *dp_clear_slot(struct dp_worker *w, uint64_t hi, uint64_t lo)
+// What is remembered of an IPv4 address, in network order.
+static inline struct dp_exit *dp_exit_slot(struct dp_worker *w, uint32_t dst)
 {
-	uint64_t h = (hi ^ lo) * 0x9e3779b97f4a7c15ull;
-	return &w->clear[h >> 32 & (DP_CLEAR_SLOTS - 1)];
+	uint32_t h = dst * 0x9e3779b1u >> (32 - DP_EXIT_BITS);
+	return &w->exits[h];
+}
+
+static inline bool dp_exit_good(const struct dp_worker *w, const struct dp_exit *x)
+{
+	return dp_load64(&x->gen) == dp_load64(&w->neigh_gen);
 }
 
 // What other packets found out not long ago of an IPv4 packet's destination: it is no address of the
@@ -222,12 +231,11 @@ static inline struct dp_clear *dp_clear_slot(struct dp_worker *w, uint64_t hi, u
 static inline bool dp_leave_v4(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip, uint32_t len)
 {
 	uint32_t dst = dp_load32(ip + 16);
-	const struct dp_clear *c = dp_clear_slot(w, dst, 0);
-	if (unlikely(c->hi != dst || c->family != IP_V4 ||
-		     dp_load64(&c->gen) != dp_load64(&w->neigh_gen) ||
-		     len > w->dp->ports[c->port].mtu || ip[8] <= 1))
+	const struct dp_exit *x = dp_exit_slot(w, dst);
+	if (unlikely(x->v4 != dst || !dp_exit_good(w, x) || len > x->mtu || ip[8] <= 1))
 		return false;
 	dp_hop_v4(ip);
-	dp_tx_eth(w, c->port, &w->neighs[c->hop], m, ip, len);
+	dp_tx_frame_of(w, x->hop, m, ip, len);
+	dp_tx_put(w, x->tx, x->port, m);
 	return true;
 }

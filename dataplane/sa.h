@@ -147,7 +147,15 @@ enum dp_sa_special {
 	DP_SPECIAL_TREAT = 1,   // the tunnel's treat bits (treat.h)
 	DP_SPECIAL_REVERSE = 2, // SA_IN: DP_TUNNEL_REVERSE_PATH
 	DP_SPECIAL_TRANSPORT = 4,
+	// SA_IN alone: what keeps packets from the quickest way (esp_in.c).
+	DP_SPECIAL_FIRST = 8,      // none has been accepted
+	DP_SPECIAL_STOPPED = 16,   // DP_SA_STOPPED
+	DP_SPECIAL_SUITE = 32,     // not AES-GCM with an ICV of 16 bytes
+	DP_SPECIAL_WINDOW = 64,    // none, or beyond the hot words
+	DP_SPECIAL_SELECTORS = 128 // not DP_SA_FAST_V4
 };
+// What keeps packets from being treated as most are.
+#define DP_SPECIAL_TREATED (DP_SPECIAL_TREAT | DP_SPECIAL_REVERSE | DP_SPECIAL_TRANSPORT)
 
 // Bits of an IPv4 header's first eight bytes, as a load gives them: where TOS and the flags begin.
 #define DP_TOS_BIT  8
@@ -178,8 +186,8 @@ struct dp_sa_out {
 // Hot part: two cache lines, both prefetched. The worker writes what changes; the rest is written
 // by the control thread before the add, while spi is 0.
 struct dp_sa {
-	// SA_IN: our SPI while it is published, else 0 (written by the worker alone). SA_OUT: the
-	// peer's SPI in network order.
+	// In network order. SA_IN: our SPI while it is published, else 0 (written by the worker alone).
+	// SA_OUT: the peer's.
 	uint32_t spi;
 	uint32_t salt;        // as its four bytes stand in the key
 	uint8_t cipher, auth; // rows of the suites' table
