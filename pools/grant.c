@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The address source in memory: who is given what, and until when.
-#include "pools/lease.h"
+#include "pools/hot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static enum address_status failed(struct pool *p)
 	return ADDRESS_FAILED;
 }
 
-void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+HOT void put_lease(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
 	struct lease *out)
 {
 	out->pool = all->pools[r->pool].cfg;
@@ -24,14 +24,16 @@ void lease_out(const struct pools *all, const struct record *r, uint64_t fence, 
 	out->adopted = adopted;
 }
 
+void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+	struct lease *out)
+{
+	put_lease(all, r, fence, adopted, out);
+}
+
 // ---- the owner's own
 
-static void drop_grant(struct record *r, uint64_t fence)
+static void drop_more(struct record *r, uint64_t fence)
 {
-	if (r->fence == fence) {
-		r->fence = 0;
-		return;
-	}
 	for (struct grant **g = &r->more; *g; g = &(*g)->next)
 		if ((*g)->fence == fence) {
 			struct grant *gone = *g;
@@ -52,9 +54,7 @@ static enum address_status adopted(struct pools *all, const struct request *q, s
 		return ADDRESS_OK;
 	if (journal_wait(all, r, fence, q->rq->token))
 		return ADDRESS_PENDING;
-	drop_grant(r, fence);
-	if (!r->fence && !r->more)
-		lease_end(all, r);
+	grant_end(all, r, fence);
 	return failed(p);
 }
 
@@ -132,7 +132,7 @@ static int take_wanted(struct pools *all, const struct request *q, struct place 
 
 enum { DRAWN = 2 }; // neither reserved nor wanted
 
-static int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
+HOT int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
 {
 	const struct pool_owner *o = &q->rq->owner;
 	int rc = 0;
@@ -151,21 +151,21 @@ static int pick(struct pools *all, const struct request *q, struct place *out, b
 	return rc == 1 ? DRAWN : rc;
 }
 
-static enum address_status occupy(
+HOT enum address_status occupy(
 	struct pools *all, const struct request *q, const struct occupation *o, struct lease *out)
 {
-	struct record *r = lease_occupy(all, o);
+	struct record *r = occupy_place(all, o);
 	if (!r)
 		return failed(q->pool);
 	r->fence = new_fence(all, r);
 	q->pool->stats.allocated++;
-	lease_out(all, r, r->fence, false, out);
+	put_lease(all, r, r->fence, false, out);
 	if (all->seams.journal)
 		journal_put(all, r, (struct view){0}, q->rq->token);
 	return r->waiting ? ADDRESS_PENDING : ADDRESS_OK;
 }
 
-static struct occupation offer_of(const struct request *q)
+HOT struct occupation offer_of(const struct request *q)
 {
 	return (struct occupation){
 		.pool = q->pool,
@@ -178,7 +178,7 @@ static struct occupation offer_of(const struct request *q)
 	};
 }
 
-static enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
+HOT enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
 {
 	struct occupation o = offer_of(q);
 	struct pool *p = q->pool;
@@ -288,7 +288,7 @@ static struct record *held_elsewhere(struct pools *all, const struct lease *l)
 }
 
 // The lease that this grant still holds, or NULL.
-static struct record *held(struct pools *all, const struct lease *l)
+HOT struct record *held(struct pools *all, const struct lease *l)
 {
 	struct record *r = record_if(&all->records, l->fence & ((1u << INDEX_BITS) - 1));
 	if (r && r->used && r->fence == l->fence && l->fence)
@@ -296,11 +296,19 @@ static struct record *held(struct pools *all, const struct lease *l)
 	return held_elsewhere(all, l);
 }
 
+HOT void end_grant(struct pools *all, struct record *r, uint64_t fence)
+{
+	if (r->fence == fence)
+		r->fence = 0;
+	else
+		drop_more(r, fence);
+	if (!r->fence && !r->more)
+		end_record(all, r);
+}
+
 void grant_end(struct pools *all, struct record *r, uint64_t fence)
 {
-	drop_grant(r, fence);
-	if (!r->fence && !r->more)
-		lease_end(all, r);
+	end_grant(all, r, fence);
 }
 
 static bool renew(void *ctx, const struct lease *l, uint64_t session)
@@ -314,9 +322,11 @@ static bool renew(void *ctx, const struct lease *l, uint64_t session)
 		return false;
 	}
 	if (r->state == LEASE_OFFERED) {
-		// Since when is for people: the time of the latest acquire or tick is near enough.
-		lease_activate(all, r, all->now_ns);
+		leave_queue(all, pool_of_record(all, r), r); // what counts it stays
+		r->state = LEASE_ACTIVE;
 		r->was_active = true;
+		// For people: the time of the latest acquire or tick is near enough.
+		r->since_ns = all->now_ns;
 	}
 	r->session = session;
 	return true;
@@ -326,7 +336,7 @@ static void release(void *ctx, const struct lease *l)
 {
 	struct record *r = held(ctx, l);
 	if (r)
-		grant_end(ctx, r, l->fence);
+		end_grant(ctx, r, l->fence);
 }
 
 void pools_source(struct pools *p, struct address_source *out)

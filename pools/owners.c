@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "pools/lease.h"
+#include "pools/hot.h"
 
 #include <endian.h>
 
@@ -96,13 +96,11 @@ bool owner_is(const struct pools *all, const struct record *r, uint16_t pool, ui
 	       same_part(&has.p, key->identity.p, key->identity.len);
 }
 
-struct record *owner_find(
+struct record *owner_look(
 	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key)
 {
 	struct itab_cursor c = itab_start(&all->owners, hash);
 	uint32_t index;
-	if (itab_absent(&all->owners, hash))
-		return NULL;
 	while ((index = itab_next(&all->owners, hash, &c))) {
 		struct record *r = record_at(&all->records, index);
 		if (r->head && owner_is(all, r, pool, hash, key))
@@ -116,12 +114,6 @@ void owner_join(struct pools *all, struct record *head, struct record *r)
 {
 	struct records *t = &all->records;
 	uint32_t index = record_index(t, r);
-	if (!head) {
-		r->next_owned = r->prev_owned = index;
-		r->head = true;
-		itab_insert(&all->owners, r->hash, index);
-		return;
-	}
 	r->next_owned = record_index(t, head);
 	r->prev_owned = head->prev_owned;
 	record_at(t, head->prev_owned)->next_owned = index;
@@ -133,41 +125,25 @@ void owner_join(struct pools *all, struct record *head, struct record *r)
 	itab_replace(&all->owners, r->hash, record_index(t, head), index);
 }
 
-static void forget(struct pools *all, struct left *l)
-{
-	if (l->index)
-		itab_remove(&all->owners, l->hash, l->index);
-	l->index = NONE;
-}
-
 void owner_forget_all(struct pools *all)
 {
-	for (unsigned i = 0; i < LEFT_OWNERS; i++)
-		forget(all, &all->left[i]);
-}
-
-static void leave_table(struct pools *all, uint32_t hash, uint32_t index)
-{
-	struct left *l = &all->left[all->left_at++ % LEFT_OWNERS];
-	forget(all, l);
-	*l = (struct left){hash, index};
-	itab_prefetch(&all->owners, hash);
+	for (unsigned i = 0; i < LEFT_OWNERS; i++) {
+		struct left *l = &all->left[i];
+		if (l->index)
+			itab_remove(&all->owners, l->hash, l->index);
+		l->index = NONE;
+	}
 }
 
 void owner_leave(struct pools *all, struct record *r)
 {
 	struct records *t = &all->records;
-	uint32_t index = record_index(t, r);
-	if (r->next_owned == index) {
-		leave_table(all, r->hash, index);
-	} else {
-		struct record *next = record_at(t, r->next_owned);
-		record_at(t, r->prev_owned)->next_owned = r->next_owned;
-		next->prev_owned = r->prev_owned;
-		if (r->head) {
-			next->head = true;
-			itab_replace(&all->owners, r->hash, index, r->next_owned);
-		}
+	struct record *next = record_at(t, r->next_owned);
+	record_at(t, r->prev_owned)->next_owned = r->next_owned;
+	next->prev_owned = r->prev_owned;
+	if (r->head) {
+		next->head = true;
+		itab_replace(&all->owners, r->hash, record_index(t, r), r->next_owned);
 	}
 	r->head = false;
 }
@@ -179,6 +155,6 @@ void owner_move(struct pools *all, struct record *r)
 		return;
 	struct ident_view v = ident_of(&all->records, r);
 	owner_key_read(v.key, v.name, &key);
-	owner_leave(all, r);
-	owner_join(all, owner_find(all, r->pool, r->hash, &key), r);
+	leave_owner(all, r);
+	join_owner(all, owner_find(all, r->pool, r->hash, &key), r);
 }

@@ -100,9 +100,40 @@ static inline struct record *segment_find(
 	return &b->records[unit % BITS_SIZE];
 }
 
+// The one after the next, which nobody has looked at for long; the next one has been fetched so already.
+static inline void fetch_ahead(const struct records *t, const struct queue *q)
+{
+	if (q->count < 2)
+		return;
+	const struct record *r = record_at(t, record_at(t, q->first)->next);
+	__builtin_prefetch(r, 1);
+	__builtin_prefetch(ident_at(t, r), 1);
+}
+
+static inline bool space_take_released(struct space *s, uint16_t shard, struct place *out)
+{
+	struct queue *q = &s->shards[shard].released;
+	if (!q->count)
+		return false;
+	out->r = record_at(s->records, q->first);
+	out->shard = shard;
+	out->r->queue = QUEUE_NONE;
+	queue_remove(s->records, q, out->r);
+	fetch_ahead(s->records, q);
+	return true;
+}
+
+MUST_USE int space_take_any(struct space *s, uint16_t shard, struct place *out);
 // 1 and *out, 0 if there is none, or -ENOMEM. In this order: never used of the shard, least
 // recently released of the shard, any shard that has most.
-MUST_USE int space_take(struct space *s, uint16_t shard, struct place *out);
+MUST_USE static inline int space_take(struct space *s, uint16_t shard, struct place *out)
+{
+	bool used_up =
+		!s->shards[shard].fresh && s->next_block == s->block_count && !s->sparse_count;
+	if (used_up && space_take_released(s, shard, out))
+		return 1;
+	return space_take_any(s, shard, out);
+}
 // Takes exactly this one of seg, which nobody holds and which begins a unit; it may be reserved or
 // excluded. 0 or -ENOMEM.
 MUST_USE int space_take_this(
