@@ -4,6 +4,7 @@
 // The address source in memory: who is given what, and until when.
 #include "pools/hot.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -240,11 +241,48 @@ static enum address_status acquire_exact(
 
 // ---- the source
 
+// False if it does not fit.
+HOT bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
+{
+	size_t user = o->user ? strlen(o->user) : 0;
+	const char *name = o->name ? o->name : o->user ? o->user : "";
+	if (user > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user)
+		return false;
+	*key = (struct owner_key){.anonymous = owner_anonymous(o)};
+	if (!key->anonymous) {
+		uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
+		key->head = htobe16(first);
+		key->head_len = sizeof(key->head);
+		key->user = (struct view){(const uint8_t *)o->user, user};
+		key->identity = o->identity;
+	}
+	key->len = (uint16_t)(key->head_len + key->user.len + key->identity.len);
+	bool is_user = name == o->user;
+	key->name = (struct view){
+		(const uint8_t *)name, is_user ? user : strnlen(name, POOL_OWNER_MAX)};
+	key->name_at = is_user ? key->head_len : owner_name_at(key);
+	return true;
+}
+
+HOT enum address_status acquire_any(struct pools *all, const struct request *q, struct lease *out)
+{
+	if (q->head) {
+		struct record *tail = record_at(&all->records, q->head->prev_owned);
+		if (q->rq->adopt && !lingers(q->head))
+			return share(all, q, wanted_or(all, q, false, q->head), out);
+		if (lingers(tail))
+			return revive(all, q, wanted_or(all, q, true, tail), out);
+	}
+	return q->pool->from_giver ? giver_ask(all, q) : allocate(all, q, out);
+}
+
 static enum address_status acquire(void *ctx, const struct address_request *rq, struct lease *out)
 {
 	struct pools *all = ctx;
 	struct owner_key key;
-	struct request q = {.rq = rq, .pool = pool_of(all, rq->pool), .key = &key};
+	uint64_t now_ns = pools_now(all);
+	struct request q = {
+		.rq = rq, .pool = pool_of(all, rq->pool), .key = &key, .now_ns = now_ns};
 	const struct segment *seg = rq->exact ? map_find(all, &rq->want) : NULL;
 	if (!q.pool)
 		return ADDRESS_FAILED;
@@ -252,24 +290,14 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		q.pool = &all->pools[seg->pool];
 	if (!owner_key_of(&rq->owner, &key))
 		return failed(q.pool);
-	uint16_t pool = q.pool->space.pool;
 	if (!key.anonymous) {
-		q.hash = owner_hash(all, pool, &key);
-		itab_prefetch(&all->owners, q.hash);
+		q.hash = hash_owner(all, q.pool->space.pool, &key);
+		itab_fetch(&all->owners, q.hash);
 	}
-	q.now_ns = pools_now(all);
-	pool_expire(all, q.pool, q.now_ns, EXPIRE_AT_ONCE);
-	q.head = key.anonymous ? NULL : owner_find(all, pool, q.hash, &key);
-	if (rq->exact)
-		return acquire_exact(all, &q, seg, out);
-	if (q.head) {
-		struct record *tail = record_at(&all->records, q.head->prev_owned);
-		if (rq->adopt && !lingers(q.head))
-			return share(all, &q, wanted_or(all, &q, false, q.head), out);
-		if (lingers(tail))
-			return revive(all, &q, wanted_or(all, &q, true, tail), out);
-	}
-	return q.pool->from_giver ? giver_ask(all, &q) : allocate(all, &q, out);
+	pool_expire(all, q.pool, now_ns, EXPIRE_AT_ONCE);
+	if (!key.anonymous)
+		q.head = owner_find(all, q.pool->space.pool, q.hash, &key);
+	return rq->exact ? acquire_exact(all, &q, seg, out) : acquire_any(all, &q, out);
 }
 
 // A further grant, or one whose record was moved.

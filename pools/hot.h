@@ -6,6 +6,7 @@
 // processor sees the next one before these are done. Private to pools/.
 #pragma once
 
+#include "base/siphash.h"
 #include "pools/lease.h"
 
 #define HOT static inline __attribute__((always_inline))
@@ -62,12 +63,26 @@ HOT void leave_owner(struct pools *all, struct record *r)
 		owner_leave(all, r);
 		return;
 	}
-	struct left *l = &all->left[all->left_at++ % LEFT_OWNERS];
+	unsigned at = all->left_at++;
+	struct left *l = &all->left[at % LEFT_OWNERS];
 	if (l->index)
 		itab_remove(&all->owners, l->hash, l->index);
 	*l = (struct left){r->hash, index};
-	itab_prefetch(&all->owners, r->hash);
+	itab_fetch(&all->owners, all->left[(at + LEFT_OWNERS / 2) % LEFT_OWNERS].hash);
 	r->head = false;
+}
+
+// Of user and identity where they stand: to read what was put together just now would have to wait until it
+// is written, and that for all writes before it.
+HOT uint32_t hash_owner(const struct pools *all, uint16_t pool, const struct owner_key *key)
+{
+	uint64_t h = pool * 0x9e3779b97f4a7c15ull;
+	if (key->user.len)
+		h += sip(all->records.key, key->user.p, key->user.len, 1, 3);
+	if (key->identity.len)
+		h = h * 0xd6e8feb86659fd93ull +
+		    siphash13(all->records.key, key->identity.p, key->identity.len);
+	return (uint32_t)(h ^ h >> 32);
 }
 
 // ---- leases
@@ -78,7 +93,7 @@ HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 	struct record *r = o->place.r ? o->place.r : loose_new(t, &o->place.addr);
 	bool owned = !o->key->anonymous;
 	if (!r || (owned && !o->head && itab_reserve(&all->owners)) || ident_set(t, r, o->key)) {
-		lease_undo(all, o, r);
+		lease_undo(all, o->pool, r, o->place.shard, !o->reserved && !o->outside);
 		return NULL;
 	}
 	struct block *b = block_of(t, r);

@@ -44,7 +44,7 @@ struct wait_chunk {
 	struct wait waits[WAITS_OF_CHUNK];
 };
 
-// An owner without leases: his slot is fetched when he leaves and emptied a little later.
+// An owner without leases: his slot is fetched some owners later, and emptied as many after that.
 struct left {
 	uint32_t hash, index;
 };
@@ -137,8 +137,8 @@ uint64_t lease_offer_ns(const struct cfg *c);
 
 // ---- owners: rings of live leases, the latest first, then lingering ones, the latest last
 
-// False if it does not fit.
-bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
+// Where the name stands: mostly in the key, as its user or its end.
+uint16_t owner_name_at(const struct owner_key *k);
 // Of a row or a record; empty: anonymous.
 void owner_key_read(struct view bytes, struct view name, struct owner_key *key);
 static inline bool owner_anonymous(const struct pool_owner *o)
@@ -221,7 +221,7 @@ struct occupation {
 // Makes a lease of the place that was taken. NULL without memory, and then the place is given back.
 struct record *lease_occupy(struct pools *all, const struct occupation *o);
 // What was taken and cannot be used.
-void lease_undo(struct pools *all, const struct occupation *o, struct record *r);
+void lease_undo(struct pools *all, struct pool *p, struct record *r, uint16_t shard, bool to_space);
 
 // ---- rows
 

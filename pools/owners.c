@@ -2,10 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 #include "pools/hot.h"
 
-#include <endian.h>
-
-// Where the name stands: mostly in the key, as its user or its end.
-static uint16_t name_at(const struct owner_key *k)
+uint16_t owner_name_at(const struct owner_key *k)
 {
 	const struct view *name = &k->name, *id = &k->identity;
 	if (k->len && name->len && name->len == k->user.len &&
@@ -15,28 +12,6 @@ static uint16_t name_at(const struct owner_key *k)
 		memcmp(name->p, id->p + id->len - name->len, name->len) == 0)
 		return (uint16_t)(k->len - name->len);
 	return k->len;
-}
-
-bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
-{
-	size_t user = o->user ? strlen(o->user) : 0;
-	const char *name = o->name ? o->name : o->user ? o->user : "";
-	if (user > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user)
-		return false;
-	*key = (struct owner_key){.anonymous = owner_anonymous(o)};
-	if (!key->anonymous) {
-		uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
-		key->head = htobe16(first);
-		key->head_len = sizeof(key->head);
-		key->user = (struct view){(const uint8_t *)o->user, user};
-		key->identity = o->identity;
-	}
-	key->len = (uint16_t)(key->head_len + key->user.len + key->identity.len);
-	bool is_user = name == o->user;
-	key->name = (struct view){
-		(const uint8_t *)name, is_user ? user : strnlen(name, POOL_OWNER_MAX)};
-	key->name_at = is_user ? key->head_len : name_at(key);
-	return true;
 }
 
 void owner_key_read(struct view bytes, struct view name, struct owner_key *key)
@@ -53,7 +28,7 @@ void owner_key_read(struct view bytes, struct view name, struct owner_key *key)
 		key->user = first ? (struct view){bytes.p + 2, user} : (struct view){0};
 		key->identity = (struct view){bytes.p + 2 + user, bytes.len - 2 - user};
 	}
-	key->name_at = name_at(key);
+	key->name_at = owner_name_at(key);
 }
 
 static bool reads(struct view v, const char *text)
@@ -69,13 +44,7 @@ bool reserved_for(const struct reserved *r, const struct owner_key *key)
 
 uint32_t owner_hash(const struct pools *all, uint16_t pool, const struct owner_key *key)
 {
-	uint64_t h = pool * 0x9e3779b97f4a7c15ull;
-	if (key->user.len)
-		h += siphash13(all->records.key, key->user.p, key->user.len);
-	if (key->identity.len)
-		h = h * 0xd6e8feb86659fd93ull +
-		    siphash13(all->records.key, key->identity.p, key->identity.len);
-	return (uint32_t)(h ^ h >> 32);
+	return hash_owner(all, pool, key);
 }
 
 static bool same_part(const uint8_t **at, const void *part, size_t len)

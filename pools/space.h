@@ -106,8 +106,8 @@ static inline void fetch_ahead(const struct records *t, const struct queue *q)
 	if (q->count < 2)
 		return;
 	const struct record *r = record_at(t, record_at(t, q->first)->next);
-	__builtin_prefetch(r, 1);
-	__builtin_prefetch(ident_at(t, r), 1);
+	fetch(r);
+	fetch(ident_at(t, r));
 }
 
 static inline bool space_take_released(struct space *s, uint16_t shard, struct place *out)

@@ -159,16 +159,16 @@ unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, uns
 	return n;
 }
 
-void lease_undo(struct pools *all, const struct occupation *o, struct record *r)
+void lease_undo(struct pools *all, struct pool *p, struct record *r, uint16_t shard, bool to_space)
 {
 	if (!r)
 		return;
-	r->pool = o->pool->space.pool;
-	r->shard = o->place.shard;
+	r->pool = p->space.pool;
+	r->shard = shard;
 	if (r->loose)
 		loose_free(&all->records, r);
-	else if (!o->reserved && !o->outside)
-		space_give_back(&o->pool->space, r);
+	else if (to_space)
+		space_give_back(&p->space, r);
 }
 
 struct record *lease_occupy(struct pools *all, const struct occupation *o)
