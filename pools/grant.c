@@ -292,7 +292,7 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		return failed(q.pool);
 	if (!key.anonymous) {
 		q.hash = hash_owner(all, q.pool->space.pool, &key);
-		itab_fetch(&all->owners, q.hash);
+		itab_prefetch(&all->owners, q.hash);
 	}
 	pool_expire(all, q.pool, now_ns, EXPIRE_AT_ONCE);
 	if (!key.anonymous)

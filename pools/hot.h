@@ -63,12 +63,11 @@ HOT void leave_owner(struct pools *all, struct record *r)
 		owner_leave(all, r);
 		return;
 	}
-	unsigned at = all->left_at++;
-	struct left *l = &all->left[at % LEFT_OWNERS];
+	struct left *l = &all->left[all->left_at++ % LEFT_OWNERS];
 	if (l->index)
 		itab_remove(&all->owners, l->hash, l->index);
 	*l = (struct left){r->hash, index};
-	itab_fetch(&all->owners, all->left[(at + LEFT_OWNERS / 2) % LEFT_OWNERS].hash);
+	itab_prefetch(&all->owners, r->hash);
 	r->head = false;
 }
 

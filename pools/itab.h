@@ -46,16 +46,9 @@ MUST_USE int itab_reserve_all(struct itab *t, uint64_t n);
 // False: it is not there.
 bool itab_replace(struct itab *t, uint32_t tag, uint32_t index, uint32_t with);
 
-// Into the caches, before it is needed. It is read and not prefetched, as a processor may leave out what needs
-// a walk of page tables first: within a virtual machine almost all.
-static inline void fetch(const void *p)
+static inline void itab_prefetch(const struct itab *t, uint32_t tag)
 {
-	(void)*(const volatile uint64_t *)p;
-}
-
-static inline void itab_fetch(const struct itab *t, uint32_t tag)
-{
-	fetch(&t->lines[tag & t->mask]);
+	__builtin_prefetch(&t->lines[tag & t->mask]);
 }
 
 // Bit i: v[i] is x.

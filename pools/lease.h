@@ -44,7 +44,7 @@ struct wait_chunk {
 	struct wait waits[WAITS_OF_CHUNK];
 };
 
-// An owner without leases: his slot is fetched some owners later, and emptied as many after that.
+// An owner without leases: his slot is fetched when he leaves and emptied a little later.
 struct left {
 	uint32_t hash, index;
 };

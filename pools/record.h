@@ -70,7 +70,8 @@ struct record {
 	struct grant *more;
 	uint32_t next, prev; // in a queue
 	uint32_t next_owned,
-		prev_owned; // ring of the owner's leases; of a free loose record the next one
+		prev_owned; // ring of the owner's leases; of a free loose record the next one; see
+			    // record_later()
 	uint32_t hash;      // of owner and pool
 	uint32_t ticket;    // of the row, its low bits
 	uint16_t pool;
@@ -154,6 +155,12 @@ void block_free(struct records *t, struct block *b);
 static inline struct record *record_at(const struct records *t, uint32_t index)
 {
 	return &t->at[index];
+}
+
+// Of a released one, which about will be given out some allocations later: a hint, of a record that is.
+static inline uint32_t *record_later(struct record *r)
+{
+	return &r->next_owned;
 }
 
 // NULL: it has no memory. For an index that somebody remembers; of a block that is gone it is all zero.

@@ -35,9 +35,13 @@ struct reserved {
 	const char *owner; // of the configuration
 };
 
+#define FETCH_AHEAD 4u // allocations from a shard
+
 struct space_shard {
 	uint64_t fresh; // never used, in the blocks that are hashed
 	struct queue released;
+	uint32_t latest[FETCH_AHEAD]; // that were released
+	unsigned gone;
 	struct bits *blocks; // with fresh addresses of this shard, 4096 blocks each
 };
 
@@ -100,16 +104,6 @@ static inline struct record *segment_find(
 	return &b->records[unit % BITS_SIZE];
 }
 
-// The one after the next, which nobody has looked at for long; the next one has been fetched so already.
-static inline void fetch_ahead(const struct records *t, const struct queue *q)
-{
-	if (q->count < 2)
-		return;
-	const struct record *r = record_at(t, record_at(t, q->first)->next);
-	fetch(r);
-	fetch(ident_at(t, r));
-}
-
 static inline bool space_take_released(struct space *s, uint16_t shard, struct place *out)
 {
 	struct queue *q = &s->shards[shard].released;
@@ -119,7 +113,10 @@ static inline bool space_take_released(struct space *s, uint16_t shard, struct p
 	out->shard = shard;
 	out->r->queue = QUEUE_NONE;
 	queue_remove(s->records, q, out->r);
-	fetch_ahead(s->records, q);
+	// Nobody has looked at it for long.
+	const struct record *later = record_at(s->records, *record_later(out->r));
+	__builtin_prefetch(later, 1);
+	__builtin_prefetch(ident_at(s->records, later), 1);
 	return true;
 }
 
@@ -141,8 +138,14 @@ MUST_USE int space_take_this(
 // It was taken; it becomes the most recently released. Neither reserved nor excluded nor loose.
 static inline void space_give_back(struct space *s, struct record *r)
 {
+	struct space_shard *h = &s->shards[r->shard];
+	uint32_t *earlier = &h->latest[h->gone++ % FETCH_AHEAD];
+	struct record *e = record_at(s->records, *earlier);
+	if (e->queue == QUEUE_RELEASED)
+		*record_later(e) = record_index(s->records, r);
+	*earlier = record_index(s->records, r);
 	r->queue = QUEUE_RELEASED;
-	queue_push(s->records, &s->shards[r->shard].released, r);
+	queue_push(s->records, &h->released, r);
 }
 
 // What of a block's addresses the pool can give out by itself, and what it has reserved.
