@@ -4,12 +4,12 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/exception.h"
-#include "dataplane/fast.h"
 #include "dataplane/frag.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/policy.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
+#include "dataplane/wrap.h"
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -390,13 +390,21 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
 				   ? quick_sa(w, flat, &e)
 				   : NULL;
+	if (likely(sa && w->esp_out.ready == w->esp_out.n)) {
+		struct esp_op *op = &w->esp_out.op[w->esp_out.n];
+		struct dp_plain plain = {.m = m, .ip = ip, .len = total, .hop = true};
+		if (likely(dp_wrap_plain(w, op, sa, &plain))) {
+			w->esp_out.ready = ++w->esp_out.n;
+			return true;
+		}
+	}
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	if (likely(sa && w->esp_out.found == w->esp_out.n)) {
+	if (sa && RTE_MAX(w->esp_out.found, w->esp_out.ready) == w->esp_out.n) {
 		dp_hop_v4(ip);
-		w->esp_out.found++;
 		struct esp_op *op = dp_ops_add(&w->esp_out);
+		w->esp_out.found = w->esp_out.n;
 		op->m = m;
 		op->sa = sa;
 		op->esp = ip;

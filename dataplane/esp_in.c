@@ -254,7 +254,7 @@ static enum dp_drop check_inner(
 		if (why != DP_DROP_NONE)
 			return why;
 	}
-	if (unlikely(!dp_sa_selects_fast(op->sa, false, inner, ip->total)))
+	if (unlikely(!dp_sa_selects_fast(op->sa, inner, ip->total)))
 		return DP_DROP_selector;
 	return dp_ecn_in(w, inner, ip, outer_tos(op) & ECN_MASK);
 }
@@ -342,7 +342,7 @@ static inline bool finish_plain(struct dp_worker *w, struct esp_op *op, uint8_t 
 	if (unlikely(sa->special || next != 4 || !dp_plain_v4(inner, len, false)))
 		return false;
 	uint16_t total = get_be16(inner + 2);
-	if (unlikely(!dp_sa_selects_fast(sa, false, inner, total) ||
+	if (unlikely(!dp_sa_selects_fast(sa, inner, total) ||
 		     (ecn != ECN_NOT_ECT && ecn != (inner[1] & ECN_MASK))))
 		return false;
 	dp_sa_count(w, sa, total);

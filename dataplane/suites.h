@@ -19,7 +19,7 @@ struct esp_op {
 	uint64_t seq;      // suites: 64 bits with ESN
 	uint16_t text_len; // suites: bytes of ciphertext, between IV and ICV
 	bool ok;
-	uint8_t tos;    // outbound: of the inner packet
+	uint8_t tos;    // outbound: of the inner packet, as it stands there
 	uint16_t len;   // bytes from the ESP header to its end; outbound: of the inner packet
 	uint16_t upper; // bytes of the outer headers before ESP; outbound: of the inner packet's
 	uint32_t to, generation; // outbound: the tunnel, as in struct dp_dst_entry

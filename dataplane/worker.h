@@ -117,7 +117,9 @@ struct dp_taken {
 
 struct dp_ops {
 	unsigned n;
-	unsigned found; // outbound: the first so many have their SA; the others have yet to find it
+	// Outbound: the first so many need nothing but their cipher (wrap.h); the first so many have their
+	// SA, and the others have yet to find it.
+	unsigned ready, found;
 	struct esp_op op[2 * DP_BURST];
 };
 
@@ -268,7 +270,7 @@ struct dp_worker {
 	struct dp_taken taken;
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
-	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t neigh_gen; // neither 0 nor DP_HOP_OTHER's bit; changes when an entry moves or goes
 	uint32_t version;   // of routes and destinations, as of this poll; with neigh_gen one word
 	bool straight; // packets need not be looked at one by one between two stages, in this poll
 	struct dp_clear clear[DP_CLEAR_SLOTS];
@@ -495,6 +497,14 @@ static inline _Atomic uint32_t *dp_tunnel_mark(const struct dp *d, uint32_t inde
 
 // The limits that come next, from the SA's counters.
 void dp_sa_limits(struct dp_sa *sa);
+// No packet more.
+static inline void dp_sa_stop(struct dp_sa *sa)
+{
+	sa->flags |= DP_SA_STOPPED;
+	if (sa->flags & DP_SA_OUT)
+		sa->out.hop_gen |= DP_HOP_OTHER;
+}
+
 // The SA's counters have come to one of its limits.
 void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa);
 // The number of the packet that is being encrypted; or the SA has come to its end.
