@@ -420,7 +420,7 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 
 // Plain ones as long as there is nothing before them that is not.
 static void outside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found)
+	unsigned n, const struct dp_found *found)
 {
 	struct dp_ops *b = &w->esp_in;
 	bool plain = w->straight && b->ready == b->n;

@@ -85,18 +85,24 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	}
 }
 
-// Ways change between two polls alone, so what is found here is still true when the packet's turn comes.
-static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
+static inline struct dp_sa *dp_warm_sa(const struct dp_warm *x, unsigned i)
+{
+	const struct dp_way *way = x->at[i];
+	struct dp_sa *sa = likely(way && way->slot) ? dp_slab_at(&x->w->out, way->slot) : NULL;
+	if (likely(sa))
+		dp_sa_prefetch(sa);
+	return sa;
+}
+
+// The same, if it is of the tunnel that the destination's entry names. Ways change between two polls alone,
+// so that it is still true when the packet's turn comes.
+static inline void dp_warm_found(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
 	struct dp_found *f = &x->found[i];
-	f->sa = NULL;
-	if (unlikely(!way || !way->slot))
-		return;
-	if (unlikely(way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32))
-		return;
-	f->sa = dp_slab_at(&x->w->out, way->slot);
-	dp_sa_prefetch(f->sa);
+	f->sa = dp_warm_sa(x, i);
+	if (f->sa && way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32)
+		f->sa = NULL;
 }
 
 // The two packets that come so many after those which the step begins with.
@@ -133,7 +139,7 @@ static inline void dp_warm_step(struct dp_warm *x)
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, false));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_dst(x, k));
 	WARM_EACH(x, i - WARM_WAY, dp_warm_way(x, k));
-	WARM_EACH(x, i - WARM_SA, dp_warm_sa(x, k));
+	WARM_EACH(x, i - WARM_SA, dp_warm_found(x, k));
 }
 
 // A burst is there: its turn comes after the one before it. m has room for one more.
@@ -165,7 +171,7 @@ static inline void dp_warm_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		dp_warm_way(x, i);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_sa(x, i);
+		dp_warm_found(x, i);
 }
 
 // Its turn has come. What has not been asked for yet is.
