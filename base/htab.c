@@ -180,6 +180,14 @@ static inline uint64_t load_rest(const uint8_t *end, size_t left, size_t len)
 	return v;
 }
 
+static inline void sip_word(struct sip *s, uint64_t m, int c)
+{
+	s->v3 ^= m;
+	for (int i = 0; i < c; i++)
+		sip_round(s);
+	s->v0 ^= m;
+}
+
 // c rounds a word and d at the end; both are constant where it is called.
 static inline uint64_t sip(const uint8_t key[static 16], const uint8_t *p, size_t len, int c, int d)
 {
@@ -187,18 +195,9 @@ static inline uint64_t sip(const uint8_t key[static 16], const uint8_t *p, size_
 	struct sip s = {k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull,
 		k0 ^ 0x6c7967656e657261ull, k1 ^ 0x7465646279746573ull};
 	size_t left = len;
-	for (;;) {
-		uint64_t m = left >= 8 ? load_le64(p)
-				       : load_rest(p + left, left, len) | (uint64_t)len << 56;
-		s.v3 ^= m;
-		for (int i = 0; i < c; i++)
-			sip_round(&s);
-		s.v0 ^= m;
-		if (left < 8)
-			break;
-		left -= 8;
-		p += 8;
-	}
+	for (; left >= 8; left -= 8, p += 8)
+		sip_word(&s, load_le64(p), c);
+	sip_word(&s, load_rest(p + left, left, len) | (uint64_t)len << 56, c);
 	s.v2 ^= 0xff;
 	for (int i = 0; i < d; i++)
 		sip_round(&s);

@@ -4,12 +4,14 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/exception.h"
-#include "dataplane/fast.h"
 #include "dataplane/frag.h"
+#include "dataplane/gcm.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/policy.h"
+#include "dataplane/replay.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
+#include "dataplane/wrap.h"
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -266,6 +268,15 @@ static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct
 	return unlikely(port->vlans) ? take_vlan(w, port, m) : take_frame(w, port, m);
 }
 
+static __rte_noinline void take_other(
+	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, enum dp_handoff cause)
+{
+	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
+	enum dp_drop why = take(w, port, m);
+	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
+		dp_drop(w, m, why);
+}
+
 // ---- As most frames are ----
 
 #define MAC_MASK 0xffffffffffffull // in what a load of 8 bytes gives
@@ -336,6 +347,76 @@ static inline bool quick_esp(
 	return true;
 }
 
+static __rte_noinline bool not_seen(struct esp_op *op, uint64_t top, uint32_t lo)
+{
+	struct dp_sa *sa = op->sa;
+	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
+	return replay_check(sa->replay, sa->word_mask, sa->window, top, op->seq);
+}
+
+// The same where the packet's SA is plain, too: it is checked at once, as dp_esp_in() would. False:
+// nothing is decided.
+static inline bool quick_plain(const struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf *m, struct dp_sa *sa, struct esp_op *op)
+{
+	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
+	int total = get_be16(ip + 2), text = total - IP4_HDR - GCM_AROUND, upper = IP4_HDR;
+	if (unlikely(!sa || m->nb_segs != 1 || total + RTE_ETHER_HDR_LEN > m->data_len ||
+		     dp_load64(p) << 16 != v->mac << 16 ||
+		     dp_load32(p + 12) << 8 != 0x450008u << 8 || !checksum_seen(m)))
+		return false;
+	if (unlikely((dp_load32(ip + 4) & 0xff3f0000) || dp_load32(ip + 16) != w->own_v4))
+		return false;
+	if (ip[9] == PROTO_UDP) {
+		int len = get_be16(ip + IP4_HDR + 4);
+		if (unlikely(len > total - IP4_HDR || get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
+			return false;
+		text = len - UDP_HDR - GCM_AROUND;
+		upper += UDP_HDR;
+	} else if (unlikely(ip[9] != PROTO_ESP)) {
+		return false;
+	}
+	uint8_t *esp = ip + upper;
+	uint32_t spi = dp_load32(esp), lo = get_be32(esp + 4);
+	uint64_t top = dp_get(&sa->seq);
+	if (unlikely(text <= 0 || (text & 3) || spi == 0 || spi != sa->spi || sa->special))
+		return false;
+	uint32_t ahead = lo - (uint32_t)top;
+	op->m = m;
+	op->sa = sa;
+	op->esp = esp;
+	op->seq = top + ahead;
+	op->text_len = (uint16_t)text;
+	op->len = (uint16_t)(text + GCM_AROUND);
+	op->upper = (uint16_t)upper;
+	op->port = v->port->index;
+	if (unlikely((int32_t)ahead <= 0 || (!(sa->flags & DP_SA_ESN) && op->seq >> 32)))
+		return not_seen(op, top, lo);
+	return true;
+}
+
+// Plain ones as long as there is nothing before them that is not.
+static void outside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+	unsigned n, const union dp_found *found)
+{
+	struct dp_ops *b = &w->esp_in;
+	bool plain = w->straight && b->ready == b->n;
+	struct esp_op *op = &b->op[b->n];
+	for (unsigned i = 0; i < n; i++) {
+		if (likely(plain && quick_plain(w, v, m[i], found[i].sa, op))) {
+			op++;
+			continue;
+		}
+		if (plain)
+			b->ready = b->n = (unsigned)(op - b->op);
+		if (!quick_esp(w, v, m[i], found[i].sa))
+			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
+		plain = plain && b->ready == b->n;
+	}
+	if (plain)
+		b->ready = b->n = (unsigned)(op - b->op);
+}
+
 // RFC 1122 3.2.1.3: addresses that begin so are nobody's: 0, 127, 224 and above.
 static const uint8_t nobodys[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
 
@@ -373,13 +454,21 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
 				   ? quick_sa(w, flat, &e)
 				   : NULL;
+	if (likely(sa && w->esp_out.ready == w->esp_out.n)) {
+		struct esp_op *op = &w->esp_out.op[w->esp_out.n];
+		struct dp_plain plain = {.m = m, .ip = ip, .len = total, .hop = true};
+		if (likely(dp_wrap_plain(w, op, sa, &plain))) {
+			w->esp_out.ready = ++w->esp_out.n;
+			return true;
+		}
+	}
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	if (likely(sa && w->esp_out.found == w->esp_out.n)) {
+	if (sa && RTE_MAX(w->esp_out.found, w->esp_out.ready) == w->esp_out.n) {
 		dp_hop_v4(ip);
-		w->esp_out.found++;
 		struct esp_op *op = dp_ops_add(&w->esp_out);
+		w->esp_out.found = w->esp_out.n;
 		op->m = m;
 		op->sa = sa;
 		op->esp = ip;
@@ -404,15 +493,6 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	return true;
 }
 
-static __rte_noinline void take_other(
-	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, enum dp_handoff cause)
-{
-	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
-	enum dp_drop why = take(w, port, m);
-	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
-		dp_drop(w, m, why);
-}
-
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause)
 {
@@ -428,9 +508,7 @@ void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct r
 	if (unlikely(port->vlans)) {
 		dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	} else if (port->role == CFG_OUTSIDE) {
-		for (unsigned i = 0; i < n; i++)
-			if (unlikely(!quick_esp(w, &v, m[i], found[i].sa)))
-				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+		outside_burst(w, &v, m, n, found);
 	} else {
 		for (unsigned i = 0; i < n; i++)
 			if (unlikely(!quick_inner(w, &v, m[i], found[i].flat)))

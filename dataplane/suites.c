@@ -174,6 +174,11 @@ static void expand_mac(
 		expand_hmac(mgr, a, key, &out->hmac);
 }
 
+bool dp_suite_plain(const struct dp_sa *sa)
+{
+	return dp_ciphers[sa->cipher].how == HOW_GCM && sa->icv_len == 16 && sa->align == 4;
+}
+
 int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa)
 {
 	const struct cipher_row *c = cipher_find(&spec->encr);

@@ -86,7 +86,10 @@ struct dp_batch {
 
 struct dp_ops {
 	unsigned n;
-	unsigned found; // outbound: the first so many have their SA; the others have yet to find it
+	// The first so many need nothing but their cipher: outbound (wrap.h), or inbound, where they have been
+	// checked and have plain SAs (esp_in.c). Outbound the first so many have their SA, and the others
+	// have yet to find it.
+	unsigned ready, found;
 	struct esp_op op[2 * DP_BURST];
 };
 
@@ -109,13 +112,19 @@ struct dp_inners {
 };
 
 // How clear packets to an address leave; good for as long as version and gen are the worker's.
-struct dp_clear {
-	uint64_t hi, lo;       // the address
-	uint32_t gen, version; // in the worker's order
-	uint16_t hop;          // in neighs
-	uint8_t port, family;  // 0: empty
+struct dp_exit {
+	uint32_t gen, version;      // in the worker's order; gen 0: empty
+	const struct dp_neigh *hop; // in neighs
+	struct dp_batch *tx;
+	uint16_t port, mtu; // the port's
+	uint32_t v4;        // the address, IPv4's as it stands in the packet
 };
-#define DP_CLEAR_SLOTS 256
+struct dp_exit6 {
+	struct dp_exit out;
+	uint64_t hi, lo; // the address
+};
+#define DP_EXIT_BITS  8
+#define DP_EXIT_SLOTS (1u << DP_EXIT_BITS)
 
 // Packets that wait for their tunnel's first SA.
 struct dp_held {
@@ -236,10 +245,11 @@ struct dp_worker {
 	struct dp_batch handoff[DP_WORKERS_MAX];
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
-	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t neigh_gen; // neither 0 nor DP_HOP_OTHER's bit; changes when an entry moves or goes
 	uint32_t version;   // of routes and destinations, as of this poll; with neigh_gen one word
 	bool straight; // packets need not be looked at one by one between two stages, in this poll
-	struct dp_clear clear[DP_CLEAR_SLOTS];
+	struct dp_exit exits[DP_EXIT_SLOTS];
+	struct dp_exit6 exits6[DP_EXIT_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
 	uint32_t spi_top; // node and worker in our SPIs
 	struct dp_rss_watch watch[DP_PORTS_MAX];
@@ -277,7 +287,7 @@ struct dp_worker {
 };
 
 static_assert(offsetof(struct dp_worker, version) == offsetof(struct dp_worker, neigh_gen) + 4 &&
-		      offsetof(struct dp_clear, version) == offsetof(struct dp_clear, gen) + 4,
+		      offsetof(struct dp_exit, version) == offsetof(struct dp_exit, gen) + 4,
 	"both are compared as one word");
 
 void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
@@ -448,6 +458,16 @@ static inline _Atomic uint32_t *dp_tunnel_mark(const struct dp *d, uint32_t inde
 
 // The limits that come next, from the SA's counters.
 void dp_sa_limits(struct dp_sa *sa);
+// No packet more.
+static inline void dp_sa_stop(struct dp_sa *sa)
+{
+	sa->flags |= DP_SA_STOPPED;
+	if (sa->flags & DP_SA_OUT)
+		sa->out.hop_gen |= DP_HOP_OTHER;
+	else
+		sa->special |= DP_SPECIAL_STOPPED;
+}
+
 // The SA's counters have come to one of its limits.
 void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa);
 // The number of the packet that is being encrypted; or the SA has come to its end.

@@ -405,7 +405,6 @@ int main(int argc, char **argv)
 {
 	struct bench b = {.leases = 100000,
 		.workers = 4,
-		.range = "10.0.0.0/8",
 		.dir = ".",
 		.seed = 88172645463325252ull};
 	struct result r = {0};

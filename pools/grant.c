@@ -7,23 +7,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct view key_of(const struct request *q)
-{
-	return (struct view){q->key->bytes, q->anonymous ? 0 : q->key->len};
-}
-
 static enum address_status failed(struct pool *p)
 {
 	p->stats.failed++;
 	return ADDRESS_FAILED;
 }
 
-void lease_out(
-	const struct pools *all, uint32_t index, uint64_t fence, bool adopted, struct lease *out)
+void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+	struct lease *out)
 {
-	const struct record *r = record_at(&all->records, index);
 	out->pool = all->pools[r->pool].cfg;
-	record_addr_put(&all->records, index, &out->addr);
+	record_addr_put(&all->records, r, &out->addr);
 	out->prefix_len = r->prefix_len;
 	out->fence = fence;
 	out->worker = r->shard;
@@ -48,63 +42,59 @@ static void drop_grant(struct record *r, uint64_t fence)
 }
 
 // Granted now, or when the row is durable.
-static enum address_status adopted(struct pools *all, const struct request *q, uint32_t index,
+static enum address_status adopted(struct pools *all, const struct request *q, struct record *r,
 	uint64_t fence, struct lease *out)
 {
-	struct record *r = record_at(&all->records, index);
 	struct pool *p = pool_of_record(all, r);
-	lease_out(all, index, fence, true, out);
+	lease_out(all, r, fence, true, out);
 	p->stats.adopted++;
 	if (!r->waiting)
 		return ADDRESS_OK;
-	if (journal_wait(all, index, fence, q->rq->token))
+	if (journal_wait(all, r, fence, q->rq->token))
 		return ADDRESS_PENDING;
 	drop_grant(r, fence);
 	if (!r->fence && !r->more)
-		lease_end(all, index);
+		lease_end(all, r);
 	return failed(p);
 }
 
 // One more holder of a live lease.
 static enum address_status share(
-	struct pools *all, const struct request *q, uint32_t index, struct lease *out)
+	struct pools *all, const struct request *q, struct record *r, struct lease *out)
 {
-	struct record *r = record_at(&all->records, index);
 	struct grant *g = malloc(sizeof(*g));
 	if (!g)
 		return failed(q->pool);
-	*g = (struct grant){r->more, new_fence(all, index)};
+	*g = (struct grant){r->more, new_fence(all, r)};
 	r->more = g;
 	if (r->state == LEASE_OFFERED)
-		lease_enter(all, index, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
-	return adopted(all, q, index, g->fence, out);
+		lease_enter(all, r, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
+	return adopted(all, q, r, g->fence, out);
 }
 
 // The owner is back for a lingering lease.
 static enum address_status revive(
-	struct pools *all, const struct request *q, uint32_t index, struct lease *out)
+	struct pools *all, const struct request *q, struct record *r, struct lease *out)
 {
-	struct record *r = record_at(&all->records, index);
-	lease_enter(all, index, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
-	owner_move(all, index);
+	lease_enter(all, r, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
+	owner_move(all, r);
 	pool_of_record(all, r)->stats.allocated++;
-	r->fence = new_fence(all, index);
-	return adopted(all, q, index, r->fence, out);
+	r->fence = new_fence(all, r);
+	return adopted(all, q, r, r->fence, out);
 }
 
-static bool lingers(const struct pools *all, uint32_t index)
+static bool lingers(const struct record *r)
 {
-	return record_at(&all->records, index)->state == LEASE_LINGERING;
+	return r->state == LEASE_LINGERING;
 }
 
 // The wanted one of the owner's if it is in the state asked for, else `other`.
-static uint32_t wanted_or(
-	const struct pools *all, const struct request *q, bool lingering, uint32_t other)
+static struct record *wanted_or(
+	const struct pools *all, const struct request *q, bool lingering, struct record *other)
 {
-	uint32_t index = q->rq->want.family ? lease_find(all, &q->rq->want) : NONE;
-	bool his =
-		index && owner_is(all, index, (uint16_t)(q->pool - all->pools), q->hash, key_of(q));
-	return his && lingers(all, index) == lingering ? index : other;
+	struct record *r = q->rq->want.family ? lease_find(all, &q->rq->want) : NULL;
+	bool his = r && owner_is(all, r, (uint16_t)(q->pool - all->pools), q->hash, q->key);
+	return his && lingers(r) == lingering ? r : other;
 }
 
 // ---- an address that was nobody's
@@ -146,7 +136,7 @@ static int pick(struct pools *all, const struct request *q, struct place *out, b
 {
 	const struct pool_owner *o = &q->rq->owner;
 	int rc = 0;
-	if (!q->anonymous && q->pool->space.reserved_count) {
+	if (!q->key->anonymous && q->pool->space.reserved_count) {
 		rc = take_reserved(all, q, o->name, out);
 		if (rc == 0)
 			rc = take_reserved(all, q, o->user, out);
@@ -164,15 +154,14 @@ static int pick(struct pools *all, const struct request *q, struct place *out, b
 static enum address_status occupy(
 	struct pools *all, const struct request *q, const struct occupation *o, struct lease *out)
 {
-	uint32_t index = lease_occupy(all, o);
-	if (index == NONE)
+	struct record *r = lease_occupy(all, o);
+	if (!r)
 		return failed(q->pool);
-	struct record *r = record_at(&all->records, index);
-	r->fence = new_fence(all, index);
+	r->fence = new_fence(all, r);
 	q->pool->stats.allocated++;
-	lease_out(all, index, r->fence, false, out);
+	lease_out(all, r, r->fence, false, out);
 	if (all->seams.journal)
-		journal_put(all, index, (struct view){0}, q->rq->token);
+		journal_put(all, r, (struct view){0}, q->rq->token);
 	return r->waiting ? ADDRESS_PENDING : ADDRESS_OK;
 }
 
@@ -180,12 +169,9 @@ static struct occupation offer_of(const struct request *q)
 {
 	return (struct occupation){
 		.pool = q->pool,
-		.key = key_of(q),
+		.key = q->key,
 		.hash = q->hash,
 		.head = q->head,
-		.name = q->key->name,
-		.name_len = q->key->name_len,
-		.name_at = q->key->name_at,
 		.state = LEASE_OFFERED,
 		.queue = QUEUE_OFFERED,
 		.now_ns = q->now_ns,
@@ -224,12 +210,12 @@ static enum address_status allocate_exact(
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
 	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a) || prefix_covers(all, a))
 		return refused(q->pool);
-	if (r && (q->anonymous || !reserved_for(r, key_of(q), q->key->name)))
+	if (r && (q->key->anonymous || !reserved_for(r, q->key)))
 		return refused(q->pool);
 	o.reserved = r;
 	o.outside = !seg || space_excluded(s, a);
 	o.origin = LEASE_OF_AAA;
-	o.place = (struct place){NONE, space_shard_of(s, a), *a};
+	o.place = (struct place){NULL, space_shard_of(s, a), *a};
 	if (seg && space_take_this(s, seg, a, &o.place))
 		return failed(q->pool);
 	return occupy(all, q, &o, out);
@@ -238,18 +224,18 @@ static enum address_status allocate_exact(
 static enum address_status acquire_exact(
 	struct pools *all, const struct request *q, const struct segment *seg, struct lease *out)
 {
-	uint32_t index = lease_find(all, &q->rq->want);
+	struct record *r = lease_find(all, &q->rq->want);
 	// A network of another pool's is not the address that was asked for.
 	if (seg && seg->shift != pool_of(all, q->rq->pool)->space.shift)
 		return refused(q->pool);
-	if (index == NONE)
+	if (!r)
 		return allocate_exact(all, q, seg, out);
 	uint16_t pool = (uint16_t)(q->pool - all->pools);
-	if (q->anonymous || !owner_is(all, index, pool, q->hash, key_of(q)))
+	if (q->key->anonymous || !owner_is(all, r, pool, q->hash, q->key))
 		return refused(q->pool);
-	if (lingers(all, index))
-		return revive(all, q, index, out);
-	return q->rq->adopt ? share(all, q, index, out) : refused(q->pool);
+	if (lingers(r))
+		return revive(all, q, r, out);
+	return q->rq->adopt ? share(all, q, r, out) : refused(q->pool);
 }
 
 // ---- the source
@@ -257,7 +243,7 @@ static enum address_status acquire_exact(
 static enum address_status acquire(void *ctx, const struct address_request *rq, struct lease *out)
 {
 	struct pools *all = ctx;
-	struct owner_key key; // is not cleared: it is large
+	struct owner_key key;
 	struct request q = {.rq = rq, .pool = pool_of(all, rq->pool), .key = &key};
 	const struct segment *seg = rq->exact ? map_find(all, &rq->want) : NULL;
 	if (!q.pool)
@@ -266,77 +252,70 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		q.pool = &all->pools[seg->pool];
 	if (!owner_key_of(&rq->owner, &key))
 		return failed(q.pool);
-	q.anonymous = owner_anonymous(&rq->owner);
-	uint16_t pool = (uint16_t)(q.pool - all->pools);
-	if (!q.anonymous) {
-		q.hash = owner_hash(all, pool,
-			(struct view){(const uint8_t *)rq->owner.user, key.user_len},
-			rq->owner.identity);
+	uint16_t pool = q.pool->space.pool;
+	if (!key.anonymous) {
+		q.hash = owner_hash(all, pool, &key);
 		itab_prefetch(&all->owners, q.hash);
 	}
 	q.now_ns = pools_now(all);
 	pool_expire(all, q.pool, q.now_ns, EXPIRE_AT_ONCE);
-	q.head = q.anonymous ? NONE : owner_find(all, pool, q.hash, key_of(&q));
+	q.head = key.anonymous ? NULL : owner_find(all, pool, q.hash, &key);
 	if (rq->exact)
 		return acquire_exact(all, &q, seg, out);
 	if (q.head) {
-		uint32_t tail = record_at(&all->records, q.head)->prev_owned;
-		if (rq->adopt && !lingers(all, q.head))
+		struct record *tail = record_at(&all->records, q.head->prev_owned);
+		if (rq->adopt && !lingers(q.head))
 			return share(all, &q, wanted_or(all, &q, false, q.head), out);
-		if (lingers(all, tail))
+		if (lingers(tail))
 			return revive(all, &q, wanted_or(all, &q, true, tail), out);
 	}
 	return q.pool->from_giver ? giver_ask(all, &q) : allocate(all, &q, out);
 }
 
 // A further grant, or one whose record was moved.
-static uint32_t held_elsewhere(struct pools *all, const struct lease *l)
+static struct record *held_elsewhere(struct pools *all, const struct lease *l)
 {
-	uint32_t index = l->fence ? lease_find(all, &l->addr) : NONE;
-	const struct record *r = index ? record_at(&all->records, index) : NULL;
+	struct record *r = l->fence ? lease_find(all, &l->addr) : NULL;
 	if (r && r->fence == l->fence)
-		return index;
+		return r;
 	for (const struct grant *g = r ? r->more : NULL; g; g = g->next)
 		if (g->fence == l->fence)
-			return index;
+			return r;
 	struct pool *p = pool_of(all, l->pool);
 	if (p)
 		p->stats.stale++;
-	return NONE;
+	return NULL;
 }
 
-// The lease that this grant still holds, or NONE.
-static uint32_t held(struct pools *all, const struct lease *l)
+// The lease that this grant still holds, or NULL.
+static struct record *held(struct pools *all, const struct lease *l)
 {
-	uint64_t index = l->fence & ((1u << INDEX_BITS) - 1);
-	const struct record *r = record_if(&all->records, index);
+	struct record *r = record_if(&all->records, l->fence & ((1u << INDEX_BITS) - 1));
 	if (r && r->used && r->fence == l->fence && l->fence)
-		return (uint32_t)index;
+		return r;
 	return held_elsewhere(all, l);
 }
 
-void grant_end(struct pools *all, uint32_t index, uint64_t fence)
+void grant_end(struct pools *all, struct record *r, uint64_t fence)
 {
-	struct record *r = record_at(&all->records, index);
 	drop_grant(r, fence);
 	if (!r->fence && !r->more)
-		lease_end(all, index);
+		lease_end(all, r);
 }
 
 static bool renew(void *ctx, const struct lease *l, uint64_t session)
 {
 	struct pools *all = ctx;
-	uint32_t index = held(all, l);
-	if (!index)
+	struct record *r = held(all, l);
+	if (!r)
 		return false;
-	struct record *r = record_at(&all->records, index);
 	if (r->revoked) {
-		grant_end(all, index, l->fence);
+		grant_end(all, r, l->fence);
 		return false;
 	}
 	if (r->state == LEASE_OFFERED) {
 		// Since when is for people: the time of the latest acquire or tick is near enough.
-		lease_activate(all, index, all->now_ns);
+		lease_activate(all, r, all->now_ns);
 		r->was_active = true;
 	}
 	r->session = session;
@@ -345,9 +324,9 @@ static bool renew(void *ctx, const struct lease *l, uint64_t session)
 
 static void release(void *ctx, const struct lease *l)
 {
-	uint32_t index = held(ctx, l);
-	if (index)
-		grant_end(ctx, index, l->fence);
+	struct record *r = held(ctx, l);
+	if (r)
+		grant_end(ctx, r, l->fence);
 }
 
 void pools_source(struct pools *p, struct address_source *out)

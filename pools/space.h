@@ -69,7 +69,7 @@ struct space {
 
 // What was taken: a record, or of a sparse range an address that has none yet.
 struct place {
-	uint32_t index; // NONE: a loose record is to be made
+	struct record *r; // NULL: a loose record is to be made
 	uint16_t shard;
 	struct ip_addr addr; // of that
 };
@@ -87,18 +87,17 @@ const struct reserved *space_reserved(const struct space *s, const struct ip_add
 // The first in the order of owners that is not before this one: an index of by_owner.
 size_t space_first_of(const struct space *s, const char *owner);
 
-// Where seg, which is dense and holds a, has the record of a: false if none begins there or its block
-// is not hashed.
-static inline bool segment_find(
-	const struct space *s, const struct segment *seg, const struct ip_addr *a, uint32_t *index)
+// The record that seg, which is dense and holds a, has of a: NULL if none begins there or its block is not
+// hashed.
+static inline struct record *segment_find(
+	const struct space *s, const struct segment *seg, const struct ip_addr *a)
 {
 	u128 offset = num_of(a) - seg->base;
 	uint64_t unit = (uint64_t)(offset >> seg->shift);
 	const struct block *b = s->blocks[seg->first_block + unit / BITS_SIZE];
 	if (!b || (u128)unit << seg->shift != offset)
-		return false;
-	*index = b->number * BITS_SIZE + (uint32_t)(unit % BITS_SIZE);
-	return true;
+		return NULL;
+	return &b->records[unit % BITS_SIZE];
 }
 
 // 1 and *out, 0 if there is none, or -ENOMEM. In this order: never used of the shard, least
@@ -109,7 +108,11 @@ MUST_USE int space_take(struct space *s, uint16_t shard, struct place *out);
 MUST_USE int space_take_this(
 	struct space *s, const struct segment *seg, const struct ip_addr *a, struct place *out);
 // It was taken; it becomes the most recently released. Neither reserved nor excluded nor loose.
-void space_give_back(struct space *s, uint32_t index);
+static inline void space_give_back(struct space *s, struct record *r)
+{
+	r->queue = QUEUE_RELEASED;
+	queue_push(s->records, &s->shards[r->shard].released, r);
+}
 
 // What of a block's addresses the pool can give out by itself, and what it has reserved.
 struct block_plan {
