@@ -520,24 +520,16 @@ static __rte_noinline bool finish_slow(struct dp_worker *w, struct esp_op *op, c
 	return finish(w, op);
 }
 
-static inline void prefetch_keys(const struct esp_op *op, const struct gcm_row *g)
-{
-	dp_gcm_prefetch((const uint8_t *)op->sa + DP_SA_KEYS, g->long_key, op->text_len);
-}
-
 static void open_plain(struct dp_crypto *c, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
 {
 	struct gcm_row g;
 	dp_gcm_choose(c, ops->sa->cipher, false, &g);
-	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
-		prefetch_keys(&ops[i], &g);
+	dp_gcm_begin(ops, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct esp_op *op = &ops[i];
 		if (unlikely(op->sa->cipher != g.cipher))
 			dp_gcm_choose(c, op->sa->cipher, false, &g);
-		if (likely(i + DP_KEYS_AHEAD < n))
-			prefetch_keys(op + DP_KEYS_AHEAD, &g);
-		dp_gcm_warm(c);
+		dp_gcm_ahead(c, &g, op, ops + n);
 		dp_gcm_open(c, &g, op, tags[i]);
 	}
 }

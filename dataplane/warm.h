@@ -142,6 +142,13 @@ static inline void dp_warm_step(struct dp_warm *x)
 	WARM_EACH(x, i - WARM_SA, dp_warm_found(x, k));
 }
 
+// The i-th of its packets will need its keys next, if their SA is known by now.
+static inline void dp_warm_keys(const struct dp_warm *x, unsigned i)
+{
+	if (i < x->n && x->step >= i + WARM_LAST && x->found[i].sa)
+		dp_keys_prefetch(x->found[i].sa, x->m[i]->data_len);
+}
+
 // A burst is there: its turn comes after the one before it. m has room for one more.
 static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigned n, bool outside)
 {
@@ -154,13 +161,20 @@ static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigne
 		m[n] = m[n - 1];
 }
 
-// For a burst that nothing went before: one question of all packets after the other.
+static inline void dp_warm_head(struct dp_warm *x, unsigned i)
+{
+	x->at[i] = rte_pktmbuf_mtod(x->m[i], const uint8_t *);
+	rte_prefetch0(x->at[i]);
+}
+
+// For a burst that nothing went before: one question of all packets after the other, and only what the
+// next question needs, as nothing covers the wait.
 static inline void dp_warm_all(struct dp_warm *x)
 {
 	for (unsigned i = 0; i < x->n; i++)
 		rte_prefetch0(x->m[i]);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_data(x, i, x->outside);
+		dp_warm_head(x, i);
 	if (x->outside) {
 		for (unsigned i = 0; i < x->n; i++)
 			dp_warm_slot(x, i);

@@ -506,6 +506,7 @@ static inline _Atomic uint32_t *dp_tunnel_mark(const struct dp *d, uint32_t inde
 
 // The limits that come next, from the SA's counters.
 void dp_sa_limits(struct dp_sa *sa);
+
 // No packet more.
 static inline void dp_sa_stop(struct dp_sa *sa)
 {
