@@ -73,6 +73,7 @@ static bool back_more(struct records *t)
 		pages_back(t->idents + first, BLOCKS_AT_ONCE * IDENTS_SIZE, huge))
 		return false;
 	t->backed += BLOCKS_AT_ONCE;
+	t->end = t->backed * BITS_SIZE;
 	return true;
 }
 
