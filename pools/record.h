@@ -134,9 +134,10 @@ struct block {
 	bool planned;          // it is of the new configuration
 	uint8_t prefix_len;    // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
+	struct bits *fresh;    // one a shard: never used. None in a loose block
 	u128 base;
-	struct bits fresh[]; // one a shard: never used. None in a loose block
 };
+_Static_assert(sizeof(struct block) == 64, "a cache line");
 
 struct records {
 	uint8_t key[16];      // of all hashes
@@ -144,7 +145,8 @@ struct records {
 	struct ident *idents; // the same
 	uint32_t room, backed;
 	uint32_t end;          // backed * BITS_SIZE
-	struct block **blocks; // by number
+	struct block *heads;   // by number as well, beside each other: few pages
+	struct block **blocks; // those that are there, else NULL
 	uint32_t count;
 	uint32_t *free_numbers; // of blocks that are gone
 	uint32_t free_count;
@@ -188,7 +190,7 @@ static inline struct ident *ident_at(const struct records *t, const struct recor
 
 static inline struct block *block_of(const struct records *t, const struct record *r)
 {
-	return t->blocks[record_index(t, r) / BITS_SIZE];
+	return &t->heads[record_index(t, r) / BITS_SIZE];
 }
 
 static inline void record_addr_put(
