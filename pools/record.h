@@ -92,6 +92,7 @@ struct record {
 	uint8_t revoked : 1; // ends with its holder, in no ring any longer
 	uint8_t far : 1;     // its ident is
 	uint8_t lost : 1;    // its server has given it to somebody else
+	uint8_t left : 1;    // a reload has taken its address out of all ranges
 };
 _Static_assert(sizeof(struct record) == 64, "a cache line");
 

@@ -19,6 +19,8 @@ void lease_count(struct pool *p, const struct record *r, int n)
 {
 	uint64_t *counter = counter_of(p, r);
 	*counter += (uint64_t)(int64_t)n;
+	if (r->left)
+		p->stats.left += (uint64_t)(int64_t)n;
 	if (counter == &p->stats.in_use && *counter > p->stats.high_water)
 		p->stats.high_water = *counter;
 }
