@@ -539,20 +539,40 @@ static inline void prefetch_keys(const struct esp_op *op, const struct gcm_row *
 	dp_gcm_prefetch((const uint8_t *)op->sa + DP_SA_KEYS, g->long_key, op->text_len);
 }
 
-static void open_plain(struct dp_crypto *c, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
+// What comes next is from the inside.
+static __rte_noinline void warm_other(struct dp_warm *x)
 {
+	dp_warm_step(x);
+}
+
+static inline void warm(struct dp_warm *x)
+{
+	if (!dp_warm_due(x))
+		return;
+	if (likely(x->outside))
+		dp_warm_step_outside(x);
+	else
+		warm_other(x);
+}
+
+static void open_plain(struct dp_worker *w, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
+{
+	struct dp_crypto *c = &w->crypto;
+	const struct esp_op *end = ops + n;
 	struct gcm_row g;
 	dp_gcm_choose(c, ops->sa->cipher, false, &g);
 	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
 		prefetch_keys(&ops[i], &g);
-	for (unsigned i = 0; i < n; i++) {
-		struct esp_op *op = &ops[i];
+	for (struct esp_op *op = ops; op < end; op++, tags++) {
+		const struct esp_op *next = op + DP_KEYS_AHEAD;
 		if (unlikely(op->sa->cipher != g.cipher))
 			dp_gcm_choose(c, op->sa->cipher, false, &g);
-		if (likely(i + DP_KEYS_AHEAD < n))
-			prefetch_keys(op + DP_KEYS_AHEAD, &g);
-		dp_gcm_warm(c);
-		dp_gcm_open(c, &g, op, tags[i]);
+		if (unlikely(next >= end))
+			dp_warm_keys(&w->warm, (unsigned)(next - end));
+		else if (!dp_gcm_same_keys(next - 1, next))
+			prefetch_keys(next, &g);
+		warm(&w->warm);
+		dp_gcm_open(c, &g, op, *tags);
 	}
 }
 
@@ -561,7 +581,7 @@ static unsigned plain_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
 	uint8_t tags[2 * DP_BURST][16] __attribute__((aligned(64)));
 	uint64_t state = dp_exit_state(w);
 	unsigned good = n;
-	open_plain(&w->crypto, ops, n, tags);
+	open_plain(w, ops, n, tags);
 	for (unsigned i = 0; i < n; i++)
 		if (unlikely(!finish_quick(w, &ops[i], tags[i], state)))
 			good -= !finish_slow(w, &ops[i], tags[i]);

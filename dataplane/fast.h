@@ -8,7 +8,6 @@
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
-#include <rte_vect.h>
 
 static inline uint64_t dp_load64(const void *p)
 {
@@ -41,10 +40,11 @@ static inline bool dp_v4_sum_ok(const uint8_t *p)
 	// x is such a multiple if x / (2^16 - 1), modulo 2^64, is none too large: the inverse of 2^16 - 1
 	// is -once.
 	const uint64_t once = 0x0001000100010001ull;
-	unsigned long long sum;
-	unsigned char carry = _addcarry_u64(0, dp_load64(p), dp_load64(p + 8), &sum);
-	carry = _addcarry_u64(carry, sum, dp_load32(p + 16), &sum);
-	(void)_addcarry_u64(carry, sum, 0, &sum);
+	uint64_t sum = dp_load64(p), more = dp_load64(p + 8), rest = dp_load32(p + 16);
+	__asm__("addq %1, %0\n\tadcq %2, %0\n\tadcq $0, %0"
+		: "+&r"(sum)
+		: "rm"(more), "r"(rest)
+		: "cc");
 	return sum * -once <= once;
 }
 

@@ -282,8 +282,11 @@ static inline bool turn(struct dp_crypto *c, struct gcm_row *g, const struct esp
 {
 	if (unlikely(op->sa->cipher != g->cipher))
 		dp_gcm_choose(c, op->sa->cipher, seal, g);
-	if (likely(op + DP_KEYS_AHEAD < end))
-		prefetch_next(g, op + DP_KEYS_AHEAD);
+	const struct esp_op *next = op + DP_KEYS_AHEAD;
+	if (unlikely(next >= end))
+		dp_gcm_warm_keys(c, (unsigned)(next - end));
+	else if (!dp_gcm_same_keys(next - 1, next))
+		prefetch_next(g, next);
 	dp_gcm_warm(c);
 	return g->direct;
 }

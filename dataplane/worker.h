@@ -220,6 +220,7 @@ struct dp_warm {
 	bool outside;
 	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
+	const struct dp_sa *sa[DP_BURST + 1];
 	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
 
