@@ -355,8 +355,9 @@ static inline bool quick_esp(
 		return false;
 	}
 	uint32_t spi = get_be32(ip + upper);
+	// Zero is no SPI, but IKE's marker.
 	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
-		return false;
+		return spi != 0 && dp_handoff_esp(w, m, v->port->index, upper, left, spi);
 	struct esp_op *op = dp_ops_add(&w->esp_in);
 	op->m = m;
 	op->sa = sa;
@@ -464,6 +465,22 @@ static inline struct dp_sa *quick_sa(
 	return dp_slab_at(&w->out, way->slot);
 }
 
+// To the worker that has the tunnel, where nothing else has to be decided. In their order, too.
+static __rte_noinline bool quick_owner(struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf *m, const _Atomic uint64_t *flat)
+{
+	uint64_t e_of = atomic_load_explicit(flat, memory_order_acquire);
+	struct dp_dst_entry e;
+	dp_dst_entry_of(e_of, &e);
+	uint8_t *ip = dp_data(m);
+	if (e_of == 0 || dp_tunnel_worker(e.index) == w->id || ip[8] <= 1 || !w->straight ||
+		w->route.n || dp_tunnel_shared(&w->layout, e.index))
+		return false;
+	dp_hop_v4(ip);
+	dp_handoff_inner(w, m, v->port->index, &e);
+	return true;
+}
+
 // A clear packet from the inside that is to be routed: into the tunnel at once where nothing has to be
 // decided about it. In their order: behind one that has to be looked up so have the others.
 static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
@@ -503,6 +520,8 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 		op->port = v->port->index;
 		return true;
 	}
+	if (likely(flat) && quick_owner(w, v, m, flat))
+		return true;
 	struct dp_inner *r = &w->route.p[w->route.n++];
 	r->m = m;
 	r->ip = ip;

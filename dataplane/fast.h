@@ -68,6 +68,13 @@ static inline bool dp_plain_v4(const uint8_t *p, uint32_t len, bool sure)
 	return likely(total >= IP4_HDR && total <= len) && (sure || likely(dp_v4_sum_ok(p)));
 }
 
+// A line that will be written: one that another core wrote last, and that was asked for to be read, would
+// be fetched a second time.
+static inline void dp_prefetch_write(const void *p)
+{
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+}
+
 static inline void dp_sa_prefetch(const struct dp_sa *sa)
 {
 	rte_prefetch0(sa);

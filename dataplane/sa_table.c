@@ -232,7 +232,7 @@ static unsigned special_in(const struct dp_sa *sa)
 static void set_special(struct dp_sa *sa, const struct dp_tunnel *t)
 {
 	bool reverse = !(sa->flags & DP_SA_OUT) && (t->flags & DP_TUNNEL_REVERSE_PATH);
-	bool treat = t->treat || dp_sa_cold(sa)->tfc;
+	bool treat = t->treat || (sa->special & DP_SPECIAL_TREAT); // of its own: TFC
 	sa->special =
 		(uint8_t)((treat ? DP_SPECIAL_TREAT : 0) | (reverse ? DP_SPECIAL_REVERSE : 0) |
 			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0) |
@@ -287,7 +287,7 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (t->out)
 		dp_sa_cold(t->out)->out_at = &dp_sa_cold(sa)->out_next;
 	t->out = sa;
-	if (dp_sa_cold(sa)->tfc)
+	if ((sa->special & DP_SPECIAL_TREAT) && dp_sa_cold(sa)->tfc)
 		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
 	dp_sa_set_path(w, sa, t);
@@ -410,13 +410,17 @@ static void apply(struct dp_worker *w, const struct dp_msg *msg)
 	}
 }
 
-// What a message is about, and who stands before and behind it in lists, is most often in no cache.
+// ---- Taking messages ----
+
+#define MSG_BURST 8u
+
+// What a message is about is most often in the control thread's cache alone, which wrote it.
 static void prefetch_subject(const struct dp_worker *w, const struct dp_msg *msg)
 {
 	if (msg->sa) {
-		dp_sa_prefetch(msg->sa);
-		rte_prefetch0(dp_sa_cold(msg->sa));
-		rte_prefetch0((const uint8_t *)dp_sa_cold(msg->sa) + 64);
+		const uint8_t *sa = (const uint8_t *)msg->sa;
+		for (unsigned i = 0; i < DP_SA_COLD + RTE_CACHE_LINE_SIZE; i += RTE_CACHE_LINE_SIZE)
+			dp_prefetch_write(sa + i);
 	} else if (msg->type != DP_MSG_NEIGH && dp_tunnel_slot(msg->tunnel) < w->tunnels.slots) {
 		rte_prefetch0(dp_slab_at(&w->tunnels, dp_tunnel_slot(msg->tunnel)));
 	}
@@ -432,19 +436,34 @@ static void prefetch_tunnel(const struct dp_worker *w, const struct dp_msg *msg)
 		rte_prefetch0(t + i);
 }
 
-#define MSG_BURST 8u
+static unsigned dequeue(struct dp_worker *w, struct dp_msg *msg, unsigned max)
+{
+	unsigned n = 0;
+	while (n < max && rte_ring_sc_dequeue_elem(w->sa_ring, &msg[n], DP_MSG_HEAD) == 0) {
+		if (unlikely(dp_msg_has_rest(&msg[n]))) {
+			int rc = rte_ring_sc_dequeue_elem(
+				w->sa_rest_ring, dp_msg_rest(&msg[n]), DP_MSG_REST);
+			RTE_VERIFY(rc == 0);
+		}
+		n++;
+	}
+	return n;
+}
 
 unsigned dp_msg_poll(struct dp_worker *w)
 {
 	struct dp_msg msg[MSG_BURST];
 	unsigned n, all = 0;
 	do {
-		n = rte_ring_sc_dequeue_burst_elem(
-			w->sa_ring, msg, sizeof(msg[0]), MSG_BURST, NULL);
+		n = dequeue(w, msg, MSG_BURST);
 		for (unsigned i = 0; i < n; i++)
 			prefetch_subject(w, &msg[i]);
 		for (unsigned i = 0; i < n; i++)
 			prefetch_tunnel(w, &msg[i]);
+		if (n) { // what they will have to be told of
+			dp_ring_warm_put(w->event_ring, sizeof(struct sa_event), 2);
+			dp_ring_warm_put(w->return_ring, sizeof(struct dp_return), MSG_BURST);
+		}
 		for (unsigned i = 0; i < n; i++)
 			apply(w, &msg[i]);
 		all += n;

@@ -288,6 +288,7 @@ static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec,
 		return rc;
 	set_seq(sa, spec);
 	dp_tfc_set(sa, spec);
+	sa->special = c->tfc ? DP_SPECIAL_TREAT : 0;
 	set_limits(sa, spec);
 	return 0;
 }

@@ -104,6 +104,10 @@ static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
 		}                         \
 	} while (0)
 
+// Packets from other workers (handoff.c): the two that come so many after those which the step begins with.
+void dp_warm_taken(struct dp_warm *x, unsigned i);
+void dp_warm_taken_all(struct dp_warm *x);
+
 static inline bool dp_warm_due(const struct dp_warm *x)
 {
 	return x->step < x->n + WARM_LAST;
@@ -113,6 +117,10 @@ static inline void dp_warm_step_outside(struct dp_warm *x)
 {
 	unsigned i = x->step;
 	x->step = i + WARM_PAIR;
+	if (unlikely(x->taken)) {
+		dp_warm_taken(x, i);
+		return;
+	}
 	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
@@ -147,6 +155,7 @@ static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigne
 	x->n = n;
 	x->step = n ? 0 : WARM_LAST;
 	x->outside = outside;
+	x->taken = false;
 	if (n & 1)
 		m[n] = m[n - 1];
 }
@@ -181,7 +190,9 @@ static inline void dp_warm_all(struct dp_warm *x)
 // Its turn has come. What has not been asked for yet is.
 static inline void dp_warm_end(struct dp_warm *x)
 {
-	if (x->step == 0)
+	if (x->step == 0 && x->taken)
+		dp_warm_taken_all(x);
+	else if (x->step == 0)
 		dp_warm_all(x);
 	else
 		while (dp_warm_due(x))

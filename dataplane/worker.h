@@ -69,6 +69,22 @@ struct dp_msg {
 	};
 } __attribute__((aligned(8)));
 
+// What all of them have travels by one ring, so that most are less than a line; the rest of the few that have
+// one by a second ring, in the same order.
+#define DP_MSG_HEAD offsetof(struct dp_msg, path)
+#define DP_MSG_REST (sizeof(struct dp_msg) - DP_MSG_HEAD)
+
+static inline bool dp_msg_has_rest(const struct dp_msg *msg)
+{
+	return msg->type == DP_MSG_TUNNEL_ADD || msg->type == DP_MSG_TUNNEL_MOVE ||
+	       msg->type == DP_MSG_NEIGH;
+}
+
+static inline void *dp_msg_rest(struct dp_msg *msg)
+{
+	return (uint8_t *)msg + DP_MSG_HEAD;
+}
+
 // A deleted SA, or (sa NULL) a deleted tunnel's index, given back.
 struct dp_return {
 	struct dp_sa *sa;
@@ -82,6 +98,21 @@ struct dp_batch {
 	// below: packets up to which one is put here without a further look, in this poll; towards a port
 	// that takes frames as they are all but the last place, which flushes, else none.
 	unsigned n, below;
+};
+
+// Packets for another worker, and how many of them for which cause.
+struct dp_given {
+	struct rte_mbuf *m[2 * DP_BURST];
+	unsigned n;
+	uint32_t by[DP_HANDOFF_CAUSES];
+};
+
+// What other workers have given us, from the ring where the last poll ended.
+struct dp_taken {
+	struct rte_mbuf *m[2][DP_BURST]; // in turn: those at hand, and the next ones
+	unsigned turn;
+	uint16_t ring, rings, left; // the one that is read, how many are left, packets of it
+	uint64_t busy;              // rings that the last poll found something in, a bit each
 };
 
 struct dp_ops {
@@ -218,6 +249,7 @@ struct dp_warm {
 	struct rte_mbuf **m;
 	unsigned n, step;
 	bool outside;
+	bool taken;              // from other workers (handoff.c)
 	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
 	const struct dp_sa *sa[DP_BURST + 1];
@@ -242,7 +274,8 @@ struct dp_worker {
 	struct dp_ops esp_out;  // IP packets for this worker's tunnels
 	struct dp_way *ways;    // by the tunnel's slot
 	struct dp_batch tx[DP_PORTS_MAX];
-	struct dp_batch handoff[DP_WORKERS_MAX];
+	struct dp_given handoff[DP_WORKERS_MAX];
+	struct dp_taken taken;
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
 	uint32_t neigh_gen; // neither 0 nor DP_HOP_OTHER's bit; changes when an entry moves or goes
@@ -263,7 +296,7 @@ struct dp_worker {
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 
-	struct rte_ring *sa_ring, *event_ring, *return_ring, *inject_ring;
+	struct rte_ring *sa_ring, *sa_rest_ring, *event_ring, *return_ring, *inject_ring;
 	struct rte_ring *punt_ring[DP_PUNT_RINGS];
 	struct rte_ring *handoff_in[DP_WORKERS_MAX]; // from worker i; NULL: itself
 
@@ -281,7 +314,8 @@ struct dp_worker {
 
 	// Read and written by other threads.
 	_Atomic uint64_t passes __rte_cache_aligned; // polls that have ended
-	atomic_bool sleeping;
+	// What who hands packets over looks at: not in the line that each poll writes to.
+	atomic_bool sleeping __rte_cache_aligned;
 	atomic_bool stop;
 	int wake_fd; // eventfd
 };
@@ -345,6 +379,10 @@ unsigned dp_worker_poll_once(struct dp_worker *w);
 // Rings of the right kind; NULL and rte_errno on failure. name is made unique.
 struct rte_ring *dp_ring_new(
 	const char *what, unsigned a, unsigned b, unsigned size, size_t element, int socket);
+// The other end's line and our own are on their way, and the n places that come next: to be written, or to
+// be read.
+void dp_ring_warm_put(const struct rte_ring *r, size_t element, unsigned n);
+void dp_ring_warm_get(const struct rte_ring *r, size_t element, unsigned n);
 void dp_worker_rings_free(struct dp_worker *w);
 MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 
@@ -414,16 +452,26 @@ unsigned dp_hold_expire(struct dp_worker *w);
 // ---- Hand-off ----
 
 enum dp_carry {
-	DP_CARRY_ESP,      // outer frame; l2_len, l3_len set; meta.cause
-	DP_CARRY_INNER,    // IP packet for the tunnel meta.to; meta.cause
+	DP_CARRY_ESP,      // outer frame; l2_len, l3_len set
+	DP_CARRY_INNER,    // IP packet for the tunnel meta.to; l3_len set
 	DP_CARRY_FRAGMENT, // outer fragment; l2_len, l3_len set
 	DP_CARRY_FRAME,    // finished frame for meta.port
 	DP_CARRY_ROUTE,    // inject only: IP packet to be routed
 };
 
+// meta is filled but for kind and cause.
 void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_carry carry,
 	enum dp_handoff cause);
+// The same of most packets, whose meta and lengths of headers are not: ESP len bytes behind upper of the
+// outer IP packet. False: nothing is done, it is no SPI of ours.
+bool dp_handoff_esp(struct dp_worker *w, struct rte_mbuf *m, uint16_t port, uint32_t upper,
+	uint32_t len, uint32_t spi);
+// An IPv4 packet without options, at the mbuf's data, that has passed its hop.
+void dp_handoff_inner(
+	struct dp_worker *w, struct rte_mbuf *m, uint16_t port, const struct dp_dst_entry *e);
 void dp_handoff_flush(struct dp_worker *w);
+// A poll begins: what it will take is on its way.
+void dp_handoff_begin(struct dp_worker *w);
 // What others and the control thread have given us; returns how many.
 unsigned dp_handoff_poll(struct dp_worker *w);
 // Wake a sleeping worker; any thread, after the enqueue.

@@ -46,7 +46,8 @@ struct address_request {
 	bool exact;
 	uint16_t worker; // shard to draw from
 	// The same owner's live lease is adopted (shared, by reference) only if this is true: the peer
-	// asked for the held address, or re-authenticates from the same outer address and port.
+	// asked for the held address, or re-authenticates from the same outer address and port. Where
+	// 64 share it already he gets one of his own.
 	bool adopt;
 	uint64_t token; // handed back with the result
 };

@@ -70,7 +70,8 @@ struct record {
 	struct grant *more;
 	uint32_t next, prev; // in a queue
 	uint32_t next_owned,
-		prev_owned; // ring of the owner's leases; of a free loose record the next one
+		prev_owned; // ring of the owner's leases; of a free loose record the next one; see
+			    // record_later()
 	uint32_t hash;      // of owner and pool
 	uint32_t ticket;    // of the row, its low bits
 	uint16_t pool;
@@ -156,6 +157,12 @@ static inline struct record *record_at(const struct records *t, uint32_t index)
 	return &t->at[index];
 }
 
+// Of a released one, which about will be given out some allocations later: a hint, of a record that is.
+static inline uint32_t *record_later(struct record *r)
+{
+	return &r->next_owned;
+}
+
 // NULL: it has no memory. For an index that somebody remembers; of a block that is gone it is all zero.
 static inline struct record *record_if(const struct records *t, uint64_t index)
 {
@@ -197,12 +204,11 @@ static inline struct ip_addr record_addr(const struct records *t, const struct r
 	return a;
 }
 
-uint32_t record_tag(const struct records *t, const struct ip_addr *a);
-// A loose record for this address, whose tag is `tag`; NULL without memory.
-struct record *loose_new(struct records *t, const struct ip_addr *a, uint32_t tag);
+// A loose record for this address; NULL without memory.
+struct record *loose_new(struct records *t, const struct ip_addr *a);
 void loose_free(struct records *t, struct record *r);
 // Or NULL.
-struct record *loose_find(const struct records *t, const struct ip_addr *a, uint32_t tag);
+struct record *loose_find(const struct records *t, const struct ip_addr *a);
 
 // Whom a lease is for. His key is his user's length and one in two bytes (0: no user), user and identity,
 // so that no two pairs read alike. The parts are borrowed and stay where they are: what was put together
@@ -217,11 +223,36 @@ struct owner_key {
 	struct view name;
 };
 
-// Its bytes; returns where they end.
-uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes);
+static inline uint8_t *append(uint8_t *to, const void *from, size_t len)
+{
+	if (len)
+		memcpy(to, from, len);
+	return to + len;
+}
 
+// Its bytes; returns where they end.
+static inline uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes)
+{
+	if (k->head_len)
+		memcpy(bytes, &k->head, sizeof(k->head));
+	bytes = append(bytes + k->head_len, k->user.p, k->user.len);
+	return append(bytes, k->identity.p, k->identity.len);
+}
+
+MUST_USE int ident_set_far(struct records *t, struct record *r, const struct owner_key *k);
 // 0 or -ENOMEM.
-MUST_USE int ident_set(struct records *t, struct record *r, const struct owner_key *k);
+MUST_USE static inline int ident_set(struct records *t, struct record *r, const struct owner_key *k)
+{
+	struct ident *id = ident_at(t, r);
+	size_t apart = k->name_at == k->len ? k->name.len : 0;
+	if (k->len + apart > IDENT_BYTES)
+		return ident_set_far(t, r, k);
+	id->key_len = (uint8_t)k->len;
+	id->name_at = (uint8_t)k->name_at;
+	id->name_len = (uint8_t)k->name.len;
+	append(owner_key_put(k, id->bytes), k->name.p, apart);
+	return 0;
+}
 void ident_far_free(struct records *t, struct record *r);
 struct ident_view ident_of(const struct records *t, const struct record *r);
 

@@ -292,7 +292,7 @@ static void without_memory_nothing_is_lost(void **state)
 	sink()->spi_release(sink()->ctx, spi);
 	// The ring is full, so that each of these needs a place in the queue.
 	struct dp_msg filler = {.type = DP_MSG_TUNNEL_MTU};
-	while (rte_ring_sp_enqueue_elem(fx.dp->workers[0]->sa_ring, &filler, sizeof(filler)) == 0)
+	while (rte_ring_sp_enqueue_elem(fx.dp->workers[0]->sa_ring, &filler, DP_MSG_HEAD) == 0)
 		;
 	sink()->tunnel_move(sink()->ctx, tunnels[0], &path); // refused, not fatal
 	for (unsigned i = 0; i < n; i++)
