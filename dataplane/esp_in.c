@@ -534,12 +534,7 @@ static __rte_noinline bool finish_slow(struct dp_worker *w, struct esp_op *op, c
 	return finish(w, op);
 }
 
-static inline void prefetch_keys(const struct esp_op *op, const struct gcm_row *g)
-{
-	dp_gcm_prefetch((const uint8_t *)op->sa + DP_SA_KEYS, g->long_key, op->text_len);
-}
-
-// What comes next is from the inside.
+// What comes next is not from outside.
 static __rte_noinline void warm_other(struct dp_warm *x)
 {
 	dp_warm_step(x);
@@ -561,16 +556,11 @@ static void open_plain(struct dp_worker *w, struct esp_op *ops, unsigned n, uint
 	const struct esp_op *end = ops + n;
 	struct gcm_row g;
 	dp_gcm_choose(c, ops->sa->cipher, false, &g);
-	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
-		prefetch_keys(&ops[i], &g);
+	dp_gcm_begin(ops, n);
 	for (struct esp_op *op = ops; op < end; op++, tags++) {
-		const struct esp_op *next = op + DP_KEYS_AHEAD;
 		if (unlikely(op->sa->cipher != g.cipher))
 			dp_gcm_choose(c, op->sa->cipher, false, &g);
-		if (unlikely(next >= end))
-			dp_warm_keys(&w->warm, (unsigned)(next - end));
-		else if (!dp_gcm_same_keys(next - 1, next))
-			prefetch_keys(next, &g);
+		dp_gcm_ahead(c, &g, op, end);
 		warm(&w->warm);
 		dp_gcm_open(c, &g, op, *tags);
 	}

@@ -56,19 +56,6 @@ static inline void dp_gcm_prefetch(const uint8_t *k, bool long_key, uint32_t tex
 		rte_prefetch0(k + from);
 }
 
-// The keys of the one before, and all of them that this one needs, are on their way.
-static inline bool dp_gcm_same_keys(const struct esp_op *before, const struct esp_op *op)
-{
-	return before->sa == op->sa && before->text_len >= op->text_len;
-}
-
-// The keys of a packet of the burst that comes next.
-static inline void dp_gcm_warm_keys(const struct dp_crypto *c, unsigned i)
-{
-	if (likely(c->warm))
-		dp_warm_keys(c->warm, i);
-}
-
 // IV (salt, IV, zero) and AAD (SPI, sequence number, with ESN all 64 bits of it), 16 bytes each. They are
 // put together in registers and stored at once: what is stored in pieces and read whole a moment later
 // waits for the stores.
@@ -103,7 +90,36 @@ static inline bool dp_tag_equal(const uint8_t *a, const uint8_t *b)
 	return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
 }
 
-// Some memory of the burst that comes next.
+// Keys of a burst's first packets; those of the others are asked for while a packet before is worked on.
+static inline void dp_gcm_begin(const struct esp_op *ops, unsigned n)
+{
+	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
+		dp_keys_prefetch(ops[i].sa, ops[i].text_len);
+}
+
+// The keys of the one before, and all of them that this one needs, are on their way.
+static inline bool dp_same_keys(const struct esp_op *before, const struct esp_op *op)
+{
+	return before->sa == op->sa && before->text_len >= op->text_len;
+}
+
+// Before a packet's cipher: keys of one that comes later.
+static inline void dp_gcm_ahead(struct dp_crypto *c, const struct gcm_row *g,
+	const struct esp_op *op, const struct esp_op *end)
+{
+	const struct esp_op *next = op + DP_KEYS_AHEAD;
+	if (unlikely(next >= end)) {
+		if (likely(c->warm))
+			dp_warm_keys(c->warm, (unsigned)(next - end));
+	} else if (!dp_same_keys(next - 1, next)) {
+		if (likely(next->sa->cipher == g->cipher && g->direct))
+			dp_gcm_prefetch(dp_sa_keys(next->sa), g->long_key, next->text_len);
+		else
+			dp_keys_prefetch(next->sa, next->text_len);
+	}
+}
+
+// And some memory of the burst that comes next.
 static inline void dp_gcm_warm(struct dp_crypto *c)
 {
 	if (likely(c->warm) && dp_warm_due(c->warm))

@@ -117,10 +117,6 @@ static inline void dp_warm_step_outside(struct dp_warm *x)
 {
 	unsigned i = x->step;
 	x->step = i + WARM_PAIR;
-	if (unlikely(x->taken)) {
-		dp_warm_taken(x, i);
-		return;
-	}
 	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
@@ -134,6 +130,10 @@ static inline void dp_warm_step(struct dp_warm *x)
 		return;
 	}
 	x->step = i + WARM_PAIR;
+	if (unlikely(x->taken)) {
+		dp_warm_taken(x, i);
+		return;
+	}
 	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, false));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_dst(x, k));
