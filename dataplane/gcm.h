@@ -26,10 +26,23 @@ struct gcm_row {
 
 void dp_gcm_choose(const struct dp_crypto *c, uint8_t cipher, bool seal, struct gcm_row *g);
 
+// All of GCM's schedule, which 48 blocks need. One instruction a line: an unrolled loop is what costs.
+static inline void dp_gcm_prefetch_all(const uint8_t *k)
+{
+#pragma GCC unroll 32
+	for (uint32_t off = 0; off < sizeof(struct gcm_key_data); off += 64)
+		rte_prefetch0(k + off);
+}
+
 // The hash powers of GCM stand at one end of the schedule: a short packet uses the last ones.
 static inline void dp_gcm_prefetch(const uint8_t *k, bool long_key, uint32_t text_len)
 {
 	const uint32_t size = sizeof(struct gcm_key_data), last = (size - 1) & ~63u;
+	uint32_t powers = ((text_len + 15) & ~15u) + 32;
+	if (powers >= size - 256) {
+		dp_gcm_prefetch_all(k);
+		return;
+	}
 	rte_prefetch0(k);
 	rte_prefetch0(k + 64);
 	rte_prefetch0(k + 128);
@@ -37,11 +50,9 @@ static inline void dp_gcm_prefetch(const uint8_t *k, bool long_key, uint32_t tex
 		rte_prefetch0(k + 192);
 	rte_prefetch0(k + last - 64);
 	rte_prefetch0(k + last);
-	uint32_t powers = ((text_len + 15) & ~15u) + 32;
 	if (likely(powers <= size - last + 64))
 		return;
-	uint32_t from = powers < size - 256 ? (size - powers) & ~63u : 192;
-	for (; from < last - 64; from += 64)
+	for (uint32_t from = (size - powers) & ~63u; from < last - 64; from += 64)
 		rte_prefetch0(k + from);
 }
 
@@ -79,7 +90,36 @@ static inline bool dp_tag_equal(const uint8_t *a, const uint8_t *b)
 	return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
 }
 
-// Some memory of the burst that comes next.
+// Keys of a burst's first packets; those of the others are asked for while a packet before is worked on.
+static inline void dp_gcm_begin(const struct esp_op *ops, unsigned n)
+{
+	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
+		dp_keys_prefetch(ops[i].sa, ops[i].text_len);
+}
+
+// The keys of the one before, and all of them that this one needs, are on their way.
+static inline bool dp_same_keys(const struct esp_op *before, const struct esp_op *op)
+{
+	return before->sa == op->sa && before->text_len >= op->text_len;
+}
+
+// Before a packet's cipher: keys of one that comes later.
+static inline void dp_gcm_ahead(struct dp_crypto *c, const struct gcm_row *g,
+	const struct esp_op *op, const struct esp_op *end)
+{
+	const struct esp_op *next = op + DP_KEYS_AHEAD;
+	if (unlikely(next >= end)) {
+		if (likely(c->warm))
+			dp_warm_keys(c->warm, (unsigned)(next - end));
+	} else if (!dp_same_keys(next - 1, next)) {
+		if (likely(next->sa->cipher == g->cipher && g->direct))
+			dp_gcm_prefetch(dp_sa_keys(next->sa), g->long_key, next->text_len);
+		else
+			dp_keys_prefetch(next->sa, next->text_len);
+	}
+}
+
+// And some memory of the burst that comes next.
 static inline void dp_gcm_warm(struct dp_crypto *c)
 {
 	if (likely(c->warm) && dp_warm_due(c->warm))

@@ -5,7 +5,7 @@
 // ids that name them.
 //
 // Memory of one direction, with intel-ipsec-mb 1.3: 128 bytes hot, 384 cold, 1024 key schedule
-// (1280 with 2.0), so some 1.5 KiB; selectors beyond two a side and windows above 128 packets (up
+// (1280 with 2.0), so some 1.6 KiB; selectors beyond two a side and windows above 128 packets (up
 // to 1 KiB) are allocated beside it. Slabs grow by DP_CHUNK SAs as they are needed.
 #pragma once
 
@@ -337,7 +337,10 @@ static inline struct dp_sa *dp_sa_of_cold(struct dp_sa_cold *c)
 	return (struct dp_sa *)(void *)((uint8_t *)c - DP_SA_COLD);
 }
 
-// Bytes of one SA: multiple of 64, from the library's structures.
+#define DP_LINES 128 // bytes: two cache lines, which the processor fetches together
+
+// Bytes of one SA, from the library's structures: an odd multiple of DP_LINES, so that the hot parts of
+// many SAs spread over all sets of a cache instead of a fourth or an eighth.
 size_t dp_sa_stride(void);
 
 // A worker's view of a slab: chunks appear with the first message that needs them.
@@ -357,7 +360,7 @@ static inline void *dp_slab_at(const struct dp_slab *s, uint32_t slot)
 	return chunk ? chunk + (slot & (DP_CHUNK - 1)) * s->stride : NULL;
 }
 
-// Control thread: memory for a chunk, zeroed, 64-byte aligned, on this socket, excluded from core
+// Control thread: memory for a chunk, zeroed, aligned to DP_LINES, on this socket, excluded from core
 // dumps; on hugepages where EAL has them. NULL: none. Wiped when freed.
 void *dp_chunk_new(size_t stride, int socket);
 void dp_chunk_free(void *chunk, size_t stride);

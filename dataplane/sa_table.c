@@ -64,7 +64,7 @@ void dp_slab_fini(struct dp_slab *s)
 
 void *dp_chunk_new(size_t stride, int socket)
 {
-	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, 64, socket);
+	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, DP_LINES, socket);
 }
 
 void dp_chunk_free(void *chunk, size_t stride)

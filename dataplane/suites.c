@@ -75,7 +75,7 @@ static const struct auth_row *auth_find(uint16_t id)
 
 size_t dp_sa_stride(void)
 {
-	return RTE_ALIGN_CEIL(DP_SA_KEYS + sizeof(union keys), 64);
+	return RTE_ALIGN_CEIL(DP_SA_KEYS + sizeof(union keys), DP_LINES) | DP_LINES;
 }
 
 // ---- Key expansion ----

@@ -261,29 +261,13 @@ static inline void open_gcm(struct dp_crypto *c, const struct gcm_row *g, struct
 						   : icv_equal(tag, icv_place(op), g->icv_len);
 }
 
-// The keys of the first packets; those of the others are asked for while a packet before is worked on.
-static inline void prefetch_first(const struct esp_op *ops, unsigned n)
-{
-	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
-		prefetch_keys(ops[i].sa, ops[i].text_len);
-}
-
-static inline void prefetch_next(const struct gcm_row *g, const struct esp_op *op)
-{
-	if (likely(op->sa->cipher == g->cipher && g->direct))
-		dp_gcm_prefetch((const uint8_t *)op->sa + DP_SA_KEYS, g->long_key, op->text_len);
-	else
-		dp_keys_prefetch(op->sa, op->text_len);
-}
-
 // Before each packet's cipher. False: it is not AES-GCM.
 static inline bool turn(struct dp_crypto *c, struct gcm_row *g, const struct esp_op *op,
 	const struct esp_op *end, bool seal)
 {
 	if (unlikely(op->sa->cipher != g->cipher))
 		dp_gcm_choose(c, op->sa->cipher, seal, g);
-	if (likely(op + DP_KEYS_AHEAD < end))
-		prefetch_next(g, op + DP_KEYS_AHEAD);
+	dp_gcm_ahead(c, g, op, end);
 	dp_gcm_warm(c);
 	return g->direct;
 }
@@ -305,7 +289,7 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 	struct gcm_row g;
 	unsigned rest = 0;
 	dp_gcm_choose(c, n ? ops->sa->cipher : 0, true, &g);
-	prefetch_first(ops, n);
+	dp_gcm_begin(ops, n);
 	for (struct esp_op *op = ops; op < end; op++) {
 		if (likely(turn(c, &g, op, end, true))) {
 			seal_gcm(c, &g, op);
@@ -330,7 +314,7 @@ void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 	struct gcm_row g;
 	unsigned rest = 0;
 	dp_gcm_choose(c, n ? ops->sa->cipher : 0, false, &g);
-	prefetch_first(ops, n);
+	dp_gcm_begin(ops, n);
 	for (struct esp_op *op = ops; op < end; op++) {
 		if (likely(turn(c, &g, op, end, false))) {
 			open_gcm(c, &g, op);

@@ -252,6 +252,7 @@ struct dp_warm {
 	bool taken;              // from other workers (handoff.c)
 	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
+	const struct dp_sa *sa[DP_BURST + 1];
 	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
 
