@@ -288,12 +288,13 @@ struct port_view {
 	uint64_t mac;
 	const struct dp_port *port;
 	__m128i head;
+	uint16_t index;
 };
 
 static struct port_view view_of(const struct dp_port *port)
 {
 	uint8_t head[16] = {[12] = 0x08, [13] = 0x00, [14] = 0x45};
-	struct port_view v = {.port = port};
+	struct port_view v = {.port = port, .index = port->index};
 	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	memcpy(head, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	memcpy(&v.head, head, sizeof(head));
@@ -370,6 +371,9 @@ static inline bool quick_esp(
 	return true;
 }
 
+#define NOT_WHOLE \
+	0xff3f0000u // more fragments, or an offset: of the word with id and flags, as it is loaded
+
 static __rte_noinline bool not_seen(struct esp_op *op, uint64_t top, uint32_t lo)
 {
 	struct dp_sa *sa = op->sa;
@@ -384,15 +388,15 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	int total = get_be16(ip + 2), text = total - IP4_HDR - GCM_AROUND, upper = IP4_HDR;
-	if (unlikely(!sa || m->nb_segs != 1 || total + RTE_ETHER_HDR_LEN > m->data_len ||
-		     dp_load64(p) << 16 != v->mac << 16 ||
-		     dp_load32(p + 12) << 8 != 0x450008u << 8 || !checksum_seen(m)))
+	if (unlikely(!sa) || unlikely(m->nb_segs != 1) || unlikely(!plain_head(v, p)) ||
+		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) || unlikely(!checksum_seen(m)))
 		return false;
-	if (unlikely((dp_load32(ip + 4) & 0xff3f0000) || dp_load32(ip + 16) != w->own_v4))
+	if (unlikely(dp_load32(ip + 4) & NOT_WHOLE) || unlikely(dp_load32(ip + 16) != w->own_v4))
 		return false;
 	if (ip[9] == PROTO_UDP) {
 		int len = get_be16(ip + IP4_HDR + 4);
-		if (unlikely(len > total - IP4_HDR || get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
+		if (unlikely(len > total - IP4_HDR) ||
+			unlikely(get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
 			return false;
 		text = len - UDP_HDR - GCM_AROUND;
 		upper += UDP_HDR;
@@ -401,21 +405,21 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 	}
 	uint8_t *esp = ip + upper;
 	uint32_t spi = dp_load32(esp), lo = get_be32(esp + 4);
-	uint64_t top = dp_get(&sa->seq);
-	if (unlikely(text <= 0 || (text & 3) || spi == 0 || spi != sa->spi || sa->special))
+	if (unlikely(text <= 0) || unlikely(text & 3) || unlikely(spi == 0) ||
+		unlikely(spi != sa->spi) || unlikely(sa->special))
 		return false;
+	uint64_t top = dp_get(&sa->seq);
 	uint32_t ahead = lo - (uint32_t)top;
 	op->m = m;
 	op->sa = sa;
 	op->esp = esp;
 	op->seq = top + ahead;
 	op->text_len = (uint16_t)text;
-	op->len = (uint16_t)(text + GCM_AROUND);
 	op->upper = (uint16_t)upper;
-	op->port = v->port->index;
-	if (unlikely((int32_t)ahead <= 0 || (!(sa->flags & DP_SA_ESN) && op->seq >> 32)))
-		return not_seen(op, top, lo);
-	return true;
+	op->port = v->index;
+	return likely((int32_t)ahead > 0) && likely((sa->flags & DP_SA_ESN) || !(op->seq >> 32))
+		       ? true
+		       : not_seen(op, top, lo);
 }
 
 // Plain ones as long as there is nothing before them that is not.

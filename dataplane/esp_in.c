@@ -172,9 +172,9 @@ static __rte_noinline void see_peer(struct dp_worker *w, struct esp_op *op)
 }
 
 // Both ports of an outer IPv4 header without options, as they stand in the packet; 0: plain ESP.
-static inline uint32_t ports_of(const struct esp_op *op, const uint8_t *p)
+static inline uint32_t ports_of(uint32_t upper, const uint8_t *p)
 {
-	return op->upper == IP4_HDR ? 0 : dp_load32(p + IP4_HDR);
+	return upper == IP4_HDR ? 0 : dp_load32(p + IP4_HDR);
 }
 
 // From where the tunnel's packets go.
@@ -183,7 +183,7 @@ static inline bool same_peer(const struct dp_sa *sa, const struct esp_op *op)
 	const uint8_t *p = outer_ip(op);
 	if (unlikely(p[0] != 0x45 || dp_load32(p + 12) != sa->peer_v4))
 		return false;
-	return ports_of(op, p) == sa->peer_ports;
+	return ports_of(op->upper, p) == sa->peer_ports;
 }
 
 // The packet is authentic. RFC 4303 3.4.3: "The receive window is updated only if the integrity
@@ -337,6 +337,19 @@ static inline struct dp_inner *uncover(
 	return r;
 }
 
+// An IPv4 packet to where others have gone, while no trace runs.
+static inline bool leave(
+	struct dp_worker *w, uint64_t state, struct rte_mbuf *m, uint8_t *inner, uint32_t len)
+{
+	const struct dp_exit *x = dp_exit_v4(w, state, inner, len);
+	if (unlikely(!x))
+		return false;
+	dp_hop_v4(inner);
+	dp_tx_frame_untraced(x->hop, m, inner, len);
+	dp_tx_put(w, x->tx, x->port, m);
+	return true;
+}
+
 // Most packets: IPv4 without options, with nothing to be done but to look whether it is right. True: it
 // is counted and on its way. False: nothing is decided, finish_other() looks once more.
 static inline bool finish_plain(struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len)
@@ -352,7 +365,8 @@ static inline bool finish_plain(struct dp_worker *w, struct esp_op *op, uint8_t 
 		return false;
 	dp_sa_count(w, sa, total);
 	// In their order: behind one that has to be looked up so have the others.
-	if (likely(w->route.n == 0) && likely(w->straight) && dp_leave_v4(w, op->m, inner, total))
+	if (likely(w->route.n == 0) && likely(w->straight) &&
+		leave(w, dp_exit_state(w), op->m, inner, total))
 		return true;
 	struct dp_inner *r = uncover(w, op, inner, total);
 	r->flat = dp_flat_prefetch(w, get_be32(inner + 16));
@@ -487,29 +501,29 @@ static inline void move_window(struct dp_sa *sa, uint64_t top, uint64_t seq)
 	dp_set(&sa->seq, seq);
 }
 
-// The packet is authentic and what it seems to be. False: nothing is decided.
+// The packet is authentic and what it seems to be. False: nothing is decided. state: dp_exit_state().
 static __rte_always_inline bool finish_quick(
-	struct dp_worker *w, struct esp_op *op, const uint8_t *tag)
+	struct dp_worker *w, struct esp_op *op, const uint8_t *tag, uint64_t state)
 {
 	struct dp_sa *sa = op->sa;
 	struct rte_mbuf *m = op->m;
 	uint8_t *inner = op->esp + ESP_HDR_LEN + GCM_IV_LEN;
-	const uint8_t *outer = op->esp - op->upper;
+	uint32_t len = op->text_len, upper = op->upper;
+	const uint8_t *outer = op->esp - upper;
 	uint64_t top = dp_get(&sa->seq), seq = op->seq;
-	uint32_t len = op->text_len;
 	if (unlikely(!dp_tag_equal(tag, inner + len)) || unlikely(sa->special) ||
 		unlikely(seq <= top))
 		return false;
 	uint32_t total = plain_text(sa, inner, len);
 	if (unlikely(!total) || unlikely(!ecn_agrees(outer, inner)))
 		return false;
-	bool moved = dp_load32(outer + 12) != sa->peer_v4 || ports_of(op, outer) != sa->peer_ports;
 	move_window(sa, top, seq);
-	if (unlikely(moved))
+	if (unlikely(dp_load32(outer + 12) != sa->peer_v4) ||
+		unlikely(ports_of(upper, outer) != sa->peer_ports))
 		see_peer(w, op);
 	dp_sa_count(w, sa, total);
 	// In their order: behind one that has to be looked up so have the others.
-	if (unlikely(w->route.n) || unlikely(!dp_leave_v4(w, m, inner, total)))
+	if (unlikely(w->route.n) || unlikely(!leave(w, state, m, inner, total)))
 		send_late(w, op, inner, total);
 	return true;
 }
@@ -520,27 +534,46 @@ static __rte_noinline bool finish_slow(struct dp_worker *w, struct esp_op *op, c
 	return finish(w, op);
 }
 
-static void open_plain(struct dp_crypto *c, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
+// What comes next is not from outside.
+static __rte_noinline void warm_other(struct dp_warm *x)
 {
+	dp_warm_step(x);
+}
+
+static inline void warm(struct dp_warm *x)
+{
+	if (!dp_warm_due(x))
+		return;
+	if (likely(x->outside))
+		dp_warm_step_outside(x);
+	else
+		warm_other(x);
+}
+
+static void open_plain(struct dp_worker *w, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
+{
+	struct dp_crypto *c = &w->crypto;
+	const struct esp_op *end = ops + n;
 	struct gcm_row g;
 	dp_gcm_choose(c, ops->sa->cipher, false, &g);
 	dp_gcm_begin(ops, n);
-	for (unsigned i = 0; i < n; i++) {
-		struct esp_op *op = &ops[i];
+	for (struct esp_op *op = ops; op < end; op++, tags++) {
 		if (unlikely(op->sa->cipher != g.cipher))
 			dp_gcm_choose(c, op->sa->cipher, false, &g);
-		dp_gcm_ahead(c, &g, op, ops + n);
-		dp_gcm_open(c, &g, op, tags[i]);
+		dp_gcm_ahead(c, &g, op, end);
+		warm(&w->warm);
+		dp_gcm_open(c, &g, op, *tags);
 	}
 }
 
 static unsigned plain_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
 {
 	uint8_t tags[2 * DP_BURST][16] __attribute__((aligned(64)));
+	uint64_t state = dp_exit_state(w);
 	unsigned good = n;
-	open_plain(&w->crypto, ops, n, tags);
+	open_plain(w, ops, n, tags);
 	for (unsigned i = 0; i < n; i++)
-		if (unlikely(!finish_quick(w, &ops[i], tags[i])))
+		if (unlikely(!finish_quick(w, &ops[i], tags[i], state)))
 			good -= !finish_slow(w, &ops[i], tags[i]);
 	return good;
 }

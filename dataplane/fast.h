@@ -8,7 +8,6 @@
 #include "dataplane/worker.h"
 
 #include <rte_prefetch.h>
-#include <rte_vect.h>
 
 static inline uint64_t dp_load64(const void *p)
 {
@@ -41,10 +40,11 @@ static inline bool dp_v4_sum_ok(const uint8_t *p)
 	// x is such a multiple if x / (2^16 - 1), modulo 2^64, is none too large: the inverse of 2^16 - 1
 	// is -once.
 	const uint64_t once = 0x0001000100010001ull;
-	unsigned long long sum;
-	unsigned char carry = _addcarry_u64(0, dp_load64(p), dp_load64(p + 8), &sum);
-	carry = _addcarry_u64(carry, sum, dp_load32(p + 16), &sum);
-	(void)_addcarry_u64(carry, sum, 0, &sum);
+	uint64_t sum = dp_load64(p), more = dp_load64(p + 8), rest = dp_load32(p + 16);
+	__asm__("addq %1, %0\n\tadcq %2, %0\n\tadcq $0, %0"
+		: "+&r"(sum)
+		: "rm"(more), "r"(rest)
+		: "cc");
 	return sum * -once <= once;
 }
 
@@ -170,9 +170,8 @@ static inline bool dp_sa_selects_fast(struct dp_sa *sa, const uint8_t *packet, u
 static_assert(offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2,
 	"length and tag are one word");
 
-// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p. What the port
-// is asked to do for us is nothing.
-static inline void dp_tx_untraced(
+// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
+static inline void dp_tx_frame_untraced(
 	const struct dp_neigh *n, struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
@@ -182,15 +181,15 @@ static inline void dp_tx_untraced(
 	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
 	m->pkt_len = frame;
 	dp_store32(&m->data_len, frame);
-	m->ol_flags = 0;
+	m->ol_flags = 0; // what the port is asked to do for us
 }
 
-// The same, and a mark of the trace stays.
+// The same; a mark of the trace stays.
 static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
 	struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
-	dp_tx_untraced(n, m, p, len);
+	dp_tx_frame_untraced(n, m, p, len);
 	m->ol_flags = mark;
 }
 
@@ -228,21 +227,21 @@ static inline struct dp_exit *dp_exit_slot(struct dp_worker *w, uint32_t dst)
 	return &w->exits[h];
 }
 
-static inline bool dp_exit_good(const struct dp_worker *w, const struct dp_exit *x)
+// As long as that is the same, so is what is remembered; not while messages are taken.
+static inline uint64_t dp_exit_state(const struct dp_worker *w)
 {
-	return dp_load64(&x->gen) == dp_load64(&w->neigh_gen);
+	return dp_load64(&w->neigh_gen);
 }
 
 // What other packets found out not long ago of an IPv4 packet's destination: it is no address of the
-// gateway, in no pool and no tunnel, and its next hop is known. False: it has to be looked up.
-static inline bool dp_leave_v4(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip, uint32_t len)
+// gateway, in no pool and no tunnel, and its next hop is known. NULL: it has to be looked up.
+static inline const struct dp_exit *dp_exit_v4(
+	struct dp_worker *w, uint64_t state, const uint8_t *ip, uint32_t len)
 {
 	uint32_t dst = dp_load32(ip + 16);
 	const struct dp_exit *x = dp_exit_slot(w, dst);
-	if (unlikely(x->v4 != dst || !dp_exit_good(w, x) || len > x->mtu || ip[8] <= 1))
-		return false;
-	dp_hop_v4(ip);
-	dp_tx_frame_of(w, x->hop, m, ip, len);
-	dp_tx_put(w, x->tx, x->port, m);
-	return true;
+	return likely(x->v4 == dst) && likely(dp_load64(&x->gen) == state) &&
+			       likely(len <= x->mtu) && likely(ip[8] > 1)
+		       ? x
+		       : NULL;
 }

@@ -103,7 +103,7 @@ static inline bool dp_same_keys(const struct esp_op *before, const struct esp_op
 	return before->sa == op->sa && before->text_len >= op->text_len;
 }
 
-// Before a packet's cipher: keys of one that comes later, and some memory of the burst that comes next.
+// Before a packet's cipher: keys of one that comes later.
 static inline void dp_gcm_ahead(struct dp_crypto *c, const struct gcm_row *g,
 	const struct esp_op *op, const struct esp_op *end)
 {
@@ -117,6 +117,11 @@ static inline void dp_gcm_ahead(struct dp_crypto *c, const struct gcm_row *g,
 		else
 			dp_keys_prefetch(next->sa, next->text_len);
 	}
+}
+
+// And some memory of the burst that comes next.
+static inline void dp_gcm_warm(struct dp_crypto *c)
+{
 	if (likely(c->warm) && dp_warm_due(c->warm))
 		dp_warm_step(c->warm);
 }

@@ -101,10 +101,20 @@ static bool leave_v6(struct dp_worker *w, const struct dp_inner *r)
 	const uint8_t *dst = dst_of(r);
 	const struct dp_exit6 *x = exit_slot_v6(w, dst);
 	if (unlikely(x->hi != dp_load64(dst) || x->lo != dp_load64(dst + 8) ||
-		     !dp_exit_good(w, &x->out) || r->len > x->out.mtu))
+		     dp_load64(&x->out.gen) != dp_exit_state(w) || r->len > x->out.mtu))
 		return false;
 	if (likely(pass_hop(w, r)))
 		dp_tx_eth(w, x->out.port, x->out.hop, r->m, r->ip, r->len);
+	return true;
+}
+
+static inline bool leave_v4(struct dp_worker *w, const struct dp_inner *r)
+{
+	const struct dp_exit *x = dp_exit_v4(w, dp_exit_state(w), r->ip, r->len);
+	if (unlikely(!x))
+		return false;
+	dp_hop_v4(r->ip);
+	dp_tx_eth(w, x->port, x->hop, r->m, r->ip, r->len);
 	return true;
 }
 
@@ -112,7 +122,7 @@ static bool leave_v6(struct dp_worker *w, const struct dp_inner *r)
 // tunnel, and its next hop is known. False: it has to be looked up.
 static inline bool leave_again(struct dp_worker *w, const struct dp_inner *r)
 {
-	return likely(r->family == IP_V4) ? dp_leave_v4(w, r->m, r->ip, r->len) : leave_v6(w, r);
+	return likely(r->family == IP_V4) ? leave_v4(w, r) : leave_v6(w, r);
 }
 
 static void remember(struct dp_worker *w, const struct dp_inner *r, const struct dp_port *port,

@@ -268,6 +268,7 @@ static inline bool turn(struct dp_crypto *c, struct gcm_row *g, const struct esp
 	if (unlikely(op->sa->cipher != g->cipher))
 		dp_gcm_choose(c, op->sa->cipher, seal, g);
 	dp_gcm_ahead(c, g, op, end);
+	dp_gcm_warm(c);
 	return g->direct;
 }
 

@@ -106,11 +106,14 @@ static inline void dp_warm_found(struct dp_warm *x, unsigned i)
 }
 
 // The two packets that come so many after those which the step begins with.
-#define WARM_EACH(x, i, question)                                         \
-	do {                                                              \
-		if ((i) < (x)->n)                                         \
-			for (unsigned k = (i); k != (i) + WARM_PAIR; k++) \
-				question;                                 \
+#define WARM_EACH(x, i, question)         \
+	do {                              \
+		if ((i) < (x)->n) {       \
+			unsigned k = (i); \
+			question;         \
+			k++;              \
+			question;         \
+		}                         \
 	} while (0)
 
 // Packets from other workers (handoff.c): the two that come so many after those which the step begins with.
@@ -122,20 +125,28 @@ static inline bool dp_warm_due(const struct dp_warm *x)
 	return x->step < x->n + WARM_LAST;
 }
 
+static inline void dp_warm_step_outside(struct dp_warm *x)
+{
+	unsigned i = x->step;
+	x->step = i + WARM_PAIR;
+	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
+	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
+	WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
+}
+
 static inline void dp_warm_step(struct dp_warm *x)
 {
 	unsigned i = x->step;
+	if (x->outside) {
+		dp_warm_step_outside(x);
+		return;
+	}
 	x->step = i + WARM_PAIR;
 	if (unlikely(x->taken)) {
 		dp_warm_taken(x, i);
 		return;
 	}
 	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
-	if (x->outside) {
-		WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
-		WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
-		return;
-	}
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, false));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_dst(x, k));
 	WARM_EACH(x, i - WARM_WAY, dp_warm_way(x, k));

@@ -103,7 +103,7 @@ static inline bool dp_wrap_plain(
 	op->text_len = (uint16_t)text;
 	op->framed = true;
 	op->out = sa->out.port;
-	dp_tx_untraced(&w->neighs[sa->out.hop], p->m, h, total);
+	dp_tx_frame_untraced(&w->neighs[sa->out.hop], p->m, h, total);
 	dp_sa_count(w, sa, p->len);
 	return true;
 }
