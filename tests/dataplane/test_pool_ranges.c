@@ -135,6 +135,29 @@ static void the_largest(void **state)
 }
 
 // Between a flat array and none, both ways.
+// Workers do not ask of what stands in a flat array whether it is the gateway's own, or of a link.
+static void own_addresses_are_not_flat(void **state)
+{
+	static const struct {
+		const char *address;
+		bool flat;
+	} rows[] = {{"192.0.2.1", false}, {"192.0.2.2", true}, {"10.99.0.1", false},
+		{"169.254.0.0", false}, {"169.254.255.255", false}, {"169.253.255.255", true},
+		{"169.255.0.0", true}};
+	(void)state;
+	assert_int_equal(SET("10.99.0.0/24", "169.0.0.0/8", "192.0.2.0/24"), 0);
+	for (uint32_t i = 0; i < RTE_DIM(rows); i++) {
+		struct ip_addr a = fx_ip(rows[i].address);
+		const _Atomic uint64_t *at = dp_dst_flat_v4(fx.dp->dst, ip_to_v4(&a));
+		assert_non_null(at);
+		assert_int_equal(add(rows[i].address, i + 1), 0);
+		assert_int_equal(atomic_load(at) != 0, rows[i].flat);
+		assert_int_equal(found(rows[i].address), i + 1);
+		del(rows[i].address, i + 1);
+		assert_int_equal(found(rows[i].address), POOL);
+	}
+}
+
 static void ipv6_changes_its_kind(void **state)
 {
 	(void)state;
@@ -324,6 +347,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ranges_grow, ec_start_one, ec_stop),
 		cmocka_unit_test_setup_teardown(ranges_shrink, ec_start_one, ec_stop),
 		cmocka_unit_test_setup_teardown(the_largest, ec_start_one, ec_stop),
+		cmocka_unit_test_setup_teardown(own_addresses_are_not_flat, ec_start_one, ec_stop),
 		cmocka_unit_test_setup_teardown(ipv6_changes_its_kind, ec_start_one, ec_stop),
 		cmocka_unit_test_setup_teardown(prefixes_of_a_pool, ec_start_one, ec_stop),
 		cmocka_unit_test_setup_teardown(as_the_model, ec_start_one, ec_stop),
