@@ -180,6 +180,49 @@ static void limits_of_packets_and_bytes(void **state)
 	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 2);
 }
 
+static void a_limit_within_a_burst(void **state)
+{
+	(void)state;
+	struct sa_spec spec = fx_spec(ec.tunnel, SA_OUT, ENCR_AES_GCM_16, 128, 0, INNER);
+	uint8_t p[128], got[512];
+	unsigned left = 0;
+	spec.hard_packets = 5;
+	fx.dp->sa_sink.sa_del(fx.dp->sa_sink.ctx, ec.in.child, SA_OUT);
+	spec = ec_child_with(spec, SA_OUT);
+	for (unsigned i = 0; i < 8; i++)
+		fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, INNER, PROTO_UDP, 80));
+	fx_run();
+	while (fx_output(FX_OUTSIDE, got, sizeof(got)))
+		left++;
+	assert_int_equal(left, 5);
+	assert_int_equal(fx_drops(DP_DROP_no_child), 3);
+	assert_int_equal(fx_event_count(SA_EVENT_HARD_LIMIT), 1);
+}
+
+// Those that are wrapped at once, around one that has to be cut and one without a hop left.
+static void numbers_leave_in_their_order(void **state)
+{
+	static const struct {
+		size_t payload;
+		uint8_t ttl;
+	} rows[] = {{80, 64}, {1480, 64}, {80, 64}, {80, 1}, {80, 2}};
+	(void)state;
+	uint8_t p[1600], got[1600];
+	uint32_t seq = 0;
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		size_t n = fx_ipv4(p, HOST, INNER, PROTO_UDP, rows[i].payload);
+		uint16_t old = get_be16(p + 8);
+		p[8] = rows[i].ttl;
+		ip_sum_fix(p + 10, old, get_be16(p + 8));
+		fx_input(FX_INSIDE, p, n);
+	}
+	fx_run();
+	while (fx_output(FX_OUTSIDE, got, sizeof(got)))
+		assert_int_equal(get_be32(got + IP4_HDR + UDP_HDR + 4), ++seq);
+	assert_int_equal(seq, 5);
+	assert_int_equal(fx_drops(DP_DROP_ttl), 1);
+}
+
 static void an_inbound_sa_stops_at_its_limit(void **state)
 {
 	(void)state;
@@ -394,6 +437,8 @@ int main(void)
 		WITH(ecn_on_the_way_in),
 		WITH(marks_on_the_way_out),
 		WITH(limits_of_packets_and_bytes),
+		WITH(a_limit_within_a_burst),
+		WITH(numbers_leave_in_their_order),
 		WITH(an_inbound_sa_stops_at_its_limit),
 		WITH(sequence_numbers_never_wrap),
 		WITH(wide_windows_and_esn),
