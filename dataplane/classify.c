@@ -386,7 +386,8 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	int total = get_be16(ip + 2), text = total - IP4_HDR - GCM_AROUND, upper = IP4_HDR;
 	if (unlikely(!sa) || unlikely(m->nb_segs != 1) || unlikely(!plain_head(v, p)) ||
-		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) || unlikely(!checksum_seen(m)))
+		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) ||
+		unlikely(!checksum_seen(m) && !dp_v4_sum_ok(ip)))
 		return false;
 	if (unlikely(dp_load32(ip + 4) & NOT_WHOLE) || unlikely(dp_load32(ip + 16) != w->own_v4))
 		return false;
