@@ -13,6 +13,8 @@
 #include "dataplane/vlan.h"
 #include "dataplane/wrap.h"
 
+#include <rte_vect.h>
+
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
 #define IKE_FLAGS       19
@@ -281,6 +283,7 @@ static __rte_noinline void take_other(
 
 #define MAC_MASK 0xffffffffffffull // in what a load of 8 bytes gives
 
+// head: what the first 16 bytes of a frame to this port's own MAC are that holds IPv4 without options.
 struct port_view {
 	uint64_t mac;
 	const struct dp_port *port;
@@ -422,7 +425,7 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 
 // Plain ones as long as there is nothing before them that is not.
 static void outside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found)
+	unsigned n, const struct dp_found *found)
 {
 	struct dp_ops *b = &w->esp_in;
 	bool plain = w->straight && b->ready == b->n;
@@ -495,14 +498,6 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	struct dp_sa *sa = likely(flat && w->straight && w->route.n == 0 && ip[8] > 1)
 				   ? quick_sa(w, flat, &e)
 				   : NULL;
-	if (likely(sa && w->esp_out.ready == w->esp_out.n)) {
-		struct esp_op *op = &w->esp_out.op[w->esp_out.n];
-		struct dp_plain plain = {.m = m, .ip = ip, .len = total, .hop = true};
-		if (likely(dp_wrap_plain(w, op, sa, &plain))) {
-			w->esp_out.ready = ++w->esp_out.n;
-			return true;
-		}
-	}
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
@@ -536,6 +531,49 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	return true;
 }
 
+// A packet for a client whose tunnel's newest SA is found: all but its cipher is done at once where it
+// is plain. False: nothing has been done. What has a place in a flat array is no address of the gateway.
+static inline bool quick_wrap(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
+	struct dp_sa *sa, struct esp_op *op)
+{
+	uint32_t off = m->data_off;
+	uint8_t *p = (uint8_t *)m->buf_addr + off, *ip = p + RTE_ETHER_HDR_LEN;
+	struct dp_plain plain = {.m = m,
+		.ip = ip,
+		.at = off + RTE_ETHER_HDR_LEN,
+		.len = get_be16(ip + 2),
+		.hop = true};
+	return likely(sa && m->nb_segs == 1 && plain_head(v, p)) &&
+	       likely(plain.len >= IP4_HDR && plain.len + RTE_ETHER_HDR_LEN <= m->data_len) &&
+	       likely(checksum_seen(m) || dp_v4_sum_ok(ip)) && likely(ip[8] > 1) &&
+	       likely(!(nobodys[ip[12]] | nobodys[ip[16]])) && dp_wrap_plain(w, op, sa, &plain);
+}
+
+// How many of them are such, from the first on.
+static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_out;
+	struct esp_op *op = &b->op[b->n];
+	unsigned i = 0;
+	while (i < n && likely(quick_wrap(w, v, m[i], found[i].sa, op + i)))
+		i++;
+	b->ready = b->n += i;
+	return i;
+}
+
+// In their order: behind one that has yet to be looked up, or to be wrapped, so have the others.
+static void inside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+	unsigned n, const struct dp_found *found)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (w->straight && w->route.n == 0 && w->esp_out.ready == w->esp_out.n)
+			i += wrap_run(w, v, m + i, n - i, found + i);
+		if (unlikely(i < n && !quick_inner(w, v, m[i], found[i].flat)))
+			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
+	}
+}
+
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
 	enum dp_handoff cause)
 {
@@ -544,7 +582,7 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 }
 
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found)
+	unsigned n, const struct dp_found *found)
 {
 	struct port_view v = view_of(port);
 	if (unlikely(port->vlans)) {
@@ -552,8 +590,6 @@ void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct r
 	} else if (port->role == CFG_OUTSIDE) {
 		outside_burst(w, &v, m, n, found);
 	} else {
-		for (unsigned i = 0; i < n; i++)
-			if (unlikely(!quick_inner(w, &v, m[i], found[i].flat)))
-				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+		inside_burst(w, &v, m, n, found);
 	}
 }

@@ -345,7 +345,7 @@ static inline bool leave(
 	if (unlikely(!x))
 		return false;
 	dp_hop_v4(inner);
-	dp_tx_frame_untraced(x->hop, m, inner, len);
+	dp_tx_untraced(x->hop, m, inner, len);
 	dp_tx_put(w, x->tx, x->port, m);
 	return true;
 }

@@ -170,8 +170,9 @@ static inline bool dp_sa_selects_fast(struct dp_sa *sa, const uint8_t *packet, u
 static_assert(offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2,
 	"length and tag are one word");
 
-// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
-static inline void dp_tx_frame_untraced(
+// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p. What the port
+// is asked to do for us is nothing.
+static inline void dp_tx_untraced(
 	const struct dp_neigh *n, struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
@@ -181,15 +182,15 @@ static inline void dp_tx_frame_untraced(
 	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
 	m->pkt_len = frame;
 	dp_store32(&m->data_len, frame);
-	m->ol_flags = 0; // what the port is asked to do for us
+	m->ol_flags = 0;
 }
 
-// The same; a mark of the trace stays.
+// The same, and a mark of the trace stays.
 static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
 	struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
-	dp_tx_frame_untraced(n, m, p, len);
+	dp_tx_untraced(n, m, p, len);
 	m->ol_flags = mark;
 }
 

@@ -80,17 +80,31 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	if (!flat)
 		return;
 	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
-	x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
-	rte_prefetch0(x->at[i]);
+	if (likely(dp_tunnel_worker(e.index) == x->w->id)) {
+		x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
+		rte_prefetch0(x->at[i]);
+	}
 }
 
-static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
+static inline struct dp_sa *dp_warm_sa(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
-	const struct dp_sa *sa = way && way->slot ? dp_slab_at(&x->w->out, way->slot) : NULL;
+	struct dp_sa *sa = likely(way && way->slot) ? dp_slab_at(&x->w->out, way->slot) : NULL;
 	x->sa[i] = sa;
-	if (sa)
+	if (likely(sa))
 		dp_sa_prefetch(sa);
+	return sa;
+}
+
+// The same, if it is of the tunnel that the destination's entry names. Ways change between two polls alone,
+// so that it is still true when the packet's turn comes.
+static inline void dp_warm_found(struct dp_warm *x, unsigned i)
+{
+	const struct dp_way *way = x->at[i];
+	struct dp_found *f = &x->found[i];
+	f->sa = dp_warm_sa(x, i);
+	if (f->sa && way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32)
+		f->sa = NULL;
 }
 
 // The two packets that come so many after those which the step begins with.
@@ -138,7 +152,7 @@ static inline void dp_warm_step(struct dp_warm *x)
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, false));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_dst(x, k));
 	WARM_EACH(x, i - WARM_WAY, dp_warm_way(x, k));
-	WARM_EACH(x, i - WARM_SA, dp_warm_sa(x, k));
+	WARM_EACH(x, i - WARM_SA, dp_warm_found(x, k));
 }
 
 // The i-th of its packets will need its keys next, if their SA is known by now.
@@ -184,7 +198,7 @@ static inline void dp_warm_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		dp_warm_way(x, i);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_sa(x, i);
+		dp_warm_found(x, i);
 }
 
 // Its turn has come. What has not been asked for yet is.

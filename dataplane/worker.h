@@ -236,9 +236,10 @@ struct dp_exception_share {
 	uint32_t left;
 };
 
-// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI, from the
-// inside its destination's place in a flat array; NULL: none.
-union dp_found {
+// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI; from the
+// inside its destination's place in a flat array, and the newest SA of the tunnel that is named there, if
+// this worker has the tunnel; NULL: none.
+struct dp_found {
 	struct dp_sa *sa;
 	const _Atomic uint64_t *flat;
 };
@@ -253,7 +254,7 @@ struct dp_warm {
 	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
 	const struct dp_sa *sa[DP_BURST + 1];
-	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
+	struct dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
 
 struct dp_worker {
@@ -391,7 +392,7 @@ MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 // rx: frames from a port (at most DP_BURST) -> w->esp_in, w->route, punts, drops. found: the burst's,
 // of dp_warm.
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found);
+	unsigned n, const struct dp_found *found);
 // The same without, be they as they may. cause: DP_HANDOFF_FRAGMENT where the frame was put together out
 // of fragments, else 0.
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,

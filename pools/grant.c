@@ -192,16 +192,20 @@ HOT struct occupation offer_of(const struct request *q)
 
 HOT enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
 {
-	struct occupation o = offer_of(q);
 	struct pool *p = q->pool;
-	int rc = pick(all, q, &o.place, &o.reserved);
+	struct place at;
+	bool reserved;
+	int rc = pick(all, q, &at, &reserved);
 	if (rc == 0) {
 		p->stats.exhausted++;
 		return ADDRESS_EXHAUSTED;
 	}
 	if (rc < 0)
 		return failed(p);
-	p->stats.borrowed += rc == DRAWN && o.place.shard != q->rq->worker;
+	p->stats.borrowed += rc == DRAWN && at.shard != q->rq->worker;
+	struct occupation o = offer_of(q);
+	o.place = &at;
+	o.reserved = reserved;
 	return occupy(all, q, &o, out);
 }
 
@@ -227,8 +231,9 @@ static enum address_status allocate_exact(
 	o.reserved = r;
 	o.outside = !seg || space_excluded(s, a);
 	o.origin = LEASE_OF_AAA;
-	o.place = (struct place){NULL, space_shard_of(s, a), *a};
-	if (seg && space_take_this(s, seg, a, &o.place))
+	struct place at = {NULL, space_shard_of(s, a), *a};
+	o.place = &at;
+	if (seg && space_take_this(s, seg, a, &at))
 		return failed(q->pool);
 	return occupy(all, q, &o, out);
 }
@@ -335,7 +340,7 @@ static struct record *held_elsewhere(struct pools *all, const struct lease *l)
 HOT struct record *held(struct pools *all, const struct lease *l)
 {
 	struct record *r = record_if(&all->records, l->fence & ((1u << INDEX_BITS) - 1));
-	if (r && r->used && r->fence == l->fence && l->fence)
+	if (r && l->fence && r->fence == l->fence)
 		return r;
 	return held_elsewhere(all, l);
 }

@@ -31,10 +31,10 @@ HOT void join_queue(struct pools *all, struct pool *p, struct record *r, enum re
 	}
 }
 
-HOT void count_lease(struct pool *p, const struct record *r, int n)
+HOT void count_begun(struct pool *p, const struct record *r)
 {
 	bool live = !r->outside && r->state <= LEASE_ACTIVE;
-	*(live ? &p->stats.in_use : lease_counter(p, r)) += (uint64_t)(int64_t)n;
+	++*(live ? &p->stats.in_use : lease_counter(p, r));
 	if (p->stats.in_use > p->stats.high_water)
 		p->stats.high_water = p->stats.in_use;
 }
@@ -89,10 +89,10 @@ HOT uint32_t hash_owner(const struct pools *all, uint16_t pool, const struct own
 HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 {
 	struct records *t = &all->records;
-	struct record *r = o->place.r ? o->place.r : loose_new(t, &o->place.addr);
+	struct record *r = o->place->r ? o->place->r : loose_new(t, &o->place->addr);
 	bool owned = !o->key->anonymous;
 	if (!r || (owned && !o->head && itab_reserve(&all->owners)) || ident_set(t, r, o->key)) {
-		lease_undo(all, o->pool, r, o->place.shard, !o->reserved && !o->outside);
+		lease_undo(all, o->pool, r, o->place->shard, !o->reserved && !o->outside);
 		return NULL;
 	}
 	struct block *b = block_of(t, r);
@@ -102,9 +102,9 @@ HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 		.since_ns = o->now_ns,
 		.hash = o->hash,
 		.pool = o->pool->space.pool,
-		.shard = o->place.shard,
+		.shard = o->place->shard,
 		.prefix_len =
-			b->addrs ? (uint8_t)(ip_bits(o->place.addr.family) - o->pool->space.shift)
+			b->addrs ? (uint8_t)(ip_bits(o->place->addr.family) - o->pool->space.shift)
 				 : b->prefix_len,
 		.queue = (unsigned)o->queue & 7u,
 		.state = (unsigned)o->state & 3u,
@@ -118,7 +118,7 @@ HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 	};
 	if (o->reserved)
 		o->pool->reserved_idle--;
-	count_lease(o->pool, r, 1);
+	count_begun(o->pool, r);
 	join_queue(all, o->pool, r, o->queue);
 	if (owned)
 		join_owner(all, o->head, r);
@@ -127,24 +127,16 @@ HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 
 HOT void free_record(struct pools *all, struct pool *p, struct record *r)
 {
+	bool plain = !record_rare(r) && !r->more && r->state == LEASE_ACTIVE;
 	leave_queue(all, p, r);
 	leave_owner(all, r);
-	count_lease(p, r, -1);
-	lease_drop_grants(r);
-	if (r->row || r->origin == LEASE_OF_DHCP)
-		lease_tell_others(all, r);
-	if (r->far)
-		ident_far_free(&all->records, r);
-	if (r->reserved)
-		p->reserved_idle++;
-	if (r->loose) {
-		loose_free(&all->records, r);
+	if (!plain) {
+		lease_free_rest(all, p, r);
 		return;
 	}
-	bool to_space = !r->reserved && !r->outside;
+	p->stats.in_use--;
 	*r = (struct record){.pool = r->pool, .shard = r->shard};
-	if (to_space)
-		space_give_back(&p->space, r);
+	space_give_back(&p->space, r);
 }
 
 // The last reference is gone.

@@ -173,17 +173,11 @@ void lease_enter(struct pools *all, struct record *r, enum lease_state state, en
 // The last reference is gone.
 void lease_end(struct pools *all, struct record *r);
 void lease_free(struct pools *all, struct record *r);
-void lease_drop_more(struct record *r);
-static inline void lease_drop_grants(struct record *r)
-{
-	r->fence = 0;
-	if (r->more)
-		lease_drop_more(r);
-}
+void lease_drop_grants(struct record *r);
 // After its end it lingers or is in quarantine.
 void lease_keep(struct pools *all, struct pool *p, struct record *r);
-// The journal and the giver, that the address is free.
-void lease_tell_others(struct pools *all, const struct record *r);
+// It is in no queue and in no ring any longer.
+void lease_free_rest(struct pools *all, struct pool *p, struct record *r);
 // Adds to what counts this lease, or takes away.
 void lease_count(struct pool *p, const struct record *r, int n);
 uint64_t *lease_counter(struct pool *p, const struct record *r);
@@ -208,7 +202,7 @@ static inline unsigned pool_expire(
 
 struct occupation {
 	struct pool *pool;
-	struct place place;
+	const struct place *place;
 	const struct owner_key *key;
 	uint32_t hash;
 	struct record *head; // of the owner's ring

@@ -34,7 +34,8 @@ int records_init(struct records *t)
 		return rc;
 	t->blocks = pages_new(t->room * sizeof(struct block *));
 	t->free_numbers = pages_new(t->room * sizeof(*t->free_numbers));
-	return t->blocks && t->free_numbers ? itab_init(&t->by_addr) : -ENOMEM;
+	t->heads = pages_new(t->room * sizeof(*t->heads));
+	return t->blocks && t->free_numbers && t->heads ? itab_init(&t->by_addr) : -ENOMEM;
 }
 
 static void free_idents(struct records *t, const struct block *b)
@@ -52,9 +53,10 @@ void records_fini(struct records *t)
 			continue;
 		free_idents(t, b);
 		free(b->addrs);
-		free(b);
+		free(b->fresh);
 	}
 	pages_free(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
+	pages_free(t->heads, t->room * sizeof(*t->heads));
 	pages_free(t->blocks, t->room * sizeof(struct block *));
 	pages_free(t->free_numbers, t->room * sizeof(*t->free_numbers));
 	itab_fini(&t->by_addr);
@@ -73,6 +75,7 @@ static bool back_more(struct records *t)
 		pages_back(t->idents + first, BLOCKS_AT_ONCE * IDENTS_SIZE, huge))
 		return false;
 	t->backed += BLOCKS_AT_ONCE;
+	t->end = t->backed * BITS_SIZE;
 	return true;
 }
 
@@ -80,16 +83,16 @@ struct block *block_new(struct records *t, size_t shards, bool loose)
 {
 	if (!t->free_count && t->count >= t->backed && !back_more(t))
 		return NULL;
-	struct block *b = calloc(1, sizeof(*b) + (loose ? 0 : shards) * sizeof(struct bits));
-	if (b && loose)
-		b->addrs = calloc(BITS_SIZE, sizeof(*b->addrs));
-	if (!b || (loose && !b->addrs)) {
-		free(b);
+	struct ip_addr *addrs = loose ? calloc(BITS_SIZE, sizeof(*addrs)) : NULL;
+	struct bits *fresh = loose ? NULL : calloc(shards, sizeof(*fresh));
+	if (!addrs && !fresh)
 		return NULL;
-	}
-	b->number = t->free_count ? t->free_numbers[--t->free_count] : t->count++;
-	b->records = t->at + (size_t)b->number * BITS_SIZE;
-	t->blocks[b->number] = b;
+	uint32_t number = t->free_count ? t->free_numbers[--t->free_count] : t->count++;
+	struct block *b = t->blocks[number] = &t->heads[number];
+	*b = (struct block){.records = t->at + (size_t)number * BITS_SIZE,
+		.addrs = addrs,
+		.fresh = fresh,
+		.number = number};
 	return b;
 }
 
@@ -100,7 +103,7 @@ void block_free(struct records *t, struct block *b)
 	t->free_numbers[t->free_count++] = b->number;
 	t->blocks[b->number] = NULL;
 	free(b->addrs);
-	free(b);
+	free(b->fresh);
 }
 
 // ---- loose records

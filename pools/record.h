@@ -77,24 +77,31 @@ struct record {
 	uint16_t pool;
 	uint16_t shard;
 	uint8_t prefix_len;
-	// A byte each, so that what is written is read in the same size.
+	// A byte for what changes together, so that what is written is read in the same size.
 	uint8_t queue : 3; // enum record_queue
 	uint8_t state : 2; // enum lease_state
-	uint8_t origin : 2;
-	uint8_t used : 1;     // a lease
+	uint8_t used : 1;  // a lease
+	uint8_t was_active : 1;
+	uint8_t anonymous : 1;
+	// What takes more steps at the end, see record_rare().
+	uint8_t origin : 2;   // enum lease_origin
 	uint8_t reserved : 1; // for somebody, by the pool
 	uint8_t outside : 1;  // not one of the addresses that the pool gives out by itself
-	uint8_t anonymous : 1;
-	uint8_t was_active : 1;
-	uint8_t row : 1;     // has one in the journal
-	uint8_t waiting : 1; // it is not durable yet
-	uint8_t head : 1;    // of the owner's ring, what the table of owners names
-	uint8_t revoked : 1; // ends with its holder, in no ring any longer
-	uint8_t far : 1;     // its ident is
-	uint8_t lost : 1;    // its server has given it to somebody else
-	uint8_t loose : 1;   // it is of a loose block
+	uint8_t row : 1;      // has one in the journal
+	uint8_t far : 1;      // its ident is
+	uint8_t lost : 1;     // its server has given it to somebody else
+	uint8_t loose : 1;    // it is of a loose block
+	uint8_t waiting : 1;  // its row is not durable yet
+	uint8_t head : 1;     // of the owner's ring, what the table of owners names
+	uint8_t revoked : 1;  // ends with its holder, in no ring any longer
+	uint8_t left : 1;     // a reload has taken its address out of all ranges; it is outside
 };
 _Static_assert(sizeof(struct record) == 64, "a cache line");
+
+static inline bool record_rare(const struct record *r)
+{
+	return r->origin || r->reserved || r->outside || r->row || r->far || r->lost || r->loose;
+}
 
 // The owner's key and text, beside the record: most are short.
 #define IDENT_BYTES 29
@@ -128,16 +135,19 @@ struct block {
 	bool planned;          // it is of the new configuration
 	uint8_t prefix_len;    // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
+	struct bits *fresh;    // one a shard: never used. None in a loose block
 	u128 base;
-	struct bits fresh[]; // one a shard: never used. None in a loose block
 };
+_Static_assert(sizeof(struct block) == 64, "a cache line");
 
 struct records {
 	uint8_t key[16];      // of all hashes
 	struct record *at;    // by index: addresses for `room` blocks, memory for `backed`
 	struct ident *idents; // the same
 	uint32_t room, backed;
-	struct block **blocks; // by number
+	uint32_t end;          // backed * BITS_SIZE
+	struct block *heads;   // by number as well, beside each other: few pages
+	struct block **blocks; // those that are there, else NULL
 	uint32_t count;
 	uint32_t *free_numbers; // of blocks that are gone
 	uint32_t free_count;
@@ -166,7 +176,7 @@ static inline uint32_t *record_later(struct record *r)
 // NULL: it has no memory. For an index that somebody remembers; of a block that is gone it is all zero.
 static inline struct record *record_if(const struct records *t, uint64_t index)
 {
-	return index < (uint64_t)t->backed * BITS_SIZE ? &t->at[index] : NULL;
+	return index < t->end ? &t->at[index] : NULL;
 }
 
 static inline uint32_t record_index(const struct records *t, const struct record *r)
@@ -181,7 +191,7 @@ static inline struct ident *ident_at(const struct records *t, const struct recor
 
 static inline struct block *block_of(const struct records *t, const struct record *r)
 {
-	return t->blocks[record_index(t, r) / BITS_SIZE];
+	return &t->heads[record_index(t, r) / BITS_SIZE];
 }
 
 static inline void record_addr_put(

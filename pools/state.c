@@ -17,7 +17,12 @@ uint64_t *lease_counter(struct pool *p, const struct record *r)
 
 void lease_count(struct pool *p, const struct record *r, int n)
 {
-	count_lease(p, r, n);
+	if (r->left)
+		p->stats.left += (uint64_t)(int64_t)n;
+	if (n > 0)
+		count_begun(p, r);
+	else
+		--*lease_counter(p, r);
 }
 
 static uint64_t seconds_of(const struct pool *p, unsigned queue)
@@ -45,16 +50,17 @@ void lease_enter(struct pools *all, struct record *r, enum lease_state state, en
 {
 	struct pool *p = pool_of_record(all, r);
 	leave_queue(all, p, r);
-	count_lease(p, r, -1);
+	lease_count(p, r, -1);
 	r->queue = (unsigned)q & 7u;
 	r->state = (unsigned)state & 3u;
 	r->since_ns = now_ns;
-	count_lease(p, r, 1);
+	lease_count(p, r, 1);
 	join_queue(all, p, r, q);
 }
 
-void lease_drop_more(struct record *r)
+void lease_drop_grants(struct record *r)
 {
+	r->fence = 0;
 	while (r->more) {
 		struct grant *g = r->more;
 		r->more = g->next;
@@ -62,7 +68,8 @@ void lease_drop_more(struct record *r)
 	}
 }
 
-void lease_tell_others(struct pools *all, const struct record *r)
+// The journal and the giver, that the address is free.
+static void tell_others(struct pools *all, const struct record *r)
 {
 	struct address_giver *giver = all->seams.giver;
 	struct ip_addr a = record_addr(&all->records, r);
@@ -70,6 +77,26 @@ void lease_tell_others(struct pools *all, const struct record *r)
 		journal_drop(all, &a);
 	if (giver && r->origin == LEASE_OF_DHCP && !r->lost)
 		giver->give_back(giver->ctx, &a);
+}
+
+void lease_free_rest(struct pools *all, struct pool *p, struct record *r)
+{
+	lease_count(p, r, -1);
+	lease_drop_grants(r);
+	if (r->row || r->origin == LEASE_OF_DHCP)
+		tell_others(all, r);
+	if (r->far)
+		ident_far_free(&all->records, r);
+	if (r->reserved)
+		p->reserved_idle++;
+	if (r->loose) {
+		loose_free(&all->records, r);
+		return;
+	}
+	bool to_space = !r->reserved && !r->outside;
+	*r = (struct record){.pool = r->pool, .shard = r->shard};
+	if (to_space)
+		space_give_back(&p->space, r);
 }
 
 void lease_free(struct pools *all, struct record *r)
