@@ -281,11 +281,8 @@ static __rte_noinline void take_other(
 
 // ---- As most frames are ----
 
-#define MAC_MASK 0xffffffffffffull // in what a load of 8 bytes gives
-
 // head: what the first 16 bytes of a frame to this port's own MAC are that holds IPv4 without options.
 struct port_view {
-	uint64_t mac;
 	const struct dp_port *port;
 	__m128i head;
 	uint16_t index;
@@ -295,7 +292,6 @@ static struct port_view view_of(const struct dp_port *port)
 {
 	uint8_t head[16] = {[12] = 0x08, [13] = 0x00, [14] = 0x45};
 	struct port_view v = {.port = port, .index = port->index};
-	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	memcpy(head, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	memcpy(&v.head, head, sizeof(head));
 	return v;
@@ -319,8 +315,7 @@ static inline bool plain_frame(
 	const struct port_view *v, const struct rte_mbuf *m, const uint8_t *p)
 {
 	return likely(m->nb_segs == 1 && m->data_len >= RTE_ETHER_HDR_LEN + IP4_HDR) &&
-	       likely((dp_load64(p) & MAC_MASK) == v->mac) &&
-	       likely(dp_load32(p + 12) << 8 == 0x450008u << 8) && // IPv4, 20 bytes of header
+	       likely(plain_head(v, p)) &&
 	       dp_plain_v4(
 		       p + RTE_ETHER_HDR_LEN, m->data_len - RTE_ETHER_HDR_LEN, checksum_seen(m));
 }
@@ -389,7 +384,8 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	int total = get_be16(ip + 2), text = total - IP4_HDR - GCM_AROUND, upper = IP4_HDR;
 	if (unlikely(!sa) || unlikely(m->nb_segs != 1) || unlikely(!plain_head(v, p)) ||
-		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) || unlikely(!checksum_seen(m)))
+		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) ||
+		unlikely(!checksum_seen(m) && !dp_v4_sum_ok(ip)))
 		return false;
 	if (unlikely(dp_load32(ip + 4) & NOT_WHOLE) || unlikely(dp_load32(ip + 16) != w->own_v4))
 		return false;
