@@ -26,7 +26,8 @@ static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers
 
 #define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
 
-// Four lines and the packet's end, of a short one all; the processor goes on by itself.
+// Four lines and the packet's end, of a short one all; the processor goes on by itself. Outbound the trailer
+// may stand in two lines.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
@@ -41,6 +42,7 @@ static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 	if (outside) {
 		rte_prefetch0(end - 1);
 	} else {
+		rte_prefetch0(end);
 		rte_prefetch0(end + WARM_TAIL - 1);
 		rte_prefetch0(p - WARM_HEAD);
 	}
