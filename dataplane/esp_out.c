@@ -293,8 +293,13 @@ static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_
 // Most of those that classify could not take in one go are plain as well.
 static inline bool prepare_plain(struct dp_worker *w, struct esp_op *op)
 {
-	struct dp_plain p = {.m = op->m, .ip = op->esp, .len = op->len};
-	return likely(op->sa && p.ip[0] >> 4 == IP_V4) && dp_wrap_plain(w, op, op->sa, &p);
+	struct rte_mbuf *m = op->m;
+	struct dp_plain p = {.m = m, .ip = op->esp, .at = m->data_off, .len = op->len};
+	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	if (unlikely(!op->sa || p.ip[0] >> 4 != IP_V4 || !dp_wrap_plain(w, op, op->sa, &p)))
+		return false;
+	m->ol_flags = mark;
+	return true;
 }
 
 static __rte_noinline bool prepare_other(struct dp_worker *w, struct esp_op *op)

@@ -200,7 +200,7 @@ void dp_warm_taken(struct dp_warm *x, unsigned i)
 {
 	WARM_EACH(x, i, dp_prefetch_write(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, ask_for_packet(x, k));
-	WARM_EACH(x, i - WARM_WAY, dp_warm_sa(x, k));
+	WARM_EACH(x, i - WARM_WAY, (void)dp_warm_sa(x, k));
 }
 
 void dp_warm_taken_all(struct dp_warm *x)
@@ -210,7 +210,7 @@ void dp_warm_taken_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		ask_for_packet(x, i);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_sa(x, i);
+		(void)dp_warm_sa(x, i);
 }
 
 static void take_inner(struct dp_worker *w, struct rte_mbuf *m, const struct carried *c)

@@ -5,7 +5,7 @@
 // ids that name them.
 //
 // Memory of one direction, with intel-ipsec-mb 1.3: 128 bytes hot, 384 cold, 1024 key schedule
-// (1280 with 2.0), so some 1.5 KiB; selectors beyond two a side and windows above 128 packets (up
+// (1280 with 2.0), so some 1.6 KiB; selectors beyond two a side and windows above 128 packets (up
 // to 1 KiB) are allocated beside it. Slabs grow by DP_CHUNK SAs as they are needed.
 #pragma once
 
@@ -147,7 +147,15 @@ enum dp_sa_special {
 	DP_SPECIAL_TREAT = 1,   // the tunnel's treat bits (treat.h)
 	DP_SPECIAL_REVERSE = 2, // SA_IN: DP_TUNNEL_REVERSE_PATH
 	DP_SPECIAL_TRANSPORT = 4,
+	// SA_IN alone: what keeps packets from the quickest way (esp_in.c).
+	DP_SPECIAL_FIRST = 8,      // none has been accepted
+	DP_SPECIAL_STOPPED = 16,   // DP_SA_STOPPED
+	DP_SPECIAL_SUITE = 32,     // not AES-GCM with an ICV of 16 bytes
+	DP_SPECIAL_WINDOW = 64,    // none, or beyond the hot words
+	DP_SPECIAL_SELECTORS = 128 // not DP_SA_FAST_V4
 };
+// What keeps packets from being treated as most are.
+#define DP_SPECIAL_TREATED (DP_SPECIAL_TREAT | DP_SPECIAL_REVERSE | DP_SPECIAL_TRANSPORT)
 
 // Bits of an IPv4 header's first eight bytes, as a load gives them: where TOS and the flags begin.
 #define DP_TOS_BIT  8
@@ -178,8 +186,8 @@ struct dp_sa_out {
 // Hot part: two cache lines, both prefetched. The worker writes what changes; the rest is written
 // by the control thread before the add, while spi is 0.
 struct dp_sa {
-	// SA_IN: our SPI while it is published, else 0 (written by the worker alone). SA_OUT: the
-	// peer's SPI in network order.
+	// In network order. SA_IN: our SPI while it is published, else 0 (written by the worker alone).
+	// SA_OUT: the peer's.
 	uint32_t spi;
 	uint32_t salt;        // as its four bytes stand in the key
 	uint8_t cipher, auth; // rows of the suites' table
@@ -329,7 +337,10 @@ static inline struct dp_sa *dp_sa_of_cold(struct dp_sa_cold *c)
 	return (struct dp_sa *)(void *)((uint8_t *)c - DP_SA_COLD);
 }
 
-// Bytes of one SA: multiple of 64, from the library's structures.
+#define DP_LINES 128 // bytes: two cache lines, which the processor fetches together
+
+// Bytes of one SA, from the library's structures: an odd multiple of DP_LINES, so that the hot parts of
+// many SAs spread over all sets of a cache instead of a fourth or an eighth.
 size_t dp_sa_stride(void);
 
 // A worker's view of a slab: chunks appear with the first message that needs them.
@@ -349,7 +360,7 @@ static inline void *dp_slab_at(const struct dp_slab *s, uint32_t slot)
 	return chunk ? chunk + (slot & (DP_CHUNK - 1)) * s->stride : NULL;
 }
 
-// Control thread: memory for a chunk, zeroed, 64-byte aligned, on this socket, excluded from core
+// Control thread: memory for a chunk, zeroed, aligned to DP_LINES, on this socket, excluded from core
 // dumps; on hugepages where EAL has them. NULL: none. Wiped when freed.
 void *dp_chunk_new(size_t stride, int socket);
 void dp_chunk_free(void *chunk, size_t stride);

@@ -64,7 +64,7 @@ void dp_slab_fini(struct dp_slab *s)
 
 void *dp_chunk_new(size_t stride, int socket)
 {
-	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, 64, socket);
+	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, DP_LINES, socket);
 }
 
 void dp_chunk_free(void *chunk, size_t stride)
@@ -218,6 +218,16 @@ bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
 
 // ---- Messages about SAs ----
 
+// What an inbound SA itself is not as most are.
+static unsigned special_in(const struct dp_sa *sa)
+{
+	return (sa->flags & DP_SA_FIRST_TOLD ? 0 : DP_SPECIAL_FIRST) |
+	       (sa->flags & DP_SA_STOPPED ? DP_SPECIAL_STOPPED : 0) |
+	       (dp_suite_plain(sa) ? 0 : DP_SPECIAL_SUITE) |
+	       (sa->window && sa->word_mask < DP_HOT_WORDS ? 0 : DP_SPECIAL_WINDOW) |
+	       (sa->flags & DP_SA_FAST_V4 ? 0 : DP_SPECIAL_SELECTORS);
+}
+
 // A tunnel's treatment and flags are there before its SAs and do not change.
 static void set_special(struct dp_sa *sa, const struct dp_tunnel *t)
 {
@@ -225,7 +235,8 @@ static void set_special(struct dp_sa *sa, const struct dp_tunnel *t)
 	bool treat = t->treat || (sa->special & DP_SPECIAL_TREAT); // of its own: TFC
 	sa->special =
 		(uint8_t)((treat ? DP_SPECIAL_TREAT : 0) | (reverse ? DP_SPECIAL_REVERSE : 0) |
-			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0));
+			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0) |
+			  (sa->flags & DP_SA_OUT ? 0 : special_in(sa)));
 }
 
 static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
@@ -245,7 +256,7 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	if (!out) {
 		LIST_INSERT_HEAD(&t->in, c, of_tunnel);
 		dp_sa_set_peer(sa, t);
-		sa->spi = msg->spi;
+		sa->spi = rte_cpu_to_be_32(msg->spi);
 		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
 	}
 }

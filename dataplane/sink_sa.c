@@ -152,7 +152,8 @@ static void set_fast(struct dp_sa *sa, const struct sa_spec *spec)
 {
 	const struct selector *l = single_v4(spec->ts_local, spec->ts_local_count);
 	const struct selector *r = single_v4(spec->ts_remote, spec->ts_remote_count);
-	const struct selector *src = spec->dir == SA_OUT ? l : r, *dst = spec->dir == SA_OUT ? r : l;
+	const struct selector *src = spec->dir == SA_OUT ? l : r,
+			      *dst = spec->dir == SA_OUT ? r : l;
 	uint32_t src_mask, dst_mask;
 	uint8_t net[8], mask[8];
 	if (!l || !r || !is_prefix_v4(&src->range, &src_mask) ||

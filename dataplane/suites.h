@@ -75,6 +75,9 @@ void dp_crypto_fini(struct dp_crypto *c);
 // 0, -ENOTSUP: no such suite, -EINVAL: key lengths do not fit it. Control thread, its own mgr.
 MUST_USE int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa);
 
+// AES-GCM with an ICV of 16 bytes: what gcm.h does alone.
+bool dp_suite_plain(const struct dp_sa *sa);
+
 // Prefetch the parts of the schedule that a packet of this length uses.
 void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len);
 

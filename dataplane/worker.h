@@ -117,8 +117,9 @@ struct dp_taken {
 
 struct dp_ops {
 	unsigned n;
-	// Outbound: the first so many need nothing but their cipher (wrap.h); the first so many have their
-	// SA, and the others have yet to find it.
+	// The first so many need nothing but their cipher: outbound (wrap.h), or inbound, where they have been
+	// checked and have plain SAs (esp_in.c). Outbound the first so many have their SA, and the others
+	// have yet to find it.
 	unsigned ready, found;
 	struct esp_op op[2 * DP_BURST];
 };
@@ -142,13 +143,19 @@ struct dp_inners {
 };
 
 // How clear packets to an address leave; good for as long as version and gen are the worker's.
-struct dp_clear {
-	uint64_t hi, lo;       // the address
-	uint32_t gen, version; // in the worker's order
-	uint16_t hop;          // in neighs
-	uint8_t port, family;  // 0: empty
+struct dp_exit {
+	uint32_t gen, version;      // in the worker's order; gen 0: empty
+	const struct dp_neigh *hop; // in neighs
+	struct dp_batch *tx;
+	uint16_t port, mtu; // the port's
+	uint32_t v4;        // the address, IPv4's as it stands in the packet
 };
-#define DP_CLEAR_SLOTS 256
+struct dp_exit6 {
+	struct dp_exit out;
+	uint64_t hi, lo; // the address
+};
+#define DP_EXIT_BITS  8
+#define DP_EXIT_SLOTS (1u << DP_EXIT_BITS)
 
 // Packets that wait for their tunnel's first SA.
 struct dp_held {
@@ -229,9 +236,10 @@ struct dp_exception_share {
 	uint32_t left;
 };
 
-// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI, from the
-// inside its destination's place in a flat array; NULL: none.
-union dp_found {
+// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI; from the
+// inside its destination's place in a flat array, and the newest SA of the tunnel that is named there, if
+// this worker has the tunnel; NULL: none.
+struct dp_found {
 	struct dp_sa *sa;
 	const _Atomic uint64_t *flat;
 };
@@ -245,7 +253,8 @@ struct dp_warm {
 	bool taken;              // from other workers (handoff.c)
 	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
-	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
+	const struct dp_sa *sa[DP_BURST + 1];
+	struct dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
 
 struct dp_worker {
@@ -273,7 +282,8 @@ struct dp_worker {
 	uint32_t neigh_gen; // neither 0 nor DP_HOP_OTHER's bit; changes when an entry moves or goes
 	uint32_t version;   // of routes and destinations, as of this poll; with neigh_gen one word
 	bool straight; // packets need not be looked at one by one between two stages, in this poll
-	struct dp_clear clear[DP_CLEAR_SLOTS];
+	struct dp_exit exits[DP_EXIT_SLOTS];
+	struct dp_exit6 exits6[DP_EXIT_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
 	uint32_t spi_top; // node and worker in our SPIs
 	struct dp_rss_watch watch[DP_PORTS_MAX];
@@ -312,7 +322,7 @@ struct dp_worker {
 };
 
 static_assert(offsetof(struct dp_worker, version) == offsetof(struct dp_worker, neigh_gen) + 4 &&
-		      offsetof(struct dp_clear, version) == offsetof(struct dp_clear, gen) + 4,
+		      offsetof(struct dp_exit, version) == offsetof(struct dp_exit, gen) + 4,
 	"both are compared as one word");
 
 void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
@@ -382,7 +392,7 @@ MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 // rx: frames from a port (at most DP_BURST) -> w->esp_in, w->route, punts, drops. found: the burst's,
 // of dp_warm.
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found);
+	unsigned n, const struct dp_found *found);
 // The same without, be they as they may. cause: DP_HANDOFF_FRAGMENT where the frame was put together out
 // of fragments, else 0.
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
@@ -503,6 +513,8 @@ static inline void dp_sa_stop(struct dp_sa *sa)
 	sa->flags |= DP_SA_STOPPED;
 	if (sa->flags & DP_SA_OUT)
 		sa->out.hop_gen |= DP_HOP_OTHER;
+	else
+		sa->special |= DP_SPECIAL_STOPPED;
 }
 
 // The SA's counters have come to one of its limits.

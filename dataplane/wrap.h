@@ -42,24 +42,23 @@ static inline uint16_t dp_sum_end(uint32_t sum)
 static inline void dp_put_v4(
 	const struct dp_sa_out *o, uint8_t *h, uint64_t inner, uint32_t total, uint64_t seq_be)
 {
-	uint64_t marks = inner & o->keep, first = o->first, id = seq_be >> 48;
-	uint64_t len = __builtin_bswap16((uint16_t)total);
-	uint32_t sum = (uint32_t)(o->sum + len + id);
-	marks |= first;
-	sum += (uint16_t)marks + (uint32_t)(marks >> DP_FLAG_BIT);
-	dp_store64(h, marks | len << 16 | id << 32);
+	uint64_t marks = (inner & o->keep) | o->first, id = seq_be >> 48;
+	uint32_t len = __builtin_bswap32(total) >> 16;
+	uint32_t sum = (uint32_t)id + len + o->sum + (uint16_t)marks + (uint32_t)(marks >> 48);
+	dp_store64(h, marks | (uint64_t)len << 16 | id << 32);
 	dp_store64(h + 8, o->head[0] | (uint64_t)dp_sum_end(sum) << 16);
 	dp_store64(h + 16, o->head[1]);
-	dp_store32(h + 24, __builtin_bswap16((uint16_t)(total - IP4_HDR)));
+	dp_store32(h + 24, __builtin_bswap32(total - IP4_HDR) >> 16);
 }
 
 // ---- In one go ----
 
-// An IPv4 packet that has been checked, len bytes at ip in the mbuf's buffer; hop: it has to take one.
+// An IPv4 packet that has been checked, len bytes at ip, at bytes into the mbuf's buffer; hop: it has to
+// take one.
 struct dp_plain {
 	struct rte_mbuf *m;
 	uint8_t *ip;
-	uint32_t len;
+	uint32_t at, len;
 	bool hop;
 };
 
@@ -74,11 +73,11 @@ static inline bool dp_plain_room(const struct dp_plain *p)
 {
 	const uint32_t before = RTE_ETHER_HDR_LEN + IP4_HDR + UDP_HDR + ESP_HDR_LEN + IV_MAX;
 	const uint32_t behind = PAD_BLOCK + 2 + ICV_MAX;
-	size_t at = (size_t)(p->ip - (uint8_t *)p->m->buf_addr);
-	return likely(at >= before) && likely(at + p->len + behind <= p->m->buf_len);
+	return likely(p->at >= before) && likely(p->at + p->len + behind <= p->m->buf_len);
 }
 
-// The packet for this SA, if it is plain, complete but for its cipher. False: nothing has been done.
+// The packet for this SA, if it is plain, complete but for its cipher; a mark of the trace goes. False:
+// nothing has been done.
 static inline bool dp_wrap_plain(
 	struct dp_worker *w, struct esp_op *op, struct dp_sa *sa, const struct dp_plain *p)
 {
@@ -87,7 +86,7 @@ static inline bool dp_wrap_plain(
 	uint64_t seq = dp_get(&sa->seq) + 1;
 	if (unlikely(!dp_plain_sa(w, sa, p->ip) || total > sa->out.mtu || !dp_plain_room(p)))
 		return false;
-	if (unlikely(seq == 0 || (seq >> 32 && !(sa->flags & DP_SA_ESN))))
+	if (unlikely((uint32_t)seq == 0)) // the last one is behind it, or with ESN most likely not
 		return false;
 	if (p->hop)
 		dp_hop_v4(p->ip);
@@ -104,7 +103,7 @@ static inline bool dp_wrap_plain(
 	op->text_len = (uint16_t)text;
 	op->framed = true;
 	op->out = sa->out.port;
-	dp_tx_frame_of(w, &w->neighs[sa->out.hop], p->m, h, total);
+	dp_tx_untraced(&w->neighs[sa->out.hop], p->m, h, total);
 	dp_sa_count(w, sa, p->len);
 	return true;
 }

@@ -104,8 +104,10 @@ static struct record *take(
 	struct pools *all, const struct asked *a, const struct ip_addr *addr, bool reserved)
 {
 	struct pool *p = &all->pools[a->pool];
+	struct place at;
 	struct occupation o = {
 		.pool = p,
+		.place = &at,
 		.key = &a->key,
 		.hash = a->hash,
 		.head = a->key.anonymous ? NULL : owner_find(all, a->pool, a->hash, &a->key),
@@ -115,7 +117,7 @@ static struct record *take(
 		.reserved = reserved,
 		.now_ns = pools_now(all),
 	};
-	if (space_take_this(&p->space, map_find(all, addr), addr, &o.place))
+	if (space_take_this(&p->space, map_find(all, addr), addr, &at))
 		return NULL;
 	return lease_occupy(all, &o);
 }

@@ -2,8 +2,9 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The address source in memory: who is given what, and until when.
-#include "pools/lease.h"
+#include "pools/hot.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -13,7 +14,7 @@ static enum address_status failed(struct pool *p)
 	return ADDRESS_FAILED;
 }
 
-void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+HOT void put_lease(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
 	struct lease *out)
 {
 	out->pool = all->pools[r->pool].cfg;
@@ -24,14 +25,16 @@ void lease_out(const struct pools *all, const struct record *r, uint64_t fence, 
 	out->adopted = adopted;
 }
 
+void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+	struct lease *out)
+{
+	put_lease(all, r, fence, adopted, out);
+}
+
 // ---- the owner's own
 
-static void drop_grant(struct record *r, uint64_t fence)
+static void drop_more(struct record *r, uint64_t fence)
 {
-	if (r->fence == fence) {
-		r->fence = 0;
-		return;
-	}
 	for (struct grant **g = &r->more; *g; g = &(*g)->next)
 		if ((*g)->fence == fence) {
 			struct grant *gone = *g;
@@ -52,10 +55,19 @@ static enum address_status adopted(struct pools *all, const struct request *q, s
 		return ADDRESS_OK;
 	if (journal_wait(all, r, fence, q->rq->token))
 		return ADDRESS_PENDING;
-	drop_grant(r, fence);
-	if (!r->fence && !r->more)
-		lease_end(all, r);
+	grant_end(all, r, fence);
 	return failed(p);
+}
+
+#define SHARED_MAX 64u // grants of one lease: who ends one finds it in a list
+
+static bool shared_by_all(const struct record *r)
+{
+	const struct grant *g = r->more;
+	unsigned n = 1;
+	for (; g && n < SHARED_MAX; g = g->next)
+		n++;
+	return n == SHARED_MAX;
 }
 
 // One more holder of a live lease.
@@ -132,7 +144,7 @@ static int take_wanted(struct pools *all, const struct request *q, struct place 
 
 enum { DRAWN = 2 }; // neither reserved nor wanted
 
-static int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
+HOT int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
 {
 	const struct pool_owner *o = &q->rq->owner;
 	int rc = 0;
@@ -151,21 +163,21 @@ static int pick(struct pools *all, const struct request *q, struct place *out, b
 	return rc == 1 ? DRAWN : rc;
 }
 
-static enum address_status occupy(
+HOT enum address_status occupy(
 	struct pools *all, const struct request *q, const struct occupation *o, struct lease *out)
 {
-	struct record *r = lease_occupy(all, o);
+	struct record *r = occupy_place(all, o);
 	if (!r)
 		return failed(q->pool);
 	r->fence = new_fence(all, r);
 	q->pool->stats.allocated++;
-	lease_out(all, r, r->fence, false, out);
+	put_lease(all, r, r->fence, false, out);
 	if (all->seams.journal)
 		journal_put(all, r, (struct view){0}, q->rq->token);
 	return r->waiting ? ADDRESS_PENDING : ADDRESS_OK;
 }
 
-static struct occupation offer_of(const struct request *q)
+HOT struct occupation offer_of(const struct request *q)
 {
 	return (struct occupation){
 		.pool = q->pool,
@@ -178,18 +190,22 @@ static struct occupation offer_of(const struct request *q)
 	};
 }
 
-static enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
+HOT enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
 {
-	struct occupation o = offer_of(q);
 	struct pool *p = q->pool;
-	int rc = pick(all, q, &o.place, &o.reserved);
+	struct place at;
+	bool reserved;
+	int rc = pick(all, q, &at, &reserved);
 	if (rc == 0) {
 		p->stats.exhausted++;
 		return ADDRESS_EXHAUSTED;
 	}
 	if (rc < 0)
 		return failed(p);
-	p->stats.borrowed += rc == DRAWN && o.place.shard != q->rq->worker;
+	p->stats.borrowed += rc == DRAWN && at.shard != q->rq->worker;
+	struct occupation o = offer_of(q);
+	o.place = &at;
+	o.reserved = reserved;
 	return occupy(all, q, &o, out);
 }
 
@@ -215,8 +231,9 @@ static enum address_status allocate_exact(
 	o.reserved = r;
 	o.outside = !seg || space_excluded(s, a);
 	o.origin = LEASE_OF_AAA;
-	o.place = (struct place){NULL, space_shard_of(s, a), *a};
-	if (seg && space_take_this(s, seg, a, &o.place))
+	struct place at = {NULL, space_shard_of(s, a), *a};
+	o.place = &at;
+	if (seg && space_take_this(s, seg, a, &at))
 		return failed(q->pool);
 	return occupy(all, q, &o, out);
 }
@@ -235,16 +252,58 @@ static enum address_status acquire_exact(
 		return refused(q->pool);
 	if (lingers(r))
 		return revive(all, q, r, out);
-	return q->rq->adopt ? share(all, q, r, out) : refused(q->pool);
+	if (!q->rq->adopt || shared_by_all(r))
+		return refused(q->pool);
+	return share(all, q, r, out);
 }
 
 // ---- the source
+
+// False if it does not fit.
+HOT bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
+{
+	size_t user = o->user ? strlen(o->user) : 0;
+	const char *name = o->name ? o->name : o->user ? o->user : "";
+	if (user > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user)
+		return false;
+	*key = (struct owner_key){.anonymous = owner_anonymous(o)};
+	if (!key->anonymous) {
+		uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
+		key->head = htobe16(first);
+		key->head_len = sizeof(key->head);
+		key->user = (struct view){(const uint8_t *)o->user, user};
+		key->identity = o->identity;
+	}
+	key->len = (uint16_t)(key->head_len + key->user.len + key->identity.len);
+	bool is_user = name == o->user;
+	key->name = (struct view){
+		(const uint8_t *)name, is_user ? user : strnlen(name, POOL_OWNER_MAX)};
+	key->name_at = is_user ? key->head_len : owner_name_at(key);
+	return true;
+}
+
+HOT enum address_status acquire_any(struct pools *all, const struct request *q, struct lease *out)
+{
+	if (q->head) {
+		struct record *tail = record_at(&all->records, q->head->prev_owned);
+		struct record *live = q->rq->adopt && !lingers(q->head)
+					      ? wanted_or(all, q, false, q->head)
+					      : NULL;
+		if (live && !shared_by_all(live))
+			return share(all, q, live, out);
+		if (lingers(tail))
+			return revive(all, q, wanted_or(all, q, true, tail), out);
+	}
+	return q->pool->from_giver ? giver_ask(all, q) : allocate(all, q, out);
+}
 
 static enum address_status acquire(void *ctx, const struct address_request *rq, struct lease *out)
 {
 	struct pools *all = ctx;
 	struct owner_key key;
-	struct request q = {.rq = rq, .pool = pool_of(all, rq->pool), .key = &key};
+	uint64_t now_ns = pools_now(all);
+	struct request q = {
+		.rq = rq, .pool = pool_of(all, rq->pool), .key = &key, .now_ns = now_ns};
 	const struct segment *seg = rq->exact ? map_find(all, &rq->want) : NULL;
 	if (!q.pool)
 		return ADDRESS_FAILED;
@@ -252,24 +311,14 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		q.pool = &all->pools[seg->pool];
 	if (!owner_key_of(&rq->owner, &key))
 		return failed(q.pool);
-	uint16_t pool = q.pool->space.pool;
 	if (!key.anonymous) {
-		q.hash = owner_hash(all, pool, &key);
+		q.hash = hash_owner(all, q.pool->space.pool, &key);
 		itab_prefetch(&all->owners, q.hash);
 	}
-	q.now_ns = pools_now(all);
-	pool_expire(all, q.pool, q.now_ns, EXPIRE_AT_ONCE);
-	q.head = key.anonymous ? NULL : owner_find(all, pool, q.hash, &key);
-	if (rq->exact)
-		return acquire_exact(all, &q, seg, out);
-	if (q.head) {
-		struct record *tail = record_at(&all->records, q.head->prev_owned);
-		if (rq->adopt && !lingers(q.head))
-			return share(all, &q, wanted_or(all, &q, false, q.head), out);
-		if (lingers(tail))
-			return revive(all, &q, wanted_or(all, &q, true, tail), out);
-	}
-	return q.pool->from_giver ? giver_ask(all, &q) : allocate(all, &q, out);
+	pool_expire(all, q.pool, now_ns, EXPIRE_AT_ONCE);
+	if (!key.anonymous)
+		q.head = owner_find(all, q.pool->space.pool, q.hash, &key);
+	return rq->exact ? acquire_exact(all, &q, seg, out) : acquire_any(all, &q, out);
 }
 
 // A further grant, or one whose record was moved.
@@ -288,19 +337,27 @@ static struct record *held_elsewhere(struct pools *all, const struct lease *l)
 }
 
 // The lease that this grant still holds, or NULL.
-static struct record *held(struct pools *all, const struct lease *l)
+HOT struct record *held(struct pools *all, const struct lease *l)
 {
 	struct record *r = record_if(&all->records, l->fence & ((1u << INDEX_BITS) - 1));
-	if (r && r->used && r->fence == l->fence && l->fence)
+	if (r && l->fence && r->fence == l->fence)
 		return r;
 	return held_elsewhere(all, l);
 }
 
+HOT void end_grant(struct pools *all, struct record *r, uint64_t fence)
+{
+	if (r->fence == fence)
+		r->fence = 0;
+	else
+		drop_more(r, fence);
+	if (!r->fence && !r->more)
+		end_record(all, r);
+}
+
 void grant_end(struct pools *all, struct record *r, uint64_t fence)
 {
-	drop_grant(r, fence);
-	if (!r->fence && !r->more)
-		lease_end(all, r);
+	end_grant(all, r, fence);
 }
 
 static bool renew(void *ctx, const struct lease *l, uint64_t session)
@@ -314,9 +371,11 @@ static bool renew(void *ctx, const struct lease *l, uint64_t session)
 		return false;
 	}
 	if (r->state == LEASE_OFFERED) {
-		// Since when is for people: the time of the latest acquire or tick is near enough.
-		lease_activate(all, r, all->now_ns);
+		leave_queue(all, pool_of_record(all, r), r); // what counts it stays
+		r->state = LEASE_ACTIVE;
 		r->was_active = true;
+		// For people: the time of the latest acquire or tick is near enough.
+		r->since_ns = all->now_ns;
 	}
 	r->session = session;
 	return true;
@@ -326,7 +385,7 @@ static void release(void *ctx, const struct lease *l)
 {
 	struct record *r = held(ctx, l);
 	if (r)
-		grant_end(ctx, r, l->fence);
+		end_grant(ctx, r, l->fence);
 }
 
 void pools_source(struct pools *p, struct address_source *out)

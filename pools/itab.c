@@ -173,7 +173,7 @@ static bool has_others(const struct itab_line *l, uint64_t mask, uint64_t at)
 {
 	uint32_t other = 0;
 	for (unsigned i = 0; i < ITAB_LINE; i++)
-		other |= l->indices[i] ? (l->tags[i] ^ (uint32_t)at) & (uint32_t)mask : 0;
+		other |= (l->tags[i] ^ (uint32_t)at) & (uint32_t)mask & (l->indices[i] ? ~0u : 0);
 	return other;
 }
 

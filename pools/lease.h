@@ -123,7 +123,7 @@ static inline struct record *lease_find(const struct pools *all, const struct ip
 {
 	const struct segment *seg = map_find(all, a);
 	if (!seg || seg->sparse)
-		return loose_find(&all->records, a, record_tag(&all->records, a));
+		return loose_find(&all->records, a);
 	struct record *r = segment_find(&all->pools[seg->pool].space, seg, a);
 	return r && r->used ? r : NULL;
 }
@@ -137,8 +137,8 @@ uint64_t lease_offer_ns(const struct cfg *c);
 
 // ---- owners: rings of live leases, the latest first, then lingering ones, the latest last
 
-// False if it does not fit.
-bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
+// Where the name stands: mostly in the key, as its user or its end.
+uint16_t owner_name_at(const struct owner_key *k);
 // Of a row or a record; empty: anonymous.
 void owner_key_read(struct view bytes, struct view name, struct owner_key *key);
 static inline bool owner_anonymous(const struct pool_owner *o)
@@ -148,12 +148,17 @@ static inline bool owner_anonymous(const struct pool_owner *o)
 // By his name or his user.
 bool reserved_for(const struct reserved *r, const struct owner_key *key);
 uint32_t owner_hash(const struct pools *all, uint16_t pool, const struct owner_key *key);
-// The head of his ring, NULL if he has nothing in this pool.
-struct record *owner_find(
+struct record *owner_look(
 	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key);
+// The head of his ring, NULL if he has nothing in this pool.
+static inline struct record *owner_find(
+	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key)
+{
+	return itab_absent(&all->owners, hash) ? NULL : owner_look(all, pool, hash, key);
+}
 bool owner_is(const struct pools *all, const struct record *r, uint16_t pool, uint32_t hash,
 	const struct owner_key *key);
-// Into the ring of this head, NULL: a new one (after itab_reserve()).
+// Into a ring, or out of one in which others are.
 void owner_join(struct pools *all, struct record *head, struct record *r);
 void owner_leave(struct pools *all, struct record *r);
 // Out of the table with what has left.
@@ -165,15 +170,23 @@ void owner_move(struct pools *all, struct record *r);
 
 void lease_enter(struct pools *all, struct record *r, enum lease_state state, enum record_queue q,
 	uint64_t now_ns);
-// From offered to active: what counts it stays.
-void lease_activate(struct pools *all, struct record *r, uint64_t now_ns);
 // The last reference is gone.
 void lease_end(struct pools *all, struct record *r);
 void lease_free(struct pools *all, struct record *r);
 void lease_drop_grants(struct record *r);
+// After its end it lingers or is in quarantine.
+void lease_keep(struct pools *all, struct pool *p, struct record *r);
+// It is in no queue and in no ring any longer.
+void lease_free_rest(struct pools *all, struct pool *p, struct record *r);
 // Adds to what counts this lease, or takes away.
 void lease_count(struct pool *p, const struct record *r, int n);
-uint64_t lease_until_ns(const struct pools *all, const struct record *r);
+uint64_t *lease_counter(struct pool *p, const struct record *r);
+uint64_t lease_kept_until_ns(const struct pools *all, const struct record *r);
+static inline uint64_t lease_until_ns(const struct pools *all, const struct record *r)
+{
+	return r->queue == QUEUE_OFFERED ? r->since_ns + all->offer_ns
+					 : lease_kept_until_ns(all, r);
+}
 // Its holder ends; it is nobody's in the meantime.
 void lease_revoke(struct pools *all, struct record *r);
 // Its server has given it to somebody else.
@@ -189,7 +202,7 @@ static inline unsigned pool_expire(
 
 struct occupation {
 	struct pool *pool;
-	struct place place;
+	const struct place *place;
 	const struct owner_key *key;
 	uint32_t hash;
 	struct record *head; // of the owner's ring
@@ -201,6 +214,8 @@ struct occupation {
 };
 // Makes a lease of the place that was taken. NULL without memory, and then the place is given back.
 struct record *lease_occupy(struct pools *all, const struct occupation *o);
+// What was taken and cannot be used.
+void lease_undo(struct pools *all, struct pool *p, struct record *r, uint16_t shard, bool to_space);
 
 // ---- rows
 

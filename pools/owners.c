@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "pools/lease.h"
+#include "pools/hot.h"
 
-#include <endian.h>
-
-// Where the name stands: mostly in the key, as its user or its end.
-static uint16_t name_at(const struct owner_key *k)
+uint16_t owner_name_at(const struct owner_key *k)
 {
 	const struct view *name = &k->name, *id = &k->identity;
 	if (k->len && name->len && name->len == k->user.len &&
@@ -15,28 +12,6 @@ static uint16_t name_at(const struct owner_key *k)
 		memcmp(name->p, id->p + id->len - name->len, name->len) == 0)
 		return (uint16_t)(k->len - name->len);
 	return k->len;
-}
-
-bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
-{
-	size_t user = o->user ? strlen(o->user) : 0;
-	const char *name = o->name ? o->name : o->user ? o->user : "";
-	if (user > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user)
-		return false;
-	*key = (struct owner_key){.anonymous = owner_anonymous(o)};
-	if (!key->anonymous) {
-		uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
-		key->head = htobe16(first);
-		key->head_len = sizeof(key->head);
-		key->user = (struct view){(const uint8_t *)o->user, user};
-		key->identity = o->identity;
-	}
-	key->len = (uint16_t)(key->head_len + key->user.len + key->identity.len);
-	bool is_user = name == o->user;
-	key->name = (struct view){
-		(const uint8_t *)name, is_user ? user : strnlen(name, POOL_OWNER_MAX)};
-	key->name_at = is_user ? key->head_len : name_at(key);
-	return true;
 }
 
 void owner_key_read(struct view bytes, struct view name, struct owner_key *key)
@@ -53,7 +28,7 @@ void owner_key_read(struct view bytes, struct view name, struct owner_key *key)
 		key->user = first ? (struct view){bytes.p + 2, user} : (struct view){0};
 		key->identity = (struct view){bytes.p + 2 + user, bytes.len - 2 - user};
 	}
-	key->name_at = name_at(key);
+	key->name_at = owner_name_at(key);
 }
 
 static bool reads(struct view v, const char *text)
@@ -69,13 +44,7 @@ bool reserved_for(const struct reserved *r, const struct owner_key *key)
 
 uint32_t owner_hash(const struct pools *all, uint16_t pool, const struct owner_key *key)
 {
-	uint64_t h = pool * 0x9e3779b97f4a7c15ull;
-	if (key->user.len)
-		h += siphash13(all->records.key, key->user.p, key->user.len);
-	if (key->identity.len)
-		h = h * 0xd6e8feb86659fd93ull +
-		    siphash13(all->records.key, key->identity.p, key->identity.len);
-	return (uint32_t)(h ^ h >> 32);
+	return hash_owner(all, pool, key);
 }
 
 static bool same_part(const uint8_t **at, const void *part, size_t len)
@@ -96,13 +65,11 @@ bool owner_is(const struct pools *all, const struct record *r, uint16_t pool, ui
 	       same_part(&has.p, key->identity.p, key->identity.len);
 }
 
-struct record *owner_find(
+struct record *owner_look(
 	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key)
 {
 	struct itab_cursor c = itab_start(&all->owners, hash);
 	uint32_t index;
-	if (itab_absent(&all->owners, hash))
-		return NULL;
 	while ((index = itab_next(&all->owners, hash, &c))) {
 		struct record *r = record_at(&all->records, index);
 		if (r->head && owner_is(all, r, pool, hash, key))
@@ -116,12 +83,6 @@ void owner_join(struct pools *all, struct record *head, struct record *r)
 {
 	struct records *t = &all->records;
 	uint32_t index = record_index(t, r);
-	if (!head) {
-		r->next_owned = r->prev_owned = index;
-		r->head = true;
-		itab_insert(&all->owners, r->hash, index);
-		return;
-	}
 	r->next_owned = record_index(t, head);
 	r->prev_owned = head->prev_owned;
 	record_at(t, head->prev_owned)->next_owned = index;
@@ -133,41 +94,25 @@ void owner_join(struct pools *all, struct record *head, struct record *r)
 	itab_replace(&all->owners, r->hash, record_index(t, head), index);
 }
 
-static void forget(struct pools *all, struct left *l)
-{
-	if (l->index)
-		itab_remove(&all->owners, l->hash, l->index);
-	l->index = NONE;
-}
-
 void owner_forget_all(struct pools *all)
 {
-	for (unsigned i = 0; i < LEFT_OWNERS; i++)
-		forget(all, &all->left[i]);
-}
-
-static void leave_table(struct pools *all, uint32_t hash, uint32_t index)
-{
-	struct left *l = &all->left[all->left_at++ % LEFT_OWNERS];
-	forget(all, l);
-	*l = (struct left){hash, index};
-	itab_prefetch(&all->owners, hash);
+	for (unsigned i = 0; i < LEFT_OWNERS; i++) {
+		struct left *l = &all->left[i];
+		if (l->index)
+			itab_remove(&all->owners, l->hash, l->index);
+		l->index = NONE;
+	}
 }
 
 void owner_leave(struct pools *all, struct record *r)
 {
 	struct records *t = &all->records;
-	uint32_t index = record_index(t, r);
-	if (r->next_owned == index) {
-		leave_table(all, r->hash, index);
-	} else {
-		struct record *next = record_at(t, r->next_owned);
-		record_at(t, r->prev_owned)->next_owned = r->next_owned;
-		next->prev_owned = r->prev_owned;
-		if (r->head) {
-			next->head = true;
-			itab_replace(&all->owners, r->hash, index, r->next_owned);
-		}
+	struct record *next = record_at(t, r->next_owned);
+	record_at(t, r->prev_owned)->next_owned = r->next_owned;
+	next->prev_owned = r->prev_owned;
+	if (r->head) {
+		next->head = true;
+		itab_replace(&all->owners, r->hash, record_index(t, r), r->next_owned);
 	}
 	r->head = false;
 }
@@ -179,6 +124,6 @@ void owner_move(struct pools *all, struct record *r)
 		return;
 	struct ident_view v = ident_of(&all->records, r);
 	owner_key_read(v.key, v.name, &key);
-	owner_leave(all, r);
-	owner_join(all, owner_find(all, r->pool, r->hash, &key), r);
+	leave_owner(all, r);
+	join_owner(all, owner_find(all, r->pool, r->hash, &key), r);
 }

@@ -34,7 +34,8 @@ int records_init(struct records *t)
 		return rc;
 	t->blocks = pages_new(t->room * sizeof(struct block *));
 	t->free_numbers = pages_new(t->room * sizeof(*t->free_numbers));
-	return t->blocks && t->free_numbers ? itab_init(&t->by_addr) : -ENOMEM;
+	t->heads = pages_new(t->room * sizeof(*t->heads));
+	return t->blocks && t->free_numbers && t->heads ? itab_init(&t->by_addr) : -ENOMEM;
 }
 
 static void free_idents(struct records *t, const struct block *b)
@@ -52,9 +53,10 @@ void records_fini(struct records *t)
 			continue;
 		free_idents(t, b);
 		free(b->addrs);
-		free(b);
+		free(b->fresh);
 	}
 	pages_free(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
+	pages_free(t->heads, t->room * sizeof(*t->heads));
 	pages_free(t->blocks, t->room * sizeof(struct block *));
 	pages_free(t->free_numbers, t->room * sizeof(*t->free_numbers));
 	itab_fini(&t->by_addr);
@@ -73,6 +75,7 @@ static bool back_more(struct records *t)
 		pages_back(t->idents + first, BLOCKS_AT_ONCE * IDENTS_SIZE, huge))
 		return false;
 	t->backed += BLOCKS_AT_ONCE;
+	t->end = t->backed * BITS_SIZE;
 	return true;
 }
 
@@ -80,16 +83,16 @@ struct block *block_new(struct records *t, size_t shards, bool loose)
 {
 	if (!t->free_count && t->count >= t->backed && !back_more(t))
 		return NULL;
-	struct block *b = calloc(1, sizeof(*b) + (loose ? 0 : shards) * sizeof(struct bits));
-	if (b && loose)
-		b->addrs = calloc(BITS_SIZE, sizeof(*b->addrs));
-	if (!b || (loose && !b->addrs)) {
-		free(b);
+	struct ip_addr *addrs = loose ? calloc(BITS_SIZE, sizeof(*addrs)) : NULL;
+	struct bits *fresh = loose ? NULL : calloc(shards, sizeof(*fresh));
+	if (!addrs && !fresh)
 		return NULL;
-	}
-	b->number = t->free_count ? t->free_numbers[--t->free_count] : t->count++;
-	b->records = t->at + (size_t)b->number * BITS_SIZE;
-	t->blocks[b->number] = b;
+	uint32_t number = t->free_count ? t->free_numbers[--t->free_count] : t->count++;
+	struct block *b = t->blocks[number] = &t->heads[number];
+	*b = (struct block){.records = t->at + (size_t)number * BITS_SIZE,
+		.addrs = addrs,
+		.fresh = fresh,
+		.number = number};
 	return b;
 }
 
@@ -100,17 +103,17 @@ void block_free(struct records *t, struct block *b)
 	t->free_numbers[t->free_count++] = b->number;
 	t->blocks[b->number] = NULL;
 	free(b->addrs);
-	free(b);
+	free(b->fresh);
 }
 
 // ---- loose records
 
-uint32_t record_tag(const struct records *t, const struct ip_addr *a)
+static uint32_t tag_of(const struct records *t, const struct ip_addr *a)
 {
 	return (uint32_t)siphash13(t->key, a, sizeof(*a));
 }
 
-struct record *loose_new(struct records *t, const struct ip_addr *a, uint32_t tag)
+struct record *loose_new(struct records *t, const struct ip_addr *a)
 {
 	uint32_t index = t->loose_free;
 	if (itab_reserve(&t->by_addr))
@@ -130,20 +133,21 @@ struct record *loose_new(struct records *t, const struct ip_addr *a, uint32_t ta
 	struct record *r = record_at(t, index);
 	*r = (struct record){.loose = true};
 	block_of(t, r)->addrs[index % BITS_SIZE] = *a;
-	itab_insert(&t->by_addr, tag, index);
+	itab_insert(&t->by_addr, tag_of(t, a), index);
 	return r;
 }
 
 void loose_free(struct records *t, struct record *r)
 {
 	struct ip_addr a = record_addr(t, r);
-	itab_remove(&t->by_addr, record_tag(t, &a), record_index(t, r));
+	itab_remove(&t->by_addr, tag_of(t, &a), record_index(t, r));
 	*r = (struct record){.next_owned = t->loose_free};
 	t->loose_free = record_index(t, r);
 }
 
-struct record *loose_find(const struct records *t, const struct ip_addr *a, uint32_t tag)
+struct record *loose_find(const struct records *t, const struct ip_addr *a)
 {
+	uint32_t tag = tag_of(t, a);
 	struct itab_cursor c = itab_start(&t->by_addr, tag);
 	uint32_t index;
 	while ((index = itab_next(&t->by_addr, tag, &c)))
@@ -162,41 +166,18 @@ static struct ident_far *far_of(const struct ident *id)
 	return far;
 }
 
-static uint8_t *append(uint8_t *to, const void *from, size_t len)
-{
-	if (len)
-		memcpy(to, from, len);
-	return to + len;
-}
-
-uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes)
-{
-	if (k->head_len)
-		memcpy(bytes, &k->head, sizeof(k->head));
-	bytes = append(bytes + k->head_len, k->user.p, k->user.len);
-	return append(bytes, k->identity.p, k->identity.len);
-}
-
-int ident_set(struct records *t, struct record *r, const struct owner_key *k)
+int ident_set_far(struct records *t, struct record *r, const struct owner_key *k)
 {
 	struct ident *id = ident_at(t, r);
 	size_t apart = k->name_at == k->len ? k->name.len : 0;
-	uint8_t *bytes = id->bytes;
-	if (k->len + apart <= IDENT_BYTES) {
-		id->key_len = (uint8_t)k->len;
-		id->name_at = (uint8_t)k->name_at;
-		id->name_len = (uint8_t)k->name.len;
-	} else {
-		struct ident_far *far = malloc(sizeof(*far) + k->len + apart);
-		if (!far)
-			return -ENOMEM;
-		*far = (struct ident_far){k->len, k->name_at, (uint16_t)k->name.len};
-		id->key_len = IDENT_FAR;
-		memcpy(id->bytes, &far, sizeof(far));
-		bytes = far->bytes;
-		r->far = true;
-	}
-	append(owner_key_put(k, bytes), k->name.p, apart);
+	struct ident_far *far = malloc(sizeof(*far) + k->len + apart);
+	if (!far)
+		return -ENOMEM;
+	*far = (struct ident_far){k->len, k->name_at, (uint16_t)k->name.len};
+	id->key_len = IDENT_FAR;
+	memcpy(id->bytes, &far, sizeof(far));
+	append(owner_key_put(k, far->bytes), k->name.p, apart);
+	r->far = true;
 	return 0;
 }
 

@@ -70,30 +70,38 @@ struct record {
 	struct grant *more;
 	uint32_t next, prev; // in a queue
 	uint32_t next_owned,
-		prev_owned; // ring of the owner's leases; of a free loose record the next one
+		prev_owned; // ring of the owner's leases; of a free loose record the next one; see
+			    // record_later()
 	uint32_t hash;      // of owner and pool
 	uint32_t ticket;    // of the row, its low bits
 	uint16_t pool;
 	uint16_t shard;
 	uint8_t prefix_len;
-	// A byte each, so that what is written is read in the same size.
+	// A byte for what changes together, so that what is written is read in the same size.
 	uint8_t queue : 3; // enum record_queue
 	uint8_t state : 2; // enum lease_state
-	uint8_t origin : 2;
-	uint8_t used : 1;     // a lease
+	uint8_t used : 1;  // a lease
+	uint8_t was_active : 1;
+	uint8_t anonymous : 1;
+	// What takes more steps at the end, see record_rare().
+	uint8_t origin : 2;   // enum lease_origin
 	uint8_t reserved : 1; // for somebody, by the pool
 	uint8_t outside : 1;  // not one of the addresses that the pool gives out by itself
-	uint8_t anonymous : 1;
-	uint8_t was_active : 1;
-	uint8_t row : 1;     // has one in the journal
-	uint8_t waiting : 1; // it is not durable yet
-	uint8_t head : 1;    // of the owner's ring, what the table of owners names
-	uint8_t revoked : 1; // ends with its holder, in no ring any longer
-	uint8_t far : 1;     // its ident is
-	uint8_t lost : 1;    // its server has given it to somebody else
-	uint8_t loose : 1;   // it is of a loose block
+	uint8_t row : 1;      // has one in the journal
+	uint8_t far : 1;      // its ident is
+	uint8_t lost : 1;     // its server has given it to somebody else
+	uint8_t loose : 1;    // it is of a loose block
+	uint8_t waiting : 1;  // its row is not durable yet
+	uint8_t head : 1;     // of the owner's ring, what the table of owners names
+	uint8_t revoked : 1;  // ends with its holder, in no ring any longer
+	uint8_t left : 1;     // a reload has taken its address out of all ranges; it is outside
 };
 _Static_assert(sizeof(struct record) == 64, "a cache line");
+
+static inline bool record_rare(const struct record *r)
+{
+	return r->origin || r->reserved || r->outside || r->row || r->far || r->lost || r->loose;
+}
 
 // The owner's key and text, beside the record: most are short.
 #define IDENT_BYTES 29
@@ -127,16 +135,19 @@ struct block {
 	bool planned;          // it is of the new configuration
 	uint8_t prefix_len;    // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
+	struct bits *fresh;    // one a shard: never used. None in a loose block
 	u128 base;
-	struct bits fresh[]; // one a shard: never used. None in a loose block
 };
+_Static_assert(sizeof(struct block) == 64, "a cache line");
 
 struct records {
 	uint8_t key[16];      // of all hashes
 	struct record *at;    // by index: addresses for `room` blocks, memory for `backed`
 	struct ident *idents; // the same
 	uint32_t room, backed;
-	struct block **blocks; // by number
+	uint32_t end;          // backed * BITS_SIZE
+	struct block *heads;   // by number as well, beside each other: few pages
+	struct block **blocks; // those that are there, else NULL
 	uint32_t count;
 	uint32_t *free_numbers; // of blocks that are gone
 	uint32_t free_count;
@@ -156,10 +167,16 @@ static inline struct record *record_at(const struct records *t, uint32_t index)
 	return &t->at[index];
 }
 
+// Of a released one, which about will be given out some allocations later: a hint, of a record that is.
+static inline uint32_t *record_later(struct record *r)
+{
+	return &r->next_owned;
+}
+
 // NULL: it has no memory. For an index that somebody remembers; of a block that is gone it is all zero.
 static inline struct record *record_if(const struct records *t, uint64_t index)
 {
-	return index < (uint64_t)t->backed * BITS_SIZE ? &t->at[index] : NULL;
+	return index < t->end ? &t->at[index] : NULL;
 }
 
 static inline uint32_t record_index(const struct records *t, const struct record *r)
@@ -174,7 +191,7 @@ static inline struct ident *ident_at(const struct records *t, const struct recor
 
 static inline struct block *block_of(const struct records *t, const struct record *r)
 {
-	return t->blocks[record_index(t, r) / BITS_SIZE];
+	return &t->heads[record_index(t, r) / BITS_SIZE];
 }
 
 static inline void record_addr_put(
@@ -197,12 +214,11 @@ static inline struct ip_addr record_addr(const struct records *t, const struct r
 	return a;
 }
 
-uint32_t record_tag(const struct records *t, const struct ip_addr *a);
-// A loose record for this address, whose tag is `tag`; NULL without memory.
-struct record *loose_new(struct records *t, const struct ip_addr *a, uint32_t tag);
+// A loose record for this address; NULL without memory.
+struct record *loose_new(struct records *t, const struct ip_addr *a);
 void loose_free(struct records *t, struct record *r);
 // Or NULL.
-struct record *loose_find(const struct records *t, const struct ip_addr *a, uint32_t tag);
+struct record *loose_find(const struct records *t, const struct ip_addr *a);
 
 // Whom a lease is for. His key is his user's length and one in two bytes (0: no user), user and identity,
 // so that no two pairs read alike. The parts are borrowed and stay where they are: what was put together
@@ -217,11 +233,36 @@ struct owner_key {
 	struct view name;
 };
 
-// Its bytes; returns where they end.
-uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes);
+static inline uint8_t *append(uint8_t *to, const void *from, size_t len)
+{
+	if (len)
+		memcpy(to, from, len);
+	return to + len;
+}
 
+// Its bytes; returns where they end.
+static inline uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes)
+{
+	if (k->head_len)
+		memcpy(bytes, &k->head, sizeof(k->head));
+	bytes = append(bytes + k->head_len, k->user.p, k->user.len);
+	return append(bytes, k->identity.p, k->identity.len);
+}
+
+MUST_USE int ident_set_far(struct records *t, struct record *r, const struct owner_key *k);
 // 0 or -ENOMEM.
-MUST_USE int ident_set(struct records *t, struct record *r, const struct owner_key *k);
+MUST_USE static inline int ident_set(struct records *t, struct record *r, const struct owner_key *k)
+{
+	struct ident *id = ident_at(t, r);
+	size_t apart = k->name_at == k->len ? k->name.len : 0;
+	if (k->len + apart > IDENT_BYTES)
+		return ident_set_far(t, r, k);
+	id->key_len = (uint8_t)k->len;
+	id->name_at = (uint8_t)k->name_at;
+	id->name_len = (uint8_t)k->name.len;
+	append(owner_key_put(k, id->bytes), k->name.p, apart);
+	return 0;
+}
 void ident_far_free(struct records *t, struct record *r);
 struct ident_view ident_of(const struct records *t, const struct record *r);
 

@@ -4,7 +4,7 @@
 // Another configuration under leases that live. First all that needs memory or can be refused, beside
 // what is there; then the change, which cannot fail. Blocks whose addresses stay what they were are
 // taken over as they are, so that a pool costs what changes in it.
-#include "pools/lease.h"
+#include "pools/hot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -109,7 +109,7 @@ static int plan_lease(struct reload *rl, struct record *r)
 	if (!to.r && r->loose)
 		return 0; // it stays where it is
 	if (!to.r)
-		to.r = loose_new(t, &a, record_tag(t, &a));
+		to.r = loose_new(t, &a);
 	if (!to.r)
 		return -ENOMEM;
 	int rc = add_move(rl, r, to.r);
@@ -219,7 +219,7 @@ static void change_pool(struct pools *all, struct record *r, uint16_t pool)
 	struct ident_view v = ident_of(&all->records, r);
 	struct owner_key key;
 	if (owned)
-		owner_leave(all, r);
+		leave_owner(all, r);
 	if (r->queue != QUEUE_NONE) {
 		queue_remove(&all->records, queue_of(all, r), r);
 		r->since_ns = pools_now(all);
@@ -231,7 +231,7 @@ static void change_pool(struct pools *all, struct record *r, uint16_t pool)
 		return;
 	owner_key_read(v.key, v.name, &key);
 	r->hash = owner_hash(all, pool, &key);
-	owner_join(all, owner_find(all, pool, r->hash, &key), r);
+	join_owner(all, owner_find(all, pool, r->hash, &key), r);
 }
 
 // What the configuration says of a lease's address now. Its new space is in place already.
@@ -243,6 +243,7 @@ static void rehome(struct pools *all, struct record *r)
 	if (seg && seg->pool != r->pool)
 		change_pool(all, r, seg->pool);
 	const struct space *s = &all->pools[r->pool].space;
+	r->left = !seg && (r->left || !r->outside);
 	r->reserved = seg && space_reserved(s, &a);
 	r->outside = !seg || space_excluded(s, &a);
 	lease_count(&all->pools[r->pool], r, 1);

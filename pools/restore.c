@@ -55,9 +55,10 @@ static int restore(
 	key_of_row(row, &key);
 	bool owned = !key.anonymous;
 	uint16_t number = (uint16_t)(p - all->pools);
+	struct place at = {NULL, space_shard_of(&p->space, &row->addr), row->addr};
 	struct occupation o = {
 		.pool = p,
-		.place = {NULL, space_shard_of(&p->space, &row->addr), row->addr},
+		.place = &at,
 		.key = &key,
 		.origin = row->origin,
 		.state = owned ? LEASE_LINGERING : LEASE_QUARANTINED,
@@ -68,7 +69,7 @@ static int restore(
 	};
 	if (row->origin == LEASE_OF_DHCP && !p->from_giver)
 		o.origin = LEASE_OF_POOL;
-	if (seg && space_take_this(&p->space, seg, &row->addr, &o.place))
+	if (seg && space_take_this(&p->space, seg, &row->addr, &at))
 		return -ENOMEM;
 	if (owned) {
 		o.hash = owner_hash(all, number, &key);

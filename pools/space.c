@@ -227,30 +227,6 @@ static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 	return 1;
 }
 
-// The one after the next, which nobody has looked at for long; the next one has been fetched so already.
-static void fetch_ahead(const struct space *s, const struct queue *q)
-{
-	if (q->count < 2)
-		return;
-	const struct record *r = record_at(s->records, record_at(s->records, q->first)->next);
-	__builtin_prefetch(r, 1);
-	__builtin_prefetch(ident_at(s->records, r), 1);
-}
-
-static bool take_released(struct space *s, uint16_t shard, struct place *out)
-{
-	struct queue *q = &s->shards[shard].released;
-	if (!q->count)
-		return false;
-	struct record *r = record_at(s->records, q->first);
-	queue_remove(s->records, q, r);
-	r->queue = QUEUE_NONE;
-	fetch_ahead(s, q);
-	out->r = r;
-	out->shard = shard;
-	return true;
-}
-
 // ---- drawn
 
 static uint64_t draw_u64(struct space *s)
@@ -288,7 +264,7 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 			continue;
 		uint16_t of = space_shard_of(s, &a);
 		if ((!any_shard && of != shard) || space_excluded(s, &a) || space_reserved(s, &a) ||
-			loose_find(s->records, &a, record_tag(s->records, &a)))
+			loose_find(s->records, &a))
 			continue;
 		*out = (struct place){NULL, of, a};
 		return true;
@@ -306,10 +282,10 @@ static int take_of_shard(struct space *s, uint16_t shard, struct place *out)
 			return rc;
 	}
 	return (s->sparse_count && take_sparse(s, shard, false, out)) ||
-	       take_released(s, shard, out);
+	       space_take_released(s, shard, out);
 }
 
-int space_take(struct space *s, uint16_t shard, struct place *out)
+int space_take_any(struct space *s, uint16_t shard, struct place *out)
 {
 	uint16_t most = 0;
 	int rc = take_of_shard(s, shard, out);

@@ -2,11 +2,11 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // What a lease goes through, from the address that nobody holds and back to it.
-#include "pools/lease.h"
+#include "pools/hot.h"
 
 #include <stdlib.h>
 
-static uint64_t *counter_of(struct pool *p, const struct record *r)
+uint64_t *lease_counter(struct pool *p, const struct record *r)
 {
 	if (r->outside)
 		return &p->stats.outside;
@@ -17,16 +17,12 @@ static uint64_t *counter_of(struct pool *p, const struct record *r)
 
 void lease_count(struct pool *p, const struct record *r, int n)
 {
-	*counter_of(p, r) += (uint64_t)(int64_t)n;
-	if (p->stats.in_use > p->stats.high_water)
-		p->stats.high_water = p->stats.in_use;
-}
-
-static void leave_queue(struct pools *all, struct pool *p, struct record *r)
-{
-	if (r->queue > QUEUE_RELEASED)
-		queue_remove(&all->records, &p->queues[r->queue], r);
-	r->queue = QUEUE_NONE;
+	if (r->left)
+		p->stats.left += (uint64_t)(int64_t)n;
+	if (n > 0)
+		count_begun(p, r);
+	else
+		--*lease_counter(p, r);
 }
 
 static uint64_t seconds_of(const struct pool *p, unsigned queue)
@@ -42,26 +38,11 @@ static uint64_t seconds_of(const struct pool *p, unsigned queue)
 	}
 }
 
-uint64_t lease_until_ns(const struct pools *all, const struct record *r)
+uint64_t lease_kept_until_ns(const struct pools *all, const struct record *r)
 {
 	if (r->queue == QUEUE_NONE)
 		return 0;
-	if (r->queue == QUEUE_OFFERED)
-		return r->since_ns + all->offer_ns;
 	return r->since_ns + seconds_of(&all->pools[r->pool], r->queue) * NS_PER_S;
-}
-
-// The first of a queue is the next that ends.
-static void join_queue(struct pools *all, struct pool *p, struct record *r, enum record_queue q)
-{
-	r->queue = (unsigned)q & 7u;
-	if (q == QUEUE_NONE)
-		return;
-	queue_push(&all->records, &p->queues[q], r);
-	if (p->queues[q].count == 1) {
-		uint64_t until = lease_until_ns(all, r);
-		p->due_ns = until < p->due_ns ? until : p->due_ns;
-	}
 }
 
 void lease_enter(struct pools *all, struct record *r, enum lease_state state, enum record_queue q,
@@ -70,17 +51,11 @@ void lease_enter(struct pools *all, struct record *r, enum lease_state state, en
 	struct pool *p = pool_of_record(all, r);
 	leave_queue(all, p, r);
 	lease_count(p, r, -1);
+	r->queue = (unsigned)q & 7u;
 	r->state = (unsigned)state & 3u;
 	r->since_ns = now_ns;
 	lease_count(p, r, 1);
 	join_queue(all, p, r, q);
-}
-
-void lease_activate(struct pools *all, struct record *r, uint64_t now_ns)
-{
-	leave_queue(all, pool_of_record(all, r), r);
-	r->state = LEASE_ACTIVE;
-	r->since_ns = now_ns;
 }
 
 void lease_drop_grants(struct record *r)
@@ -91,12 +66,6 @@ void lease_drop_grants(struct record *r)
 		r->more = g->next;
 		free(g);
 	}
-}
-
-static void leave_owner(struct pools *all, struct record *r)
-{
-	if (!r->anonymous && !r->revoked)
-		owner_leave(all, r);
 }
 
 // The journal and the giver, that the address is free.
@@ -110,10 +79,8 @@ static void tell_others(struct pools *all, const struct record *r)
 		giver->give_back(giver->ctx, &a);
 }
 
-static void free_of(struct pools *all, struct pool *p, struct record *r)
+void lease_free_rest(struct pools *all, struct pool *p, struct record *r)
 {
-	leave_queue(all, p, r);
-	leave_owner(all, r);
 	lease_count(p, r, -1);
 	lease_drop_grants(r);
 	if (r->row || r->origin == LEASE_OF_DHCP)
@@ -134,7 +101,7 @@ static void free_of(struct pools *all, struct pool *p, struct record *r)
 
 void lease_free(struct pools *all, struct record *r)
 {
-	free_of(all, pool_of_record(all, r), r);
+	free_record(all, pool_of_record(all, r), r);
 }
 
 static void quarantine(struct pools *all, struct record *r, enum record_queue q, uint64_t now_ns)
@@ -144,22 +111,22 @@ static void quarantine(struct pools *all, struct record *r, enum record_queue q,
 	lease_enter(all, r, LEASE_QUARANTINED, q, now_ns);
 }
 
+void lease_keep(struct pools *all, struct pool *p, struct record *r)
+{
+	uint64_t now_ns = pools_now(all);
+	if (r->lost) {
+		quarantine(all, r, QUEUE_LOST, now_ns);
+	} else if (!r->anonymous && p->cfg->linger_s) {
+		lease_enter(all, r, LEASE_LINGERING, QUEUE_LINGERING, now_ns);
+		owner_move(all, r);
+	} else {
+		quarantine(all, r, QUEUE_QUARANTINE, now_ns);
+	}
+}
+
 void lease_end(struct pools *all, struct record *r)
 {
-	struct pool *p = pool_of_record(all, r);
-	r->session = 0;
-	p->stats.released++;
-	if (r->lost)
-		quarantine(all, r, QUEUE_LOST, pools_now(all));
-	else if (r->revoked || !r->was_active)
-		free_of(all, p, r);
-	else if (!r->anonymous && p->cfg->linger_s) {
-		lease_enter(all, r, LEASE_LINGERING, QUEUE_LINGERING, pools_now(all));
-		owner_move(all, r);
-	} else if (p->cfg->quarantine_s)
-		quarantine(all, r, QUEUE_QUARANTINE, pools_now(all));
-	else
-		free_of(all, p, r);
+	end_record(all, r);
 }
 
 void lease_revoke(struct pools *all, struct record *r)
@@ -219,59 +186,19 @@ unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, uns
 	return n;
 }
 
-static struct record *place_record(struct pools *all, const struct place *at)
+void lease_undo(struct pools *all, struct pool *p, struct record *r, uint16_t shard, bool to_space)
 {
-	return at->r ? at->r
-		     : loose_new(&all->records, &at->addr, record_tag(&all->records, &at->addr));
-}
-
-// What was taken and cannot be used.
-static void undo(struct pools *all, const struct occupation *o, struct record *r)
-{
-	if (r && r->loose)
+	if (!r)
+		return;
+	r->pool = p->space.pool;
+	r->shard = shard;
+	if (r->loose)
 		loose_free(&all->records, r);
-	else if (r && !o->reserved && !o->outside)
-		space_give_back(&o->pool->space, r);
+	else if (to_space)
+		space_give_back(&p->space, r);
 }
 
 struct record *lease_occupy(struct pools *all, const struct occupation *o)
 {
-	struct records *t = &all->records;
-	struct record *r = place_record(all, &o->place);
-	bool owned = !o->key->anonymous;
-	if (r) {
-		r->pool = o->pool->space.pool;
-		r->shard = o->place.shard;
-	}
-	if (!r || (owned && !o->head && itab_reserve(&all->owners)) || ident_set(t, r, o->key)) {
-		undo(all, o, r);
-		return NULL;
-	}
-	struct block *b = block_of(t, r);
-	b->used = true;
-	// As a whole: one field after the other would be a chain of reads and writes of the same bytes.
-	*r = (struct record){
-		.since_ns = o->now_ns,
-		.hash = o->hash,
-		.pool = r->pool,
-		.shard = r->shard,
-		.prefix_len =
-			b->addrs ? (uint8_t)(ip_bits(o->place.addr.family) - o->pool->space.shift)
-				 : b->prefix_len,
-		.state = (unsigned)o->state & 3u,
-		.origin = (unsigned)o->origin & 3u,
-		.used = true,
-		.reserved = o->reserved,
-		.outside = o->outside,
-		.anonymous = !owned,
-		.far = r->far,
-		.loose = r->loose,
-	};
-	if (o->reserved)
-		o->pool->reserved_idle--;
-	lease_count(o->pool, r, 1);
-	join_queue(all, o->pool, r, o->queue);
-	if (owned)
-		owner_join(all, o->head, r);
-	return r;
+	return occupy_place(all, o);
 }
