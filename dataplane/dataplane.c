@@ -37,10 +37,6 @@ static int workers_new(struct dp *d)
 		log_warning("max_sessions is %u, but %u workers have room for %" PRIu64
 			    " child SAs in all: less than two a session",
 			m->max_sessions, m->worker_count, (uint64_t)l.slots * m->worker_count);
-	if (imb_get_version() < IMB_VERSION(1, 4, 0) && m->worker_count > 1)
-		log_warning("intel-ipsec-mb %s shares a cache line among all threads: several "
-			    "workers scale only from 1.4 on",
-			imb_get_version_str());
 	for (uint16_t i = 0; i < m->worker_count; i++) {
 		int rc = dp_worker_new(d, i, (uint16_t)DP_LCORE(i), &l, &d->workers[i]);
 		if (rc) {

@@ -383,7 +383,11 @@ static __rte_noinline enum dp_drop finish_other(
 	enum dp_drop why = sa->special & DP_SPECIAL_TREATED ? check_special(w, op, next, len, &ip)
 							    : check_inner(w, op, next, len, &ip);
 	// A limit of packets under one key is about all of them.
+	uint64_t used = dp_get(&sa->last_used_ns);
 	dp_sa_count(w, sa, why == DP_DROP_NONE ? ip.total : 0);
+	// A dummy packet hides that there is no traffic: no session lives on it.
+	if (why == DP_DROP_esp_dummy)
+		dp_set(&sa->last_used_ns, used);
 	if (why != DP_DROP_NONE)
 		return why;
 	struct dp_inner *r = uncover(w, op, inner_of(op), ip.total);

@@ -333,6 +333,14 @@ enum dp_drop neigh_learn(struct neigh_table *t, const struct neigh_news *news, u
 	return DP_DROP_NONE;
 }
 
+void neigh_again(struct neigh_table *t, uint16_t port)
+{
+	struct neigh *n;
+	TAILQ_FOREACH (n, &t->by_use, link)
+		if (n->port == port && usable(n))
+			t->seams.publish(t->seams.ctx, port, &n->addr, &n->mac);
+}
+
 void neigh_tick(struct neigh_table *t, uint64_t now_ns)
 {
 	t->now_ns = now_ns;

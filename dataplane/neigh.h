@@ -64,6 +64,9 @@ struct neigh_news {
 MUST_USE enum dp_drop neigh_learn(
 	struct neigh_table *t, const struct neigh_news *news, uint64_t now_ns);
 
+// The port's own MAC has changed, which workers keep with each entry: they are told of those that may be used.
+void neigh_again(struct neigh_table *t, uint16_t port);
+
 void neigh_tick(struct neigh_table *t, uint64_t now_ns);
 uint64_t neigh_next_ns(const struct neigh_table *t);
 

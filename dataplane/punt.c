@@ -393,6 +393,18 @@ void dp_punt_input(struct dp *d, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
+// A device that has returned may have another MAC, as a TAP has that was made anew.
+static void see_macs(struct dp *d)
+{
+	for (uint16_t i = 0; i < d->port_count; i++) {
+		struct rte_ether_addr *seen = &d->local->mac[i];
+		if (rte_is_same_ether_addr(seen, &d->ports[i].mac))
+			continue;
+		*seen = d->ports[i].mac;
+		neigh_again(d->local->neigh, i);
+	}
+}
+
 unsigned dp_local_tick(struct dp *d, uint64_t now_ns)
 {
 	unsigned overdue =
@@ -401,7 +413,10 @@ unsigned dp_local_tick(struct dp *d, uint64_t now_ns)
 	neigh_tick(d->local->neigh, now_ns);
 	if (d->port_state && now_ns >= d->port_state->link_poll_ns)
 		rss_judge(d);
-	return overdue + (d->port_state ? dp_ports_tick(d, now_ns) : 0);
+	unsigned ports = d->port_state ? dp_ports_tick(d, now_ns) : 0;
+	if (ports)
+		see_macs(d);
+	return overdue + ports;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)

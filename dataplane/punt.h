@@ -24,6 +24,7 @@ struct dp_local_state {
 	struct local_rate announce_rate;
 	struct local_rate error_rate[RATE_SLOTS]; // ICMP errors, by a hash of who gets them
 	struct log_limit conflict_log;
+	struct rte_ether_addr mac[DP_PORTS_MAX]; // the ports', as workers know them
 	uint8_t scratch[DATAGRAM_MAX];
 };
 

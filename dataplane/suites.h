@@ -36,12 +36,19 @@ struct esp_op {
 	uint8_t sent[32]; // received, where its place is needed for the high sequence bits
 };
 
+// A copy of the library (suites_copy.c).
+struct dp_library {
+	void *handle; // NULL: the one that all share
+	int fd;
+};
+
 // Per worker; not for two threads at once.
 struct dp_warm;
 
 struct dp_crypto {
 	IMB_MGR *mgr;
-	struct dp_warm *warm; // whose memory to ask for between two packets, or NULL
+	struct dp_library lib; // that mgr is of
+	struct dp_warm *warm;  // whose memory to ask for between two packets, or NULL
 	struct gcm_context_data gcm;
 	aes_gcm_enc_dec_t gcm_seal[3], gcm_open[3]; // by key length: 16, 24, 32 bytes
 	// CBC IVs: a counter encrypted under a key of this worker's own, so that they are
@@ -53,8 +60,15 @@ struct dp_crypto {
 	uint64_t refused; // jobs that the library rejected
 };
 
+// A manager; apart: of a copy of the library for one thread, where that is faster. NULL: no memory. And its
+// end. Control thread.
+IMB_MGR *dp_mb_new(bool apart, struct dp_library *lib);
+void dp_mb_free(IMB_MGR *m, struct dp_library *lib);
+
 // 0, or -ENODEV where the library's self-test fails. random seeds the CBC IVs.
 MUST_USE int dp_crypto_init(struct dp_crypto *c, const struct random_source *random);
+// The same for one of several workers.
+MUST_USE int dp_crypto_init_apart(struct dp_crypto *c, const struct random_source *random);
 void dp_crypto_fini(struct dp_crypto *c);
 
 // Expand a spec's keys into sa and dp_sa_keys(sa), and set cipher, auth, salt and lengths.

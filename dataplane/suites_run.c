@@ -38,13 +38,12 @@ void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len)
 
 // ---- Per worker ----
 
-int dp_crypto_init(struct dp_crypto *c, const struct random_source *random)
+static int crypto_init(struct dp_crypto *c, const struct random_source *random, bool apart)
 {
 	memset(c, 0, sizeof(*c));
-	c->mgr = alloc_mb_mgr(0);
+	c->mgr = dp_mb_new(apart, &c->lib);
 	if (!c->mgr)
 		return -ENOMEM;
-	init_mb_mgr_auto(c->mgr, NULL);
 	c->gcm_seal[0] = c->mgr->gcm128_enc;
 	c->gcm_seal[1] = c->mgr->gcm192_enc;
 	c->gcm_seal[2] = c->mgr->gcm256_enc;
@@ -57,7 +56,7 @@ int dp_crypto_init(struct dp_crypto *c, const struct random_source *random)
 #ifdef IMB_FEATURE_SELF_TEST_PASS
 	if ((c->mgr->features & IMB_FEATURE_SELF_TEST) &&
 		!(c->mgr->features & IMB_FEATURE_SELF_TEST_PASS)) {
-		free_mb_mgr(c->mgr);
+		dp_mb_free(c->mgr, &c->lib);
 		c->mgr = NULL;
 		return -ENODEV;
 	}
@@ -73,10 +72,20 @@ int dp_crypto_init(struct dp_crypto *c, const struct random_source *random)
 	return 0;
 }
 
+int dp_crypto_init(struct dp_crypto *c, const struct random_source *random)
+{
+	return crypto_init(c, random, false);
+}
+
+int dp_crypto_init_apart(struct dp_crypto *c, const struct random_source *random)
+{
+	return crypto_init(c, random, true);
+}
+
 void dp_crypto_fini(struct dp_crypto *c)
 {
 	if (c->mgr)
-		free_mb_mgr(c->mgr);
+		dp_mb_free(c->mgr, &c->lib);
 	secret_wipe(c, sizeof(*c));
 }
 

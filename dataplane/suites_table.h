@@ -83,4 +83,7 @@ static inline bool cipher_is_des(const struct cipher_row *c)
 	return c->mode == IMB_CIPHER_DES || c->mode == IMB_CIPHER_DES3;
 }
 
+// Workers get copies of the library (suites_copy.c).
+bool dp_mb_copies(void);
+
 void dp_expand_aes(IMB_MGR *mgr, const uint8_t *key, size_t len, struct keys_aes *out);

@@ -57,7 +57,9 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	rc = rc ? rc : dp_slab_init(&w->in, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->out, l->slots, dp_sa_stride());
 	rc = rc ? rc : dp_slab_init(&w->tunnels, l->tunnels + DP_SHARED, sizeof(struct dp_tunnel));
-	rc = rc ? rc : dp_crypto_init(&w->crypto, d->seams.random);
+	rc = rc                              ? rc
+	     : d->cfg->main.worker_count > 1 ? dp_crypto_init_apart(&w->crypto, d->seams.random)
+					     : dp_crypto_init(&w->crypto, d->seams.random);
 	w->crypto.warm = &w->warm;
 	rc = rc ? rc : dp_worker_rings_new(w);
 	if (rc) {

@@ -29,7 +29,7 @@ enum bench_direction { BENCH_IN, BENCH_OUT };
 enum bench_order { BENCH_RANDOM, BENCH_ROUNDROBIN, BENCH_ZIPF };
 // Of a row: void where it is not fine; the values are exit statuses.
 enum bench_outcome { BENCH_FINE = 0, BENCH_LOST = 1, BENCH_DOUBTFUL = 3 };
-enum bench_mode { BENCH_CYCLES, BENCH_HANDOFF, BENCH_UPDATES, BENCH_LATENCY };
+enum bench_mode { BENCH_CYCLES, BENCH_HANDOFF, BENCH_SCALE, BENCH_UPDATES, BENCH_LATENCY };
 
 struct bench_list {
 	unsigned v[BENCH_LIST], n;
@@ -229,6 +229,7 @@ void bench_meet(struct bench *b);
 // ---- Other things than cycles: each prints its own results ----
 
 MUST_USE enum bench_outcome bench_handoff(struct bench *b);
+MUST_USE enum bench_outcome bench_scale(struct bench *b);
 MUST_USE enum bench_outcome bench_updates(struct bench *b);
 MUST_USE enum bench_outcome bench_latency(struct bench *b);
 

@@ -167,10 +167,9 @@ struct bench_bound *bench_bound_new(const struct bench_lane *l)
 		bench_die("no memory");
 	x->suite = &b->suite;
 	x->lane = l;
-	x->mgr = alloc_mb_mgr(0);
+	x->mgr = dp_mb_new(b->lane_count > 1, &x->lib);
 	if (!x->mgr)
 		bench_die("no memory");
-	init_mb_mgr_auto(x->mgr, NULL);
 	choose(x);
 	x->count = (b->tunnel_count - l->id + b->lane_count - 1) / b->lane_count;
 	for (unsigned i = 0; i < BENCH_DISTANCES; i++)
@@ -182,7 +181,7 @@ void bench_bound_free(struct bench_bound *x)
 {
 	if (!x)
 		return;
-	free_mb_mgr(x->mgr);
+	dp_mb_free(x->mgr, &x->lib);
 	for (unsigned i = 0; i < BENCH_DISTANCES; i++)
 		rte_free(x->keys[i]);
 	rte_free(x);

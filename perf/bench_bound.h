@@ -28,6 +28,7 @@ struct bench_bound {
 	const struct bench_suite *suite;
 	const struct bench_lane *lane;
 	IMB_MGR *mgr;
+	struct dp_library lib;
 	enum bound_kind kind;
 	IMB_CIPHER_MODE mode;
 	IMB_HASH_ALG hash;

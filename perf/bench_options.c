@@ -23,6 +23,7 @@ static const char usage[] =
 	"Instead of the plain measurement:\n"
 	"  --handoff                what a packet costs more that comes to the wrong one of two\n"
 	"                           workers (needs two CPUs)\n"
+	"  --scale                  how many times as much as one of them do the --workers (2) do\n"
 	"  --updates RATE           throughput while so many SA updates a second pass to a worker\n"
 	"                           (needs two CPUs)\n"
 	"  --latency                from rx to tx at 10, 50 and 90 % of capacity, paced by a second\n"
@@ -132,6 +133,9 @@ static void take(struct bench_options *o, int c)
 	case 'h':
 		o->mode = BENCH_HANDOFF;
 		break;
+	case 'S':
+		o->mode = BENCH_SCALE;
+		break;
 	case 'u':
 		o->mode = BENCH_UPDATES;
 		o->rate = number(optarg, 1, 10000000);
@@ -156,9 +160,9 @@ void bench_options_parse(int argc, char **argv, struct bench_options *o)
 	static const struct option longs[] = {{"json", 0, NULL, 'j'}, {"direction", 1, NULL, 'd'},
 		{"suite", 1, NULL, 's'}, {"size", 1, NULL, 'b'}, {"tunnels", 1, NULL, 't'},
 		{"workers", 1, NULL, 'w'}, {"order", 1, NULL, 'o'}, {"stages", 0, NULL, 'g'},
-		{"quick", 0, NULL, 'q'}, {"handoff", 0, NULL, 'h'}, {"updates", 1, NULL, 'u'},
-		{"latency", 0, NULL, 'l'}, {"about", 0, NULL, 'a'}, {"help", 0, NULL, 'H'},
-		{NULL, 0, NULL, 0}};
+		{"quick", 0, NULL, 'q'}, {"handoff", 0, NULL, 'h'}, {"scale", 0, NULL, 'S'},
+		{"updates", 1, NULL, 'u'}, {"latency", 0, NULL, 'l'}, {"about", 0, NULL, 'a'},
+		{"help", 0, NULL, 'H'}, {NULL, 0, NULL, 0}};
 	static char suite[] = "aes128gcm16";
 	*o = (struct bench_options){.direction = {true, true},
 		.suites = {suite},
@@ -173,7 +177,7 @@ void bench_options_parse(int argc, char **argv, struct bench_options *o)
 	if (optind != argc || o->suite_count == 0)
 		take(o, '?');
 	o->rounds = o->quick ? 7 : 21;
-	if (o->mode == BENCH_HANDOFF)
+	if (o->mode == BENCH_HANDOFF || (o->mode == BENCH_SCALE && o->workers == 1))
 		o->workers = 2;
 }
 

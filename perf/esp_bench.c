@@ -34,6 +34,7 @@ static enum bench_outcome rows(struct bench *b)
 	static enum bench_outcome (*const measure[])(struct bench *) = {
 		[BENCH_CYCLES] = cycles,
 		[BENCH_HANDOFF] = bench_handoff,
+		[BENCH_SCALE] = bench_scale,
 		[BENCH_UPDATES] = bench_updates,
 		[BENCH_LATENCY] = bench_latency,
 	};

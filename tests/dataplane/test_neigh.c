@@ -313,6 +313,26 @@ static void full_table_makes_room(void **state)
 	neigh_free(f.t);
 }
 
+// The workers are told once more of what may be used by this port, and of nothing else.
+static void told_again(void **state)
+{
+	struct fixture f;
+	begin(&f, NULL);
+	for (uint32_t i = 1; i <= 3; i++) {
+		f.hop = ip_from_v4(0x0a000000 + i);
+		send_to(&f, &f.hop, 0);
+		if (i < 3)
+			assert_int_equal(answer(&f, i == 1 ? &mac_a : &mac_b), DP_DROP_NONE);
+	}
+	assert_int_equal(f.r.published, 2);
+	neigh_again(f.t, 1);
+	assert_int_equal(f.r.published, 2);
+	neigh_again(f.t, 0);
+	assert_int_equal(f.r.published, 4);
+	assert_int_equal(f.r.withdrawn, 0);
+	neigh_free(f.t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +344,7 @@ int main(void)
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(full_table_lets_idle_ones_go),
 		cmocka_unit_test(full_table_makes_room),
+		cmocka_unit_test(told_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

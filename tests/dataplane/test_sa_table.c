@@ -6,6 +6,8 @@
 #include "tests/dataplane/esp_oracle.h"
 #include "tests/dataplane/fixture.h"
 
+#include "dataplane/port.h"
+#include "dataplane/punt.h"
 #include "dataplane/sink_state.h"
 
 #include <errno.h>
@@ -303,6 +305,34 @@ static void without_memory_nothing_is_lost(void **state)
 	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.sas), 0);
 	s->alloc = malloc;
 	assert_int_equal(sink()->tunnel_add(sink()->ctx, &spec, &none), 0);
+}
+
+// What stands as the source before packets to a neighbour is the port's MAC, also once it is another one.
+static void a_ports_new_mac(void **state)
+{
+	(void)state;
+	struct dp *d = fx.dp;
+	struct ip_addr hop = fx_ip("10.99.0.77");
+	struct neigh_news news = {.port = FX_INSIDE,
+		.addr = hop,
+		.mac_set = true,
+		.mac = {{2, 0, 0, 0, 0, 0x77}},
+		.override = true,
+		.confirmed = true};
+	struct rte_mbuf *m = dp_ctl_alloc(d, IP4_HDR);
+	assert_non_null(m);
+	memset(rte_pktmbuf_append(m, IP4_HDR), 0x45, IP4_HDR);
+	neigh_send(d->local->neigh, FX_INSIDE, &hop, m, fx.now_ns);
+	assert_int_equal(neigh_learn(d->local->neigh, &news, fx.now_ns), DP_DROP_NONE);
+	for (unsigned i = 0; i < 3; i++) {
+		d->ports[FX_INSIDE].mac.addr_bytes[5] += (uint8_t)i;
+		atomic_store(&d->port_state->one[FX_INSIDE].event, true);
+		fx_run();
+		const struct dp_neigh *n = dp_neigh_find(d->workers[0], FX_INSIDE, &hop);
+		assert_non_null(n);
+		assert_memory_equal(n->eth + RTE_ETHER_ADDR_LEN, d->ports[FX_INSIDE].mac.addr_bytes,
+			RTE_ETHER_ADDR_LEN);
+	}
 }
 
 // The worker's copy of the neighbours over many comings and goings.
@@ -644,6 +674,7 @@ int main(void)
 		ONE(full_rings_lose_nothing),
 		ONE(without_memory_nothing_is_lost),
 		ONE(neighbours_come_and_go),
+		ONE(a_ports_new_mac),
 		ONE(events_wait_for_room),
 		ONE(longest_destination_wins),
 		ONE(many_destinations),

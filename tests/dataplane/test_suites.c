@@ -438,6 +438,31 @@ static void every_algorithm_has_a_row(void **state)
 	assert_true(found >= dp_cipher_count);
 }
 
+// Two copies share nothing that a call writes, and do what the library does.
+static void copies(void **state)
+{
+	(void)state;
+	struct dp_crypto c[2];
+	uint8_t key[16] = {1}, iv[16] = {2}, text[2][64] = {{3}, {3}}, tag[2][16];
+	struct gcm_key_data k __attribute__((aligned(64)));
+	bool copied = dp_mb_copies();
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(dp_crypto_init_apart(&c[i], &random_system), 0);
+		assert_int_equal(c[i].lib.handle != NULL, copied);
+		assert_int_equal(c[i].gcm_seal[0] != crypto.gcm_seal[0], copied);
+	}
+	assert_int_equal(c[0].gcm_seal[0] != c[1].gcm_seal[0], copied);
+	IMB_AES128_GCM_PRE(c[0].mgr, key, &k);
+	for (unsigned i = 0; i < 2; i++)
+		(i ? c[1] : crypto)
+			.gcm_seal[0](&k, &c[i].gcm, text[i], text[i], sizeof(text[i]), iv, iv, 8,
+				tag[i], sizeof(tag[i]));
+	assert_memory_equal(text[0], text[1], sizeof(text[0]));
+	assert_memory_equal(tag[0], tag[1], sizeof(tag[0]));
+	dp_crypto_fini(&c[0]);
+	dp_crypto_fini(&c[1]);
+}
+
 int main(void)
 {
 	fx_eal();
@@ -452,6 +477,7 @@ int main(void)
 		cmocka_unit_test(a_long_xcbc),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(every_algorithm_has_a_row),
+		cmocka_unit_test(copies),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -125,7 +125,7 @@ static void by_sa(void **state)
 }
 
 // Whatever stands behind the inner packet is cut; a dummy packet of any content is consumed, and counts
-// as a packet of its SA.
+// as a packet of its SA, but is no use of it.
 static void in(void **state)
 {
 	(void)state;
@@ -143,6 +143,9 @@ static void in(void **state)
 	}
 	assert_true(s->sa_stats(s->ctx, ec.in.child, SA_IN, &c));
 	assert_int_equal(c.bytes, 80 * RTE_DIM(behind));
+	uint64_t used = c.last_used_ns;
+	assert_int_equal(used, fx.now_ns);
+	fx.now_ns += 100 * NS_PER_S;
 	for (size_t i = 0; i < RTE_DIM(behind); i++) {
 		memset(p, 0x45, sizeof(p));
 		ec_esp_in(++seq, p, behind[i], PROTO_NONE);
@@ -152,6 +155,10 @@ static void in(void **state)
 	assert_true(s->sa_stats(s->ctx, ec.in.child, SA_IN, &c));
 	assert_int_equal(c.bytes, 80 * RTE_DIM(behind));
 	assert_int_equal(c.packets, 2 * RTE_DIM(behind));
+	assert_int_equal(c.last_used_ns, used);
+	ec_esp_in(++seq, p, fx_ipv4(p, EC_INNER, EC_HOST, PROTO_UDP, 60), 4);
+	assert_true(s->sa_stats(s->ctx, ec.in.child, SA_IN, &c));
+	assert_int_equal(c.last_used_ns, fx.now_ns);
 	assert_int_equal(c.malformed, 0);
 }
 
