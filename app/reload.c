@@ -66,13 +66,12 @@ void reload_read(void *ctx, struct mgmt_reload *r)
 
 // ---- Control thread ----
 
-static bool has(const struct dp_pool_range *r, size_t count, const struct dp_pool_range *one)
+static int by_range(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++)
-		if (r[i].bits == one->bits && ip_eq(&r[i].range.lo, &one->range.lo) &&
-			ip_eq(&r[i].range.hi, &one->range.hi))
-			return true;
-	return false;
+	const struct dp_pool_range *x = a, *y = b;
+	int order = ip_cmp(&x->range.lo, &y->range.lo);
+	order = order ? order : ip_cmp(&x->range.hi, &y->range.hi);
+	return order ? order : (x->bits > y->bits) - (x->bits < y->bits);
 }
 
 static size_t range_count(const struct cfg *c)
@@ -90,7 +89,18 @@ static void add_ranges(struct guard *g, const struct cfg *c)
 			g->ranges[g->count++] = dp_pool_range(&c->pools[i], k);
 }
 
-// The ranges of one snapshot or two, and those of an older guard that are in neither.
+// Thousands, with and without each other: each once.
+static void unite(struct guard *g)
+{
+	size_t n = 0;
+	qsort(g->ranges, g->count, sizeof(*g->ranges), by_range);
+	for (size_t i = 0; i < g->count; i++)
+		if (n == 0 || by_range(&g->ranges[n - 1], &g->ranges[i]) != 0)
+			g->ranges[n++] = g->ranges[i];
+	g->count = n;
+}
+
+// The ranges of one snapshot or two, and those of an older guard.
 static bool guard_make(
 	struct guard *g, const struct cfg *a, const struct cfg *b, const struct guard *old)
 {
@@ -101,8 +111,8 @@ static bool guard_make(
 	add_ranges(g, a);
 	add_ranges(g, b);
 	for (size_t i = 0; old && i < old->count; i++)
-		if (!has(g->ranges, g->count, &old->ranges[i]))
-			g->ranges[g->count++] = old->ranges[i];
+		g->ranges[g->count++] = old->ranges[i];
+	unite(g);
 	return true;
 }
 
@@ -168,11 +178,12 @@ bool reload_apply(void *ctx, struct mgmt_reload *r)
 	return true;
 }
 
-static bool leases_outside(const struct daemon *d)
+// Addresses that AAA has chosen outside all ranges were never guarded by one.
+static bool leases_left(const struct daemon *d)
 {
 	struct pool_stats s;
 	for (size_t i = 0; pools_stats(d->pools, i, &s); i++)
-		if (s.outside)
+		if (s.left)
 			return true;
 	return false;
 }
@@ -183,7 +194,7 @@ void reload_tick(struct daemon *d, uint64_t now_ns)
 	if (!d->guard.count || now_ns < d->shrink_ns)
 		return;
 	d->shrink_ns = now_ns + SHRINK_RETRY_NS;
-	if (!dp_pools_known(d->dp) || leases_outside(d) || !guard_make(&g, d->cfg, NULL, NULL))
+	if (!dp_pools_known(d->dp) || leases_left(d) || !guard_make(&g, d->cfg, NULL, NULL))
 		return;
 	// Where tunnels still have addresses in there, once more.
 	if (dp_set_pools(d->dp, g.ranges, g.count) == 0) {

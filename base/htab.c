@@ -73,10 +73,10 @@ static void grow(struct htab *t)
 
 void htab_insert(struct htab *t, struct htab_node *n, uint64_t hash)
 {
+	if (!t->old && t->count > t->mask)
+		grow(t);
 	if (t->old)
 		move_some(t, hash);
-	else if (t->count > t->mask)
-		grow(t);
 	n->hash = hash;
 	link_in(t->buckets, t->mask, n);
 	t->count++;

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 #include "controlplane/addresses.h"
 
+#include "controlplane/owners.h"
 #include "controlplane/pool_names.h"
 #include "controlplane/users.h"
 
@@ -132,26 +133,43 @@ static bool believes_gone(const struct ike_addresses *a)
 	return a->gone && a->conn->unique != CFG_UNIQUE_NO && !ike_peer_anonymous(&a->peer);
 }
 
+static const struct ip_addr *held_by_one_of(const struct ike_sa *sa, const struct ike_addresses *a,
+	const struct cfg_pool *pool, const struct ike_session_list *list)
+{
+	const struct ip_addr *held = NULL;
+	struct ike_look left = IKE_LOOK_FEW;
+	struct ike_session *o = TAILQ_FIRST(list);
+	for (; !held && ike_look(o, &left); o = TAILQ_NEXT(o, of_owner))
+		held = o == sa->session ? NULL : lease_in(o, a, pool);
+	return held;
+}
+
 // The lease that is shared with an older session of the owner: the one that the peer asks for, or of
 // the session that it re-authenticates from where it was, or of one that it says is gone. NULL: none;
 // other sessions' addresses are theirs.
 static const struct ip_addr *adoptable(const struct ike_sa *sa, const struct ike_addresses *a,
 	const struct cfg_pool *pool, const struct ip_addr *hint)
 {
-	const struct ip_addr *of_gone = NULL;
-	struct ike_session *o = NULL;
+	const struct ike_owner *owner = ike_owner_find(a->engine, &a->peer);
+	const struct ip_addr *held = NULL;
+	if (!owner)
+		return NULL;
 	if (hint->family && ike_session_holder(a->engine, &a->peer, hint))
 		return hint;
-	while (!a->claim[a->kind] && (o = ike_session_of_owner(a->engine, &a->peer, o))) {
-		const struct ip_addr *held = lease_in(o, a, pool);
-		if (o == sa->session)
-			continue;
-		if (held && endpoint_eq(&o->sa->remote, &sa->remote))
-			return held;
-		if (held && believes_gone(a) && !of_gone)
-			of_gone = held;
-	}
-	return of_gone;
+	if (a->claim[a->kind])
+		return NULL;
+	const struct ike_place *place = ike_place_find(a->engine, &a->peer, &sa->remote);
+	struct ike_session *o = place ? TAILQ_FIRST(&place->sessions) : NULL;
+	struct ike_look left = IKE_LOOK_FEW;
+	for (; !held && ike_look(o, &left); o = TAILQ_NEXT(o, of_place))
+		held = o == sa->session ? NULL : lease_in(o, a, pool);
+	if (held || !believes_gone(a))
+		return held;
+	const struct ike_session_list *lists[] = {
+		&owner->live[0], &owner->live[1], &owner->closing};
+	for (size_t i = 0; !held && i < sizeof(lists) / sizeof(lists[0]); i++)
+		held = held_by_one_of(sa, a, pool, lists[i]);
+	return held;
 }
 
 // AAA's address is shared with an older session of the owner that ends for this one; with others that
@@ -159,13 +177,13 @@ static const struct ip_addr *adoptable(const struct ike_sa *sa, const struct ike
 static bool exact_adopted(
 	const struct ike_sa *sa, const struct ike_addresses *a, const struct ip_addr *exact)
 {
-	struct ike_session *o = NULL;
 	if (ip_eq(&a->hint[a->kind], exact) || a->conn->unique == CFG_UNIQUE_REPLACE)
 		return true;
-	while ((o = ike_session_of_owner(a->engine, &a->peer, o)))
-		if (o != sa->session && endpoint_eq(&o->sa->remote, &sa->remote))
-			return true;
-	return believes_gone(a);
+	const struct ike_place *here = ike_peer_anonymous(&a->peer)
+					       ? NULL
+					       : ike_place_find(a->engine, &a->peer, &sa->remote);
+	bool mine = here && sa->session && sa->session->place == here;
+	return (here && here->count > mine) || believes_gone(a);
 }
 
 struct pool_owner ike_pool_owner(const struct ike_peer *p)

@@ -2,32 +2,31 @@
 // Copyright (c) 2026 The sallyport authors
 #include "controlplane/admission.h"
 
+#include "controlplane/owners.h"
 #include "controlplane/starter.h"
 #include "controlplane/succession.h"
+
+static const struct ike_place *place_of(const struct ike_admission *a)
+{
+	return ike_place_find(a->sa->engine, &a->peer, &a->sa->remote);
+}
 
 // Sessions of the owner that stay beside the new one.
 // Of those from the same place one is re-authenticated by the new one; more of them are none that it
 // replaces.
 static uint32_t sessions_beside(const struct ike_admission *a)
 {
-	struct ike_session *o = NULL;
-	uint32_t elsewhere = 0, here = 0;
-	while ((o = ike_session_of_owner(a->sa->engine, &a->peer, o))) {
-		bool same = endpoint_eq(&o->sa->remote, &a->sa->remote);
-		elsewhere += !o->closing && !same;
-		here += !o->closing && same;
-	}
-	return a->conn->unique == CFG_UNIQUE_NO && here > 1 ? elsewhere + here - 1 : elsewhere;
+	const struct ike_owner *o = ike_owner_find(a->sa->engine, &a->peer);
+	const struct ike_place *p = o ? place_of(a) : NULL;
+	uint32_t all = o ? o->live_count : 0, here = p ? p->live_count : 0;
+	return a->conn->unique == CFG_UNIQUE_NO && here > 1 ? all - 1 : all - here;
 }
 
 // It takes the place of one that it re-authenticates: there are two for a moment, and no more.
 static bool takes_a_place(const struct ike_admission *a)
 {
-	struct ike_session *o = NULL;
-	uint32_t here = 0;
-	while ((o = ike_session_of_owner(a->sa->engine, &a->peer, o)))
-		here += endpoint_eq(&o->sa->remote, &a->sa->remote);
-	return here == 1;
+	const struct ike_place *p = ike_peer_anonymous(&a->peer) ? NULL : place_of(a);
+	return p && p->count == 1;
 }
 
 enum ike_reason ike_admit(const struct ike_admission *a)
@@ -71,13 +70,15 @@ static void end_at_once(struct ike_session *o, enum ike_reason why)
 }
 
 // A peer that authenticates again and again, and answers nothing, does not pile up what it leaves behind.
-static void end_oldest(struct ike_session *s)
+// Each that comes ends one, so that more than these are there only if an operator has ended many.
+static void end_oldest(const struct ike_session *s)
 {
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL, *oldest = NULL;
+	struct ike_session *oldest = NULL;
+	struct ike_look left = IKE_LOOK_FEW;
+	struct ike_session *o = TAILQ_LAST(&s->owner->closing, ike_session_list);
 	unsigned ending = 0;
-	while ((o = ike_session_of_owner(s->engine, &owner, o))) {
-		if (o == s || !o->closing || !o->successor)
+	for (; ike_look(o, &left); o = TAILQ_PREV(o, ike_session_list, of_owner)) {
+		if (o == s || !o->successor)
 			continue;
 		ending++;
 		oldest = !oldest || o->id < oldest->id ? o : oldest;
@@ -86,29 +87,67 @@ static void end_oldest(struct ike_session *s)
 		end_at_once(oldest, IKE_REASON_REPLACED);
 }
 
+static void supersede(struct ike_session *s, struct ike_session *o, bool initial_contact)
+{
+	enum cfg_unique unique = s->conn->unique;
+	// It may stand in several lists, and in another one since it was looked at.
+	if (o == s || o->looked_at == s->engine->supersedings)
+		return;
+	o->looked_at = s->engine->supersedings;
+	// What was begun before the other one was there knows nothing of it.
+	if (ike_duplicate_settle(o, s))
+		return;
+	bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
+	if (same || unique == CFG_UNIQUE_REPLACE)
+		ike_session_give_way(o, s);
+	if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
+		ike_count(s->engine, IKE_REASON_INITIAL_CONTACT);
+		end_at_once(o, IKE_REASON_INITIAL_CONTACT);
+	} else if (!o->closing &&
+		   (unique == CFG_UNIQUE_REPLACE || (unique == CFG_UNIQUE_KEEP && same) ||
+			   o->initiator != s->initiator)) {
+		ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
+	}
+}
+
+// One that is ended leaves its list, and what had given way to it may be back in another one: then the
+// rest of that one is looked at.
+static void supersede_listed(struct ike_session *s, struct ike_session_list *list,
+	bool initial_contact, struct ike_look left)
+{
+	struct ike_session *next, *o = TAILQ_FIRST(list);
+	for (; ike_look(o, &left); o = next) {
+		next = TAILQ_NEXT(o, of_owner);
+		supersede(s, o, initial_contact);
+	}
+}
+
+static void supersede_here(struct ike_session *s, bool initial_contact, struct ike_look left)
+{
+	struct ike_session *next, *o = s->place ? TAILQ_FIRST(&s->place->sessions) : NULL;
+	for (; ike_look(o, &left); o = next) {
+		next = TAILQ_NEXT(o, of_place);
+		supersede(s, o, initial_contact);
+	}
+}
+
 void ike_supersede(struct ike_session *s, bool initial_contact)
 {
-	struct ike_engine *e = s->engine;
-	struct ike_peer owner = ike_session_peer(s);
+	struct ike_owner *owner = s->owner;
 	enum cfg_unique unique = s->conn->unique;
-	struct ike_session *o, *next;
-	for (o = ike_session_of_owner(e, &owner, NULL); o; o = next) {
-		next = ike_session_of_owner(e, &owner, o);
-		// What was begun before the other one was there knows nothing of it.
-		if (o == s || ike_duplicate_settle(o, s))
-			continue;
-		bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
-		if (same || unique == CFG_UNIQUE_REPLACE)
-			o->successor = s->id;
-		if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
-			ike_count(e, IKE_REASON_INITIAL_CONTACT);
-			end_at_once(o, IKE_REASON_INITIAL_CONTACT);
-		} else if (!o->closing &&
-			   (unique == CFG_UNIQUE_REPLACE || (unique == CFG_UNIQUE_KEEP && same) ||
-				   o->initiator != s->initiator)) {
-			ike_session_end(o, same ? IKE_REAUTH_GRACE_S : 0);
-		}
+	struct ike_look live = IKE_LOOK_LIVE, few = IKE_LOOK_FEW, all = IKE_LOOK_ALL;
+	if (!owner)
+		return;
+	s->engine->supersedings++;
+	// Whoever is looked at without a limit is ended by it.
+	if (unique == CFG_UNIQUE_REPLACE || (initial_contact && unique != CFG_UNIQUE_NO)) {
+		supersede_listed(s, &owner->closing, initial_contact, initial_contact ? all : few);
+		supersede_listed(s, &owner->live[s->initiator], initial_contact, live);
+	} else {
+		bool ends = initial_contact || unique == CFG_UNIQUE_KEEP;
+		supersede_here(s, initial_contact, initial_contact ? all : ends ? live : few);
 	}
+	supersede_listed(s, &owner->live[!s->initiator], initial_contact, live);
 	if (unique != CFG_UNIQUE_NO)
 		end_oldest(s);
 }

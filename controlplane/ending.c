@@ -114,7 +114,7 @@ static size_t clear_one(struct ike_session *s)
 {
 	if (!s)
 		return 0;
-	s->closing = true;
+	ike_session_closing(s, true);
 	ike_sa_end_later(s->sa);
 	return 1;
 }

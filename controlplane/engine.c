@@ -25,7 +25,7 @@ LOG_SUBSYSTEM("ike");
 static int tables_init(struct ike_engine *e)
 {
 	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id,
-		&e->sessions_by_owner, &e->children_by_spi, &e->routes_by_dst, &e->leases_by_addr,
+		&e->owners, &e->places, &e->children_by_spi, &e->routes_by_dst, &e->leases_by_addr,
 		&e->waiting, &e->installing};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (htab_init(all[i], TABLE_MIN) < 0)
@@ -38,7 +38,8 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->sas_by_spi);
 	htab_fini(&e->sas_by_init);
 	htab_fini(&e->sessions_by_id);
-	htab_fini(&e->sessions_by_owner);
+	htab_fini(&e->owners);
+	htab_fini(&e->places);
 	htab_fini(&e->children_by_spi);
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);

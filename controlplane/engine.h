@@ -321,7 +321,10 @@ struct ike_engine {
 	struct wheel wheel;
 	uint64_t now_ns; // of the present input
 	uint8_t hash_key[16];
-	struct htab sas_by_spi, sas_by_init, sessions_by_id, sessions_by_owner, children_by_spi;
+	struct htab sas_by_spi, sas_by_init, sessions_by_id, children_by_spi;
+	struct htab owners, places; // of sessions (owners.h)
+	uint64_t looked;            // sessions, for what was asked about an owner's others
+	uint64_t supersedings;
 	struct htab routes_by_dst;
 	struct htab leases_by_addr; // of sessions
 	struct htab waiting;        // exchanges by token

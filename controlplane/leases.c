@@ -3,6 +3,7 @@
 //
 // The leases of sessions: their routes, their use, their end; and who holds an address.
 #include "controlplane/exchange.h"
+#include "controlplane/owners.h"
 #include "controlplane/session.h"
 
 LOG_SUBSYSTEM("session");
@@ -75,10 +76,13 @@ bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr)
 struct ike_session *ike_session_holder(
 	struct ike_engine *e, const struct ike_peer *owner, const struct ip_addr *addr)
 {
-	struct ike_session *s = NULL;
-	while ((s = ike_session_of_owner(e, owner, s)))
-		if (ike_session_holds(s, addr))
-			return s;
+	const struct ike_owner *o = ike_owner_find(e, owner);
+	struct ike_lease_use *use = NULL;
+	while (o && (use = next_holder(e, addr, use))) {
+		e->looked++;
+		if (use->session->owner == o)
+			return use->session;
+	}
 	return NULL;
 }
 
@@ -179,7 +183,7 @@ static void revoke(struct ike_session *s, uint8_t i)
 	log_notice("%llu: ends: %s was taken back", (unsigned long long)s->id,
 		ike_lease_text(&s->leases[i], addr));
 	unroute(s, i);
-	s->closing = true;
+	ike_session_closing(s, true);
 	ike_sa_end_later(s->sa);
 }
 

@@ -5,6 +5,7 @@
 // re-authenticates, or that both sides called at once. One of them has it, the others wait for it; it
 // goes from one tunnel to the other when the other one's child SA can carry it, so that there is
 // always a child SA for its packets.
+#include "controlplane/owners.h"
 #include "controlplane/succession.h"
 
 #include <errno.h>
@@ -54,44 +55,49 @@ static struct ike_route *find(const struct ike_session *s, const struct ip_prefi
 	return ike_route_find(s->engine, s, dst);
 }
 
-// Walk the sessions with which s may share: its owner's; of an anonymous owner only those that we
-// know to be the same, by having begun them. Begin with NULL.
-static struct ike_session *kin(struct ike_session *s, struct ike_session *after)
+// s may share with its owner's sessions; with an anonymous one only if we know it to be the same, by
+// having begun it.
+static bool kin(const struct ike_session *s, const struct ike_session *o)
 {
-	struct ike_engine *e = s->engine;
-	if (s->anonymous) {
-		struct ike_session *old = s->follows ? ike_session_by_id(e, s->follows) : NULL;
-		struct ike_session *young =
-			s->successor ? ike_session_by_id(e, s->successor) : NULL;
-		if (!after && old)
-			return old;
-		return after && after == young ? NULL : young;
-	}
-	struct ike_peer owner = ike_session_peer(s);
-	do {
-		after = ike_session_of_owner(e, &owner, after);
-	} while (after == s);
-	return after;
+	if (s == o)
+		return false;
+	return s->anonymous ? o->id == s->follows || o->id == s->successor
+			    : s->owner && s->owner == o->owner;
 }
 
-static struct ike_session *holder(struct ike_session *s, const struct ip_prefix *dst)
+// The next that wants dst and with which s may share; begin with NULL.
+static struct ike_route *next_kin(
+	const struct ike_session *s, const struct ip_prefix *dst, struct ike_route *after)
 {
-	struct ike_session *o = NULL;
-	while ((o = kin(s, o))) {
-		const struct ike_route *r = find(o, dst);
-		if (r && !r->pending)
-			return o;
+	struct ike_engine *e = s->engine;
+	struct htab_node *n =
+		after ? htab_next(&after->by_dst) : htab_first(&e->routes_by_dst, dst_hash(e, dst));
+	for (; n; n = htab_next(n)) {
+		struct ike_route *r = container_of(n, struct ike_route, by_dst);
+		e->looked++;
+		if (r->session && kin(s, r->session) && ip_prefix_eq(&r->dst, dst))
+			return r;
 	}
 	return NULL;
 }
 
-// The youngest of those that wait for it; one that is about to end only if there is no other.
-static struct ike_session *heir(struct ike_session *s, const struct ip_prefix *dst)
+static struct ike_session *holder(const struct ike_session *s, const struct ip_prefix *dst)
 {
-	struct ike_session *o = NULL, *best = NULL;
-	while ((o = kin(s, o))) {
-		const struct ike_route *r = find(o, dst);
-		if (!r || !r->pending)
+	struct ike_route *r = NULL;
+	while ((r = next_kin(s, dst, r)))
+		if (!r->pending)
+			return r->session;
+	return NULL;
+}
+
+// The youngest of those that wait for it; one that is about to end only if there is no other.
+static struct ike_session *heir(const struct ike_session *s, const struct ip_prefix *dst)
+{
+	struct ike_session *best = NULL;
+	struct ike_route *r = NULL;
+	while ((r = next_kin(s, dst, r))) {
+		struct ike_session *o = r->session;
+		if (!r->pending)
 			continue;
 		if (!best || (best->closing && !o->closing) ||
 			(best->closing == o->closing && o->id > best->id))
@@ -186,7 +192,7 @@ static void family_join(struct ike_session *s, struct ike_session *from)
 {
 	uint64_t family = from->family ? from->family : s->family ? s->family : from->id;
 	if (!s->anonymous)
-		family = s->by_owner.hash | 1;
+		family = s->owner->by_key.hash | 1;
 	family_set(from, family);
 	family_set(s, family);
 }
@@ -199,6 +205,7 @@ static enum ike_reason route_new(struct ike_session *s, const struct ip_prefix *
 	if (!r)
 		return IKE_REASON_NO_MEMORY;
 	LIST_INSERT_HEAD(&s->routes, r, link);
+	r->session = s;
 	struct ike_session *from = holder(s, dst);
 	if (from)
 		family_join(s, from);

@@ -5,6 +5,7 @@
 #include "controlplane/session.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/owners.h"
 #include "controlplane/starter.h"
 #include "controlplane/succession.h"
 
@@ -69,24 +70,6 @@ struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id)
 	return NULL;
 }
 
-// Each part by itself under the engine's secret key, so that no two owners can be made to meet.
-static uint64_t owner_hash(const struct ike_engine *e, const struct ike_peer *p)
-{
-	uint64_t parts[2] = {0, 0};
-	if (p->user)
-		parts[0] = siphash(e->hash_key, p->user, strlen(p->user)) | 1;
-	if (p->proven)
-		parts[1] = siphash(e->hash_key, p->id.p, p->id.len) | 1;
-	return siphash(e->hash_key, parts, sizeof(parts));
-}
-
-static bool same_owner(const struct ike_peer *a, const struct ike_peer *b)
-{
-	if (a->proven != b->proven || !a->user != !b->user)
-		return false;
-	return (!a->user || strcmp(a->user, b->user) == 0) && (!a->proven || view_eq(a->id, b->id));
-}
-
 struct ike_peer ike_session_peer(const struct ike_session *s)
 {
 	return (struct ike_peer){
@@ -98,44 +81,6 @@ struct ike_peer ike_session_peer(const struct ike_session *s)
 		.groups = s->groups,
 		.in_group = s->in_group,
 	};
-}
-
-struct ike_session *ike_session_of_owner(
-	struct ike_engine *e, const struct ike_peer *owner, struct ike_session *after)
-{
-	if (ike_peer_anonymous(owner))
-		return NULL;
-	struct htab_node *n = after ? htab_next(&after->by_owner)
-				    : htab_first(&e->sessions_by_owner, owner_hash(e, owner));
-	for (; n; n = htab_next(n)) {
-		struct ike_session *s = container_of(n, struct ike_session, by_owner);
-		struct ike_peer other = ike_session_peer(s);
-		if (same_owner(owner, &other))
-			return s;
-	}
-	return NULL;
-}
-
-static uint64_t site_hash(const struct ike_engine *e, const struct endpoint *remote, struct view id)
-{
-	uint64_t parts[2] = {
-		siphash(e->hash_key, remote->addr.bytes, ip_len(remote->addr.family)) & ~1ull,
-		siphash(e->hash_key, id.p, id.len)};
-	return siphash(e->hash_key, parts, sizeof(parts));
-}
-
-struct ike_session *ike_session_of_site(struct ike_engine *e, const struct endpoint *remote,
-	struct view id, struct ike_session *after)
-{
-	struct htab_node *n = after ? htab_next(&after->by_owner)
-				    : htab_first(&e->sessions_by_owner, site_hash(e, remote, id));
-	for (; n; n = htab_next(n)) {
-		struct ike_session *s = container_of(n, struct ike_session, by_owner);
-		if (s->anonymous && ip_eq(&s->sa->remote.addr, &remote->addr) &&
-			view_eq(secret_view(&s->identity), id))
-			return s;
-	}
-	return NULL;
 }
 
 // ---- life ------------------------------------------------------------------------------------
@@ -176,7 +121,6 @@ static bool copy_text(char **to, const char *text)
 
 int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 {
-	struct ike_engine *e = s->engine;
 	char text[IKE_ID_TEXT_MAX];
 	if (!copy_text(&s->identity_text, ike_id_text(peer->id, text)) ||
 		!copy_text(&s->user, peer->user) || !copy_text(&s->group, peer->group) ||
@@ -186,10 +130,7 @@ int ike_session_identify(struct ike_session *s, const struct ike_peer *peer)
 	s->groups = peer->groups;
 	s->in_group = peer->in_group;
 	s->anonymous = ike_peer_anonymous(peer);
-	htab_insert(&e->sessions_by_owner, &s->by_owner,
-		s->anonymous ? site_hash(e, &s->sa->remote, peer->id) : owner_hash(e, peer));
-	s->in_owner_table = true;
-	return 0;
+	return ike_owner_join(s);
 }
 
 // Given by us or by the peer; IKEv1's peer gives it later.
@@ -249,8 +190,9 @@ static void session_free(struct ike_session *s)
 	while (s->lease_count)
 		ike_lease_drop(s, (uint8_t)(s->lease_count - 1));
 	free(s->aaa);
-	if (s->in_owner_table)
-		htab_remove(&e->sessions_by_owner, &s->by_owner);
+	ike_owner_leave(s);
+	ike_session_give_way(s, NULL);
+	ike_session_forsake(s);
 	htab_remove(&e->sessions_by_id, &s->by_id);
 	order_remove(e, s);
 	ike_starter_of(e, s->conn)->all--;
@@ -315,6 +257,7 @@ void ike_session_moved(struct ike_session *s)
 	if (s->tunnel != TUNNEL_NONE)
 		sink->tunnel_move(sink->ctx, s->tunnel, &path);
 	ike_transport_moved(s);
+	ike_owner_moved(s);
 }
 
 void ike_session_move(struct ike_session *s, struct ike_sa *to)
@@ -323,6 +266,7 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 	s->sa = to;
 	to->session = s;
 	from->session = NULL;
+	ike_owner_moved(s);
 	if (from->ends_later) // the session was meant
 		ike_sa_end_later(to);
 }
@@ -331,7 +275,7 @@ void ike_session_move(struct ike_session *s, struct ike_sa *to)
 
 static void end_now(struct ike_session *s)
 {
-	s->closing = true;
+	ike_session_closing(s, true);
 	ike_routes_leave(s);
 	(void)ike_sa_delete(s->sa); // -EALREADY: it is under way
 }
@@ -356,14 +300,14 @@ void ike_session_end(struct ike_session *s, uint32_t delay_s)
 		end_now(s);
 		return;
 	}
-	s->closing = true;
+	ike_session_closing(s, true);
 	wheel_set(&e->wheel, &s->end, e->now_ns + delay_s * NS_PER_S, end_fire, s);
 }
 
 void ike_session_end_soon(struct ike_session *s)
 {
 	struct ike_engine *e = s->engine;
-	s->closing = true;
+	ike_session_closing(s, true);
 	wheel_set(&e->wheel, &s->end, e->now_ns, end_fire, s);
 }
 

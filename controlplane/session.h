@@ -87,8 +87,9 @@ LIST_HEAD(ike_children, ike_child);
 // A destination that the data plane gives to the session's tunnel.
 struct ike_route {
 	LIST_ENTRY(ike_route) link;
-	struct htab_node by_dst; // in the engine's table
-	const void *owner;       // the session, or the connection's starter
+	struct htab_node by_dst;     // in the engine's table
+	const void *owner;           // the session, or the connection's starter
+	struct ike_session *session; // NULL: the starter's
 	struct ip_prefix dst;
 	bool kept;      // the connection's waiting tunnel has it too
 	uint32_t users; // leases and children
@@ -103,12 +104,16 @@ struct ike_lease_use {
 	bool routed; // the session has asked for its route
 };
 
+TAILQ_HEAD(ike_session_list, ike_session);
+
 struct ike_session {
 	struct htab_node by_id;
-	struct htab_node by_owner;
-	bool in_owner_table; // an anonymous peer's by its address
-	size_t order;        // index in the engine's order of ids
-	uint64_t id;         // ascending, never reused
+	struct ike_owner *owner; // NULL: not identified yet, or anonymous
+	struct ike_place *place; // where it is
+	TAILQ_ENTRY(ike_session) of_owner, of_place;
+	uint64_t looked_at; // by which of the engine's supersedings
+	size_t order;       // index in the engine's order of ids
+	uint64_t id;        // ascending, never reused
 	struct ike_engine *engine;
 	const struct cfg_connection *conn;
 	struct ike_sa *sa; // the current one
@@ -147,8 +152,8 @@ struct ike_session {
 	struct wheel_timer idle;  // traffic.c
 	uint64_t rekey_window_ns; // start of the present window
 	uint16_t rekey_count;     // requests in it
-	bool closing;             // its DELETE is queued or under way
-	bool rekeying;            // our CREATE_CHILD_SA for its IKE SA is queued or under way
+	bool closing;  // its DELETE is queued or under way; by ike_session_closing() alone
+	bool rekeying; // our CREATE_CHILD_SA for its IKE SA is queued or under way
 	bool accounted;
 	bool resources; // RFC 9611: the peer takes child SAs for single workers
 	struct wheel_timer resources_due;
@@ -158,7 +163,10 @@ struct ike_session {
 	uint64_t begun_ns, spi_i, spi_r;
 	// One session takes another's place (succession.h); ids, 0: none
 	uint64_t follows;   // we began it in that one's place
-	uint64_t successor; // takes this one's place
+	uint64_t successor; // takes this one's place; by ike_session_give_way() alone
+	LIST_HEAD(, ike_session) predecessors; // that have this one as successor
+	LIST_ENTRY(ike_session) of_successor;
+	bool in_succession; // in its successor's list: that one is there still
 	bool duplicate;     // it gives way to successor because both sides had begun
 	// Our re-authentication (ikev2/reauth.c)
 	uint64_t reauth_attempt; // session that is being made
@@ -274,12 +282,7 @@ struct ike_session *ike_session_by_id(struct ike_engine *e, uint64_t id);
 // are NULL.
 size_t ike_session_first(struct ike_engine *e, uint64_t after);
 
-// Walk the sessions of an owner; begin with NULL. An anonymous peer has none.
-struct ike_session *ike_session_of_owner(
-	struct ike_engine *e, const struct ike_peer *owner, struct ike_session *after);
-// Those of peers that are anonymous, by address and claimed identity.
-struct ike_session *ike_session_of_site(struct ike_engine *e, const struct endpoint *remote,
-	struct view id, struct ike_session *after);
+void ike_session_closing(struct ike_session *s, bool closing);
 // Whether one of its leases is this address.
 bool ike_session_holds(const struct ike_session *s, const struct ip_addr *addr);
 // The owner's session that holds the address, or NULL.

@@ -7,13 +7,33 @@
 #include "controlplane/succession.h"
 
 #include "controlplane/exchange.h"
+#include "controlplane/owners.h"
 
 #define CHILDREN_S 60 // that an old session waits for the child SAs of the new one
 #define UNHEARD_S  70 // that it waits for a sign of the peer on the new one
 
+void ike_session_give_way(struct ike_session *old, struct ike_session *heir)
+{
+	if (old->in_succession)
+		LIST_REMOVE(old, of_successor);
+	old->in_succession = heir != NULL;
+	old->successor = heir ? heir->id : 0;
+	if (heir)
+		LIST_INSERT_HEAD(&heir->predecessors, old, of_successor);
+}
+
+void ike_session_forsake(struct ike_session *heir)
+{
+	struct ike_session *old;
+	while ((old = LIST_FIRST(&heir->predecessors))) {
+		LIST_REMOVE(old, of_successor);
+		old->in_succession = false;
+	}
+}
+
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s)
 {
-	old->successor = s->id;
+	ike_session_give_way(old, s);
 	if (!old->closing)
 		ike_session_end(old, delay_s);
 }
@@ -101,11 +121,10 @@ bool ike_duplicate_settle(struct ike_session *a, struct ike_session *b)
 
 void ike_duplicates_settle(struct ike_session *s)
 {
-	struct ike_engine *e = s->engine;
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL;
-	while ((o = ike_session_of_owner(e, &owner, o)))
-		if (o != s && ike_duplicate_settle(o, s))
+	struct ike_look left = IKE_LOOK_FEW;
+	struct ike_session *o = s->owner ? TAILQ_FIRST(&s->owner->live[!s->initiator]) : NULL;
+	for (; ike_look(o, &left); o = TAILQ_NEXT(o, of_owner))
+		if (ike_duplicate_settle(o, s))
 			return;
 }
 
@@ -114,12 +133,12 @@ void ike_duplicates_settle(struct ike_session *s)
 static void revive(struct ike_session *o)
 {
 	struct ike_engine *e = o->engine;
-	o->successor = 0;
+	ike_session_give_way(o, NULL);
 	o->duplicate = false;
 	if (!o->end.set) // its DELETE is under way
 		return;
 	wheel_cancel(&e->wheel, &o->end);
-	o->closing = false;
+	ike_session_closing(o, false);
 	ike_count(e, IKE_REASON_REVIVED);
 	ike_session_watch(o);
 	(void)ike_sa_probe(o->sa); // -EALREADY: an exchange under way shows it as well
@@ -127,16 +146,9 @@ static void revive(struct ike_session *o)
 
 void ike_session_lost(struct ike_session *s)
 {
-	struct ike_engine *e = s->engine;
-	struct ike_peer owner = ike_session_peer(s);
-	struct ike_session *o = NULL;
-	if (e->shutting_down)
+	struct ike_session *o;
+	if (s->engine->shutting_down)
 		return;
-	while ((o = ike_session_of_owner(e, &owner, o)))
-		if (o != s && o->successor == s->id)
-			revive(o);
-	// Of an anonymous owner: the one that we know to be the same.
-	o = s->follows ? ike_session_by_id(e, s->follows) : NULL;
-	if (o && o->successor == s->id)
+	while ((o = LIST_FIRST(&s->predecessors)))
 		revive(o);
 }

@@ -13,6 +13,10 @@
 #define IKE_DUPLICATE_OURS_S   2
 #define IKE_DUPLICATE_THEIRS_S 30
 
+// heir takes the place of old; NULL: nobody does.
+void ike_session_give_way(struct ike_session *old, struct ike_session *heir);
+// heir is no more; its number stays with those that gave way to it.
+void ike_session_forsake(struct ike_session *heir);
 // s takes the place of old, which begins nothing any more and ends with a DELETE after delay_s
 // seconds, unless it is to end anyway.
 void ike_session_succeed(struct ike_session *old, struct ike_session *s, uint32_t delay_s);

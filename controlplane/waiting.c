@@ -107,7 +107,7 @@ bool ike_starter_tunnel_take(struct ike_session *s)
 	s->tunnel_routed = s->conn->tunnel_interface;
 	while ((r = LIST_FIRST(&st->routes))) {
 		LIST_REMOVE(r, link);
-		r->owner = s;
+		r->owner = r->session = s;
 		LIST_INSERT_HEAD(&s->routes, r, link);
 	}
 	s->route_count += st->route_count;
@@ -155,6 +155,7 @@ bool ike_starter_tunnel_give(struct ike_session *s)
 		}
 		LIST_REMOVE(r, link);
 		r->owner = st;
+		r->session = NULL;
 		r->kept = true;
 		r->users = 1;
 		LIST_INSERT_HEAD(&st->routes, r, link);

@@ -59,6 +59,17 @@ static enum address_status adopted(struct pools *all, const struct request *q, s
 	return failed(p);
 }
 
+#define SHARED_MAX 64u // grants of one lease: who ends one finds it in a list
+
+static bool shared_by_all(const struct record *r)
+{
+	const struct grant *g = r->more;
+	unsigned n = 1;
+	for (; g && n < SHARED_MAX; g = g->next)
+		n++;
+	return n == SHARED_MAX;
+}
+
 // One more holder of a live lease.
 static enum address_status share(
 	struct pools *all, const struct request *q, struct record *r, struct lease *out)
@@ -241,7 +252,9 @@ static enum address_status acquire_exact(
 		return refused(q->pool);
 	if (lingers(r))
 		return revive(all, q, r, out);
-	return q->rq->adopt ? share(all, q, r, out) : refused(q->pool);
+	if (!q->rq->adopt || shared_by_all(r))
+		return refused(q->pool);
+	return share(all, q, r, out);
 }
 
 // ---- the source
@@ -273,8 +286,11 @@ HOT enum address_status acquire_any(struct pools *all, const struct request *q, 
 {
 	if (q->head) {
 		struct record *tail = record_at(&all->records, q->head->prev_owned);
-		if (q->rq->adopt && !lingers(q->head))
-			return share(all, q, wanted_or(all, q, false, q->head), out);
+		struct record *live = q->rq->adopt && !lingers(q->head)
+					      ? wanted_or(all, q, false, q->head)
+					      : NULL;
+		if (live && !shared_by_all(live))
+			return share(all, q, live, out);
 		if (lingers(tail))
 			return revive(all, q, wanted_or(all, q, true, tail), out);
 	}

@@ -46,7 +46,8 @@ struct address_request {
 	bool exact;
 	uint16_t worker; // shard to draw from
 	// The same owner's live lease is adopted (shared, by reference) only if this is true: the peer
-	// asked for the held address, or re-authenticates from the same outer address and port.
+	// asked for the held address, or re-authenticates from the same outer address and port. Where
+	// 64 share it already he gets one of his own.
 	bool adopt;
 	uint64_t token; // handed back with the result
 };
@@ -142,6 +143,7 @@ struct pool_stats {
 	uint64_t failed;      // no memory, or an owner of more than POOL_OWNER_MAX bytes
 	uint64_t quarantined; // now
 	uint64_t outside;     // leases now whose address is outside the ranges
+	uint64_t left;        // of them those whose address a reload has taken out of the ranges
 	uint64_t refused;     // AAA's address is somebody else's
 	uint64_t memory_only; // granted without a durable row
 	uint64_t restored;    // of the last life

@@ -94,6 +94,7 @@ struct record {
 	uint8_t waiting : 1;  // its row is not durable yet
 	uint8_t head : 1;     // of the owner's ring, what the table of owners names
 	uint8_t revoked : 1;  // ends with its holder, in no ring any longer
+	uint8_t left : 1;     // a reload has taken its address out of all ranges; it is outside
 };
 _Static_assert(sizeof(struct record) == 64, "a cache line");
 

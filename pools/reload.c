@@ -243,6 +243,7 @@ static void rehome(struct pools *all, struct record *r)
 	if (seg && seg->pool != r->pool)
 		change_pool(all, r, seg->pool);
 	const struct space *s = &all->pools[r->pool].space;
+	r->left = !seg && (r->left || !r->outside);
 	r->reserved = seg && space_reserved(s, &a);
 	r->outside = !seg || space_excluded(s, &a);
 	lease_count(&all->pools[r->pool], r, 1);

@@ -17,6 +17,8 @@ uint64_t *lease_counter(struct pool *p, const struct record *r)
 
 void lease_count(struct pool *p, const struct record *r, int n)
 {
+	if (r->left)
+		p->stats.left += (uint64_t)(int64_t)n;
 	if (n > 0)
 		count_begun(p, r);
 	else

@@ -11,6 +11,7 @@
 #include "controlplane/exchange.h"
 #include "controlplane/ikev1/login.h"
 #include "controlplane/ikev1/quick.h"
+#include "controlplane/owners.h"
 #include "controlplane/starter.h"
 
 #include <errno.h>
@@ -25,12 +26,6 @@ LOG_SUBSYSTEM("ike");
 #define WAITS          6 // for a phase 1 of the peer's, half a minute in all
 
 // ---- whose session -----------------------------------------------------------------------------
-
-// vpnc begins from its old socket and goes on, where there is a NAT, from another one.
-static bool came_from(const struct ike_sa *sa, const struct endpoint *peer)
-{
-	return endpoint_eq(peer, &sa->remote) || endpoint_eq(peer, &sa->v1->began);
-}
 
 // Each was begun before its initiator could know of the other.
 static bool collided(const struct ike_sa *fresh, const struct ike_sa *present)
@@ -70,32 +65,37 @@ static struct ike_session *named(const struct ike_sa *sa)
 
 // Nobody's identity is proven by a key that several have. Still, who has the key, the name and the very
 // endpoint of a site to which no address was lent is that site, as far as such a key can tell.
-static struct ike_session *of_site(const struct ike_sa *sa)
+static bool same_site(const struct ike_sa *sa, const struct ike_session *o)
 {
-	struct ike_peer peer = ikev1_login_peer(sa);
-	struct ike_session *o = NULL, *found = NULL;
-	while ((o = ike_session_of_site(sa->engine, &sa->remote, peer.id, o)))
-		if (may_follow(sa, o) && endpoint_eq(&o->sa->remote, &sa->remote) &&
-			!o->lease_count && o->sa->v1->psk == sa->v1->psk && !forgotten(sa, o->sa) &&
+	return !o->lease_count && o->sa->v1->psk == sa->v1->psk;
+}
+
+static struct ike_session *latest_at(
+	const struct ike_sa *sa, const struct ike_peer *peer, const struct endpoint *remote)
+{
+	const struct ike_place *p = ike_place_find(sa->engine, peer, remote);
+	struct ike_session *o = p ? TAILQ_FIRST(&p->sessions) : NULL, *found = NULL;
+	struct ike_look left = IKE_LOOK_FEW;
+	for (; ike_look(o, &left); o = TAILQ_NEXT(o, of_place))
+		if (may_follow(sa, o) && !forgotten(sa, o->sa) &&
+			(!ike_peer_anonymous(peer) || same_site(sa, o)) &&
 			(!found || o->id > found->id))
 			found = o;
 	return found;
 }
 
-// Of the same connection, from where the peer was, or where it was when its last one ended.
+// Of the same connection, from where the peer was: vpnc begins from its old socket and goes on, where
+// there is a NAT, from another one.
 struct ike_session *ikev1_session_before(const struct ike_sa *sa)
 {
 	struct ike_peer peer = ikev1_login_peer(sa);
-	struct ike_session *o = NULL, *found = NULL;
 	if (sa->reauth_session)
 		return named(sa);
-	if (ike_peer_anonymous(&peer))
-		return of_site(sa);
-	while ((o = ike_session_of_owner(sa->engine, &peer, o)))
-		if (may_follow(sa, o) && came_from(sa, &o->sa->remote) && !forgotten(sa, o->sa) &&
-			(!found || o->id > found->id))
-			found = o;
-	return found;
+	struct ike_session *here = latest_at(sa, &peer, &sa->remote);
+	if (ike_peer_anonymous(&peer) || endpoint_eq(&sa->v1->began, &sa->remote))
+		return here;
+	struct ike_session *there = latest_at(sa, &peer, &sa->v1->began);
+	return !here || (there && there->id > here->id) ? there : here;
 }
 
 // ---- the old one ---------------------------------------------------------------------------------

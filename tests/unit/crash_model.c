@@ -9,7 +9,7 @@ uint32_t model_addr(unsigned i)
 	return i < A_SIZE + B_SIZE ? B_FIRST + i - A_SIZE : AAA_FIRST + i - A_SIZE - B_SIZE;
 }
 
-static unsigned index_of(uint32_t addr)
+unsigned model_index(uint32_t addr)
 {
 	for (unsigned i = 0; i < ADDRESSES; i++)
 		if (model_addr(i) == addr)
@@ -98,7 +98,7 @@ static bool was_asking(const struct model *m, int owner)
 
 static void take_row(struct model *m, const struct report *r)
 {
-	unsigned i = index_of(r->addr);
+	unsigned i = model_index(r->addr);
 	struct model_lease *l = &m->leases[i];
 	bool his = l->owner == r->owner && !(l->freed && l->freed_at < m->durable);
 	m->rows++;
@@ -199,7 +199,7 @@ static void check_grant(const struct model *m, const struct model_ask *a, unsign
 
 static void take_grant(struct model *m, const struct report *r)
 {
-	unsigned i = index_of(r->addr);
+	unsigned i = model_index(r->addr);
 	struct model_ask *a = answered(m, r);
 	struct model_lease *l = &m->leases[i];
 	check_grant(m, a, i);
@@ -242,7 +242,7 @@ static void take_refusal(struct model *m, const struct report *r)
 static void take_ended(struct model *m, const struct report *r)
 {
 	struct model_ask *a = answered(m, r);
-	struct model_lease *l = &m->leases[index_of(r->addr)];
+	struct model_lease *l = &m->leases[model_index(r->addr)];
 	m->refusals++;
 	if (m->cleared < a->at && m->now_s < a->r.now_s + OFFER_S)
 		fail_msg("owner %d's request ended by itself", a->r.owner);
@@ -308,7 +308,10 @@ static void take_reload(struct model *m, bool small)
 		struct model_lease *l = &m->leases[i];
 		if (l->owner == NOBODY || l->origin != LEASE_OF_AAA)
 			continue;
-		l->late_s = m->now_s + LINGER_S;
+		// An offer may end as late as that, and linger then.
+		uint64_t late_s = m->now_s + (l->forgotten ? OFFER_S : 0) + LINGER_S;
+		if (l->late_s < late_s)
+			l->late_s = late_s;
 		if (l->forgotten)
 			l->gone = true; // a later moment
 	}
@@ -316,7 +319,7 @@ static void take_reload(struct model *m, bool small)
 
 static void take_stale(const struct model *m, const struct report *r)
 {
-	const struct model_lease *l = &m->leases[index_of(r->addr)];
+	const struct model_lease *l = &m->leases[model_index(r->addr)];
 	if (!l->gone)
 		FAIL(m, r->addr, "a grant of %08x ended by itself", r->addr);
 }
@@ -324,7 +327,7 @@ static void take_stale(const struct model *m, const struct report *r)
 void model_take(struct model *m, const struct report *r)
 {
 	bool of_lease = r->kind >= R_ACTIVE && r->kind <= R_CLEARED && r->addr;
-	struct model_lease *l = of_lease ? &m->leases[index_of(r->addr)] : NULL;
+	struct model_lease *l = of_lease ? &m->leases[model_index(r->addr)] : NULL;
 	m->story[m->number++ % STORY] = *r;
 	switch ((enum report_kind)r->kind) {
 	case R_ROW:

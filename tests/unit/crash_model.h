@@ -3,7 +3,7 @@
 //
 // What a process that may be killed at any moment says of its leases, and a plain model of them, which
 // the one who listens keeps: who holds which address, who may, and what must still be there after a
-// crash. For test_lease_crash.c.
+// crash. For test_lease_crash.c and test_lease_lots.c.
 #pragma once
 
 #include "tests/cmocka_all.h"
@@ -104,5 +104,6 @@ void model_take(struct model *m, const struct report *r);
 void model_closed(struct model *m);
 
 uint32_t model_addr(unsigned i);
+unsigned model_index(uint32_t addr);
 // What was said lately of this address, or by its requests.
 void model_story(const struct model *m, uint32_t addr);

@@ -49,6 +49,25 @@ static void finds_all_while_it_grows(void **state)
 	free(items);
 }
 
+// So many stand under one hash as may: the insert that begins a growth leaves none of them behind.
+static void finds_equal_hashes_while_it_grows(void **state)
+{
+	enum { N = 600, EQUAL = 3 };
+	struct item *items = calloc(N, sizeof(*items));
+	for (unsigned equal = 1; equal <= N; equal *= EQUAL) {
+		struct htab t;
+		assert_int_equal(htab_init(&t, 8), 0);
+		for (unsigned i = 0; i < N; i++) {
+			items[i].id = i;
+			htab_insert(&t, &items[i].node, (i / equal) * 0x9e3779b97f4a7c15ull >> 7);
+			for (unsigned k = i < equal ? 0 : i - equal; k <= i; k++)
+				assert_int_equal(found(&t, items[k].node.hash, k), 1);
+		}
+		htab_fini(&t);
+	}
+	free(items);
+}
+
 // The vectors of Aumasson and Bernstein's reference implementation (siphash 2-4, 64 bits).
 static void siphash_vectors(void **state)
 {
@@ -67,6 +86,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_all_while_it_grows),
+		cmocka_unit_test(finds_equal_hashes_while_it_grows),
 		cmocka_unit_test(siphash_vectors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

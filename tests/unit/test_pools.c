@@ -157,6 +157,37 @@ static void a_lease_is_shared_by_reference_only_if_adopted(void **state)
 	fixture_fini(&f);
 }
 
+// Nobody makes one lease's list of grants long: who ends one looks for it there.
+static void so_many_share_a_lease_and_no_more(void **state)
+{
+	enum { SHARED = 64, MORE = 100 };
+	struct fixture f;
+	struct lease leases[1 + SHARED + MORE] = {0};
+	fixture_init(&f, "{ name = \"p\"; ranges = [ \"192.0.2.0/24\" ]; }", 1);
+	struct address_request rq = request_of(&f, "anna");
+	leases[0] = get_active(&f, "anna");
+	rq.want = leases[0].addr;
+	rq.adopt = true;
+	size_t shared = 1, own = 0;
+	for (size_t i = 1; i < sizeof(leases) / sizeof(leases[0]); i++) {
+		assert_int_equal(ask(&f, &rq, &leases[i]), ADDRESS_OK);
+		*(ip_eq(&leases[i].addr, &leases[0].addr) ? &shared : &own) += 1;
+	}
+	assert_int_equal(shared, SHARED);
+	assert_int_equal(own, 1 + MORE);
+	rq.exact = true;
+	struct lease other;
+	assert_int_equal(ask(&f, &rq, &other), ADDRESS_EXHAUSTED);
+	assert_int_equal(stats(&f).refused, 1);
+	drop(&f, &leases[1]);
+	assert_int_equal(ask(&f, &rq, &leases[1]), ADDRESS_OK);
+	for (size_t i = 0; i < sizeof(leases) / sizeof(leases[0]); i++)
+		drop(&f, &leases[i]);
+	assert_int_equal(stats(&f).in_use, 0);
+	assert_int_equal(stats(&f).stale, 0);
+	fixture_fini(&f);
+}
+
 static void a_late_release_does_not_touch_the_next_owner(void **state)
 {
 	struct fixture f;
@@ -483,6 +514,7 @@ int main(void)
 		cmocka_unit_test(exhausted_is_refused_and_never_shared),
 		cmocka_unit_test(an_anonymous_peer_has_no_claims),
 		cmocka_unit_test(a_lease_is_shared_by_reference_only_if_adopted),
+		cmocka_unit_test(so_many_share_a_lease_and_no_more),
 		cmocka_unit_test(a_late_release_does_not_touch_the_next_owner),
 		cmocka_unit_test(an_offer_ends_by_itself),
 		cmocka_unit_test(reserved_addresses_are_their_owners),

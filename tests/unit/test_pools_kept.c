@@ -169,6 +169,52 @@ static void an_exact_address_is_had_or_refused(void **state)
 	fixture_fini(&k.f);
 }
 
+static void reload_to(struct kept *k, const char *pools, struct cfg **out)
+{
+	char *text;
+	assert_true(asprintf(&text, "pools = ( %s );\n", pools) > 0);
+	assert_int_equal(cfg_load_text("other", text, NULL, out), 0);
+	free(text);
+	assert_int_equal(pools_reload(k->f.pools, *out), 0);
+}
+
+// What AAA has chosen outside was never in a range; only what a reload takes out of one is counted as left,
+// as long as it lives there.
+static void what_a_reload_leaves_is_told_from_what_was_outside(void **state)
+{
+	struct kept k;
+	struct cfg *cfgs[3];
+	struct lease aaa = {0}, excluded = {0}, drawn = {0}, exact = {0};
+	kept_init(&k, TWO_POOLS);
+	k.full = true;
+	assert_int_equal(ask(&k, "bert", "203.0.113.9", &aaa), ADDRESS_OK);
+	assert_int_equal(ask(&k, "bert", "192.0.2.0", &excluded), ADDRESS_OK);
+	assert_int_equal(ask(&k, "carl", NULL, &drawn), ADDRESS_OK);
+	assert_int_equal(ask(&k, "dora", "192.0.2.6", &exact), ADDRESS_OK);
+	assert_int_equal(stats(&k, 0).outside, 2);
+	assert_int_equal(stats(&k, 0).left, 0);
+	const char *elsewhere = "{ name = \"p\"; ranges = [ \"192.0.2.128/29\" ]; },"
+				"{ name = \"q\"; ranges = [ \"198.51.100.0/30\" ]; }";
+	reload_to(&k, elsewhere, &cfgs[0]);
+	assert_int_equal(stats(&k, 0).outside, 4);
+	assert_int_equal(stats(&k, 0).left, 2);
+	reload_to(&k, elsewhere, &cfgs[1]);
+	assert_int_equal(stats(&k, 0).left, 2);
+	k.f.source.release(k.f.source.ctx, &drawn);
+	assert_int_equal(stats(&k, 0).left, 1);
+	reload_to(&k, TWO_POOLS, &cfgs[2]);
+	assert_int_equal(stats(&k, 0).left, 0);
+	assert_int_equal(stats(&k, 0).outside, 2);
+	k.f.source.release(k.f.source.ctx, &exact);
+	k.f.source.release(k.f.source.ctx, &excluded);
+	k.f.source.release(k.f.source.ctx, &aaa);
+	assert_int_equal(stats(&k, 0).outside, 0);
+	assert_int_equal(stats(&k, 0).left, 0);
+	fixture_fini(&k.f);
+	for (size_t i = 0; i < 3; i++)
+		cfg_free(cfgs[i]);
+}
+
 // Of a network that a reload has left outside all ranges, and of one inside, no address is another's.
 static void an_exact_address_is_in_nobodys_network(void **state)
 {
@@ -328,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_grant_waits_for_its_row),
 		cmocka_unit_test(without_a_disk_leases_are_in_memory),
 		cmocka_unit_test(an_exact_address_is_had_or_refused),
+		cmocka_unit_test(what_a_reload_leaves_is_told_from_what_was_outside),
 		cmocka_unit_test(an_exact_address_is_in_nobodys_network),
 		cmocka_unit_test(what_is_cleared_does_not_linger),
 		cmocka_unit_test(an_import_is_a_lingering_lease),
