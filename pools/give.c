@@ -202,6 +202,8 @@ void giver_attach(struct pools *all)
 void giver_fini(struct pools *all)
 {
 	size_t cursor = 0;
+	if (!all->asked.buckets)
+		return; // there was no memory for it
 	struct htab_node *n = htab_walk(&all->asked, &cursor, NULL);
 	while (n) {
 		struct htab_node *next = htab_walk(&all->asked, &cursor, n);

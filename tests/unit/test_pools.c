@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define TWO   "{ name = \"p\"; ranges = [ \"192.0.2.1-192.0.2.2\" ]; linger_s = 300; }"
 #define OFFER 300 // seconds, with the default of half_open_timeout_s
@@ -320,6 +323,36 @@ static void owners_differ_by_user_and_identity(void **state)
 	fixture_fini(&f);
 }
 
+// Addresses for all records are reserved at the start, as many as the process may have.
+static void little_address_space_is_enough(void **state)
+{
+#ifdef __SANITIZE_ADDRESS__
+	skip(); // its own tables are larger
+#else
+	const struct rlimit two_gib = {(rlim_t)2 << 30, (rlim_t)2 << 30},
+			    small = {1 << 20, 1 << 20};
+	pid_t pid = fork(); // the limit ends with the child
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct fixture f;
+		struct pools *none;
+		if (setrlimit(RLIMIT_AS, &two_gib))
+			_exit(1);
+		fixture_init(&f, TWO, 1);
+		struct address_request rq = request_of(&f, "anna");
+		struct lease l;
+		if (ask(&f, &rq, &l) != ADDRESS_OK || setrlimit(RLIMIT_AS, &small))
+			_exit(2);
+		struct pools_seams seams = {
+			.clock = &f.clock, .random = &random_system, .workers = 1};
+		_exit(pools_new(f.cfg, &seams, &none) == -ENOMEM ? 0 : 3);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+#endif
+}
+
 static void a_shard_that_is_used_up_borrows(void **state)
 {
 	struct fixture f;
@@ -493,6 +526,7 @@ int main(void)
 		cmocka_unit_test(a_huge_range_that_is_all_excluded_ends),
 		cmocka_unit_test(many_small_ranges_are_one_pool),
 		cmocka_unit_test(a_walk_survives_changes),
+		cmocka_unit_test(little_address_space_is_enough),
 		cmocka_unit_test(bad_seams_are_refused),
 	};
 	return cmocka_run_group_tests_name("pools", tests, NULL, NULL);
