@@ -2,7 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "base/htab.h"
 
-#include <endian.h>
+#include "base/siphash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,72 +138,6 @@ struct htab_node *htab_walk(const struct htab *t, size_t *cursor, struct htab_no
 		}
 	}
 	return NULL;
-}
-
-static uint64_t rotl(uint64_t v, int n)
-{
-	return v << n | v >> (64 - n);
-}
-
-struct sip {
-	uint64_t v0, v1, v2, v3;
-};
-
-static inline void sip_round(struct sip *s)
-{
-	s->v0 += s->v1;
-	s->v1 = rotl(s->v1, 13) ^ s->v0;
-	s->v0 = rotl(s->v0, 32);
-	s->v2 += s->v3;
-	s->v3 = rotl(s->v3, 16) ^ s->v2;
-	s->v0 += s->v3;
-	s->v3 = rotl(s->v3, 21) ^ s->v0;
-	s->v2 += s->v1;
-	s->v1 = rotl(s->v1, 17) ^ s->v2;
-	s->v2 = rotl(s->v2, 32);
-}
-
-static inline uint64_t load_le64(const uint8_t *p)
-{
-	uint64_t v;
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
-
-// The last `left` of len bytes, fewer than eight, which end at end.
-static inline uint64_t load_rest(const uint8_t *end, size_t left, size_t len)
-{
-	uint64_t v = 0;
-	if (left && len >= 8) // in one step, with bytes before them that are shifted out
-		return load_le64(end - 8) >> (64 - 8 * left);
-	for (size_t i = 0; i < left; i++)
-		v |= (uint64_t)end[i - left] << (8 * i);
-	return v;
-}
-
-// c rounds a word and d at the end; both are constant where it is called.
-static inline uint64_t sip(const uint8_t key[static 16], const uint8_t *p, size_t len, int c, int d)
-{
-	uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
-	struct sip s = {k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull,
-		k0 ^ 0x6c7967656e657261ull, k1 ^ 0x7465646279746573ull};
-	size_t left = len;
-	for (;;) {
-		uint64_t m = left >= 8 ? load_le64(p)
-				       : load_rest(p + left, left, len) | (uint64_t)len << 56;
-		s.v3 ^= m;
-		for (int i = 0; i < c; i++)
-			sip_round(&s);
-		s.v0 ^= m;
-		if (left < 8)
-			break;
-		left -= 8;
-		p += 8;
-	}
-	s.v2 ^= 0xff;
-	for (int i = 0; i < d; i++)
-		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
 uint64_t siphash(const uint8_t key[static 16], const void *bytes, size_t len)

@@ -4,12 +4,16 @@
 // What a frame is: ESP for one of our SAs, IKE, something for the gateway itself, or a clear packet
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/exception.h"
-#include "dataplane/fast.h"
 #include "dataplane/frag.h"
+#include "dataplane/gcm.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/policy.h"
+#include "dataplane/replay.h"
 #include "dataplane/transport.h"
 #include "dataplane/vlan.h"
+#include "dataplane/wrap.h"
+
+#include <rte_vect.h>
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -266,14 +270,44 @@ static enum dp_drop take(struct dp_worker *w, const struct dp_port *port, struct
 	return unlikely(port->vlans) ? take_vlan(w, port, m) : take_frame(w, port, m);
 }
 
+static __rte_noinline void take_other(
+	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, enum dp_handoff cause)
+{
+	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
+	enum dp_drop why = take(w, port, m);
+	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
+		dp_drop(w, m, why);
+}
+
 // ---- As most frames are ----
 
 #define MAC_MASK 0xffffffffffffull // in what a load of 8 bytes gives
 
+// head: what the first 16 bytes of a frame to this port's own MAC are that holds IPv4 without options.
 struct port_view {
 	uint64_t mac;
 	const struct dp_port *port;
+	__m128i head;
+	uint16_t index;
 };
+
+static struct port_view view_of(const struct dp_port *port)
+{
+	uint8_t head[16] = {[12] = 0x08, [13] = 0x00, [14] = 0x45};
+	struct port_view v = {.port = port, .index = port->index};
+	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(head, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	memcpy(&v.head, head, sizeof(head));
+	return v;
+}
+
+static inline bool plain_head(const struct port_view *v, const uint8_t *p)
+{
+	const __m128i matters =
+		_mm_setr_epi8(-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0);
+	__m128i head = _mm_loadu_si128((const __m128i *)(const void *)p);
+	return _mm_testz_si128(_mm_xor_si128(head, v->head), matters);
+}
 
 static inline bool checksum_seen(const struct rte_mbuf *m)
 {
@@ -324,8 +358,9 @@ static inline bool quick_esp(
 		return false;
 	}
 	uint32_t spi = get_be32(ip + upper);
+	// Zero is no SPI, but IKE's marker.
 	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
-		return false;
+		return spi != 0 && dp_handoff_esp(w, m, v->port->index, upper, left, spi);
 	struct esp_op *op = dp_ops_add(&w->esp_in);
 	op->m = m;
 	op->sa = sa;
@@ -334,6 +369,79 @@ static inline bool quick_esp(
 	op->upper = (uint16_t)upper;
 	op->port = v->port->index;
 	return true;
+}
+
+#define NOT_WHOLE \
+	0xff3f0000u // more fragments, or an offset: of the word with id and flags, as it is loaded
+
+static __rte_noinline bool not_seen(struct esp_op *op, uint64_t top, uint32_t lo)
+{
+	struct dp_sa *sa = op->sa;
+	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
+	return replay_check(sa->replay, sa->word_mask, sa->window, top, op->seq);
+}
+
+// The same where the packet's SA is plain, too: it is checked at once, as dp_esp_in() would. False:
+// nothing is decided.
+static inline bool quick_plain(const struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf *m, struct dp_sa *sa, struct esp_op *op)
+{
+	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
+	int total = get_be16(ip + 2), text = total - IP4_HDR - GCM_AROUND, upper = IP4_HDR;
+	if (unlikely(!sa) || unlikely(m->nb_segs != 1) || unlikely(!plain_head(v, p)) ||
+		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) || unlikely(!checksum_seen(m)))
+		return false;
+	if (unlikely(dp_load32(ip + 4) & NOT_WHOLE) || unlikely(dp_load32(ip + 16) != w->own_v4))
+		return false;
+	if (ip[9] == PROTO_UDP) {
+		int len = get_be16(ip + IP4_HDR + 4);
+		if (unlikely(len > total - IP4_HDR) ||
+			unlikely(get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
+			return false;
+		text = len - UDP_HDR - GCM_AROUND;
+		upper += UDP_HDR;
+	} else if (unlikely(ip[9] != PROTO_ESP)) {
+		return false;
+	}
+	uint8_t *esp = ip + upper;
+	uint32_t spi = dp_load32(esp), lo = get_be32(esp + 4);
+	if (unlikely(text <= 0) || unlikely(text & 3) || unlikely(spi == 0) ||
+		unlikely(spi != sa->spi) || unlikely(sa->special))
+		return false;
+	uint64_t top = dp_get(&sa->seq);
+	uint32_t ahead = lo - (uint32_t)top;
+	op->m = m;
+	op->sa = sa;
+	op->esp = esp;
+	op->seq = top + ahead;
+	op->text_len = (uint16_t)text;
+	op->upper = (uint16_t)upper;
+	op->port = v->index;
+	return likely((int32_t)ahead > 0) && likely((sa->flags & DP_SA_ESN) || !(op->seq >> 32))
+		       ? true
+		       : not_seen(op, top, lo);
+}
+
+// Plain ones as long as there is nothing before them that is not.
+static void outside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+	unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_in;
+	bool plain = w->straight && b->ready == b->n;
+	struct esp_op *op = &b->op[b->n];
+	for (unsigned i = 0; i < n; i++) {
+		if (likely(plain && quick_plain(w, v, m[i], found[i].sa, op))) {
+			op++;
+			continue;
+		}
+		if (plain)
+			b->ready = b->n = (unsigned)(op - b->op);
+		if (!quick_esp(w, v, m[i], found[i].sa))
+			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
+		plain = plain && b->ready == b->n;
+	}
+	if (plain)
+		b->ready = b->n = (unsigned)(op - b->op);
 }
 
 // RFC 1122 3.2.1.3: addresses that begin so are nobody's: 0, 127, 224 and above.
@@ -360,6 +468,22 @@ static inline struct dp_sa *quick_sa(
 	return dp_slab_at(&w->out, way->slot);
 }
 
+// To the worker that has the tunnel, where nothing else has to be decided. In their order, too.
+static __rte_noinline bool quick_owner(struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf *m, const _Atomic uint64_t *flat)
+{
+	uint64_t e_of = atomic_load_explicit(flat, memory_order_acquire);
+	struct dp_dst_entry e;
+	dp_dst_entry_of(e_of, &e);
+	uint8_t *ip = dp_data(m);
+	if (e_of == 0 || dp_tunnel_worker(e.index) == w->id || ip[8] <= 1 || !w->straight ||
+		w->route.n || dp_tunnel_shared(&w->layout, e.index))
+		return false;
+	dp_hop_v4(ip);
+	dp_handoff_inner(w, m, v->port->index, &e);
+	return true;
+}
+
 // A clear packet from the inside that is to be routed: into the tunnel at once where nothing has to be
 // decided about it. In their order: behind one that has to be looked up so have the others.
 static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
@@ -376,10 +500,10 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	m->data_off += RTE_ETHER_HDR_LEN;
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	if (likely(sa && w->esp_out.found == w->esp_out.n)) {
+	if (sa && RTE_MAX(w->esp_out.found, w->esp_out.ready) == w->esp_out.n) {
 		dp_hop_v4(ip);
-		w->esp_out.found++;
 		struct esp_op *op = dp_ops_add(&w->esp_out);
+		w->esp_out.found = w->esp_out.n;
 		op->m = m;
 		op->sa = sa;
 		op->esp = ip;
@@ -391,6 +515,8 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 		op->port = v->port->index;
 		return true;
 	}
+	if (likely(flat) && quick_owner(w, v, m, flat))
+		return true;
 	struct dp_inner *r = &w->route.p[w->route.n++];
 	r->m = m;
 	r->ip = ip;
@@ -404,13 +530,47 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 	return true;
 }
 
-static __rte_noinline void take_other(
-	struct dp_worker *w, const struct dp_port *port, struct rte_mbuf *m, enum dp_handoff cause)
+// A packet for a client whose tunnel's newest SA is found: all but its cipher is done at once where it
+// is plain. False: nothing has been done. What has a place in a flat array is no address of the gateway.
+static inline bool quick_wrap(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
+	struct dp_sa *sa, struct esp_op *op)
 {
-	dp_meta_begin(w, m, port->index)->cause = (uint8_t)cause;
-	enum dp_drop why = take(w, port, m);
-	if (why != DP_DROP_NONE && !dp_exception_take(w, m, why))
-		dp_drop(w, m, why);
+	uint32_t off = m->data_off;
+	uint8_t *p = (uint8_t *)m->buf_addr + off, *ip = p + RTE_ETHER_HDR_LEN;
+	struct dp_plain plain = {.m = m,
+		.ip = ip,
+		.at = off + RTE_ETHER_HDR_LEN,
+		.len = get_be16(ip + 2),
+		.hop = true};
+	return likely(sa && m->nb_segs == 1 && plain_head(v, p)) &&
+	       likely(plain.len >= IP4_HDR && plain.len + RTE_ETHER_HDR_LEN <= m->data_len) &&
+	       likely(checksum_seen(m) || dp_v4_sum_ok(ip)) && likely(ip[8] > 1) &&
+	       likely(!(nobodys[ip[12]] | nobodys[ip[16]])) && dp_wrap_plain(w, op, sa, &plain);
+}
+
+// How many of them are such, from the first on.
+static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_out;
+	struct esp_op *op = &b->op[b->n];
+	unsigned i = 0;
+	while (i < n && likely(quick_wrap(w, v, m[i], found[i].sa, op + i)))
+		i++;
+	b->ready = b->n += i;
+	return i;
+}
+
+// In their order: behind one that has yet to be looked up, or to be wrapped, so have the others.
+static void inside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+	unsigned n, const struct dp_found *found)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (w->straight && w->route.n == 0 && w->esp_out.ready == w->esp_out.n)
+			i += wrap_run(w, v, m + i, n - i, found + i);
+		if (unlikely(i < n && !quick_inner(w, v, m[i], found[i].flat)))
+			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
+	}
 }
 
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
@@ -421,19 +581,14 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 }
 
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found)
+	unsigned n, const struct dp_found *found)
 {
-	struct port_view v = {.port = port};
-	memcpy(&v.mac, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
+	struct port_view v = view_of(port);
 	if (unlikely(port->vlans)) {
 		dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	} else if (port->role == CFG_OUTSIDE) {
-		for (unsigned i = 0; i < n; i++)
-			if (unlikely(!quick_esp(w, &v, m[i], found[i].sa)))
-				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+		outside_burst(w, &v, m, n, found);
 	} else {
-		for (unsigned i = 0; i < n; i++)
-			if (unlikely(!quick_inner(w, &v, m[i], found[i].flat)))
-				take_other(w, port, m[i], DP_HANDOFF_MISPREDICTED);
+		inside_burst(w, &v, m, n, found);
 	}
 }

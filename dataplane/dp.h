@@ -236,10 +236,11 @@ struct dp {
 	struct dp_trace *last_trace, *retired_traces;
 	uint8_t frag_key[16]; // of the hash by which outer fragments meet (frag_in.c)
 	int wake_fd;          // eventfd
-	atomic_bool wake_armed;
-	uint64_t now_ns; // of the running dp_poll()
+	uint64_t now_ns;      // of the running dp_poll()
+	// Workers look at it: in a line that the control thread writes nothing else to.
+	atomic_bool wake_armed __rte_cache_aligned;
 	// Drops on the control thread.
-	uint64_t drops[DP_DROP_COUNT];
+	uint64_t drops[DP_DROP_COUNT] __rte_cache_aligned;
 	uint64_t pmtu[DP_PMTU_COUNT]; // what became of ICMP too big about ESP
 	// Owned by helper files of the control side; set up by their _init.
 	struct dp_ports *port_state;

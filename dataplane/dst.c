@@ -41,7 +41,9 @@ struct dp_dst {
 	// The lengths of the inside's own networks. They matter to those alone whose tunnel has a
 	// prefix around them: they are in use while there is one of any length.
 	uint64_t inside_bits[2][3];
-	uint32_t prefix_count[2]; // of tunnels, single addresses not counted
+	uint32_t prefix_count[2];   // of tunnels, single addresses not counted
+	uint32_t own[DP_ADDRS_MAX]; // the gateway's IPv4 addresses, network order
+	unsigned own_count;
 };
 
 struct key {
@@ -248,6 +250,16 @@ static int inside_add_all(struct dp_dst *d, const struct cfg *c)
 	return rc;
 }
 
+static void own_add_all(struct dp_dst *d, const struct cfg *c)
+{
+	for (size_t i = 0; i < c->port_count; i++) {
+		const struct cfg_port *p = &c->ports[i];
+		for (size_t k = 0; k < p->address_count && d->own_count < DP_ADDRS_MAX; k++)
+			if (p->addresses[k].addr.family == IP_V4)
+				memcpy(&d->own[d->own_count++], p->addresses[k].addr.bytes, 4);
+	}
+}
+
 // The pools' ranges as the configuration has them, *count of them.
 static struct dp_pool_range *ranges_of(const struct cfg *c, size_t *count)
 {
@@ -279,6 +291,7 @@ int dp_dst_new(const struct cfg *c, struct dp_dst **out)
 		return -ENOMEM;
 	d->table = table_new(1024);
 	int rc = d->table ? set_pools_of(d, c) : -ENOMEM;
+	own_add_all(d, c);
 	if (rc == 0)
 		rc = inside_add_all(d, c);
 	if (rc) {
@@ -422,6 +435,16 @@ static int add_to_hash(struct dp_dst *d, const struct ip_prefix *p, uint64_t val
 	return 0;
 }
 
+// What stands in IPv4's flat arrays is neither the gateway's own nor of a link (169.254/16), which workers
+// need not ask then; such addresses are in the hash.
+static bool may_be_flat(const struct dp_dst *d, const struct ip_addr *a)
+{
+	bool own = a->family == IP_V4 && a->bytes[0] == 169 && a->bytes[1] == 254;
+	for (unsigned i = 0; i < d->own_count && a->family == IP_V4 && !own; i++)
+		own = memcmp(&d->own[i], a->bytes, sizeof(d->own[i])) == 0;
+	return !own;
+}
+
 int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_entry *e)
 {
 	uint64_t value = value_of(e);
@@ -432,7 +455,7 @@ int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_
 		return -EEXIST;
 	if (at) {
 		store(at, value);
-	} else if (flat.at) {
+	} else if (flat.at && may_be_flat(d, &p->addr)) {
 		store(flat.at, value);
 		++*flat.live;
 		return 0; // what nobody remembers

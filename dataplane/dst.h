@@ -5,7 +5,8 @@
 // see each entry whole, as 64 bits.
 //   pools' ranges     flat arrays (all of IPv4's, IPv6's up to 2^20 addresses); where they change, a
 //                     list of them is built beside and swapped
-//   other addresses   an open-addressing hash, also of pools that give out prefixes
+//   other addresses   an open-addressing hash, also of pools that give out prefixes; and what lies in a
+//                     pool's range of IPv4 but is an own address or of 169.254/16
 //   shorter prefixes  the same hash, keyed by masked address and length; the lengths in use are
 //                     tried longest first
 //   inside ports'     the same hash, that a tunnel's prefix around them does not take what is the

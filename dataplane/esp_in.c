@@ -3,7 +3,7 @@
 //
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
-#include "dataplane/fast.h"
+#include "dataplane/gcm.h"
 #include "dataplane/replay.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
@@ -55,7 +55,7 @@ static inline enum dp_drop check(struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
 	// A slot that is not in use has SPI 0, which is never one (RFC 4303 2.1).
-	if (unlikely(!sa || sa->spi == 0 || sa->spi != get_be32(op->esp)))
+	if (unlikely(!sa || sa->spi == 0 || sa->spi != dp_load32(op->esp)))
 		return DP_DROP_esp_no_sa;
 	if (unlikely(sa->flags & DP_SA_STOPPED))
 		return DP_DROP_esp_stopped;
@@ -71,11 +71,10 @@ static inline enum dp_drop check(struct esp_op *op)
 	return likely(op->seq > top) ? DP_DROP_NONE : check_late(op, top, lo);
 }
 
-// What stays moves up.
-static unsigned check_burst(struct dp_worker *w)
+// Those that have not been checked yet. What stays moves up.
+static unsigned check_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
 {
-	struct esp_op *ops = w->esp_in.op;
-	unsigned kept = 0, n = w->esp_in.n;
+	unsigned kept = 0;
 	for (unsigned i = 0; i < n; i++) {
 		enum dp_drop why = check(&ops[i]);
 		if (unlikely(why != DP_DROP_NONE)) {
@@ -86,7 +85,6 @@ static unsigned check_burst(struct dp_worker *w)
 			memcpy(&ops[kept], &ops[i], offsetof(struct esp_op, iv));
 		kept++;
 	}
-	w->esp_in.n = 0;
 	return kept;
 }
 
@@ -173,14 +171,19 @@ static __rte_noinline void see_peer(struct dp_worker *w, struct esp_op *op)
 	dp_pend(w, &c->pending, SA_EVENT_PEER_MOVED);
 }
 
+// Both ports of an outer IPv4 header without options, as they stand in the packet; 0: plain ESP.
+static inline uint32_t ports_of(uint32_t upper, const uint8_t *p)
+{
+	return upper == IP4_HDR ? 0 : dp_load32(p + IP4_HDR);
+}
+
 // From where the tunnel's packets go.
 static inline bool same_peer(const struct dp_sa *sa, const struct esp_op *op)
 {
 	const uint8_t *p = outer_ip(op);
 	if (unlikely(p[0] != 0x45 || dp_load32(p + 12) != sa->peer_v4))
 		return false;
-	return op->upper == IP4_HDR ? sa->peer_ports == 0
-				    : dp_load32(p + IP4_HDR) == sa->peer_ports;
+	return ports_of(op->upper, p) == sa->peer_ports;
 }
 
 // The packet is authentic. RFC 4303 3.4.3: "The receive window is updated only if the integrity
@@ -216,6 +219,7 @@ static inline enum dp_drop accept_seq(struct dp_worker *w, struct esp_op *op)
 	}
 	if (unlikely(!(sa->flags & DP_SA_FIRST_TOLD))) {
 		sa->flags |= DP_SA_FIRST_TOLD;
+		sa->special &= (uint8_t)~DP_SPECIAL_FIRST;
 		dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_FIRST_IN);
 	}
 	return DP_DROP_NONE;
@@ -254,7 +258,7 @@ static enum dp_drop check_inner(
 		if (why != DP_DROP_NONE)
 			return why;
 	}
-	if (unlikely(!dp_sa_selects_fast(op->sa, false, inner, ip->total)))
+	if (unlikely(!dp_sa_selects_fast(op->sa, inner, ip->total)))
 		return DP_DROP_selector;
 	return dp_ecn_in(w, inner, ip, outer_tos(op) & ECN_MASK);
 }
@@ -333,21 +337,36 @@ static inline struct dp_inner *uncover(
 	return r;
 }
 
+// An IPv4 packet to where others have gone, while no trace runs.
+static inline bool leave(
+	struct dp_worker *w, uint64_t state, struct rte_mbuf *m, uint8_t *inner, uint32_t len)
+{
+	const struct dp_exit *x = dp_exit_v4(w, state, inner, len);
+	if (unlikely(!x))
+		return false;
+	dp_hop_v4(inner);
+	dp_tx_untraced(x->hop, m, inner, len);
+	dp_tx_put(w, x->tx, x->port, m);
+	return true;
+}
+
 // Most packets: IPv4 without options, with nothing to be done but to look whether it is right. True: it
 // is counted and on its way. False: nothing is decided, finish_other() looks once more.
 static inline bool finish_plain(struct dp_worker *w, struct esp_op *op, uint8_t next, uint32_t len)
 {
 	struct dp_sa *sa = op->sa;
 	uint8_t *inner = inner_of(op), ecn = outer_tos(op) & ECN_MASK;
-	if (unlikely(sa->special || next != 4 || !dp_plain_v4(inner, len, false)))
+	if (unlikely((sa->special & DP_SPECIAL_TREATED) || next != 4 ||
+		     !dp_plain_v4(inner, len, false)))
 		return false;
 	uint16_t total = get_be16(inner + 2);
-	if (unlikely(!dp_sa_selects_fast(sa, false, inner, total) ||
+	if (unlikely(!dp_sa_selects_fast(sa, inner, total) ||
 		     (ecn != ECN_NOT_ECT && ecn != (inner[1] & ECN_MASK))))
 		return false;
 	dp_sa_count(w, sa, total);
 	// In their order: behind one that has to be looked up so have the others.
-	if (likely(w->route.n == 0) && likely(w->straight) && dp_leave_v4(w, op->m, inner, total))
+	if (likely(w->route.n == 0) && likely(w->straight) &&
+		leave(w, dp_exit_state(w), op->m, inner, total))
 		return true;
 	struct dp_inner *r = uncover(w, op, inner, total);
 	r->flat = dp_flat_prefetch(w, get_be32(inner + 16));
@@ -361,8 +380,8 @@ static __rte_noinline enum dp_drop finish_other(
 {
 	struct dp_sa *sa = op->sa;
 	struct ip_info ip;
-	enum dp_drop why = sa->special ? check_special(w, op, next, len, &ip)
-				       : check_inner(w, op, next, len, &ip);
+	enum dp_drop why = sa->special & DP_SPECIAL_TREATED ? check_special(w, op, next, len, &ip)
+							    : check_inner(w, op, next, len, &ip);
 	// A limit of packets under one key is about all of them.
 	dp_sa_count(w, sa, why == DP_DROP_NONE ? ip.total : 0);
 	if (why != DP_DROP_NONE)
@@ -375,7 +394,7 @@ static __rte_noinline enum dp_drop finish_other(
 }
 
 // Stage 4, for one packet.
-static inline enum dp_drop finish(struct dp_worker *w, struct esp_op *op)
+static inline enum dp_drop settle(struct dp_worker *w, struct esp_op *op)
 {
 	struct dp_sa *sa = op->sa;
 	uint32_t len;
@@ -404,21 +423,171 @@ static uint64_t session_of(const struct dp_worker *w, const struct dp_sa *sa)
 	return t->session;
 }
 
+static __rte_noinline void refuse(struct dp_worker *w, struct esp_op *op, enum dp_drop why)
+{
+	count_refusal(op->sa, why);
+	dp_drop(w, op->m, why);
+}
+
+// False: it is dropped.
+static bool finish(struct dp_worker *w, struct esp_op *op)
+{
+	enum dp_drop why = settle(w, op);
+	if (unlikely(why != DP_DROP_NONE)) {
+		refuse(w, op, why);
+		return false;
+	}
+	if (unlikely(w->trace))
+		dp_trace_inner(w, op->m, false, session_of(w, op->sa));
+	return true;
+}
+
+// Stages 3 and 4, for packets whose first two are behind them.
+static unsigned finish_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
+{
+	unsigned good = 0;
+	for (unsigned i = 0; i < n; i++)
+		good += finish(w, &ops[i]);
+	return good;
+}
+
+// ---- Plain SAs (no bit of enum dp_sa_special), whose packets have been checked (classify.c) ----
+
+// Behind a packet's text, by the bytes of padding, up to three: those, their number, and next header: IPv4.
+static const struct {
+	uint64_t bytes, count; // the last eight, and which of them
+} trailers[] = {
+	{0x0400000000000000, 0xffff000000000000},
+	{0x0401010000000000, 0xffffff0000000000},
+	{0x0402020100000000, 0xffffffff00000000},
+	{0x0403030201000000, 0xffffffffff000000},
+};
+
+// Bytes of the plain IPv4 packet of the SA's that the text is, with its trailer and no more; else 0.
+static inline uint32_t plain_text(const struct dp_sa *sa, const uint8_t *text, uint32_t len)
+{
+	uint32_t total = get_be16(text + 2), pad = len - 2 - total;
+	if (unlikely(pad >= RTE_DIM(trailers)) || unlikely(total < IP4_HDR) ||
+		unlikely(text[0] != 0x45))
+		return 0;
+	uint64_t end = (dp_load64(text + len - 8) ^ trailers[pad].bytes) & trailers[pad].count;
+	return likely(end == 0) && likely(dp_v4_sum_ok(text)) && likely(dp_sa_holds_v4(sa, text))
+		       ? total
+		       : 0;
+}
+
+static inline bool ecn_agrees(const uint8_t *outer, const uint8_t *inner)
+{
+	return likely((outer[1] & ECN_MASK) == ECN_NOT_ECT) ||
+	       ((outer[1] ^ inner[1]) & ECN_MASK) == 0;
+}
+
+static __rte_noinline void send_late(
+	struct dp_worker *w, struct esp_op *op, uint8_t *inner, uint32_t total)
+{
+	struct dp_inner *r = uncover(w, op, inner, (uint16_t)total);
+	r->flat = dp_flat_prefetch(w, get_be32(inner + 16));
+	r->upper = IP4_HDR;
+	r->family = IP_V4;
+}
+
+// Mark a number above the newest one, in the hot words.
+static inline void move_window(struct dp_sa *sa, uint64_t top, uint64_t seq)
+{
+	uint64_t *own = &sa->replay[(seq >> 6) & sa->word_mask];
+	if (unlikely((seq ^ top) >> 6))
+		replay_clear(sa->replay, sa->word_mask, seq, (seq >> 6) - (top >> 6));
+	*own |= 1ull << (seq & 63);
+	dp_set(&sa->seq, seq);
+}
+
+// The packet is authentic and what it seems to be. False: nothing is decided. state: dp_exit_state().
+static __rte_always_inline bool finish_quick(
+	struct dp_worker *w, struct esp_op *op, const uint8_t *tag, uint64_t state)
+{
+	struct dp_sa *sa = op->sa;
+	struct rte_mbuf *m = op->m;
+	uint8_t *inner = op->esp + ESP_HDR_LEN + GCM_IV_LEN;
+	uint32_t len = op->text_len, upper = op->upper;
+	const uint8_t *outer = op->esp - upper;
+	uint64_t top = dp_get(&sa->seq), seq = op->seq;
+	if (unlikely(!dp_tag_equal(tag, inner + len)) || unlikely(sa->special) ||
+		unlikely(seq <= top))
+		return false;
+	uint32_t total = plain_text(sa, inner, len);
+	if (unlikely(!total) || unlikely(!ecn_agrees(outer, inner)))
+		return false;
+	move_window(sa, top, seq);
+	if (unlikely(dp_load32(outer + 12) != sa->peer_v4) ||
+		unlikely(ports_of(upper, outer) != sa->peer_ports))
+		see_peer(w, op);
+	dp_sa_count(w, sa, total);
+	// In their order: behind one that has to be looked up so have the others.
+	if (unlikely(w->route.n) || unlikely(!leave(w, state, m, inner, total)))
+		send_late(w, op, inner, total);
+	return true;
+}
+
+static __rte_noinline bool finish_slow(struct dp_worker *w, struct esp_op *op, const uint8_t *tag)
+{
+	op->ok = dp_tag_equal(tag, op->esp + ESP_HDR_LEN + GCM_IV_LEN + op->text_len);
+	return finish(w, op);
+}
+
+// What comes next is not from outside.
+static __rte_noinline void warm_other(struct dp_warm *x)
+{
+	dp_warm_step(x);
+}
+
+static inline void warm(struct dp_warm *x)
+{
+	if (!dp_warm_due(x))
+		return;
+	if (likely(x->outside))
+		dp_warm_step_outside(x);
+	else
+		warm_other(x);
+}
+
+static void open_plain(struct dp_worker *w, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
+{
+	struct dp_crypto *c = &w->crypto;
+	const struct esp_op *end = ops + n;
+	struct gcm_row g;
+	dp_gcm_choose(c, ops->sa->cipher, false, &g);
+	dp_gcm_begin(ops, n);
+	for (struct esp_op *op = ops; op < end; op++, tags++) {
+		if (unlikely(op->sa->cipher != g.cipher))
+			dp_gcm_choose(c, op->sa->cipher, false, &g);
+		dp_gcm_ahead(c, &g, op, end);
+		warm(&w->warm);
+		dp_gcm_open(c, &g, op, *tags);
+	}
+}
+
+static unsigned plain_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
+{
+	uint8_t tags[2 * DP_BURST][16] __attribute__((aligned(64)));
+	uint64_t state = dp_exit_state(w);
+	unsigned good = n;
+	open_plain(w, ops, n, tags);
+	for (unsigned i = 0; i < n; i++)
+		if (unlikely(!finish_quick(w, &ops[i], tags[i], state)))
+			good -= !finish_slow(w, &ops[i], tags[i]);
+	return good;
+}
+
 void dp_esp_in(struct dp_worker *w)
 {
-	struct esp_op *ops = w->esp_in.op;
-	unsigned n = check_burst(w), good = 0;
-	dp_open_burst(&w->crypto, ops, n);
-	for (unsigned i = 0; i < n; i++) {
-		enum dp_drop why = finish(w, &ops[i]);
-		if (likely(why == DP_DROP_NONE)) {
-			if (unlikely(w->trace))
-				dp_trace_inner(w, ops[i].m, false, session_of(w, ops[i].sa));
-			good++;
-			continue;
-		}
-		count_refusal(ops[i].sa, why);
-		dp_drop(w, ops[i].m, why);
+	struct dp_ops *b = &w->esp_in;
+	unsigned plain = b->ready, good = plain ? plain_burst(w, b->op, plain) : 0;
+	struct esp_op *ops = b->op + plain;
+	unsigned n = check_burst(w, ops, b->n - plain);
+	b->n = b->ready = 0;
+	if (n) {
+		dp_open_burst(&w->crypto, ops, n);
+		good += finish_burst(w, ops, n);
 	}
 	dp_add(&w->stats.esp_in_packets, good);
 }

@@ -3,14 +3,12 @@
 //
 // ESP outbound, RFC 4303 3.3: tunnel, SA, keys, one prefetch stage each; then all are encrypted back
 // to back and sent.
-#include "dataplane/fast.h"
 #include "dataplane/frag.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
 #include "dataplane/udp6.h"
-
-#define PAD_BLOCK 16u // bytes of padding that are written at once
+#include "dataplane/wrap.h"
 
 void dp_esp_out_add(struct dp_worker *w, struct rte_mbuf *m)
 {
@@ -89,9 +87,13 @@ static void without_sa(
 static enum dp_drop choose_sa(struct esp_op *op, const struct dp_tunnel *t)
 {
 	bool any = false;
-	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next) {
-		if (sa->out.next)
-			rte_prefetch0((uint8_t *)sa->out.next + 64);
+	struct dp_sa *next;
+	for (struct dp_sa *sa = t->out; sa; sa = next) {
+		next = dp_sa_cold(sa)->out_next;
+		if (next) {
+			rte_prefetch0((uint8_t *)next + 64);
+			rte_prefetch0(dp_sa_cold(next));
+		}
 		if (sa->flags & DP_SA_STOPPED)
 			continue;
 		any = true;
@@ -149,7 +151,7 @@ static __rte_noinline void refuse(struct dp_worker *w, const struct esp_op *op, 
 // near its end is among the limits of packets (sink_sa.c).
 static __rte_noinline enum dp_drop seq_end(struct dp_worker *w, struct dp_sa *sa)
 {
-	sa->flags |= DP_SA_STOPPED;
+	dp_sa_stop(sa);
 	dp_pend(w, &dp_sa_cold(sa)->pending, SA_EVENT_HARD_LIMIT);
 	return DP_DROP_seq_end;
 }
@@ -184,58 +186,32 @@ static void find_sas(struct dp_worker *w, struct esp_op *ops, unsigned n)
 
 // ---- Stage 2: padding and trailer, headers ----
 
-// RFC 4303 2.4: padding is 1, 2, 3, ... room: bytes behind the inner packet that are ours.
-static inline void put_trailer(uint8_t *p, uint32_t inner, uint32_t text, uint32_t room, bool v4)
+// The same where there is no room for more than what is needed. room: bytes behind the packet.
+static void put_trailer(uint8_t *p, uint32_t inner, uint32_t text, uint32_t room, uint8_t next)
 {
-	static const uint8_t ramp[PAD_BLOCK] = {
-		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 	uint32_t pad = text - inner - 2;
-	if (likely(pad <= PAD_BLOCK && room >= PAD_BLOCK)) {
-		memcpy(p + inner, ramp, PAD_BLOCK);
-	} else {
-		for (uint32_t i = 0; i < pad; i++)
-			p[inner + i] = (uint8_t)(i + 1);
+	if (likely(room >= PAD_BLOCK)) {
+		dp_put_trailer(p, inner, text, next);
+		return;
 	}
+	for (uint32_t i = 0; i < pad; i++)
+		p[inner + i] = (uint8_t)(i + 1);
 	p[text - 2] = (uint8_t)pad;
-	p[text - 1] = v4 ? 4 : PROTO_IPV6;
+	p[text - 1] = next;
 }
 
-// The inner header is about to be encrypted.
-static inline void note_marks(
-	struct esp_op *op, const struct dp_sa_out *o, const uint8_t *inner, bool v4)
+// What of the inner header, which is about to be encrypted, may go into the outer one.
+static inline void note_marks(struct esp_op *op, const uint8_t *inner, bool v4)
 {
-	uint8_t tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
-	op->tos = (uint8_t)((tos & o->tos_keep) | o->tos_set);
+	op->tos = v4 ? inner[1] : (uint8_t)(inner[0] << 4 | inner[1] >> 4);
 	// IPv6 is never fragmented on its way, so its outer packet is not either.
 	op->df = v4 ? inner[6] & DP_OUTER_DF : DP_OUTER_DF;
 }
 
-// DP_OUTER_DF or 0; inner: the byte that it stands in.
-static inline uint8_t outer_df(const struct dp_sa_out *o, uint8_t inner)
+// As the first eight bytes of an IPv4 header hold them.
+static inline uint64_t marks_of(const struct esp_op *op)
 {
-	return (uint8_t)((inner & o->df_keep) | o->df_set);
-}
-
-// RFC 6040 4.1: the ECN field goes along (tos_keep); RFC 4301 8.1: DF copied, set or cleared.
-static inline uint16_t outer_sum(uint32_t sum, uint8_t tos, uint16_t total, uint16_t id, uint8_t df)
-{
-	return (uint16_t)~ip_fold(sum + tos + total + id + (uint32_t)df * 256);
-}
-
-// The whole outer IPv4 header, and UDP's (RFC 3948 2.1: its checksum is sent as zero), in words.
-static inline void put_v4(
-	const struct dp_sa_out *o, uint8_t *h, uint16_t total, uint8_t tos, uint16_t id, uint8_t df)
-{
-	uint64_t sum = rte_cpu_to_be_16(outer_sum(o->sum, tos, total, id, df));
-	dp_store64(h, 0x45 | (uint64_t)tos << 8 | (uint64_t)rte_cpu_to_be_16(total) << 16 |
-			      (uint64_t)rte_cpu_to_be_16(id) << 32 | (uint64_t)df << 48);
-	dp_store64(h + 8, o->head[0] | sum << 16);
-	if (o->build == DP_BUILD_V4) {
-		dp_store32(h + 16, (uint32_t)o->head[1]);
-		return;
-	}
-	dp_store64(h + 16, o->head[1]);
-	dp_store32(h + 24, rte_cpu_to_be_16((uint16_t)(total - IP4_HDR)));
+	return (uint64_t)op->tos << DP_TOS_BIT | (uint64_t)op->df << DP_FLAG_BIT;
 }
 
 static void put_v6(uint8_t *h, uint16_t total, uint8_t tos)
@@ -249,16 +225,17 @@ static void put_v6(uint8_t *h, uint16_t total, uint8_t tos)
 static void put_template(
 	const struct esp_op *op, const struct dp_tunnel *t, uint8_t *h, uint16_t total)
 {
+	uint8_t tos = (uint8_t)((op->tos & t->tos_keep) | t->tos_set);
 	memcpy(h, t->hdr, t->hdr_len);
 	if (t->outer_family == IP_V4) {
-		uint8_t df = outer_df(&op->sa->out, op->df);
-		h[1] = op->tos;
+		// RFC 4301 8.1: DF is copied, set or cleared.
+		h[1] = tos;
 		set_be16(h + 2, total);
 		set_be16(h + 4, (uint16_t)op->seq);
-		set_be16(h + 6, (uint16_t)(df << 8));
-		set_be16(h + 10, outer_sum(t->sum, op->tos, total, (uint16_t)op->seq, df));
+		h[6] = t->df == SA_DF_COPY ? op->df : t->df == SA_DF_SET ? DP_OUTER_DF : 0;
+		set_be16(h + 10, (uint16_t)~ip_fold(t->sum + ip_sum(h, 8) - 0x4500));
 	} else {
-		put_v6(h, total, op->tos);
+		put_v6(h, total, tos);
 	}
 	if (t->udp_at)
 		set_be16(h + t->udp_at + 4, (uint16_t)(total - t->udp_at));
@@ -286,16 +263,16 @@ static __rte_always_inline enum dp_drop wrap(struct dp_worker *w, struct esp_op 
 	if (unlikely(why != DP_DROP_NONE))
 		return why;
 	bool v4 = p[0] >> 4 == 4;
-	note_marks(op, &sa->out, p, v4);
-	put_trailer(p, inner, text, room, v4);
+	uint64_t seq_be = rte_cpu_to_be_64(op->seq);
+	note_marks(op, p, v4);
+	put_trailer(p, inner, text, room, v4 ? 4 : PROTO_IPV6);
 	op->text_len = (uint16_t)text;
 	op->esp = p - sa->iv_len - ESP_HDR_LEN;
-	dp_store64(op->esp, sa->spi | (uint64_t)rte_cpu_to_be_32((uint32_t)op->seq) << 32);
-	if (likely(sa->out.build != DP_BUILD_TUNNEL))
-		put_v4(&sa->out, op->esp - sa->out.hdr_len, (uint16_t)(around + text), op->tos,
-			(uint16_t)op->seq, outer_df(&sa->out, op->df));
+	if (likely(sa->out.first))
+		dp_put_v4(&sa->out, op->esp - sa->out.hdr_len, marks_of(op), around + text, seq_be);
 	else
 		rte_prefetch0(dp_slab_at(&w->tunnels, sa->tunnel_slot));
+	dp_put_esp(op->esp, sa->spi, seq_be);
 	return DP_DROP_NONE;
 }
 
@@ -313,63 +290,15 @@ static __rte_noinline enum dp_drop wrap_special(struct dp_worker *w, struct esp_
 						      : wrap(w, op, t->mtu);
 }
 
-// ---- As most packets are: IPv4 in IPv4, all that is written before the cipher in one go ----
-
-// The SA has nothing of its own to be done, and the packet is for it.
-static inline bool plain_sa(const struct dp_worker *w, const struct dp_sa *sa, const uint8_t *p)
-{
-	uint32_t src = get_be32(p + 12), dst = get_be32(p + 16);
-	return likely((sa->flags & (DP_SA_STOPPED | DP_SA_FAST_V4)) == DP_SA_FAST_V4) &&
-	       likely(sa->special == 0 && sa->out.build != DP_BUILD_TUNNEL) &&
-	       likely(sa->out.hop_gen == w->neigh_gen && p[0] >> 4 == 4) &&
-	       likely(src - sa->local_lo <= sa->local_hi - sa->local_lo) &&
-	       likely(dst - sa->remote_lo <= sa->remote_hi - sa->remote_lo);
-}
-
-// There is room for so much before and behind the packet.
-static inline bool plain_room(const struct rte_mbuf *m, uint32_t before, uint32_t behind)
-{
-	uint32_t off = m->data_off;
-	return likely(off >= before && off + m->data_len + behind <= m->buf_len);
-}
-
-static inline void plain_write(
-	struct dp_worker *w, struct esp_op *op, uint32_t text, uint32_t total, uint64_t seq)
-{
-	struct rte_mbuf *m = op->m;
-	struct dp_sa *sa = op->sa;
-	uint8_t *p = op->esp, *esp = p - sa->iv_len - ESP_HDR_LEN, *h = esp - sa->out.hdr_len;
-	uint8_t tos = (uint8_t)((p[1] & sa->out.tos_keep) | sa->out.tos_set);
-	uint8_t df = outer_df(&sa->out, p[6]);
-	uint32_t inner = op->len;
-	dp_set(&sa->seq, seq);
-	put_trailer(p, inner, text, PAD_BLOCK, true);
-	dp_store64(esp, sa->spi | (uint64_t)rte_cpu_to_be_32((uint32_t)seq) << 32);
-	put_v4(&sa->out, h, (uint16_t)total, tos, (uint16_t)seq, df);
-	op->seq = seq;
-	op->text_len = (uint16_t)text;
-	op->esp = esp;
-	op->out = sa->out.port;
-	op->framed = true;
-	dp_sa_count(w, sa, inner);
-	dp_tx_frame_of(w, &w->neighs[sa->out.hop], m, h, total);
-}
-
-// False: nothing has been done.
+// Most of those that classify could not take in one go are plain as well.
 static inline bool prepare_plain(struct dp_worker *w, struct esp_op *op)
 {
-	struct dp_sa *sa = op->sa;
-	if (unlikely(!sa || !plain_sa(w, sa, op->esp)))
+	struct rte_mbuf *m = op->m;
+	struct dp_plain p = {.m = m, .ip = op->esp, .at = m->data_off, .len = op->len};
+	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	if (unlikely(!op->sa || p.ip[0] >> 4 != IP_V4 || !dp_wrap_plain(w, op, op->sa, &p)))
 		return false;
-	uint32_t inner = op->len, text = RTE_ALIGN_CEIL(inner + 2, (uint32_t)sa->align);
-	uint32_t around = overhead(sa), behind = text - inner + RTE_MAX(sa->icv_len, PAD_BLOCK);
-	uint64_t seq = dp_get(&sa->seq) + 1;
-	if (unlikely(around + text > sa->out.mtu || text - inner > PAD_BLOCK ||
-		     !plain_room(op->m, around + RTE_ETHER_HDR_LEN, behind)))
-		return false;
-	if (unlikely(seq == 0 || (seq >> 32 && !(sa->flags & DP_SA_ESN))))
-		return false;
-	plain_write(w, op, text, around + text, seq);
+	m->ol_flags = mark;
 	return true;
 }
 
@@ -378,7 +307,7 @@ static __rte_noinline bool prepare_other(struct dp_worker *w, struct esp_op *op)
 	struct dp_sa *sa = op->sa;
 	op->framed = false;
 	if (unlikely(!sa || (sa->flags & DP_SA_STOPPED) ||
-		     !dp_sa_selects_fast(sa, true, op->esp, op->len)) &&
+		     !dp_sa_selects_fast(sa, op->esp, op->len)) &&
 		!choose_other(w, op))
 		return false;
 	enum dp_drop why = !op->sa->special ? wrap(w, op, op->sa->out.mtu) : wrap_special(w, op);
@@ -392,11 +321,12 @@ static __rte_noinline bool prepare_other(struct dp_worker *w, struct esp_op *op)
 	return true;
 }
 
-// What stays moves up.
-static unsigned prepare_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
+// What stays moves up. The first so many are ready.
+static __rte_noinline unsigned prepare_burst(
+	struct dp_worker *w, struct esp_op *ops, unsigned ready, unsigned n)
 {
-	unsigned kept = 0;
-	for (unsigned i = 0; i < n; i++) {
+	unsigned kept = ready;
+	for (unsigned i = ready; i < n; i++) {
 		if (unlikely(!prepare_plain(w, &ops[i]) && !prepare_other(w, &ops[i])))
 			continue;
 		if (unlikely(kept != i))
@@ -449,9 +379,9 @@ static __rte_noinline void finish(struct dp_worker *w, struct esp_op *op, bool s
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
 	uint8_t *h = op->esp - o->hdr_len;
-	if (o->build == DP_BUILD_TUNNEL)
+	if (!o->first)
 		cover(w, op, &h, &total);
-	if (slowly || o->hop_gen != w->neigh_gen)
+	if (slowly || (o->hop_gen & ~DP_HOP_OTHER) != w->neigh_gen)
 		send_slowly(w, op, h, total);
 	else
 		dp_tx_eth(w, o->port, &w->neighs[o->hop], op->m, h, total);
@@ -466,18 +396,21 @@ static __rte_noinline void trace_burst(struct dp_worker *w, const struct esp_op 
 	}
 }
 
-void dp_esp_out(struct dp_worker *w)
+// Frames that stand and leave by one port, as all of a burst do mostly. Returns how many.
+static inline unsigned send_alike(struct dp_worker *w, const struct esp_op *ops, unsigned n)
 {
-	struct esp_op *ops = w->esp_out.op;
-	unsigned n = w->esp_out.n, sent = 0;
-	w->esp_out.n = 0;
-	if (unlikely(w->trace))
-		trace_burst(w, ops, n);
-	find_sas(w, ops + w->esp_out.found, n - w->esp_out.found);
-	w->esp_out.found = 0;
-	n = prepare_burst(w, ops, n);
-	dp_seal_burst(&w->crypto, ops, n);
-	for (unsigned i = 0; i < n; i++) {
+	struct dp_batch *b = &w->tx[ops->out];
+	unsigned room = b->below > b->n ? b->below - b->n : 0, most = RTE_MIN(n, room), i = 0;
+	for (; i < most && likely(ops[i].ok && ops[i].framed && ops[i].out == ops->out); i++)
+		b->m[b->n + i] = ops[i].m;
+	b->n += i;
+	return i;
+}
+
+static unsigned send_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
+{
+	unsigned sent = ops->framed ? send_alike(w, ops, n) : 0;
+	for (unsigned i = sent; i < n; i++) {
 		if (unlikely(!ops[i].ok)) {
 			dp_drop(w, ops[i].m, DP_DROP_crypto);
 			continue;
@@ -488,7 +421,25 @@ void dp_esp_out(struct dp_worker *w)
 			finish(w, &ops[i], false);
 		sent++;
 	}
-	dp_add(&w->stats.esp_out_packets, sent);
+	return sent;
+}
+
+void dp_esp_out(struct dp_worker *w)
+{
+	struct esp_op *ops = w->esp_out.op;
+	unsigned n = w->esp_out.n, ready = w->esp_out.ready;
+	unsigned found = RTE_MAX(w->esp_out.found, ready);
+	w->esp_out.n = w->esp_out.found = w->esp_out.ready = 0;
+	if (unlikely(w->trace))
+		trace_burst(w, ops, n);
+	if (unlikely(ready < n)) {
+		find_sas(w, ops + found, n - found);
+		n = prepare_burst(w, ops, ready, n);
+	}
+	if (likely(n)) {
+		dp_seal_burst(&w->crypto, ops, n);
+		dp_add(&w->stats.esp_out_packets, send_burst(w, ops, n));
+	}
 	if (unlikely(w->big.n))
 		dp_frag_run(w);
 }

@@ -40,23 +40,22 @@ static inline bool dp_v4_sum_ok(const uint8_t *p)
 	// x is such a multiple if x / (2^16 - 1), modulo 2^64, is none too large: the inverse of 2^16 - 1
 	// is -once.
 	const uint64_t once = 0x0001000100010001ull;
-	uint64_t a = dp_load64(p), sum = a + dp_load64(p + 8), rest = dp_load32(p + 16);
-	sum += sum < a;
-	sum += rest;
-	sum += sum < rest;
+	uint64_t sum = dp_load64(p), more = dp_load64(p + 8), rest = dp_load32(p + 16);
+	__asm__("addq %1, %0\n\tadcq %2, %0\n\tadcq $0, %0"
+		: "+&r"(sum)
+		: "rm"(more), "r"(rest)
+		: "cc");
 	return sum * -once <= once;
 }
 
 // One hop less of an IPv4 packet whose TTL is above 1. RFC 1624: the word of TTL and protocol changes by
-// the same whatever it is, so the checksum does.
+// the same whatever it is, so the checksum does: by one, as it stands in the packet, and by one more for
+// the carry. One word holds all that changes.
 static inline void dp_hop_v4(uint8_t *p)
 {
-	uint32_t sum = (uint16_t)~dp_load32(p + 10);
-	uint16_t check;
-	p[8]--;
-	sum += 0xfffe; // 0xfeff, as it stands in the packet
-	check = (uint16_t) ~(sum + (sum >> 16));
-	memcpy(p + 10, &check, sizeof(check));
+	uint32_t word = dp_load32(p + 8); // TTL, protocol, checksum
+	word += unlikely(word >= 0xfffe0000) ? 0x1ffff : 0xffff;
+	dp_store32(p + 8, word);
 }
 
 // An IPv4 header without options that is whole and right, in len bytes: what ip_parse_packet() would
@@ -67,6 +66,13 @@ static inline bool dp_plain_v4(const uint8_t *p, uint32_t len, bool sure)
 		return false;
 	uint32_t total = get_be16(p + 2);
 	return likely(total >= IP4_HDR && total <= len) && (sure || likely(dp_v4_sum_ok(p)));
+}
+
+// A line that will be written: one that another core wrote last, and that was asked for to be read, would
+// be fetched a second time.
+static inline void dp_prefetch_write(const void *p)
+{
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
 }
 
 static inline void dp_sa_prefetch(const struct dp_sa *sa)
@@ -145,42 +151,53 @@ static inline void dp_sa_count(struct dp_worker *w, struct dp_sa *sa, uint32_t b
 		dp_sa_limit_reached(w, sa);
 }
 
+// DP_SA_FAST_V4: an IPv4 packet's addresses are the SA's.
+static inline bool dp_sa_holds_v4(const struct dp_sa *sa, const uint8_t *packet)
+{
+	return ((dp_load64(packet + 12) ^ sa->ts_net) & sa->ts_mask) == 0;
+}
+
 // The IP packet, whose header has been checked, lies within the SA's selectors.
-static inline bool dp_sa_selects_fast(
-	struct dp_sa *sa, bool out, const uint8_t *packet, uint32_t len)
+static inline bool dp_sa_selects_fast(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
 {
 	if (unlikely(packet[0] >> 4 != IP_V4 || !(sa->flags & DP_SA_FAST_V4)))
 		return dp_sa_selects(sa, packet, len);
-	uint32_t src = get_be32(packet + 12), dst = get_be32(packet + 16);
-	uint32_t local = out ? src : dst, remote = out ? dst : src;
-	return local - sa->local_lo <= sa->local_hi - sa->local_lo &&
-	       remote - sa->remote_lo <= sa->remote_hi - sa->remote_lo;
+	return dp_sa_holds_v4(sa, packet);
 }
 
 // ---- The way out ----
 
-static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
-		      offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
-	"lengths and tag are one word");
+static_assert(offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2,
+	"length and tag are one word");
 
-// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
-static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
-	struct rte_mbuf *m, uint8_t *p, uint32_t len)
+// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p. What the port
+// is asked to do for us is nothing.
+static inline void dp_tx_untraced(
+	const struct dp_neigh *n, struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
-	uint64_t frame = len + RTE_ETHER_HDR_LEN;
+	uint32_t frame = len + RTE_ETHER_HDR_LEN;
 	dp_store64(eth, dp_load64(n->eth));
 	dp_store64(eth + 6, dp_load64(n->eth + 6));
 	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
-	dp_store64((uint8_t *)m + offsetof(struct rte_mbuf, pkt_len), frame | frame << 32);
-	// What the port is asked to do for us: nothing. A mark of the trace stays.
-	m->ol_flags = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	m->pkt_len = frame;
+	dp_store32(&m->data_len, frame);
+	m->ol_flags = 0;
 }
 
-// A finished frame to the port.
-static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+// The same, and a mark of the trace stays.
+static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_neigh *n,
+	struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
-	struct dp_batch *b = &w->tx[port];
+	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
+	dp_tx_untraced(n, m, p, len);
+	m->ol_flags = mark;
+}
+
+// A finished frame to the port, whose batch that is.
+static inline void dp_tx_put(
+	struct dp_worker *w, struct dp_batch *b, unsigned port, struct rte_mbuf *m)
+{
 	unsigned n = b->n;
 	if (unlikely(n >= b->below)) {
 		dp_tx_frame(w, &w->dp->ports[port], m);
@@ -188,6 +205,11 @@ static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf
 	}
 	b->m[n] = m;
 	b->n = n + 1;
+}
+
+static inline void dp_tx_add(struct dp_worker *w, unsigned port, struct rte_mbuf *m)
+{
+	dp_tx_put(w, &w->tx[port], port, m);
 }
 
 static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp_neigh *n,
@@ -199,24 +221,28 @@ static inline void dp_tx_eth(struct dp_worker *w, unsigned port, const struct dp
 
 // ---- In clear ----
 
-// What is remembered of an address (struct dp_clear), in network order; lo 0: IPv4.
-static inline struct dp_clear *dp_clear_slot(struct dp_worker *w, uint64_t hi, uint64_t lo)
+// What is remembered of an IPv4 address, in network order.
+static inline struct dp_exit *dp_exit_slot(struct dp_worker *w, uint32_t dst)
 {
-	uint64_t h = (hi ^ lo) * 0x9e3779b97f4a7c15ull;
-	return &w->clear[h >> 32 & (DP_CLEAR_SLOTS - 1)];
+	uint32_t h = dst * 0x9e3779b1u >> (32 - DP_EXIT_BITS);
+	return &w->exits[h];
+}
+
+// As long as that is the same, so is what is remembered; not while messages are taken.
+static inline uint64_t dp_exit_state(const struct dp_worker *w)
+{
+	return dp_load64(&w->neigh_gen);
 }
 
 // What other packets found out not long ago of an IPv4 packet's destination: it is no address of the
-// gateway, in no pool and no tunnel, and its next hop is known. False: it has to be looked up.
-static inline bool dp_leave_v4(struct dp_worker *w, struct rte_mbuf *m, uint8_t *ip, uint32_t len)
+// gateway, in no pool and no tunnel, and its next hop is known. NULL: it has to be looked up.
+static inline const struct dp_exit *dp_exit_v4(
+	struct dp_worker *w, uint64_t state, const uint8_t *ip, uint32_t len)
 {
 	uint32_t dst = dp_load32(ip + 16);
-	const struct dp_clear *c = dp_clear_slot(w, dst, 0);
-	if (unlikely(c->hi != dst || c->family != IP_V4 ||
-		     dp_load64(&c->gen) != dp_load64(&w->neigh_gen) ||
-		     len > w->dp->ports[c->port].mtu || ip[8] <= 1))
-		return false;
-	dp_hop_v4(ip);
-	dp_tx_eth(w, c->port, &w->neighs[c->hop], m, ip, len);
-	return true;
+	const struct dp_exit *x = dp_exit_slot(w, dst);
+	return likely(x->v4 == dst) && likely(dp_load64(&x->gen) == state) &&
+			       likely(len <= x->mtu) && likely(ip[8] > 1)
+		       ? x
+		       : NULL;
 }

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Every ring between threads: single producer, single consumer.
-#include "dataplane/worker.h"
+#include "dataplane/fast.h"
 
 #include "base/log.h"
 
@@ -26,17 +26,43 @@ struct rte_ring *dp_ring_new(
 	return r;
 }
 
+// ---- Memory that comes from another core ----
+
+static const uint8_t *place(const struct rte_ring *r, uint32_t i, size_t element)
+{
+	return (const uint8_t *)&r[1] + (i & r->mask) * element;
+}
+
+void dp_ring_warm_put(const struct rte_ring *r, size_t element, unsigned n)
+{
+	const uint8_t *at = place(r, r->prod.head, element);
+	rte_prefetch0(&r->cons);
+	dp_prefetch_write(&r->prod);
+	for (size_t i = 0; i < n * element; i += RTE_CACHE_LINE_SIZE)
+		dp_prefetch_write(at + i);
+}
+
+void dp_ring_warm_get(const struct rte_ring *r, size_t element, unsigned n)
+{
+	const uint8_t *at = place(r, r->cons.head, element);
+	rte_prefetch0(&r->prod);
+	dp_prefetch_write(&r->cons);
+	for (size_t i = 0; i < n * element; i += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(at + i);
+}
+
 int dp_worker_rings_new(struct dp_worker *w)
 {
 	int s = w->socket;
 	unsigned id = w->id;
 	static const char *const punt[DP_PUNT_RINGS] = {"known", "new", "rest", "exc"};
 
-	w->sa_ring = dp_ring_new("sa", id, 0, DP_SA_RING, sizeof(struct dp_msg), s);
+	w->sa_ring = dp_ring_new("sa", id, 0, DP_SA_RING, DP_MSG_HEAD, s);
+	w->sa_rest_ring = dp_ring_new("rest", id, 0, DP_SA_RING, DP_MSG_REST, s);
 	w->event_ring = dp_ring_new("event", id, 0, DP_EVENT_RING, sizeof(struct sa_event), s);
 	w->return_ring = dp_ring_new("return", id, 0, DP_RETURN_RING, sizeof(struct dp_return), s);
 	w->inject_ring = dp_ring_new("inject", id, 0, DP_INJECT_RING, sizeof(void *), s);
-	if (!w->sa_ring || !w->event_ring || !w->return_ring || !w->inject_ring)
+	if (!w->sa_ring || !w->sa_rest_ring || !w->event_ring || !w->return_ring || !w->inject_ring)
 		return -ENOMEM;
 	for (unsigned i = 0; i < DP_PUNT_RINGS; i++) {
 		w->punt_ring[i] = dp_ring_new(punt[i], id, 0, DP_PUNT_RING, sizeof(void *), s);
@@ -96,6 +122,7 @@ static void packet_ring_free(struct rte_ring *r)
 void dp_worker_rings_free(struct dp_worker *w)
 {
 	rte_ring_free(w->sa_ring);
+	rte_ring_free(w->sa_rest_ring);
 	rte_ring_free(w->event_ring);
 	rte_ring_free(w->return_ring);
 	packet_ring_free(w->inject_ring);

@@ -90,49 +90,58 @@ static __rte_noinline void too_big(
 	dp_punt(w, r->m, DP_PUNT_TOO_BIG);
 }
 
-static struct dp_clear *clear_slot(
-	struct dp_worker *w, const struct dp_inner *r, uint64_t *hi, uint64_t *lo)
+static struct dp_exit6 *exit_slot_v6(struct dp_worker *w, const uint8_t *dst)
+{
+	uint64_t h = (dp_load64(dst) ^ dp_load64(dst + 8)) * 0x9e3779b97f4a7c15ull;
+	return &w->exits6[h >> (64 - DP_EXIT_BITS)];
+}
+
+static bool leave_v6(struct dp_worker *w, const struct dp_inner *r)
 {
 	const uint8_t *dst = dst_of(r);
-	*lo = 0;
-	if (r->family == IP_V4) {
-		*hi = dp_load32(dst);
-	} else {
-		*hi = dp_load64(dst);
-		*lo = dp_load64(dst + 8);
-	}
-	return dp_clear_slot(w, *hi, *lo);
+	const struct dp_exit6 *x = exit_slot_v6(w, dst);
+	if (unlikely(x->hi != dp_load64(dst) || x->lo != dp_load64(dst + 8) ||
+		     dp_load64(&x->out.gen) != dp_exit_state(w) || r->len > x->out.mtu))
+		return false;
+	if (likely(pass_hop(w, r)))
+		dp_tx_eth(w, x->out.port, x->out.hop, r->m, r->ip, r->len);
+	return true;
+}
+
+static inline bool leave_v4(struct dp_worker *w, const struct dp_inner *r)
+{
+	const struct dp_exit *x = dp_exit_v4(w, dp_exit_state(w), r->ip, r->len);
+	if (unlikely(!x))
+		return false;
+	dp_hop_v4(r->ip);
+	dp_tx_eth(w, x->port, x->hop, r->m, r->ip, r->len);
+	return true;
 }
 
 // What other packets found out not long ago: it is no address of the gateway, in no pool and no
 // tunnel, and its next hop is known. False: it has to be looked up.
 static inline bool leave_again(struct dp_worker *w, const struct dp_inner *r)
 {
-	uint64_t hi, lo;
-	const struct dp_clear *c = clear_slot(w, r, &hi, &lo);
-	if (unlikely(c->hi != hi || c->lo != lo || c->family != r->family ||
-		     c->version != w->version || c->gen != w->neigh_gen))
-		return false;
-	const struct dp_port *port = &w->dp->ports[c->port];
-	if (unlikely(r->len > port->mtu))
-		return false;
-	if (likely(pass_hop(w, r)))
-		dp_tx_eth(w, c->port, &w->neighs[c->hop], r->m, r->ip, r->len);
-	return true;
+	return likely(r->family == IP_V4) ? leave_v4(w, r) : leave_v6(w, r);
 }
 
 static void remember(struct dp_worker *w, const struct dp_inner *r, const struct dp_port *port,
 	const struct dp_neigh *n)
 {
-	uint64_t hi, lo;
-	struct dp_clear *c = clear_slot(w, r, &hi, &lo);
-	*c = (struct dp_clear){.hi = hi,
-		.lo = lo,
+	const uint8_t *dst = dst_of(r);
+	struct dp_exit x = {.gen = w->neigh_gen,
 		.version = w->version,
-		.gen = w->neigh_gen,
-		.hop = (uint16_t)(n - w->neighs),
-		.port = (uint8_t)port->index,
-		.family = r->family};
+		.hop = n,
+		.tx = &w->tx[port->index],
+		.port = port->index,
+		.mtu = port->mtu};
+	if (r->family == IP_V4) {
+		x.v4 = dp_load32(dst);
+		*dp_exit_slot(w, x.v4) = x;
+		return;
+	}
+	*exit_slot_v6(w, dst) =
+		(struct dp_exit6){.out = x, .hi = dp_load64(dst), .lo = dp_load64(dst + 8)};
 }
 
 void dp_route_clear(struct dp_worker *w, const struct dp_inner *r, enum cfg_role side)

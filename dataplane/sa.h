@@ -5,7 +5,7 @@
 // ids that name them.
 //
 // Memory of one direction, with intel-ipsec-mb 1.3: 128 bytes hot, 384 cold, 1024 key schedule
-// (1280 with 2.0), so some 1.5 KiB; selectors beyond two a side and windows above 128 packets (up
+// (1280 with 2.0), so some 1.6 KiB; selectors beyond two a side and windows above 128 packets (up
 // to 1 KiB) are allocated beside it. Slabs grow by DP_CHUNK SAs as they are needed.
 #pragma once
 
@@ -120,7 +120,7 @@ enum dp_sa_flag {
 	DP_SA_ESN = 1,
 	DP_SA_STOPPED = 2,    // hard limit
 	DP_SA_SOFT_TOLD = 4,  // soft limit was reported
-	DP_SA_FAST_V4 = 8,    // IPv4 packets: one range a side, any protocol
+	DP_SA_FAST_V4 = 8,    // IPv4 packets: one prefix a side, any protocol
 	DP_SA_INSTALLED = 16, // the worker has it
 	DP_SA_OUT = 32,
 	DP_SA_FIRST_TOLD = 64, // SA_IN: a packet has been accepted
@@ -147,40 +147,47 @@ enum dp_sa_special {
 	DP_SPECIAL_TREAT = 1,   // the tunnel's treat bits (treat.h)
 	DP_SPECIAL_REVERSE = 2, // SA_IN: DP_TUNNEL_REVERSE_PATH
 	DP_SPECIAL_TRANSPORT = 4,
+	// SA_IN alone: what keeps packets from the quickest way (esp_in.c).
+	DP_SPECIAL_FIRST = 8,      // none has been accepted
+	DP_SPECIAL_STOPPED = 16,   // DP_SA_STOPPED
+	DP_SPECIAL_SUITE = 32,     // not AES-GCM with an ICV of 16 bytes
+	DP_SPECIAL_WINDOW = 64,    // none, or beyond the hot words
+	DP_SPECIAL_SELECTORS = 128 // not DP_SA_FAST_V4
 };
+// What keeps packets from being treated as most are.
+#define DP_SPECIAL_TREATED (DP_SPECIAL_TREAT | DP_SPECIAL_REVERSE | DP_SPECIAL_TRANSPORT)
 
-// How an outbound SA's outer header is written.
-enum dp_build {
-	DP_BUILD_TUNNEL, // from the tunnel's hdr
-	DP_BUILD_V4,     // IPv4 without UDP, from head
-	DP_BUILD_V4_UDP, // the same with UDP
-};
-
+// Bits of an IPv4 header's first eight bytes, as a load gives them: where TOS and the flags begin.
+#define DP_TOS_BIT  8
+#define DP_FLAG_BIT 48
 #define DP_OUTER_DF 0x40 // DF in the seventh byte of an IPv4 header
+
+#define DP_HOP_OTHER 0x80000000u // in hop_gen: its packets are not all written in one go (wrap.h)
 
 // What an outbound packet needs of its tunnel; the worker copies it as the SA comes into use, and
 // when the tunnel moves (dp_sa_set_path()).
 struct dp_sa_out {
 	uint32_t tunnel_slot;
-	uint8_t tos_keep, tos_set; // as the tunnel's
-	uint16_t mtu;
-	struct dp_sa *next; // the tunnel's next newest one in use
-	// IPv4: TTL, protocol, checksum 0, source; destination, ports; as they stand in the packet.
+	// While it is the worker's neigh_gen, DP_HOP_OTHER aside, hop is where the next hop stands.
+	uint32_t hop_gen;
+	// An outer IPv4 header as it stands in the packet. The first eight bytes: what is kept of the inner
+	// header's, TOS and DF; and what is put there, with length and id zero; 0: the outer header is not
+	// written from here but from the tunnel's hdr.
+	uint64_t keep, first;
+	// TTL, protocol, checksum 0, source; destination, ports, without UDP 0.
 	uint64_t head[2];
-	uint32_t sum;     // partial checksum of the header
-	uint32_t hop_gen; // while it is the worker's neigh_gen, hop is where the next hop stands
-	uint16_t hop;     // in the worker's neighs
+	uint16_t sum; // of head's words, as a load of 16 bits gives them
+	uint16_t mtu;
+	uint16_t hop; // in the worker's neighs
 	uint8_t port;
-	uint8_t df_keep, df_set; // DF, where it stands in the header: kept of the inner one, set
 	uint8_t hdr_len;
-	uint8_t build; // enum dp_build
 };
 
 // Hot part: two cache lines, both prefetched. The worker writes what changes; the rest is written
 // by the control thread before the add, while spi is 0.
 struct dp_sa {
-	// SA_IN: our SPI while it is published, else 0 (written by the worker alone). SA_OUT: the
-	// peer's SPI in network order.
+	// In network order. SA_IN: our SPI while it is published, else 0 (written by the worker alone).
+	// SA_OUT: the peer's.
 	uint32_t spi;
 	uint32_t salt;        // as its four bytes stand in the key
 	uint8_t cipher, auth; // rows of the suites' table
@@ -196,7 +203,9 @@ struct dp_sa {
 	uint64_t next_packets, next_bytes;
 	dp_counter_t last_used_ns;
 	// second line
-	uint32_t local_lo, local_hi, remote_lo, remote_hi; // DP_SA_FAST_V4, host order
+	// DP_SA_FAST_V4: what source and destination of an inner packet are, and which of their bits count,
+	// as the eight bytes stand in the packet.
+	uint64_t ts_net, ts_mask;
 	union {
 		struct {                      // SA_IN
 			uint32_t tunnel_slot; // of SA_OUT, too
@@ -214,7 +223,7 @@ struct dp_sa {
 	};
 };
 static_assert(sizeof(struct dp_sa) <= 128, "the hot part is two cache lines");
-static_assert(offsetof(struct dp_sa, local_lo) == 64, "what each packet changes is the first line");
+static_assert(offsetof(struct dp_sa, ts_net) == 64, "what each packet changes is the first line");
 
 static_assert(offsetof(struct dp_sa, tunnel_slot) == offsetof(struct dp_sa, out.tunnel_slot),
 	"both directions have it");
@@ -228,6 +237,7 @@ static inline uint64_t *dp_sa_replay(struct dp_sa *sa)
 struct dp_sa_cold {
 	LIST_ENTRY(dp_sa_cold) of_tunnel; // SA_IN, installed
 	struct dp_sa **out_at;            // SA_OUT: what points here, NULL: not in use
+	struct dp_sa *out_next;           // SA_OUT: the tunnel's next newest one in use
 	uint32_t child;
 	uint32_t slot;
 	uint32_t tunnel_index, generation;
@@ -327,7 +337,10 @@ static inline struct dp_sa *dp_sa_of_cold(struct dp_sa_cold *c)
 	return (struct dp_sa *)(void *)((uint8_t *)c - DP_SA_COLD);
 }
 
-// Bytes of one SA: multiple of 64, from the library's structures.
+#define DP_LINES 128 // bytes: two cache lines, which the processor fetches together
+
+// Bytes of one SA, from the library's structures: an odd multiple of DP_LINES, so that the hot parts of
+// many SAs spread over all sets of a cache instead of a fourth or an eighth.
 size_t dp_sa_stride(void);
 
 // A worker's view of a slab: chunks appear with the first message that needs them.
@@ -347,7 +360,7 @@ static inline void *dp_slab_at(const struct dp_slab *s, uint32_t slot)
 	return chunk ? chunk + (slot & (DP_CHUNK - 1)) * s->stride : NULL;
 }
 
-// Control thread: memory for a chunk, zeroed, 64-byte aligned, on this socket, excluded from core
+// Control thread: memory for a chunk, zeroed, aligned to DP_LINES, on this socket, excluded from core
 // dumps; on hugepages where EAL has them. NULL: none. Wiped when freed.
 void *dp_chunk_new(size_t stride, int socket);
 void dp_chunk_free(void *chunk, size_t stride);

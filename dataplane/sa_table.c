@@ -64,7 +64,7 @@ void dp_slab_fini(struct dp_slab *s)
 
 void *dp_chunk_new(size_t stride, int socket)
 {
-	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, 64, socket);
+	return rte_zmalloc_socket("sallyport_sa", DP_CHUNK * stride, DP_LINES, socket);
 }
 
 void dp_chunk_free(void *chunk, size_t stride)
@@ -170,7 +170,7 @@ void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa)
 	uint64_t packets = dp_get(&sa->packets), bytes = dp_get(&sa->bytes);
 	if ((c->hard_packets && packets >= c->hard_packets) ||
 		(c->hard_bytes && bytes >= c->hard_bytes)) {
-		sa->flags |= DP_SA_STOPPED;
+		dp_sa_stop(sa);
 		dp_pend(w, &c->pending, SA_EVENT_HARD_LIMIT);
 	} else if (!(sa->flags & DP_SA_SOFT_TOLD)) {
 		sa->flags |= DP_SA_SOFT_TOLD;
@@ -213,23 +213,30 @@ bool dp_sa_selects(struct dp_sa *sa, const uint8_t *packet, uint32_t len)
 {
 	if (packet[0] >> 4 != IP_V4 || !(sa->flags & DP_SA_FAST_V4))
 		return slow_selects(sa, packet, len);
-	uint32_t src = get_be32(packet + 12), dst = get_be32(packet + 16);
-	uint32_t local = sa->flags & DP_SA_OUT ? src : dst;
-	uint32_t remote = sa->flags & DP_SA_OUT ? dst : src;
-	return local - sa->local_lo <= sa->local_hi - sa->local_lo &&
-	       remote - sa->remote_lo <= sa->remote_hi - sa->remote_lo;
+	return dp_sa_holds_v4(sa, packet);
 }
 
 // ---- Messages about SAs ----
+
+// What an inbound SA itself is not as most are.
+static unsigned special_in(const struct dp_sa *sa)
+{
+	return (sa->flags & DP_SA_FIRST_TOLD ? 0 : DP_SPECIAL_FIRST) |
+	       (sa->flags & DP_SA_STOPPED ? DP_SPECIAL_STOPPED : 0) |
+	       (dp_suite_plain(sa) ? 0 : DP_SPECIAL_SUITE) |
+	       (sa->window && sa->word_mask < DP_HOT_WORDS ? 0 : DP_SPECIAL_WINDOW) |
+	       (sa->flags & DP_SA_FAST_V4 ? 0 : DP_SPECIAL_SELECTORS);
+}
 
 // A tunnel's treatment and flags are there before its SAs and do not change.
 static void set_special(struct dp_sa *sa, const struct dp_tunnel *t)
 {
 	bool reverse = !(sa->flags & DP_SA_OUT) && (t->flags & DP_TUNNEL_REVERSE_PATH);
-	bool treat = t->treat || dp_sa_cold(sa)->tfc;
+	bool treat = t->treat || (sa->special & DP_SPECIAL_TREAT); // of its own: TFC
 	sa->special =
 		(uint8_t)((treat ? DP_SPECIAL_TREAT : 0) | (reverse ? DP_SPECIAL_REVERSE : 0) |
-			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0));
+			  (sa->flags & DP_SA_TRANSPORT ? DP_SPECIAL_TRANSPORT : 0) |
+			  (sa->flags & DP_SA_OUT ? 0 : special_in(sa)));
 }
 
 static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
@@ -249,7 +256,7 @@ static void sa_add(struct dp_worker *w, const struct dp_msg *msg)
 	if (!out) {
 		LIST_INSERT_HEAD(&t->in, c, of_tunnel);
 		dp_sa_set_peer(sa, t);
-		sa->spi = msg->spi;
+		sa->spi = rte_cpu_to_be_32(msg->spi);
 		dp_pend(w, &c->pending, SA_EVENT_INSTALLED);
 	}
 }
@@ -259,10 +266,10 @@ static void out_unlink(struct dp_sa *sa)
 	struct dp_sa_cold *c = dp_sa_cold(sa);
 	if (!c->out_at)
 		return;
-	*c->out_at = sa->out.next;
-	if (sa->out.next)
-		dp_sa_cold(sa->out.next)->out_at = c->out_at;
-	sa->out.next = NULL;
+	*c->out_at = c->out_next;
+	if (c->out_next)
+		dp_sa_cold(c->out_next)->out_at = c->out_at;
+	c->out_next = NULL;
 	c->out_at = NULL;
 }
 
@@ -275,12 +282,12 @@ static void sa_switch(struct dp_worker *w, const struct dp_msg *msg)
 	if (!t || !(sa->flags & DP_SA_INSTALLED))
 		return;
 	out_unlink(sa);
-	sa->out.next = t->out;
+	dp_sa_cold(sa)->out_next = t->out;
 	dp_sa_cold(sa)->out_at = &t->out;
 	if (t->out)
-		dp_sa_cold(t->out)->out_at = &sa->out.next;
+		dp_sa_cold(t->out)->out_at = &dp_sa_cold(sa)->out_next;
 	t->out = sa;
-	if (dp_sa_cold(sa)->tfc)
+	if ((sa->special & DP_SPECIAL_TREAT) && dp_sa_cold(sa)->tfc)
 		t->treat |= DP_TREAT_TFC;
 	t->no_child_ns = 0;
 	dp_sa_set_path(w, sa, t);
@@ -359,7 +366,7 @@ static void tunnel_change(struct dp_worker *w, const struct dp_msg *msg)
 		LIST_FOREACH (c, &t->in, of_tunnel)
 			dp_sa_set_peer(dp_sa_of_cold(c), t);
 	}
-	for (struct dp_sa *sa = t->out; sa; sa = sa->out.next)
+	for (struct dp_sa *sa = t->out; sa; sa = dp_sa_cold(sa)->out_next)
 		dp_sa_set_path(w, sa, t);
 }
 
@@ -403,13 +410,17 @@ static void apply(struct dp_worker *w, const struct dp_msg *msg)
 	}
 }
 
-// What a message is about, and who stands before and behind it in lists, is most often in no cache.
+// ---- Taking messages ----
+
+#define MSG_BURST 8u
+
+// What a message is about is most often in the control thread's cache alone, which wrote it.
 static void prefetch_subject(const struct dp_worker *w, const struct dp_msg *msg)
 {
 	if (msg->sa) {
-		dp_sa_prefetch(msg->sa);
-		rte_prefetch0(dp_sa_cold(msg->sa));
-		rte_prefetch0((const uint8_t *)dp_sa_cold(msg->sa) + 64);
+		const uint8_t *sa = (const uint8_t *)msg->sa;
+		for (unsigned i = 0; i < DP_SA_COLD + RTE_CACHE_LINE_SIZE; i += RTE_CACHE_LINE_SIZE)
+			dp_prefetch_write(sa + i);
 	} else if (msg->type != DP_MSG_NEIGH && dp_tunnel_slot(msg->tunnel) < w->tunnels.slots) {
 		rte_prefetch0(dp_slab_at(&w->tunnels, dp_tunnel_slot(msg->tunnel)));
 	}
@@ -425,19 +436,34 @@ static void prefetch_tunnel(const struct dp_worker *w, const struct dp_msg *msg)
 		rte_prefetch0(t + i);
 }
 
-#define MSG_BURST 8u
+static unsigned dequeue(struct dp_worker *w, struct dp_msg *msg, unsigned max)
+{
+	unsigned n = 0;
+	while (n < max && rte_ring_sc_dequeue_elem(w->sa_ring, &msg[n], DP_MSG_HEAD) == 0) {
+		if (unlikely(dp_msg_has_rest(&msg[n]))) {
+			int rc = rte_ring_sc_dequeue_elem(
+				w->sa_rest_ring, dp_msg_rest(&msg[n]), DP_MSG_REST);
+			RTE_VERIFY(rc == 0);
+		}
+		n++;
+	}
+	return n;
+}
 
 unsigned dp_msg_poll(struct dp_worker *w)
 {
 	struct dp_msg msg[MSG_BURST];
 	unsigned n, all = 0;
 	do {
-		n = rte_ring_sc_dequeue_burst_elem(
-			w->sa_ring, msg, sizeof(msg[0]), MSG_BURST, NULL);
+		n = dequeue(w, msg, MSG_BURST);
 		for (unsigned i = 0; i < n; i++)
 			prefetch_subject(w, &msg[i]);
 		for (unsigned i = 0; i < n; i++)
 			prefetch_tunnel(w, &msg[i]);
+		if (n) { // what they will have to be told of
+			dp_ring_warm_put(w->event_ring, sizeof(struct sa_event), 2);
+			dp_ring_warm_put(w->return_ring, sizeof(struct dp_return), MSG_BURST);
+		}
 		for (unsigned i = 0; i < n; i++)
 			apply(w, &msg[i]);
 		all += n;

@@ -28,7 +28,13 @@ static bool try_send(struct worker_ctl *wc, const struct dp_msg *msg)
 	bool del = is_delete(msg);
 	if (del && wc->returning == DP_RETURN_RING)
 		return false;
-	if (rte_ring_sp_enqueue_elem(wc->w->sa_ring, &copy, sizeof(copy)))
+	// What of it is in the second ring is there before the worker sees it in the first, which is as long.
+	if (rte_ring_full(wc->w->sa_ring))
+		return false;
+	if (dp_msg_has_rest(msg) &&
+		rte_ring_sp_enqueue_elem(wc->w->sa_rest_ring, dp_msg_rest(&copy), DP_MSG_REST))
+		return false;
+	if (rte_ring_sp_enqueue_elem(wc->w->sa_ring, &copy, DP_MSG_HEAD))
 		return false;
 	wc->returning += del;
 	return true;

@@ -140,17 +140,32 @@ static const struct selector *single_v4(const struct selector *ts, unsigned n)
 	return one;
 }
 
+// The bits that all addresses of the range have in common, if those that have them are the range.
+static bool is_prefix_v4(const struct ip_range *r, uint32_t *mask)
+{
+	uint32_t lo = ip_to_v4(&r->lo), host = lo ^ ip_to_v4(&r->hi);
+	*mask = ~host;
+	return (host & (host + 1)) == 0 && (lo & host) == 0;
+}
+
 static void set_fast(struct dp_sa *sa, const struct sa_spec *spec)
 {
 	const struct selector *l = single_v4(spec->ts_local, spec->ts_local_count);
 	const struct selector *r = single_v4(spec->ts_remote, spec->ts_remote_count);
-	if (!l || !r)
+	const struct selector *src = spec->dir == SA_OUT ? l : r,
+			      *dst = spec->dir == SA_OUT ? r : l;
+	uint32_t src_mask, dst_mask;
+	uint8_t net[8], mask[8];
+	if (!l || !r || !is_prefix_v4(&src->range, &src_mask) ||
+		!is_prefix_v4(&dst->range, &dst_mask))
 		return;
+	set_be32(net, ip_to_v4(&src->range.lo));
+	set_be32(net + 4, ip_to_v4(&dst->range.lo));
+	set_be32(mask, src_mask);
+	set_be32(mask + 4, dst_mask);
+	memcpy(&sa->ts_net, net, sizeof(net));
+	memcpy(&sa->ts_mask, mask, sizeof(mask));
 	sa->flags |= DP_SA_FAST_V4;
-	sa->local_lo = ip_to_v4(&l->range.lo);
-	sa->local_hi = ip_to_v4(&l->range.hi);
-	sa->remote_lo = ip_to_v4(&r->range.lo);
-	sa->remote_hi = ip_to_v4(&r->range.hi);
 }
 
 static int set_selectors(struct dp_sa *sa, const struct sa_spec *spec, int socket)
@@ -273,6 +288,7 @@ static int fill(struct dp_sink *s, struct dp_sa *sa, const struct sa_spec *spec,
 		return rc;
 	set_seq(sa, spec);
 	dp_tfc_set(sa, spec);
+	sa->special = c->tfc ? DP_SPECIAL_TREAT : 0;
 	set_limits(sa, spec);
 	return 0;
 }

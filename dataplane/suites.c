@@ -75,7 +75,7 @@ static const struct auth_row *auth_find(uint16_t id)
 
 size_t dp_sa_stride(void)
 {
-	return RTE_ALIGN_CEIL(DP_SA_KEYS + sizeof(union keys), 64);
+	return RTE_ALIGN_CEIL(DP_SA_KEYS + sizeof(union keys), DP_LINES) | DP_LINES;
 }
 
 // ---- Key expansion ----
@@ -172,6 +172,11 @@ static void expand_mac(
 		expand_cmac(mgr, key, b);
 	else
 		expand_hmac(mgr, a, key, &out->hmac);
+}
+
+bool dp_suite_plain(const struct dp_sa *sa)
+{
+	return dp_ciphers[sa->cipher].how == HOW_GCM && sa->icv_len == 16 && sa->align == 4;
 }
 
 int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa)

@@ -19,7 +19,7 @@ struct esp_op {
 	uint64_t seq;      // suites: 64 bits with ESN
 	uint16_t text_len; // suites: bytes of ciphertext, between IV and ICV
 	bool ok;
-	uint8_t tos;    // outbound: of the inner packet
+	uint8_t tos;    // outbound: of the inner packet, as it stands there
 	uint16_t len;   // bytes from the ESP header to its end; outbound: of the inner packet
 	uint16_t upper; // bytes of the outer headers before ESP; outbound: of the inner packet's
 	uint32_t to, generation; // outbound: the tunnel, as in struct dp_dst_entry
@@ -60,6 +60,9 @@ void dp_crypto_fini(struct dp_crypto *c);
 // Expand a spec's keys into sa and dp_sa_keys(sa), and set cipher, auth, salt and lengths.
 // 0, -ENOTSUP: no such suite, -EINVAL: key lengths do not fit it. Control thread, its own mgr.
 MUST_USE int dp_keys_expand(IMB_MGR *mgr, const struct sa_spec *spec, struct dp_sa *sa);
+
+// AES-GCM with an ICV of 16 bytes: what gcm.h does alone.
+bool dp_suite_plain(const struct dp_sa *sa);
 
 // Prefetch the parts of the schedule that a packet of this length uses.
 void dp_keys_prefetch(const struct dp_sa *sa, uint32_t text_len);

@@ -2,37 +2,14 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Bursts through the suites: what a worker does with keys that are expanded.
+#include "dataplane/gcm.h"
 #include "dataplane/suites_jobs.h"
-#include "dataplane/warm.h"
 
 #include "base/secret.h"
 
-#include <rte_prefetch.h>
-#include <rte_vect.h>
-
 #include <errno.h>
 
-#define ESP_HDR       8
-#define DP_KEYS_AHEAD 4u // packets whose keys are on their way while one is worked on
-
-// The hash powers of GCM stand at one end of the schedule: a short packet uses the last ones.
-static inline void prefetch_gcm(const uint8_t *k, bool long_key, uint32_t text_len)
-{
-	const uint32_t size = sizeof(struct gcm_key_data), last = (size - 1) & ~63u;
-	rte_prefetch0(k);
-	rte_prefetch0(k + 64);
-	rte_prefetch0(k + 128);
-	if (long_key) // 13 or 15 round keys
-		rte_prefetch0(k + 192);
-	rte_prefetch0(k + last - 64);
-	rte_prefetch0(k + last);
-	uint32_t powers = ((text_len + 15) & ~15u) + 32;
-	if (likely(powers <= size - last + 64))
-		return;
-	uint32_t from = powers < size - 256 ? (size - powers) & ~63u : 192;
-	for (; from < last - 64; from += 64)
-		rte_prefetch0(k + from);
-}
+#define ESP_HDR 8
 
 static inline void prefetch_keys(const struct dp_sa *sa, uint32_t text_len)
 {
@@ -40,7 +17,7 @@ static inline void prefetch_keys(const struct dp_sa *sa, uint32_t text_len)
 	const struct cipher_row *row = &dp_ciphers[sa->cipher];
 	uint32_t size = offsetof(struct keys_split, hmac) + dp_auths[sa->auth].keys_len, from = 256;
 	if (likely(cipher_is_direct(row))) {
-		prefetch_gcm(k, row->key_len > 16, text_len);
+		dp_gcm_prefetch(k, row->key_len > 16, text_len);
 		return;
 	}
 	for (uint32_t off = 0; off < 256; off += 64)
@@ -151,17 +128,7 @@ static void load_iv(struct esp_op *op)
 	}
 }
 
-// What AES-GCM takes of one cipher of the table; it mostly is the last packet's.
-struct gcm_row {
-	aes_gcm_enc_dec_t run;
-	uint64_t icv_len;
-	uint8_t cipher;
-	bool direct; // it is AES-GCM
-	bool long_key;
-};
-
-static __rte_noinline void choose_gcm(
-	const struct dp_crypto *c, uint8_t cipher, bool seal, struct gcm_row *g)
+void dp_gcm_choose(const struct dp_crypto *c, uint8_t cipher, bool seal, struct gcm_row *g)
 {
 	const struct cipher_row *row = &dp_ciphers[cipher];
 	g->cipher = cipher;
@@ -170,20 +137,6 @@ static __rte_noinline void choose_gcm(
 	g->icv_len = row->icv_len;
 	if (g->direct)
 		g->run = (seal ? c->gcm_seal : c->gcm_open)[(row->key_len >> 3) - 2];
-}
-
-// IV (salt, IV, zero) and AAD (SPI, sequence number, with ESN all 64 bits of it), 16 bytes each. They are
-// put together in registers and stored at once: what is stored in pieces and read whole a moment later
-// waits for the stores.
-static inline void run_gcm(struct dp_crypto *c, const struct gcm_row *g, struct esp_op *op,
-	__m128i iv, __m128i aad, uint8_t *tag)
-{
-	uint8_t *text = op->esp + ESP_HDR + 8;
-	__m128i in[2];
-	_mm_store_si128(&in[0], iv);
-	_mm_store_si128(&in[1], aad);
-	g->run(dp_sa_keys(op->sa), &c->gcm, text, text, op->text_len, (const uint8_t *)&in[0],
-		(const uint8_t *)&in[1], op->sa->flags & DP_SA_ESN ? 12 : 8, tag, g->icv_len);
 }
 
 // The suites that no job is needed for.
@@ -282,14 +235,6 @@ static bool icv_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
 	return diff == 0;
 }
 
-// The same for 16 bytes.
-static inline bool tag_equal(const uint8_t *a, const uint8_t *b)
-{
-	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
-	__m128i y = _mm_loadu_si128((const __m128i *)(const void *)b);
-	return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
-}
-
 static inline uint8_t *icv_place(const struct esp_op *op)
 {
 	return op->esp + ESP_HDR + op->sa->iv_len + op->text_len;
@@ -302,7 +247,7 @@ static inline void seal_gcm(struct dp_crypto *c, const struct gcm_row *g, struct
 	__m128i salt = _mm_cvtsi32_si128((int)op->sa->salt);
 	__m128i spi = _mm_loadu_si32(op->esp);
 	memcpy(op->esp + ESP_HDR, &iv, sizeof(iv));
-	run_gcm(c, g, op, _mm_or_si128(salt, _mm_slli_si128(_mm_cvtsi64_si128((int64_t)iv), 4)),
+	dp_gcm_run(c, g, op, _mm_or_si128(salt, _mm_slli_si128(_mm_cvtsi64_si128((int64_t)iv), 4)),
 		_mm_or_si128(spi, _mm_slli_si128(_mm_cvtsi64_si128((int64_t)seq), 4)),
 		icv_place(op));
 	op->ok = true;
@@ -311,28 +256,9 @@ static inline void seal_gcm(struct dp_crypto *c, const struct gcm_row *g, struct
 static inline void open_gcm(struct dp_crypto *c, const struct gcm_row *g, struct esp_op *op)
 {
 	uint8_t tag[16] __attribute__((aligned(16)));
-	__m128i esp = _mm_loadu_si128((const __m128i *)(const void *)op->esp), aad = esp;
-	if (op->sa->flags & DP_SA_ESN) // SPI, high bits, low bits
-		aad = _mm_insert_epi32(_mm_shuffle_epi32(esp, 0x50),
-			(int)rte_cpu_to_be_32((uint32_t)(op->seq >> 32)), 1);
-	run_gcm(c, g, op, _mm_insert_epi32(_mm_srli_si128(esp, 4), (int)op->sa->salt, 0), aad, tag);
-	op->ok = likely(g->icv_len == sizeof(tag)) ? tag_equal(tag, icv_place(op))
+	dp_gcm_open(c, g, op, tag);
+	op->ok = likely(g->icv_len == sizeof(tag)) ? dp_tag_equal(tag, icv_place(op))
 						   : icv_equal(tag, icv_place(op), g->icv_len);
-}
-
-// The keys of the first packets; those of the others are asked for while a packet before is worked on.
-static inline void prefetch_first(const struct esp_op *ops, unsigned n)
-{
-	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
-		prefetch_keys(ops[i].sa, ops[i].text_len);
-}
-
-static inline void prefetch_next(const struct gcm_row *g, const struct esp_op *op)
-{
-	if (likely(op->sa->cipher == g->cipher && g->direct))
-		prefetch_gcm((const uint8_t *)op->sa + DP_SA_KEYS, g->long_key, op->text_len);
-	else
-		dp_keys_prefetch(op->sa, op->text_len);
 }
 
 // Before each packet's cipher. False: it is not AES-GCM.
@@ -340,11 +266,9 @@ static inline bool turn(struct dp_crypto *c, struct gcm_row *g, const struct esp
 	const struct esp_op *end, bool seal)
 {
 	if (unlikely(op->sa->cipher != g->cipher))
-		choose_gcm(c, op->sa->cipher, seal, g);
-	if (likely(op + DP_KEYS_AHEAD < end))
-		prefetch_next(g, op + DP_KEYS_AHEAD);
-	if (likely(c->warm) && dp_warm_due(c->warm))
-		dp_warm_step(c->warm);
+		dp_gcm_choose(c, op->sa->cipher, seal, g);
+	dp_gcm_ahead(c, g, op, end);
+	dp_gcm_warm(c);
 	return g->direct;
 }
 
@@ -364,8 +288,8 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 	struct esp_op *end = ops + n;
 	struct gcm_row g;
 	unsigned rest = 0;
-	choose_gcm(c, n ? ops->sa->cipher : 0, true, &g);
-	prefetch_first(ops, n);
+	dp_gcm_choose(c, n ? ops->sa->cipher : 0, true, &g);
+	dp_gcm_begin(ops, n);
 	for (struct esp_op *op = ops; op < end; op++) {
 		if (likely(turn(c, &g, op, end, true))) {
 			seal_gcm(c, &g, op);
@@ -389,8 +313,8 @@ void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 	struct esp_op *end = ops + n;
 	struct gcm_row g;
 	unsigned rest = 0;
-	choose_gcm(c, n ? ops->sa->cipher : 0, false, &g);
-	prefetch_first(ops, n);
+	dp_gcm_choose(c, n ? ops->sa->cipher : 0, false, &g);
+	dp_gcm_begin(ops, n);
 	for (struct esp_op *op = ops; op < end; op++) {
 		if (likely(turn(c, &g, op, end, false))) {
 			open_gcm(c, &g, op);

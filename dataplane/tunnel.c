@@ -57,7 +57,9 @@ void dp_tunnel_set_path(struct dp_tunnel *t, const struct tunnel_path *p)
 void dp_sa_set_hop(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t)
 {
 	const struct dp_neigh *n = dp_neigh_find(w, t->port, &t->next_hop);
-	sa->out.hop_gen = n ? w->neigh_gen : 0;
+	bool plain = (sa->flags & (DP_SA_STOPPED | DP_SA_FAST_V4)) == DP_SA_FAST_V4 &&
+		     !sa->special && sa->out.first;
+	sa->out.hop_gen = (n ? w->neigh_gen : 0) | (plain ? 0 : DP_HOP_OTHER);
 	sa->out.hop = n ? (uint16_t)(n - w->neighs) : 0;
 }
 
@@ -75,25 +77,32 @@ void dp_sa_set_peer(struct dp_sa *sa, const struct dp_tunnel *t)
 	memcpy(&sa->peer_ports, ports, sizeof(ports));
 }
 
+static uint64_t marks(uint8_t tos, uint8_t flags)
+{
+	return (uint64_t)tos << DP_TOS_BIT | (uint64_t)flags << DP_FLAG_BIT;
+}
+
+static void set_head(struct dp_sa_out *o, const struct dp_tunnel *t)
+{
+	uint16_t sum = rte_cpu_to_be_16(ip_fold(ip_sum(t->hdr + 8, IP4_HDR - 8)));
+	o->keep = marks(t->tos_keep, t->df == SA_DF_COPY ? DP_OUTER_DF : 0);
+	o->first = t->hdr[0] | marks(t->tos_set, t->df == SA_DF_SET ? DP_OUTER_DF : 0);
+	memcpy(&o->head[0], t->hdr + 8, 8);
+	memcpy(&o->head[1], t->hdr + 16, 8); // without UDP its upper half is zero
+	o->sum = sum;
+}
+
 void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp_tunnel *t)
 {
 	struct dp_sa_out *o = &sa->out;
 	bool marker = t->udp_at && t->hdr_len > t->udp_at + UDP_HDR;
-	o->tos_keep = t->tos_keep;
-	o->tos_set = t->tos_set;
 	o->mtu = t->mtu;
 	o->port = (uint8_t)t->port;
-	o->df_keep = t->df == SA_DF_COPY ? DP_OUTER_DF : 0;
-	o->df_set = t->df == SA_DF_SET ? DP_OUTER_DF : 0;
 	o->hdr_len = t->hdr_len;
-	o->sum = t->sum;
+	o->first = 0;
+	if (t->outer_family == IP_V4 && !marker && !(sa->flags & DP_SA_TRANSPORT))
+		set_head(o, t);
 	dp_sa_set_hop(w, sa, t);
-	o->build = DP_BUILD_TUNNEL;
-	if (t->outer_family != IP_V4 || marker || (sa->flags & DP_SA_TRANSPORT))
-		return;
-	o->build = t->udp_at ? DP_BUILD_V4_UDP : DP_BUILD_V4;
-	memcpy(&o->head[0], t->hdr + 8, 8);
-	memcpy(&o->head[1], t->hdr + 16, 8); // without UDP its upper half is zero
 }
 
 void dp_way_set(struct dp_worker *w, const struct dp_tunnel *t)
@@ -142,7 +151,7 @@ static void neigh_remove(struct dp_worker *w, uint32_t hole)
 	}
 	memset(&w->neighs[hole], 0, sizeof(w->neighs[hole]));
 	w->neigh_count--;
-	w->neigh_gen += w->neigh_gen == UINT32_MAX ? 2 : 1;
+	w->neigh_gen = w->neigh_gen + 1 == DP_HOP_OTHER ? 1 : w->neigh_gen + 1;
 }
 
 static void write_eth(const struct dp_worker *w, struct dp_neigh *n)

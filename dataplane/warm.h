@@ -54,6 +54,7 @@ static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
 	const uint8_t *esp = ip + (ip[9] == PROTO_UDP ? IP4_HDR + UDP_HDR : IP4_HDR);
 	struct dp_sa *sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
 	x->found[i].sa = sa;
+	x->sa[i] = sa;
 	if (sa)
 		dp_sa_prefetch(sa);
 }
@@ -79,45 +80,86 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	if (!flat)
 		return;
 	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
-	x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
-	rte_prefetch0(x->at[i]);
+	if (likely(dp_tunnel_worker(e.index) == x->w->id)) {
+		x->at[i] = &x->w->ways[dp_tunnel_slot(e.index)];
+		rte_prefetch0(x->at[i]);
+	}
 }
 
-static inline void dp_warm_sa(struct dp_warm *x, unsigned i)
+static inline struct dp_sa *dp_warm_sa(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
-	const struct dp_sa *sa = way && way->slot ? dp_slab_at(&x->w->out, way->slot) : NULL;
-	if (sa)
+	struct dp_sa *sa = likely(way && way->slot) ? dp_slab_at(&x->w->out, way->slot) : NULL;
+	x->sa[i] = sa;
+	if (likely(sa))
 		dp_sa_prefetch(sa);
+	return sa;
+}
+
+// The same, if it is of the tunnel that the destination's entry names. Ways change between two polls alone,
+// so that it is still true when the packet's turn comes.
+static inline void dp_warm_found(struct dp_warm *x, unsigned i)
+{
+	const struct dp_way *way = x->at[i];
+	struct dp_found *f = &x->found[i];
+	f->sa = dp_warm_sa(x, i);
+	if (f->sa && way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32)
+		f->sa = NULL;
 }
 
 // The two packets that come so many after those which the step begins with.
-#define WARM_EACH(x, i, question)                                         \
-	do {                                                              \
-		if ((i) < (x)->n)                                         \
-			for (unsigned k = (i); k != (i) + WARM_PAIR; k++) \
-				question;                                 \
+#define WARM_EACH(x, i, question)         \
+	do {                              \
+		if ((i) < (x)->n) {       \
+			unsigned k = (i); \
+			question;         \
+			k++;              \
+			question;         \
+		}                         \
 	} while (0)
+
+// Packets from other workers (handoff.c): the two that come so many after those which the step begins with.
+void dp_warm_taken(struct dp_warm *x, unsigned i);
+void dp_warm_taken_all(struct dp_warm *x);
 
 static inline bool dp_warm_due(const struct dp_warm *x)
 {
 	return x->step < x->n + WARM_LAST;
 }
 
-static inline void dp_warm_step(struct dp_warm *x)
+static inline void dp_warm_step_outside(struct dp_warm *x)
 {
 	unsigned i = x->step;
 	x->step = i + WARM_PAIR;
 	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
+	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
+	WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
+}
+
+static inline void dp_warm_step(struct dp_warm *x)
+{
+	unsigned i = x->step;
 	if (x->outside) {
-		WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, true));
-		WARM_EACH(x, i - WARM_SLOT, dp_warm_slot(x, k));
+		dp_warm_step_outside(x);
 		return;
 	}
+	x->step = i + WARM_PAIR;
+	if (unlikely(x->taken)) {
+		dp_warm_taken(x, i);
+		return;
+	}
+	WARM_EACH(x, i, rte_prefetch0(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, dp_warm_data(x, k, false));
 	WARM_EACH(x, i - WARM_SLOT, dp_warm_dst(x, k));
 	WARM_EACH(x, i - WARM_WAY, dp_warm_way(x, k));
-	WARM_EACH(x, i - WARM_SA, dp_warm_sa(x, k));
+	WARM_EACH(x, i - WARM_SA, dp_warm_found(x, k));
+}
+
+// The i-th of its packets will need its keys next, if their SA is known by now.
+static inline void dp_warm_keys(const struct dp_warm *x, unsigned i)
+{
+	if (i < x->n && x->step >= i + WARM_LAST && x->sa[i])
+		dp_keys_prefetch(x->sa[i], x->m[i]->data_len);
 }
 
 // A burst is there: its turn comes after the one before it. m has room for one more.
@@ -127,17 +169,25 @@ static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigne
 	x->n = n;
 	x->step = n ? 0 : WARM_LAST;
 	x->outside = outside;
+	x->taken = false;
 	if (n & 1)
 		m[n] = m[n - 1];
 }
 
-// For a burst that nothing went before: one question of all packets after the other.
+static inline void dp_warm_head(struct dp_warm *x, unsigned i)
+{
+	x->at[i] = rte_pktmbuf_mtod(x->m[i], const uint8_t *);
+	rte_prefetch0(x->at[i]);
+}
+
+// For a burst that nothing went before: one question of all packets after the other, and only what the
+// next question needs, as nothing covers the wait.
 static inline void dp_warm_all(struct dp_warm *x)
 {
 	for (unsigned i = 0; i < x->n; i++)
 		rte_prefetch0(x->m[i]);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_data(x, i, x->outside);
+		dp_warm_head(x, i);
 	if (x->outside) {
 		for (unsigned i = 0; i < x->n; i++)
 			dp_warm_slot(x, i);
@@ -148,13 +198,15 @@ static inline void dp_warm_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		dp_warm_way(x, i);
 	for (unsigned i = 0; i < x->n; i++)
-		dp_warm_sa(x, i);
+		dp_warm_found(x, i);
 }
 
 // Its turn has come. What has not been asked for yet is.
 static inline void dp_warm_end(struct dp_warm *x)
 {
-	if (x->step == 0)
+	if (x->step == 0 && x->taken)
+		dp_warm_taken_all(x);
+	else if (x->step == 0)
 		dp_warm_all(x);
 	else
 		while (dp_warm_due(x))

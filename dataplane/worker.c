@@ -81,7 +81,7 @@ void dp_worker_free(struct dp_worker *w)
 	for (unsigned i = 0; i < DP_PORTS_MAX; i++)
 		batch_free(&w->tx[i]);
 	for (unsigned i = 0; i < DP_WORKERS_MAX; i++)
-		batch_free(&w->handoff[i]);
+		rte_pktmbuf_free_bulk(w->handoff[i].m, w->handoff[i].n);
 	dp_hold_free(&w->hold);
 	gather_free(w->gather);
 	dp_worker_rings_free(w);
@@ -223,17 +223,22 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	dp_trace_begin(w);
 	clock_begin(w);
 	unsigned n = dp_msg_poll(w);
+	dp_pend_flush(w);
 	w->now_ns = clock_now_ns(w->dp->seams.clock);
 	plain_ports(w);
 	first_flat(w);
 	w->version = atomic_load_explicit(&dp_dst_head(w->dp->dst)->version, memory_order_acquire);
 	w->straight = !w->trace && !w->dp->bypass;
+	dp_handoff_begin(w);
 	dp_stage_end(w, DP_STAGE_OTHER);
 	if (unlikely(w->now_ns >= w->keep_ns))
 		dp_ports_keep(w);
 	for (uint16_t i = 0; i < w->dp->port_count; i++)
 		if (w->id < w->dp->ports[i].rx_queues)
 			packets += rx(w, &w->dp->ports[i]);
+	// What the messages had to tell has left this core by now: waiting for it costs nothing.
+	if (unlikely(w->tell))
+		wake_control(w);
 	dp_stage_end(w, DP_STAGE_OTHER);
 	packets += dp_handoff_poll(w);
 	n += packets + dp_hold_expire(w);
@@ -244,7 +249,7 @@ unsigned dp_worker_poll_once(struct dp_worker *w)
 	dp_tx_flush(w);
 	dp_stage_end(w, DP_STAGE_TX);
 	dp_pend_flush(w);
-	if (w->tell)
+	if (unlikely(w->tell))
 		wake_control(w);
 	dp_add(&w->stats.polls, 1);
 	if (n == 0)

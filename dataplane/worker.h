@@ -69,6 +69,22 @@ struct dp_msg {
 	};
 } __attribute__((aligned(8)));
 
+// What all of them have travels by one ring, so that most are less than a line; the rest of the few that have
+// one by a second ring, in the same order.
+#define DP_MSG_HEAD offsetof(struct dp_msg, path)
+#define DP_MSG_REST (sizeof(struct dp_msg) - DP_MSG_HEAD)
+
+static inline bool dp_msg_has_rest(const struct dp_msg *msg)
+{
+	return msg->type == DP_MSG_TUNNEL_ADD || msg->type == DP_MSG_TUNNEL_MOVE ||
+	       msg->type == DP_MSG_NEIGH;
+}
+
+static inline void *dp_msg_rest(struct dp_msg *msg)
+{
+	return (uint8_t *)msg + DP_MSG_HEAD;
+}
+
 // A deleted SA, or (sa NULL) a deleted tunnel's index, given back.
 struct dp_return {
 	struct dp_sa *sa;
@@ -84,9 +100,27 @@ struct dp_batch {
 	unsigned n, below;
 };
 
+// Packets for another worker, and how many of them for which cause.
+struct dp_given {
+	struct rte_mbuf *m[2 * DP_BURST];
+	unsigned n;
+	uint32_t by[DP_HANDOFF_CAUSES];
+};
+
+// What other workers have given us, from the ring where the last poll ended.
+struct dp_taken {
+	struct rte_mbuf *m[2][DP_BURST]; // in turn: those at hand, and the next ones
+	unsigned turn;
+	uint16_t ring, rings, left; // the one that is read, how many are left, packets of it
+	uint64_t busy;              // rings that the last poll found something in, a bit each
+};
+
 struct dp_ops {
 	unsigned n;
-	unsigned found; // outbound: the first so many have their SA; the others have yet to find it
+	// The first so many need nothing but their cipher: outbound (wrap.h), or inbound, where they have been
+	// checked and have plain SAs (esp_in.c). Outbound the first so many have their SA, and the others
+	// have yet to find it.
+	unsigned ready, found;
 	struct esp_op op[2 * DP_BURST];
 };
 
@@ -109,13 +143,19 @@ struct dp_inners {
 };
 
 // How clear packets to an address leave; good for as long as version and gen are the worker's.
-struct dp_clear {
-	uint64_t hi, lo;       // the address
-	uint32_t gen, version; // in the worker's order
-	uint16_t hop;          // in neighs
-	uint8_t port, family;  // 0: empty
+struct dp_exit {
+	uint32_t gen, version;      // in the worker's order; gen 0: empty
+	const struct dp_neigh *hop; // in neighs
+	struct dp_batch *tx;
+	uint16_t port, mtu; // the port's
+	uint32_t v4;        // the address, IPv4's as it stands in the packet
 };
-#define DP_CLEAR_SLOTS 256
+struct dp_exit6 {
+	struct dp_exit out;
+	uint64_t hi, lo; // the address
+};
+#define DP_EXIT_BITS  8
+#define DP_EXIT_SLOTS (1u << DP_EXIT_BITS)
 
 // Packets that wait for their tunnel's first SA.
 struct dp_held {
@@ -196,9 +236,10 @@ struct dp_exception_share {
 	uint32_t left;
 };
 
-// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI, from the
-// inside its destination's place in a flat array; NULL: none.
-union dp_found {
+// What a packet's bytes name, if it is plain IPv4: from outside the SA of the slot in its SPI; from the
+// inside its destination's place in a flat array, and the newest SA of the tunnel that is named there, if
+// this worker has the tunnel; NULL: none.
+struct dp_found {
 	struct dp_sa *sa;
 	const _Atomic uint64_t *flat;
 };
@@ -209,9 +250,11 @@ struct dp_warm {
 	struct rte_mbuf **m;
 	unsigned n, step;
 	bool outside;
+	bool taken;              // from other workers (handoff.c)
 	struct dp_dst_flat flat; // the first one that there is in this poll
 	const void *at[DP_BURST + 1];
-	union dp_found found[DP_BURST + 1]; // good until the next burst is begun with
+	const struct dp_sa *sa[DP_BURST + 1];
+	struct dp_found found[DP_BURST + 1]; // good until the next burst is begun with
 };
 
 struct dp_worker {
@@ -232,13 +275,15 @@ struct dp_worker {
 	struct dp_ops esp_out;  // IP packets for this worker's tunnels
 	struct dp_way *ways;    // by the tunnel's slot
 	struct dp_batch tx[DP_PORTS_MAX];
-	struct dp_batch handoff[DP_WORKERS_MAX];
+	struct dp_given handoff[DP_WORKERS_MAX];
+	struct dp_taken taken;
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
-	uint32_t neigh_gen; // not 0; changes when an entry moves or goes
+	uint32_t neigh_gen; // neither 0 nor DP_HOP_OTHER's bit; changes when an entry moves or goes
 	uint32_t version;   // of routes and destinations, as of this poll; with neigh_gen one word
 	bool straight; // packets need not be looked at one by one between two stages, in this poll
-	struct dp_clear clear[DP_CLEAR_SLOTS];
+	struct dp_exit exits[DP_EXIT_SLOTS];
+	struct dp_exit6 exits6[DP_EXIT_SLOTS];
 	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
 	uint32_t spi_top; // node and worker in our SPIs
 	struct dp_rss_watch watch[DP_PORTS_MAX];
@@ -252,7 +297,7 @@ struct dp_worker {
 	struct dp_pending_list pending;
 	bool tell; // control has something new
 
-	struct rte_ring *sa_ring, *event_ring, *return_ring, *inject_ring;
+	struct rte_ring *sa_ring, *sa_rest_ring, *event_ring, *return_ring, *inject_ring;
 	struct rte_ring *punt_ring[DP_PUNT_RINGS];
 	struct rte_ring *handoff_in[DP_WORKERS_MAX]; // from worker i; NULL: itself
 
@@ -270,13 +315,14 @@ struct dp_worker {
 
 	// Read and written by other threads.
 	_Atomic uint64_t passes __rte_cache_aligned; // polls that have ended
-	atomic_bool sleeping;
+	// What who hands packets over looks at: not in the line that each poll writes to.
+	atomic_bool sleeping __rte_cache_aligned;
 	atomic_bool stop;
 	int wake_fd; // eventfd
 };
 
 static_assert(offsetof(struct dp_worker, version) == offsetof(struct dp_worker, neigh_gen) + 4 &&
-		      offsetof(struct dp_clear, version) == offsetof(struct dp_clear, gen) + 4,
+		      offsetof(struct dp_exit, version) == offsetof(struct dp_exit, gen) + 4,
 	"both are compared as one word");
 
 void dp_trace_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop why);
@@ -334,6 +380,10 @@ unsigned dp_worker_poll_once(struct dp_worker *w);
 // Rings of the right kind; NULL and rte_errno on failure. name is made unique.
 struct rte_ring *dp_ring_new(
 	const char *what, unsigned a, unsigned b, unsigned size, size_t element, int socket);
+// The other end's line and our own are on their way, and the n places that come next: to be written, or to
+// be read.
+void dp_ring_warm_put(const struct rte_ring *r, size_t element, unsigned n);
+void dp_ring_warm_get(const struct rte_ring *r, size_t element, unsigned n);
 void dp_worker_rings_free(struct dp_worker *w);
 MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 
@@ -342,7 +392,7 @@ MUST_USE int dp_worker_rings_new(struct dp_worker *w);
 // rx: frames from a port (at most DP_BURST) -> w->esp_in, w->route, punts, drops. found: the burst's,
 // of dp_warm.
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
-	unsigned n, const union dp_found *found);
+	unsigned n, const struct dp_found *found);
 // The same without, be they as they may. cause: DP_HANDOFF_FRAGMENT where the frame was put together out
 // of fragments, else 0.
 void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n,
@@ -403,16 +453,26 @@ unsigned dp_hold_expire(struct dp_worker *w);
 // ---- Hand-off ----
 
 enum dp_carry {
-	DP_CARRY_ESP,      // outer frame; l2_len, l3_len set; meta.cause
-	DP_CARRY_INNER,    // IP packet for the tunnel meta.to; meta.cause
+	DP_CARRY_ESP,      // outer frame; l2_len, l3_len set
+	DP_CARRY_INNER,    // IP packet for the tunnel meta.to; l3_len set
 	DP_CARRY_FRAGMENT, // outer fragment; l2_len, l3_len set
 	DP_CARRY_FRAME,    // finished frame for meta.port
 	DP_CARRY_ROUTE,    // inject only: IP packet to be routed
 };
 
+// meta is filled but for kind and cause.
 void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_carry carry,
 	enum dp_handoff cause);
+// The same of most packets, whose meta and lengths of headers are not: ESP len bytes behind upper of the
+// outer IP packet. False: nothing is done, it is no SPI of ours.
+bool dp_handoff_esp(struct dp_worker *w, struct rte_mbuf *m, uint16_t port, uint32_t upper,
+	uint32_t len, uint32_t spi);
+// An IPv4 packet without options, at the mbuf's data, that has passed its hop.
+void dp_handoff_inner(
+	struct dp_worker *w, struct rte_mbuf *m, uint16_t port, const struct dp_dst_entry *e);
 void dp_handoff_flush(struct dp_worker *w);
+// A poll begins: what it will take is on its way.
+void dp_handoff_begin(struct dp_worker *w);
 // What others and the control thread have given us; returns how many.
 unsigned dp_handoff_poll(struct dp_worker *w);
 // Wake a sleeping worker; any thread, after the enqueue.
@@ -447,6 +507,16 @@ static inline _Atomic uint32_t *dp_tunnel_mark(const struct dp *d, uint32_t inde
 
 // The limits that come next, from the SA's counters.
 void dp_sa_limits(struct dp_sa *sa);
+// No packet more.
+static inline void dp_sa_stop(struct dp_sa *sa)
+{
+	sa->flags |= DP_SA_STOPPED;
+	if (sa->flags & DP_SA_OUT)
+		sa->out.hop_gen |= DP_HOP_OTHER;
+	else
+		sa->special |= DP_SPECIAL_STOPPED;
+}
+
 // The SA's counters have come to one of its limits.
 void dp_sa_limit_reached(struct dp_worker *w, struct dp_sa *sa);
 // The number of the packet that is being encrypted; or the SA has come to its end.

@@ -182,8 +182,10 @@ bool bench_sample_right(const struct bench_lane *l, unsigned slice, struct rte_m
 
 struct bench_bound *bench_bound_new(const struct bench_lane *l);
 void bench_bound_free(struct bench_bound *x);
-// For the packets that bench_write() has put into the mbufs. one_key: the first tunnel's for all.
-void bench_bound_prepare(struct bench_lane *l, unsigned slice, bool one_key);
+// In bench_write()'s place: each packet is made ready as soon as it is in its mbuf, so that its lines are
+// in the cache that they are in for the gateway. copy: of the keys, below BENCH_DISTANCES. one_key: the
+// first tunnel's for all.
+void bench_bound_write(struct bench_lane *l, unsigned slice, unsigned copy, bool one_key);
 // The packets through the library, prefetching that many packets ahead; cycles.
 uint64_t bench_bound_run(struct bench_lane *l, unsigned distance);
 // After a run: what was sealed, or opened, is what OpenSSL says.

@@ -3,6 +3,9 @@
 //
 // intel-ipsec-mb alone: the same texts in the same buffers, under keys of its own for each tunnel,
 // on hugepages as close together as they can be. Everything that is no crypto is done before.
+//
+// Each prefetch distance has a copy of the keys: they are used once in a round of all variants, as the
+// gateway's are, and lie in whatever cache its keys lie in by then.
 #include "perf/bench_bound.h"
 
 #include "tests/dataplane/esp_oracle.h"
@@ -145,6 +148,17 @@ static void choose(struct bench_bound *x)
 	x->stride = RTE_ALIGN_CEIL(size, 64);
 }
 
+static uint8_t *keys_new(struct bench_bound *x, const struct bench_lane *l)
+{
+	const struct bench *b = l->b;
+	uint8_t *keys = rte_zmalloc("bench_keys", x->count * x->stride, 64);
+	if (!keys)
+		bench_die("no memory for the library's keys");
+	for (uint32_t i = 0; i < x->count; i++)
+		expand(x, &b->tunnels[l->id + i * b->lane_count], keys + i * x->stride);
+	return keys;
+}
+
 struct bench_bound *bench_bound_new(const struct bench_lane *l)
 {
 	const struct bench *b = l->b;
@@ -159,11 +173,8 @@ struct bench_bound *bench_bound_new(const struct bench_lane *l)
 	init_mb_mgr_auto(x->mgr, NULL);
 	choose(x);
 	x->count = (b->tunnel_count - l->id + b->lane_count - 1) / b->lane_count;
-	x->keys = rte_zmalloc("bench_keys", x->count * x->stride, 64);
-	if (!x->keys)
-		bench_die("no memory for the library's keys");
-	for (uint32_t i = 0; i < x->count; i++)
-		expand(x, &b->tunnels[l->id + i * b->lane_count], x->keys + i * x->stride);
+	for (unsigned i = 0; i < BENCH_DISTANCES; i++)
+		x->keys[i] = keys_new(x, l);
 	return x;
 }
 
@@ -172,7 +183,8 @@ void bench_bound_free(struct bench_bound *x)
 	if (!x)
 		return;
 	free_mb_mgr(x->mgr);
-	rte_free(x->keys);
+	for (unsigned i = 0; i < BENCH_DISTANCES; i++)
+		rte_free(x->keys[i]);
 	rte_free(x);
 }
 
@@ -210,7 +222,8 @@ static void wrap(const struct bench_bound *x, const struct bench_packet *k, stru
 		set_be32(esp + ESP_HDR_LEN + x->suite->iv_len - 4, op->seq);
 }
 
-static void prepare(const struct bench_bound *x, unsigned n, bool one_key, struct bound_op *op)
+static void prepare(const struct bench_bound *x, unsigned n, const uint8_t *keys, bool one_key,
+	struct bound_op *op)
 {
 	const struct bench_store *s = &x->lane->store;
 	const struct bench_packet *k = &s->packets[n];
@@ -220,7 +233,7 @@ static void prepare(const struct bench_bound *x, unsigned n, bool one_key, struc
 	uint32_t tunnel = x->lane->id + nth * b->lane_count;
 	unsigned salt = x->suite->encr_key_len - 4u;
 
-	op->key = x->keys + nth * x->stride;
+	op->key = keys + nth * x->stride;
 	op->text = text_of(x, k, x->lane->mbufs[n % BENCH_ROUND]);
 	op->len = RTE_ALIGN_CEIL(k->inner_len + 2u, (uint32_t)x->suite->align);
 	op->seq = out ? n + 1 : (uint32_t)k->seq;
@@ -238,11 +251,14 @@ static void prepare(const struct bench_bound *x, unsigned n, bool one_key, struc
 		memset(op->text + op->len, 0, 4);
 }
 
-void bench_bound_prepare(struct bench_lane *l, unsigned slice, bool one_key)
+void bench_bound_write(struct bench_lane *l, unsigned slice, unsigned copy, bool one_key)
 {
 	struct bench_bound *x = l->bound;
-	for (unsigned i = 0; i < BENCH_ROUND; i++)
-		prepare(x, slice * BENCH_ROUND + i, one_key, &x->ops[i]);
+	for (unsigned i = 0; i < BENCH_ROUND; i++) {
+		unsigned n = slice * BENCH_ROUND + i;
+		bench_write_one(l, l->mbufs[i], &l->store.packets[n]);
+		prepare(x, n, x->keys[copy], one_key, &x->ops[i]);
+	}
 }
 
 // ---- Whether it did what it should ----

@@ -33,7 +33,7 @@ struct bench_bound {
 	IMB_HASH_ALG hash;
 	size_t stride; // of keys
 	uint32_t count;
-	uint8_t *keys;
+	uint8_t *keys[BENCH_DISTANCES];
 	struct gcm_context_data gcm;
 	struct chacha20_poly1305_context_data chacha;
 	struct bound_op ops[BENCH_ROUND] __attribute__((aligned(64)));

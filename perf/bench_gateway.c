@@ -14,7 +14,8 @@
 #define REPLAY_WINDOW 128
 #define LIMIT_PACKETS (1ull << 44)
 #define LIMIT_BYTES   (1ull << 54)
-#define SETTLE_EVERY  128 // tunnels
+#define SETTLE_EVERY  128  // tunnels
+#define KEYS_MAX      1536 // bytes of one tunnel's keys for the library
 
 static void on_event(void *ctx, const struct sa_event *ev)
 {
@@ -120,7 +121,7 @@ static void configure(struct bench *b)
 static uint32_t memory_mb(const struct bench *b)
 {
 	uint64_t bytes = dp_memory_fixed(&b->cfg, 1) + dp_memory_sessions(&b->cfg) * 2 +
-			 (uint64_t)b->cfg.main.max_sessions * 2048;
+			 (uint64_t)b->cfg.main.max_sessions * BENCH_DISTANCES * KEYS_MAX;
 	return (uint32_t)(bytes >> 20) + 128;
 }
 

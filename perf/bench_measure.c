@@ -55,9 +55,14 @@ static void run_gateway(struct bench_lane *l)
 	bench_ports_idle(l);
 }
 
+static unsigned distance_of(const struct bench_lane *l)
+{
+	return (l->variant - BOUND) % BENCH_DISTANCES;
+}
+
 static void run_bound(struct bench_lane *l)
 {
-	l->cycles = bench_bound_run(l, bench_distances[(l->variant - BOUND) % BENCH_DISTANCES]);
+	l->cycles = bench_bound_run(l, bench_distances[distance_of(l)]);
 }
 
 static bool gateway_right(const struct bench_lane *l)
@@ -92,9 +97,10 @@ void bench_meet(struct bench *b)
 static int run(void *lane)
 {
 	struct bench_lane *l = lane;
-	bench_write(l, l, l->slice);
-	if (l->variant != GATEWAY)
-		bench_bound_prepare(l, l->slice, l->variant >= ONE_KEY);
+	if (l->variant == GATEWAY)
+		bench_write(l, l, l->slice);
+	else
+		bench_bound_write(l, l->slice, distance_of(l), l->variant >= ONE_KEY);
 	bench_meet(l->b);
 	bool quiet = bench_quiet(l);
 	if (l->variant == GATEWAY)
@@ -123,7 +129,7 @@ struct samples {
 	double cycles[VARIANTS][ROUNDS_MAX]; // a packet; the mean of the lanes
 	double mpps[ROUNDS_MAX];             // the sum of the lanes, of the gateway
 	bool loud[VARIANTS][ROUNDS_MAX];     // disturbed at last
-	unsigned next;                       // slice for the gateway
+	unsigned next[VARIANTS];             // slices taken
 	unsigned runs, disturbed;
 	unsigned patience; // repetitions that are left
 };
@@ -131,7 +137,7 @@ struct samples {
 // A run that was disturbed is repeated, while the gateway has slices left for the rounds to come.
 static bool again(const struct bench *b, struct samples *s, unsigned r, unsigned variant)
 {
-	unsigned left = b->lanes[0]->store.count / BENCH_ROUND - s->next;
+	unsigned left = b->lanes[0]->store.count / BENCH_ROUND - s->next[GATEWAY];
 	if (r < WARM || s->patience == 0 || (!variant && left < WARM + b->o.rounds - r))
 		return false;
 	s->patience--;
@@ -163,15 +169,15 @@ static bool run_once(struct bench *b, double *cycles, double *mpps)
 	return true;
 }
 
-// The gateway takes each slice once: what it decrypts has its sequence number but once.
+// The gateway takes each slice once: what it decrypts has its sequence number but once. The bound begins
+// again when it has been through; no run, be it a repetition, finds the keys of the slice that was last.
 static bool one_round(struct bench *b, unsigned variant, unsigned r, struct samples *s)
 {
 	unsigned n = b->lanes[0]->store.count / BENCH_ROUND;
 	unsigned at = r < WARM ? 0 : r - WARM;
 	double unused;
 	do {
-		unsigned slice =
-			variant == GATEWAY ? s->next++ : (r + variant * (n / VARIANTS)) % n;
+		unsigned slice = (variant * (n / VARIANTS) + s->next[variant]++) % n;
 		for (unsigned i = 0; i < b->lane_count; i++) {
 			b->lanes[i]->variant = variant;
 			b->lanes[i]->slice = slice;

@@ -403,11 +403,7 @@ static const char *range_for(unsigned long leases, char text[static 32])
 
 int main(int argc, char **argv)
 {
-	struct bench b = {.leases = 100000,
-		.workers = 4,
-		.range = "10.0.0.0/8",
-		.dir = ".",
-		.seed = 88172645463325252ull};
+	struct bench b = {.leases = 100000, .workers = 4, .dir = ".", .seed = 88172645463325252ull};
 	struct result r = {0};
 	char text[256], range[32];
 	if (!parse_args(argc, argv, &b))

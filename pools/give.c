@@ -13,8 +13,9 @@ struct asked {
 	uint64_t token; // of the request
 	uint32_t hash;
 	uint16_t pool;
-	bool anonymous;
 	struct owner_key key;
+	uint8_t bytes[POOL_OWNER_MAX + 4]; // what it points to
+	size_t len;
 	char name[POOL_OWNER_MAX + 1];
 };
 
@@ -34,6 +35,14 @@ static void asked_free(struct pools *all, struct asked *a)
 	free(a);
 }
 
+static void copy_key(struct asked *a, const struct owner_key *key)
+{
+	struct view name = {(const uint8_t *)a->name, key->name.len};
+	memcpy(a->name, key->name.p, key->name.len);
+	a->len = (size_t)(owner_key_put(key, a->bytes) - a->bytes);
+	owner_key_read((struct view){a->bytes, a->len}, name, &a->key);
+}
+
 enum address_status giver_ask(struct pools *all, const struct request *q)
 {
 	struct address_giver *giver = all->seams.giver;
@@ -47,18 +56,15 @@ enum address_status giver_ask(struct pools *all, const struct request *q)
 	a->token = q->rq->token;
 	a->hash = q->hash;
 	a->pool = (uint16_t)(q->pool - all->pools);
-	a->anonymous = q->anonymous;
-	a->key = *q->key;
-	memcpy(a->name, a->key.name, a->key.name_len);
-	a->key.name = a->name;
+	copy_key(a, q->key);
 	struct giver_request rq = {
 		.pool = q->pool->cfg,
 		.want = q->rq->want,
-		.owner = {a->key.bytes, a->key.len},
+		.owner = {a->bytes, a->len},
 		.name = a->name,
 		.token = a->id,
 	};
-	if (a->anonymous) {
+	if (a->key.anonymous) {
 		random_fill(all->seams.random, nobody, sizeof(nobody));
 		rq.owner = (struct view){nobody, sizeof(nobody)};
 	}
@@ -73,12 +79,12 @@ enum address_status giver_ask(struct pools *all, const struct request *q)
 // What a server took back is in quarantine so that nobody gives it to anybody; the server may again.
 static bool is_held(struct pools *all, const struct ip_addr *addr)
 {
-	uint32_t index = lease_find(all, addr);
-	if (index && record_at(&all->records, index)->queue == QUEUE_LOST) {
-		lease_free(all, index);
+	struct record *r = lease_find(all, addr);
+	if (r && r->queue == QUEUE_LOST) {
+		lease_free(all, r);
 		return false;
 	}
-	return index;
+	return r;
 }
 
 static bool may_take(
@@ -91,31 +97,28 @@ static bool may_take(
 		return false;
 	const struct reserved *r = space_reserved(s, addr);
 	*reserved = r;
-	return !r ||
-	       (!a->anonymous && reserved_for(r, (struct view){a->key.bytes, a->key.len}, a->name));
+	return !r || (!a->key.anonymous && reserved_for(r, &a->key));
 }
 
-static uint32_t take(
+static struct record *take(
 	struct pools *all, const struct asked *a, const struct ip_addr *addr, bool reserved)
 {
 	struct pool *p = &all->pools[a->pool];
-	struct view key = {a->key.bytes, a->anonymous ? 0 : a->key.len};
+	struct place at;
 	struct occupation o = {
 		.pool = p,
-		.key = key,
+		.place = &at,
+		.key = &a->key,
 		.hash = a->hash,
-		.head = a->anonymous ? NONE : owner_find(all, a->pool, a->hash, key),
-		.name = a->name,
-		.name_len = a->key.name_len,
-		.name_at = a->key.name_at,
+		.head = a->key.anonymous ? NULL : owner_find(all, a->pool, a->hash, &a->key),
 		.origin = LEASE_OF_DHCP,
 		.state = LEASE_OFFERED,
 		.queue = QUEUE_OFFERED,
 		.reserved = reserved,
 		.now_ns = pools_now(all),
 	};
-	if (space_take_this(&p->space, map_find(all, addr), addr, &o.place))
-		return NONE;
+	if (space_take_this(&p->space, map_find(all, addr), addr, &at))
+		return NULL;
 	return lease_occupy(all, &o);
 }
 
@@ -130,17 +133,16 @@ static enum address_status took(struct pools *all, const struct asked *a,
 		giver->refuse(giver->ctx, addr);
 		return ADDRESS_FAILED;
 	}
-	uint32_t index = take(all, a, addr, reserved);
-	if (!index) {
+	struct record *r = take(all, a, addr, reserved);
+	if (!r) {
 		p->stats.failed++;
 		giver->give_back(giver->ctx, addr);
 		return ADDRESS_FAILED;
 	}
-	struct record *r = record_at(&all->records, index);
-	r->fence = new_fence(all, index);
+	r->fence = new_fence(all, r);
 	p->stats.allocated++;
-	lease_out(all, index, r->fence, false, out);
-	journal_put(all, index, extra, a->token);
+	lease_out(all, r, r->fence, false, out);
+	journal_put(all, r, extra, a->token);
 	return r->waiting ? ADDRESS_PENDING : ADDRESS_OK;
 }
 
@@ -165,25 +167,25 @@ static void given(void *user, uint64_t id, enum address_status s, const struct i
 		grant_tell(all, token, s, &l);
 }
 
-static uint32_t find_given(const struct pools *all, const struct ip_addr *addr)
+static struct record *find_given(const struct pools *all, const struct ip_addr *addr)
 {
-	uint32_t index = lease_find(all, addr);
-	return index && record_at(&all->records, index)->origin == LEASE_OF_DHCP ? index : NONE;
+	struct record *r = lease_find(all, addr);
+	return r && r->origin == LEASE_OF_DHCP ? r : NULL;
 }
 
 static void changed(void *user, const struct ip_addr *addr, struct view extra)
 {
-	uint32_t index = find_given(user, addr);
-	if (index)
-		journal_rewrite(user, index, extra);
+	struct record *r = find_given(user, addr);
+	if (r)
+		journal_rewrite(user, r, extra);
 }
 
 static void lost(void *user, const struct ip_addr *addr)
 {
 	struct pools *all = user;
-	uint32_t index = find_given(all, addr);
-	if (index)
-		lease_lose(all, index, pools_now(all));
+	struct record *r = find_given(all, addr);
+	if (r)
+		lease_lose(all, r, pools_now(all));
 }
 
 void giver_attach(struct pools *all)

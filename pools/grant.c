@@ -2,15 +2,11 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The address source in memory: who is given what, and until when.
-#include "pools/lease.h"
+#include "pools/hot.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
-
-static struct view key_of(const struct request *q)
-{
-	return (struct view){q->key->bytes, q->anonymous ? 0 : q->key->len};
-}
 
 static enum address_status failed(struct pool *p)
 {
@@ -18,26 +14,27 @@ static enum address_status failed(struct pool *p)
 	return ADDRESS_FAILED;
 }
 
-void lease_out(
-	const struct pools *all, uint32_t index, uint64_t fence, bool adopted, struct lease *out)
+HOT void put_lease(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+	struct lease *out)
 {
-	const struct record *r = record_at(&all->records, index);
 	out->pool = all->pools[r->pool].cfg;
-	record_addr_put(&all->records, index, &out->addr);
+	record_addr_put(&all->records, r, &out->addr);
 	out->prefix_len = r->prefix_len;
 	out->fence = fence;
 	out->worker = r->shard;
 	out->adopted = adopted;
 }
 
+void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+	struct lease *out)
+{
+	put_lease(all, r, fence, adopted, out);
+}
+
 // ---- the owner's own
 
-static void drop_grant(struct record *r, uint64_t fence)
+static void drop_more(struct record *r, uint64_t fence)
 {
-	if (r->fence == fence) {
-		r->fence = 0;
-		return;
-	}
 	for (struct grant **g = &r->more; *g; g = &(*g)->next)
 		if ((*g)->fence == fence) {
 			struct grant *gone = *g;
@@ -48,28 +45,25 @@ static void drop_grant(struct record *r, uint64_t fence)
 }
 
 // Granted now, or when the row is durable.
-static enum address_status adopted(struct pools *all, const struct request *q, uint32_t index,
+static enum address_status adopted(struct pools *all, const struct request *q, struct record *r,
 	uint64_t fence, struct lease *out)
 {
-	struct record *r = record_at(&all->records, index);
 	struct pool *p = pool_of_record(all, r);
-	lease_out(all, index, fence, true, out);
+	lease_out(all, r, fence, true, out);
 	p->stats.adopted++;
 	if (!r->waiting)
 		return ADDRESS_OK;
-	if (journal_wait(all, index, fence, q->rq->token))
+	if (journal_wait(all, r, fence, q->rq->token))
 		return ADDRESS_PENDING;
-	drop_grant(r, fence);
-	if (!r->fence && !r->more)
-		lease_end(all, index);
+	grant_end(all, r, fence);
 	return failed(p);
 }
 
 #define SHARED_MAX 64u // grants of one lease: who ends one finds it in a list
 
-static bool shared_by_all(const struct pools *all, uint32_t index)
+static bool shared_by_all(const struct record *r)
 {
-	const struct grant *g = record_at(&all->records, index)->more;
+	const struct grant *g = r->more;
 	unsigned n = 1;
 	for (; g && n < SHARED_MAX; g = g->next)
 		n++;
@@ -78,44 +72,41 @@ static bool shared_by_all(const struct pools *all, uint32_t index)
 
 // One more holder of a live lease.
 static enum address_status share(
-	struct pools *all, const struct request *q, uint32_t index, struct lease *out)
+	struct pools *all, const struct request *q, struct record *r, struct lease *out)
 {
-	struct record *r = record_at(&all->records, index);
 	struct grant *g = malloc(sizeof(*g));
 	if (!g)
 		return failed(q->pool);
-	*g = (struct grant){r->more, new_fence(all, index)};
+	*g = (struct grant){r->more, new_fence(all, r)};
 	r->more = g;
 	if (r->state == LEASE_OFFERED)
-		lease_enter(all, index, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
-	return adopted(all, q, index, g->fence, out);
+		lease_enter(all, r, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
+	return adopted(all, q, r, g->fence, out);
 }
 
 // The owner is back for a lingering lease.
 static enum address_status revive(
-	struct pools *all, const struct request *q, uint32_t index, struct lease *out)
+	struct pools *all, const struct request *q, struct record *r, struct lease *out)
 {
-	struct record *r = record_at(&all->records, index);
-	lease_enter(all, index, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
-	owner_move(all, index);
+	lease_enter(all, r, LEASE_OFFERED, QUEUE_OFFERED, q->now_ns);
+	owner_move(all, r);
 	pool_of_record(all, r)->stats.allocated++;
-	r->fence = new_fence(all, index);
-	return adopted(all, q, index, r->fence, out);
+	r->fence = new_fence(all, r);
+	return adopted(all, q, r, r->fence, out);
 }
 
-static bool lingers(const struct pools *all, uint32_t index)
+static bool lingers(const struct record *r)
 {
-	return record_at(&all->records, index)->state == LEASE_LINGERING;
+	return r->state == LEASE_LINGERING;
 }
 
 // The wanted one of the owner's if it is in the state asked for, else `other`.
-static uint32_t wanted_or(
-	const struct pools *all, const struct request *q, bool lingering, uint32_t other)
+static struct record *wanted_or(
+	const struct pools *all, const struct request *q, bool lingering, struct record *other)
 {
-	uint32_t index = q->rq->want.family ? lease_find(all, &q->rq->want) : NONE;
-	bool his =
-		index && owner_is(all, index, (uint16_t)(q->pool - all->pools), q->hash, key_of(q));
-	return his && lingers(all, index) == lingering ? index : other;
+	struct record *r = q->rq->want.family ? lease_find(all, &q->rq->want) : NULL;
+	bool his = r && owner_is(all, r, (uint16_t)(q->pool - all->pools), q->hash, q->key);
+	return his && lingers(r) == lingering ? r : other;
 }
 
 // ---- an address that was nobody's
@@ -153,11 +144,11 @@ static int take_wanted(struct pools *all, const struct request *q, struct place 
 
 enum { DRAWN = 2 }; // neither reserved nor wanted
 
-static int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
+HOT int pick(struct pools *all, const struct request *q, struct place *out, bool *reserved)
 {
 	const struct pool_owner *o = &q->rq->owner;
 	int rc = 0;
-	if (!q->anonymous && q->pool->space.reserved_count) {
+	if (!q->key->anonymous && q->pool->space.reserved_count) {
 		rc = take_reserved(all, q, o->name, out);
 		if (rc == 0)
 			rc = take_reserved(all, q, o->user, out);
@@ -172,49 +163,49 @@ static int pick(struct pools *all, const struct request *q, struct place *out, b
 	return rc == 1 ? DRAWN : rc;
 }
 
-static enum address_status occupy(
+HOT enum address_status occupy(
 	struct pools *all, const struct request *q, const struct occupation *o, struct lease *out)
 {
-	uint32_t index = lease_occupy(all, o);
-	if (index == NONE)
+	struct record *r = occupy_place(all, o);
+	if (!r)
 		return failed(q->pool);
-	struct record *r = record_at(&all->records, index);
-	r->fence = new_fence(all, index);
+	r->fence = new_fence(all, r);
 	q->pool->stats.allocated++;
-	lease_out(all, index, r->fence, false, out);
+	put_lease(all, r, r->fence, false, out);
 	if (all->seams.journal)
-		journal_put(all, index, (struct view){0}, q->rq->token);
+		journal_put(all, r, (struct view){0}, q->rq->token);
 	return r->waiting ? ADDRESS_PENDING : ADDRESS_OK;
 }
 
-static struct occupation offer_of(const struct request *q)
+HOT struct occupation offer_of(const struct request *q)
 {
 	return (struct occupation){
 		.pool = q->pool,
-		.key = key_of(q),
+		.key = q->key,
 		.hash = q->hash,
 		.head = q->head,
-		.name = q->key->name,
-		.name_len = q->key->name_len,
-		.name_at = q->key->name_at,
 		.state = LEASE_OFFERED,
 		.queue = QUEUE_OFFERED,
 		.now_ns = q->now_ns,
 	};
 }
 
-static enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
+HOT enum address_status allocate(struct pools *all, const struct request *q, struct lease *out)
 {
-	struct occupation o = offer_of(q);
 	struct pool *p = q->pool;
-	int rc = pick(all, q, &o.place, &o.reserved);
+	struct place at;
+	bool reserved;
+	int rc = pick(all, q, &at, &reserved);
 	if (rc == 0) {
 		p->stats.exhausted++;
 		return ADDRESS_EXHAUSTED;
 	}
 	if (rc < 0)
 		return failed(p);
-	p->stats.borrowed += rc == DRAWN && o.place.shard != q->rq->worker;
+	p->stats.borrowed += rc == DRAWN && at.shard != q->rq->worker;
+	struct occupation o = offer_of(q);
+	o.place = &at;
+	o.reserved = reserved;
 	return occupy(all, q, &o, out);
 }
 
@@ -235,13 +226,14 @@ static enum address_status allocate_exact(
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
 	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a) || prefix_covers(all, a))
 		return refused(q->pool);
-	if (r && (q->anonymous || !reserved_for(r, key_of(q), q->key->name)))
+	if (r && (q->key->anonymous || !reserved_for(r, q->key)))
 		return refused(q->pool);
 	o.reserved = r;
 	o.outside = !seg || space_excluded(s, a);
 	o.origin = LEASE_OF_AAA;
-	o.place = (struct place){NONE, space_shard_of(s, a), *a};
-	if (seg && space_take_this(s, seg, a, &o.place))
+	struct place at = {NULL, space_shard_of(s, a), *a};
+	o.place = &at;
+	if (seg && space_take_this(s, seg, a, &at))
 		return failed(q->pool);
 	return occupy(all, q, &o, out);
 }
@@ -249,29 +241,69 @@ static enum address_status allocate_exact(
 static enum address_status acquire_exact(
 	struct pools *all, const struct request *q, const struct segment *seg, struct lease *out)
 {
-	uint32_t index = lease_find(all, &q->rq->want);
+	struct record *r = lease_find(all, &q->rq->want);
 	// A network of another pool's is not the address that was asked for.
 	if (seg && seg->shift != pool_of(all, q->rq->pool)->space.shift)
 		return refused(q->pool);
-	if (index == NONE)
+	if (!r)
 		return allocate_exact(all, q, seg, out);
 	uint16_t pool = (uint16_t)(q->pool - all->pools);
-	if (q->anonymous || !owner_is(all, index, pool, q->hash, key_of(q)))
+	if (q->key->anonymous || !owner_is(all, r, pool, q->hash, q->key))
 		return refused(q->pool);
-	if (lingers(all, index))
-		return revive(all, q, index, out);
-	if (!q->rq->adopt || shared_by_all(all, index))
+	if (lingers(r))
+		return revive(all, q, r, out);
+	if (!q->rq->adopt || shared_by_all(r))
 		return refused(q->pool);
-	return share(all, q, index, out);
+	return share(all, q, r, out);
 }
 
 // ---- the source
 
+// False if it does not fit.
+HOT bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
+{
+	size_t user = o->user ? strlen(o->user) : 0;
+	const char *name = o->name ? o->name : o->user ? o->user : "";
+	if (user > POOL_OWNER_MAX || o->identity.len > POOL_OWNER_MAX - user)
+		return false;
+	*key = (struct owner_key){.anonymous = owner_anonymous(o)};
+	if (!key->anonymous) {
+		uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
+		key->head = htobe16(first);
+		key->head_len = sizeof(key->head);
+		key->user = (struct view){(const uint8_t *)o->user, user};
+		key->identity = o->identity;
+	}
+	key->len = (uint16_t)(key->head_len + key->user.len + key->identity.len);
+	bool is_user = name == o->user;
+	key->name = (struct view){
+		(const uint8_t *)name, is_user ? user : strnlen(name, POOL_OWNER_MAX)};
+	key->name_at = is_user ? key->head_len : owner_name_at(key);
+	return true;
+}
+
+HOT enum address_status acquire_any(struct pools *all, const struct request *q, struct lease *out)
+{
+	if (q->head) {
+		struct record *tail = record_at(&all->records, q->head->prev_owned);
+		struct record *live = q->rq->adopt && !lingers(q->head)
+					      ? wanted_or(all, q, false, q->head)
+					      : NULL;
+		if (live && !shared_by_all(live))
+			return share(all, q, live, out);
+		if (lingers(tail))
+			return revive(all, q, wanted_or(all, q, true, tail), out);
+	}
+	return q->pool->from_giver ? giver_ask(all, q) : allocate(all, q, out);
+}
+
 static enum address_status acquire(void *ctx, const struct address_request *rq, struct lease *out)
 {
 	struct pools *all = ctx;
-	struct owner_key key; // is not cleared: it is large
-	struct request q = {.rq = rq, .pool = pool_of(all, rq->pool), .key = &key};
+	struct owner_key key;
+	uint64_t now_ns = pools_now(all);
+	struct request q = {
+		.rq = rq, .pool = pool_of(all, rq->pool), .key = &key, .now_ns = now_ns};
 	const struct segment *seg = rq->exact ? map_find(all, &rq->want) : NULL;
 	if (!q.pool)
 		return ADDRESS_FAILED;
@@ -279,81 +311,71 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		q.pool = &all->pools[seg->pool];
 	if (!owner_key_of(&rq->owner, &key))
 		return failed(q.pool);
-	q.anonymous = owner_anonymous(&rq->owner);
-	uint16_t pool = (uint16_t)(q.pool - all->pools);
-	if (!q.anonymous) {
-		q.hash = owner_hash(all, pool,
-			(struct view){(const uint8_t *)rq->owner.user, key.user_len},
-			rq->owner.identity);
+	if (!key.anonymous) {
+		q.hash = hash_owner(all, q.pool->space.pool, &key);
 		itab_prefetch(&all->owners, q.hash);
 	}
-	q.now_ns = pools_now(all);
-	pool_expire(all, q.pool, q.now_ns, EXPIRE_AT_ONCE);
-	q.head = q.anonymous ? NONE : owner_find(all, pool, q.hash, key_of(&q));
-	if (rq->exact)
-		return acquire_exact(all, &q, seg, out);
-	if (q.head) {
-		uint32_t tail = record_at(&all->records, q.head)->prev_owned;
-		uint32_t live = rq->adopt && !lingers(all, q.head)
-					? wanted_or(all, &q, false, q.head)
-					: NONE;
-		if (live && !shared_by_all(all, live))
-			return share(all, &q, live, out);
-		if (lingers(all, tail))
-			return revive(all, &q, wanted_or(all, &q, true, tail), out);
-	}
-	return q.pool->from_giver ? giver_ask(all, &q) : allocate(all, &q, out);
+	pool_expire(all, q.pool, now_ns, EXPIRE_AT_ONCE);
+	if (!key.anonymous)
+		q.head = owner_find(all, q.pool->space.pool, q.hash, &key);
+	return rq->exact ? acquire_exact(all, &q, seg, out) : acquire_any(all, &q, out);
 }
 
 // A further grant, or one whose record was moved.
-static uint32_t held_elsewhere(struct pools *all, const struct lease *l)
+static struct record *held_elsewhere(struct pools *all, const struct lease *l)
 {
-	uint32_t index = l->fence ? lease_find(all, &l->addr) : NONE;
-	const struct record *r = index ? record_at(&all->records, index) : NULL;
+	struct record *r = l->fence ? lease_find(all, &l->addr) : NULL;
 	if (r && r->fence == l->fence)
-		return index;
+		return r;
 	for (const struct grant *g = r ? r->more : NULL; g; g = g->next)
 		if (g->fence == l->fence)
-			return index;
+			return r;
 	struct pool *p = pool_of(all, l->pool);
 	if (p)
 		p->stats.stale++;
-	return NONE;
+	return NULL;
 }
 
-// The lease that this grant still holds, or NONE.
-static uint32_t held(struct pools *all, const struct lease *l)
+// The lease that this grant still holds, or NULL.
+HOT struct record *held(struct pools *all, const struct lease *l)
 {
-	uint64_t index = l->fence & ((1u << INDEX_BITS) - 1);
-	const struct record *r = record_if(&all->records, index);
-	if (r && r->used && r->fence == l->fence && l->fence)
-		return (uint32_t)index;
+	struct record *r = record_if(&all->records, l->fence & ((1u << INDEX_BITS) - 1));
+	if (r && l->fence && r->fence == l->fence)
+		return r;
 	return held_elsewhere(all, l);
 }
 
-void grant_end(struct pools *all, uint32_t index, uint64_t fence)
+HOT void end_grant(struct pools *all, struct record *r, uint64_t fence)
 {
-	struct record *r = record_at(&all->records, index);
-	drop_grant(r, fence);
+	if (r->fence == fence)
+		r->fence = 0;
+	else
+		drop_more(r, fence);
 	if (!r->fence && !r->more)
-		lease_end(all, index);
+		end_record(all, r);
+}
+
+void grant_end(struct pools *all, struct record *r, uint64_t fence)
+{
+	end_grant(all, r, fence);
 }
 
 static bool renew(void *ctx, const struct lease *l, uint64_t session)
 {
 	struct pools *all = ctx;
-	uint32_t index = held(all, l);
-	if (!index)
+	struct record *r = held(all, l);
+	if (!r)
 		return false;
-	struct record *r = record_at(&all->records, index);
 	if (r->revoked) {
-		grant_end(all, index, l->fence);
+		grant_end(all, r, l->fence);
 		return false;
 	}
 	if (r->state == LEASE_OFFERED) {
-		// Since when is for people: the time of the latest acquire or tick is near enough.
-		lease_activate(all, index, all->now_ns);
+		leave_queue(all, pool_of_record(all, r), r); // what counts it stays
+		r->state = LEASE_ACTIVE;
 		r->was_active = true;
+		// For people: the time of the latest acquire or tick is near enough.
+		r->since_ns = all->now_ns;
 	}
 	r->session = session;
 	return true;
@@ -361,9 +383,9 @@ static bool renew(void *ctx, const struct lease *l, uint64_t session)
 
 static void release(void *ctx, const struct lease *l)
 {
-	uint32_t index = held(ctx, l);
-	if (index)
-		grant_end(ctx, index, l->fence);
+	struct record *r = held(ctx, l);
+	if (r)
+		end_grant(ctx, r, l->fence);
 }
 
 void pools_source(struct pools *p, struct address_source *out)

@@ -11,10 +11,9 @@
 #define HUGE_FROM ((size_t)6 << 20) // below that, what huge pages waste is not worth their speed
 
 // Huge pages need an alignment that mmap() does not give: more is mapped, and the ends go back.
-static void *pages_aligned(size_t bytes)
+static void *map_aligned(size_t bytes, int prot, int flags)
 {
-	uint8_t *p = mmap(
-		NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, bytes + HUGE, prot, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	size_t head = (HUGE - (uintptr_t)p % HUGE) % HUGE;
@@ -22,14 +21,31 @@ static void *pages_aligned(size_t bytes)
 		munmap(p, head);
 	if (HUGE - head)
 		munmap(p + head + bytes, HUGE - head);
-	(void)madvise(p + head, bytes, MADV_HUGEPAGE); // without, only slower
 	return p + head;
+}
+
+void *pages_reserve(size_t bytes)
+{
+	return map_aligned(bytes, PROT_NONE, MAP_NORESERVE);
+}
+
+int pages_back(void *p, size_t bytes, bool huge)
+{
+	if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	// Without, only slower.
+	(void)madvise(p, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return 0;
 }
 
 void *pages_new(size_t bytes)
 {
-	if (bytes >= HUGE_FROM && bytes % HUGE == 0)
-		return pages_aligned(bytes);
+	if (bytes >= HUGE_FROM && bytes % HUGE == 0) {
+		void *p = map_aligned(bytes, PROT_READ | PROT_WRITE, 0);
+		if (p)
+			(void)madvise(p, bytes, MADV_HUGEPAGE);
+		return p;
+	}
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -42,7 +58,7 @@ void pages_free(void *p, size_t bytes)
 
 int itab_init(struct itab *t)
 {
-	*t = (struct itab){.mask = MIN_LINES - 1};
+	*t = (struct itab){.mask = MIN_LINES - 1, .most = MIN_LINES * ITAB_LINE / 4 * 3};
 	t->lines = pages_new(MIN_LINES * sizeof(*t->lines));
 	return t->lines ? 0 : -ENOMEM;
 }
@@ -101,15 +117,15 @@ static bool grow(struct itab *t)
 		t->old_at++;
 	t->lines = lines;
 	t->mask = n - 1;
+	t->most = n * ITAB_LINE / 4 * 3;
 	return true;
 }
 
-int itab_reserve(struct itab *t)
+int itab_make_room(struct itab *t)
 {
-	uint64_t places = (t->mask + 1) * ITAB_LINE;
-	if (t->old || t->count < places / 4 * 3 || grow(t))
+	if (t->old || grow(t))
 		return 0;
-	return t->count < places / 8 * 7 ? 0 : -ENOMEM;
+	return t->count < (t->mask + 1) * (ITAB_LINE - 1) ? 0 : -ENOMEM;
 }
 
 int itab_reserve_all(struct itab *t, uint64_t n)
@@ -123,12 +139,11 @@ int itab_reserve_all(struct itab *t, uint64_t n)
 	return 0;
 }
 
-void itab_insert(struct itab *t, uint32_t tag, uint32_t index)
+void itab_insert_far(struct itab *t, uint32_t tag, uint32_t index)
 {
 	if (t->old)
 		move_some(t);
 	put(t->lines, t->mask, tag, index);
-	t->count++;
 }
 
 // A place, by its line and its number in it.
@@ -153,13 +168,22 @@ static bool find(const struct itab_line *lines, uint64_t mask, uint32_t tag, uin
 	}
 }
 
+// Whether any entry of this line had to go on to it from another one.
+static bool has_others(const struct itab_line *l, uint64_t mask, uint64_t at)
+{
+	uint32_t other = 0;
+	for (unsigned i = 0; i < ITAB_LINE; i++)
+		other |= (l->tags[i] ^ (uint32_t)at) & (uint32_t)mask & (l->indices[i] ? ~0u : 0);
+	return other;
+}
+
 // A full line has got a gap, which what had to go on to a later line may fill, and then leaves one there.
 static void close_gap(struct itab_line *lines, uint64_t mask, struct place_at gap)
 {
 	for (uint64_t at = (gap.at + 1) & mask;; at = (at + 1) & mask) {
 		struct itab_line *l = &lines[at];
 		unsigned empty = itab_empty(l);
-		for (unsigned i = 0; i < ITAB_LINE; i++) {
+		for (unsigned i = has_others(l, mask, at) ? 0 : ITAB_LINE; i < ITAB_LINE; i++) {
 			uint64_t home = l->tags[i] & mask;
 			if (!l->indices[i] || ((at - home) & mask) < ((at - gap.at) & mask))
 				continue;
@@ -182,7 +206,7 @@ static void empty_place(struct itab_line *lines, uint64_t mask, struct place_at 
 		close_gap(lines, mask, p);
 }
 
-bool itab_remove(struct itab *t, uint32_t tag, uint32_t index)
+bool itab_remove_far(struct itab *t, uint32_t tag, uint32_t index)
 {
 	struct place_at p;
 	if (find(t->lines, t->mask, tag, index, &p))

@@ -25,9 +25,9 @@ struct itab {
 	struct itab_line *old; // being emptied after a growth
 	uint64_t mask;         // lines - 1
 	uint64_t old_mask;
-	uint64_t old_at;   // the line emptied last: no run of full lines crosses it
-	uint64_t old_left; // lines that are still to be emptied
-	uint64_t count;
+	uint64_t old_at;      // the line emptied last: no run of full lines crosses it
+	uint64_t old_left;    // lines that are still to be emptied
+	uint64_t count, most; // entries: with more than that it grows
 };
 
 // Where a look-up goes on.
@@ -41,14 +41,9 @@ struct itab_cursor {
 MUST_USE int itab_init(struct itab *t);
 void itab_fini(struct itab *t);
 
-// Makes sure that the next insert finds room. 0 or -ENOMEM.
-MUST_USE int itab_reserve(struct itab *t);
 // For so many inserts; takes the time that it takes.
 MUST_USE int itab_reserve_all(struct itab *t, uint64_t n);
-// Equal tags may stand beside each other. After itab_reserve(); index is not 0.
-void itab_insert(struct itab *t, uint32_t tag, uint32_t index);
 // False: it is not there.
-bool itab_remove(struct itab *t, uint32_t tag, uint32_t index);
 bool itab_replace(struct itab *t, uint32_t tag, uint32_t index, uint32_t with);
 
 static inline void itab_prefetch(const struct itab *t, uint32_t tag)
@@ -106,6 +101,54 @@ static inline uint32_t itab_next(const struct itab *t, uint32_t tag, struct itab
 	}
 }
 
+// What most look-ups find, in one line: no index has this tag.
+static inline bool itab_absent(const struct itab *t, uint32_t tag)
+{
+	const struct itab_line *l = &t->lines[tag & t->mask];
+	unsigned empty = itab_empty(l);
+	return empty && !(itab_equal(l->tags, tag) & ~empty) && !t->old;
+}
+
+MUST_USE int itab_make_room(struct itab *t);
+// Makes sure that the next insert finds room. 0 or -ENOMEM.
+MUST_USE static inline int itab_reserve(struct itab *t)
+{
+	return t->count < t->most ? 0 : itab_make_room(t);
+}
+
+void itab_insert_far(struct itab *t, uint32_t tag, uint32_t index);
+// Equal tags may stand beside each other. After itab_reserve(); index is not 0.
+static inline void itab_insert(struct itab *t, uint32_t tag, uint32_t index)
+{
+	struct itab_line *l = &t->lines[tag & t->mask];
+	unsigned empty = itab_empty(l);
+	t->count++;
+	if (!empty || t->old) {
+		itab_insert_far(t, tag, index);
+		return;
+	}
+	unsigned i = (unsigned)__builtin_ctz(empty);
+	l->tags[i] = tag;
+	l->indices[i] = index;
+}
+
+bool itab_remove_far(struct itab *t, uint32_t tag, uint32_t index);
+// False: it is not there.
+static inline bool itab_remove(struct itab *t, uint32_t tag, uint32_t index)
+{
+	struct itab_line *l = &t->lines[tag & t->mask];
+	unsigned found = itab_equal(l->indices, index) & itab_equal(l->tags, tag);
+	if (!found || !itab_empty(l))
+		return itab_remove_far(t, tag, index);
+	l->indices[__builtin_ctz(found)] = 0;
+	t->count--;
+	return true;
+}
+
 // Memory of zeroes by the page: large arrays in huge pages where the system has them. NULL: none.
 void *pages_new(size_t bytes);
 void pages_free(void *p, size_t bytes);
+// Addresses without memory, aligned to huge pages. NULL: the process may not have so many.
+void *pages_reserve(size_t bytes);
+// Gives zeroed memory to some of them. 0 or -ENOMEM.
+MUST_USE int pages_back(void *p, size_t bytes, bool huge);

@@ -62,6 +62,7 @@ struct pools {
 	uint64_t offer_ns;
 	struct pool *pools;
 	size_t count;
+	struct pool *asked_last;
 	const struct segment *
 		*map;    // of all pools, by address; behind them the one that was found last
 	uint64_t now_ns; // when the clock was read last
@@ -83,9 +84,9 @@ static inline uint64_t pools_now(struct pools *all)
 }
 
 // Its low bits are the record's index, until a reload moves it.
-static inline uint64_t new_fence(struct pools *all, uint32_t index)
+static inline uint64_t new_fence(struct pools *all, const struct record *r)
 {
-	return ++all->grants << INDEX_BITS | index;
+	return ++all->grants << INDEX_BITS | record_index(&all->records, r);
 }
 
 static inline struct pool *pool_of_record(struct pools *all, const struct record *r)
@@ -93,8 +94,13 @@ static inline struct pool *pool_of_record(struct pools *all, const struct record
 	return &all->pools[r->pool];
 }
 
+struct pool *pool_look(struct pools *all, const struct cfg_pool *cfg);
 // The pool that a configuration's is, NULL if it is none of ours.
-struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg);
+static inline struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg)
+{
+	struct pool *last = all->asked_last;
+	return last && last->cfg == cfg ? last : pool_look(all, cfg);
+}
 // The range of any pool that holds this address, or NULL.
 const struct segment *map_look(const struct pools *all, const struct ip_addr *a);
 static inline const struct segment *map_find(const struct pools *all, const struct ip_addr *a)
@@ -112,16 +118,14 @@ bool map_touches(
 	const struct segment *const *map, size_t count, const struct ip_addr *a, unsigned shift);
 MUST_USE int map_load(
 	const struct pool *pools, size_t count, const struct segment ***out, size_t *n);
-// The lease that has this address; NONE.
-static inline uint32_t lease_find(const struct pools *all, const struct ip_addr *a)
+// The lease that has this address, or NULL.
+static inline struct record *lease_find(const struct pools *all, const struct ip_addr *a)
 {
 	const struct segment *seg = map_find(all, a);
-	uint32_t index;
 	if (!seg || seg->sparse)
-		return loose_find(&all->records, a, record_tag(&all->records, a));
-	if (!segment_find(&all->pools[seg->pool].space, seg, a, &index))
-		return NONE;
-	return record_at(&all->records, index)->used ? index : NONE;
+		return loose_find(&all->records, a);
+	struct record *r = segment_find(&all->pools[seg->pool].space, seg, a);
+	return r && r->used ? r : NULL;
 }
 // An address outside all ranges that begins a unit of p, none of which lies in a range.
 bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a);
@@ -133,58 +137,61 @@ uint64_t lease_offer_ns(const struct cfg *c);
 
 // ---- owners: rings of live leases, the latest first, then lingering ones, the latest last
 
-struct owner_key {
-	size_t len, user_len;
-	const char *name; // text of the owner, borrowed
-	size_t name_len, name_at;
-	uint8_t bytes[POOL_OWNER_MAX + 4];
-};
-// User, then identity, with the user's length, so that no two pairs read alike. False if it does not
-// fit.
-bool owner_key_of(const struct pool_owner *o, struct owner_key *key);
+// Where the name stands: mostly in the key, as its user or its end.
+uint16_t owner_name_at(const struct owner_key *k);
+// Of a row or a record; empty: anonymous.
+void owner_key_read(struct view bytes, struct view name, struct owner_key *key);
 static inline bool owner_anonymous(const struct pool_owner *o)
 {
 	return o->anonymous || (!o->user && o->identity.len == 0);
 }
 // By his name or his user.
-bool reserved_for(const struct reserved *r, struct view key, const char *name);
-uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view user, struct view identity);
-// The same of a key.
-uint32_t owner_key_hash(const struct pools *all, uint16_t pool, struct view key);
-// The head of his ring, NONE if he has nothing in this pool.
-uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struct view key);
-bool owner_is(
-	const struct pools *all, uint32_t index, uint16_t pool, uint32_t hash, struct view key);
-// Into the ring of this head, NONE: a new one (after itab_reserve()).
-void owner_join(struct pools *all, uint32_t head, uint32_t index);
-void owner_leave(struct pools *all, uint32_t index);
+bool reserved_for(const struct reserved *r, const struct owner_key *key);
+uint32_t owner_hash(const struct pools *all, uint16_t pool, const struct owner_key *key);
+struct record *owner_look(
+	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key);
+// The head of his ring, NULL if he has nothing in this pool.
+static inline struct record *owner_find(
+	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key)
+{
+	return itab_absent(&all->owners, hash) ? NULL : owner_look(all, pool, hash, key);
+}
+bool owner_is(const struct pools *all, const struct record *r, uint16_t pool, uint32_t hash,
+	const struct owner_key *key);
+// Into a ring, or out of one in which others are.
+void owner_join(struct pools *all, struct record *head, struct record *r);
+void owner_leave(struct pools *all, struct record *r);
 // Out of the table with what has left.
 void owner_forget_all(struct pools *all);
 // To the place that its new state has in the ring.
-void owner_move(struct pools *all, uint32_t index);
+void owner_move(struct pools *all, struct record *r);
 
 // ---- states
 
-// An address of p has become this lease: it is counted and in its queue. The rest of the record is
-// filled in.
-void lease_begin(struct pools *all, uint32_t index, enum lease_state state, enum record_queue q,
+void lease_enter(struct pools *all, struct record *r, enum lease_state state, enum record_queue q,
 	uint64_t now_ns);
-void lease_enter(struct pools *all, uint32_t index, enum lease_state state, enum record_queue q,
-	uint64_t now_ns);
-// From offered to active: what counts it stays.
-void lease_activate(struct pools *all, uint32_t index, uint64_t now_ns);
 // The last reference is gone.
-void lease_end(struct pools *all, uint32_t index);
-void lease_free(struct pools *all, uint32_t index);
+void lease_end(struct pools *all, struct record *r);
+void lease_free(struct pools *all, struct record *r);
 void lease_drop_grants(struct record *r);
+// After its end it lingers or is in quarantine.
+void lease_keep(struct pools *all, struct pool *p, struct record *r);
+// It is in no queue and in no ring any longer.
+void lease_free_rest(struct pools *all, struct pool *p, struct record *r);
 // Adds to what counts this lease, or takes away.
 void lease_count(struct pool *p, const struct record *r, int n);
-uint64_t lease_until_ns(const struct pools *all, const struct record *r);
+uint64_t *lease_counter(struct pool *p, const struct record *r);
+uint64_t lease_kept_until_ns(const struct pools *all, const struct record *r);
+static inline uint64_t lease_until_ns(const struct pools *all, const struct record *r)
+{
+	return r->queue == QUEUE_OFFERED ? r->since_ns + all->offer_ns
+					 : lease_kept_until_ns(all, r);
+}
 // Its holder ends; it is nobody's in the meantime.
-void lease_revoke(struct pools *all, uint32_t index);
+void lease_revoke(struct pools *all, struct record *r);
 // Its server has given it to somebody else.
-void lease_lose(struct pools *all, uint32_t index, uint64_t now_ns);
-void grant_end(struct pools *all, uint32_t index, uint64_t fence);
+void lease_lose(struct pools *all, struct record *r, uint64_t now_ns);
+void grant_end(struct pools *all, struct record *r, uint64_t fence);
 // How many it ended, at most `most`.
 unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
 static inline unsigned pool_expire(
@@ -195,37 +202,38 @@ static inline unsigned pool_expire(
 
 struct occupation {
 	struct pool *pool;
-	struct place place;
-	struct view key; // empty: anonymous
+	const struct place *place;
+	const struct owner_key *key;
 	uint32_t hash;
-	uint32_t head; // of the owner's ring
-	const char *name;
-	size_t name_len, name_at; // ident_set()
+	struct record *head; // of the owner's ring
 	enum lease_origin origin;
 	enum lease_state state;
 	enum record_queue queue;
 	bool reserved, outside;
 	uint64_t now_ns;
 };
-// Makes a lease of the place that was taken. NONE without memory, and then the place is given back.
-uint32_t lease_occupy(struct pools *all, const struct occupation *o);
+// Makes a lease of the place that was taken. NULL without memory, and then the place is given back.
+struct record *lease_occupy(struct pools *all, const struct occupation *o);
+// What was taken and cannot be used.
+void lease_undo(struct pools *all, struct pool *p, struct record *r, uint16_t shard, bool to_space);
 
 // ---- rows
 
 // The row of a new lease, whose first grant waits for it if the record says so afterwards.
-void journal_put(struct pools *all, uint32_t index, struct view extra, uint64_t token);
+void journal_put(struct pools *all, struct record *r, struct view extra, uint64_t token);
 // Nobody waits.
-void journal_rewrite(struct pools *all, uint32_t index, struct view extra);
+void journal_rewrite(struct pools *all, struct record *r, struct view extra);
 void journal_drop(struct pools *all, const struct ip_addr *a);
 // One more grant waits for a row that is on its way. False without memory.
-MUST_USE bool journal_wait(struct pools *all, uint32_t index, uint64_t fence, uint64_t token);
+MUST_USE bool journal_wait(
+	struct pools *all, const struct record *r, uint64_t fence, uint64_t token);
 void waits_fini(struct pools *all);
 // done().
 void grant_tell(struct pools *all, uint64_t token, enum address_status s, const struct lease *l);
 // The owner's text in all->text.
-const char *lease_text(const struct pools *all, uint32_t index);
-void lease_out(
-	const struct pools *all, uint32_t index, uint64_t fence, bool adopted, struct lease *out);
+const char *lease_text(const struct pools *all, const struct record *r);
+void lease_out(const struct pools *all, const struct record *r, uint64_t fence, bool adopted,
+	struct lease *out);
 
 // ---- givers
 
@@ -234,8 +242,7 @@ struct request {
 	struct pool *pool;
 	const struct owner_key *key;
 	uint32_t hash;
-	uint32_t head; // of the owner's ring
-	bool anonymous;
+	struct record *head; // of the owner's ring
 	uint64_t now_ns;
 };
 

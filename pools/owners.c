@@ -1,153 +1,129 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
-#include "pools/lease.h"
+#include "pools/hot.h"
 
-bool owner_key_of(const struct pool_owner *o, struct owner_key *key)
+uint16_t owner_name_at(const struct owner_key *k)
 {
-	size_t user = o->user ? strlen(o->user) : 0, identity = o->identity.len;
-	if (user > POOL_OWNER_MAX || identity > POOL_OWNER_MAX - user)
-		return false;
-	uint16_t first = o->user ? (uint16_t)(user + 1) : 0;
-	key->bytes[0] = (uint8_t)(first >> 8);
-	key->bytes[1] = (uint8_t)first;
-	if (user)
-		memcpy(key->bytes + 2, o->user, user);
-	if (identity)
-		memcpy(key->bytes + 2 + user, o->identity.p, identity);
-	key->len = 2 + user + identity;
-	key->user_len = user;
-	key->name = o->name ? o->name : o->user ? o->user : "";
-	if (key->name == o->user) {
-		key->name_len = user;
-		key->name_at = owner_anonymous(o) ? 0 : 2;
-		return true;
-	}
-	key->name_len = strnlen(key->name, POOL_OWNER_MAX);
-	key->name_at = owner_anonymous(o) ? 0
-					  : ident_name_at((struct view){key->bytes, key->len},
-						    key->name, key->name_len);
-	return true;
+	const struct view *name = &k->name, *id = &k->identity;
+	if (k->len && name->len && name->len == k->user.len &&
+		memcmp(name->p, k->user.p, name->len) == 0)
+		return k->head_len;
+	if (name->len && name->len <= id->len &&
+		memcmp(name->p, id->p + id->len - name->len, name->len) == 0)
+		return (uint16_t)(k->len - name->len);
+	return k->len;
 }
 
-// The user stands in front of the key, with his length and one in two bytes.
-bool reserved_for(const struct reserved *r, struct view key, const char *name)
+void owner_key_read(struct view bytes, struct view name, struct owner_key *key)
 {
-	size_t len = strlen(r->owner), user = key.len < 2 ? 0 : (size_t)key.p[0] << 8 | key.p[1];
-	if (name && strcmp(r->owner, name) == 0)
-		return true;
-	return user == len + 1 && key.len >= len + 2 && memcmp(key.p + 2, r->owner, len) == 0;
-}
-
-// Of user and identity where they stand: to read what was put together just now would have to wait until
-// it is written, and that for all writes before it.
-uint32_t owner_hash(const struct pools *all, uint16_t pool, struct view user, struct view identity)
-{
-	uint64_t h = pool * 0x9e3779b97f4a7c15ull;
-	if (user.len)
-		h += siphash13(all->records.key, user.p, user.len);
-	if (identity.len)
-		h = h * 0xd6e8feb86659fd93ull +
-		    siphash13(all->records.key, identity.p, identity.len);
-	return (uint32_t)(h ^ h >> 32);
-}
-
-uint32_t owner_key_hash(const struct pools *all, uint16_t pool, struct view key)
-{
-	size_t first = key.len < 2 ? 0 : (size_t)key.p[0] << 8 | key.p[1];
+	size_t first = bytes.len < 2 ? 0 : (size_t)bytes.p[0] << 8 | bytes.p[1];
 	size_t user = first ? first - 1 : 0;
-	if (key.len < 2 || user > key.len - 2)
-		return owner_hash(all, pool, (struct view){0}, key);
-	return owner_hash(all, pool, (struct view){key.p + 2, user},
-		(struct view){key.p + 2 + user, key.len - 2 - user});
+	*key = (struct owner_key){.anonymous = bytes.len == 0,
+		.len = (uint16_t)bytes.len,
+		.identity = bytes,
+		.name = name};
+	if (bytes.len >= 2 && user <= bytes.len - 2) {
+		memcpy(&key->head, bytes.p, sizeof(key->head));
+		key->head_len = sizeof(key->head);
+		key->user = first ? (struct view){bytes.p + 2, user} : (struct view){0};
+		key->identity = (struct view){bytes.p + 2 + user, bytes.len - 2 - user};
+	}
+	key->name_at = owner_name_at(key);
 }
 
-bool owner_is(
-	const struct pools *all, uint32_t index, uint16_t pool, uint32_t hash, struct view key)
+static bool reads(struct view v, const char *text)
 {
-	const struct record *r = record_at(&all->records, index);
+	return v.len == strlen(text) && memcmp(v.p, text, v.len) == 0;
+}
+
+bool reserved_for(const struct reserved *r, const struct owner_key *key)
+{
+	return (key->name.p && reads(key->name, r->owner)) ||
+	       (key->user.p && reads(key->user, r->owner));
+}
+
+uint32_t owner_hash(const struct pools *all, uint16_t pool, const struct owner_key *key)
+{
+	return hash_owner(all, pool, key);
+}
+
+static bool same_part(const uint8_t **at, const void *part, size_t len)
+{
+	bool same = len == 0 || memcmp(*at, part, len) == 0;
+	*at += len;
+	return same;
+}
+
+bool owner_is(const struct pools *all, const struct record *r, uint16_t pool, uint32_t hash,
+	const struct owner_key *key)
+{
 	if (r->hash != hash || r->pool != pool || !r->used || r->anonymous || r->revoked)
 		return false;
-	struct view has = ident_of(&all->records, index).key;
-	return has.len == key.len && memcmp(has.p, key.p, key.len) == 0;
+	struct view has = ident_of(&all->records, r).key;
+	return has.len == key->len && same_part(&has.p, &key->head, key->head_len) &&
+	       same_part(&has.p, key->user.p, key->user.len) &&
+	       same_part(&has.p, key->identity.p, key->identity.len);
 }
 
-uint32_t owner_find(const struct pools *all, uint16_t pool, uint32_t hash, struct view key)
+struct record *owner_look(
+	const struct pools *all, uint16_t pool, uint32_t hash, const struct owner_key *key)
 {
 	struct itab_cursor c = itab_start(&all->owners, hash);
 	uint32_t index;
-	while ((index = itab_next(&all->owners, hash, &c)))
-		if (record_at(&all->records, index)->head && owner_is(all, index, pool, hash, key))
-			break;
-	return index;
+	while ((index = itab_next(&all->owners, hash, &c))) {
+		struct record *r = record_at(&all->records, index);
+		if (r->head && owner_is(all, r, pool, hash, key))
+			return r;
+	}
+	return NULL;
 }
 
 // Lingering leases go to the end of the ring, which is just before its head.
-void owner_join(struct pools *all, uint32_t head, uint32_t index)
+void owner_join(struct pools *all, struct record *head, struct record *r)
 {
 	struct records *t = &all->records;
-	struct record *r = record_at(t, index);
-	if (head == NONE) {
-		r->next_owned = r->prev_owned = index;
-		r->head = true;
-		itab_insert(&all->owners, r->hash, index);
-		return;
-	}
-	struct record *h = record_at(t, head);
-	r->next_owned = head;
-	r->prev_owned = h->prev_owned;
-	record_at(t, h->prev_owned)->next_owned = index;
-	h->prev_owned = index;
+	uint32_t index = record_index(t, r);
+	r->next_owned = record_index(t, head);
+	r->prev_owned = head->prev_owned;
+	record_at(t, head->prev_owned)->next_owned = index;
+	head->prev_owned = index;
 	if (r->state == LEASE_LINGERING)
 		return;
-	h->head = false;
+	head->head = false;
 	r->head = true;
-	itab_replace(&all->owners, r->hash, head, index);
-}
-
-static void forget(struct pools *all, struct left *l)
-{
-	if (l->index)
-		itab_remove(&all->owners, l->hash, l->index);
-	l->index = NONE;
+	itab_replace(&all->owners, r->hash, record_index(t, head), index);
 }
 
 void owner_forget_all(struct pools *all)
 {
-	for (unsigned i = 0; i < LEFT_OWNERS; i++)
-		forget(all, &all->left[i]);
+	for (unsigned i = 0; i < LEFT_OWNERS; i++) {
+		struct left *l = &all->left[i];
+		if (l->index)
+			itab_remove(&all->owners, l->hash, l->index);
+		l->index = NONE;
+	}
 }
 
-static void leave_table(struct pools *all, uint32_t hash, uint32_t index)
-{
-	struct left *l = &all->left[all->left_at++ % LEFT_OWNERS];
-	forget(all, l);
-	*l = (struct left){hash, index};
-	itab_prefetch(&all->owners, hash);
-}
-
-void owner_leave(struct pools *all, uint32_t index)
+void owner_leave(struct pools *all, struct record *r)
 {
 	struct records *t = &all->records;
-	struct record *r = record_at(t, index);
-	if (r->next_owned == index) {
-		leave_table(all, r->hash, index);
-	} else {
-		record_at(t, r->prev_owned)->next_owned = r->next_owned;
-		record_at(t, r->next_owned)->prev_owned = r->prev_owned;
-		if (r->head) {
-			record_at(t, r->next_owned)->head = true;
-			itab_replace(&all->owners, r->hash, index, r->next_owned);
-		}
+	struct record *next = record_at(t, r->next_owned);
+	record_at(t, r->prev_owned)->next_owned = r->next_owned;
+	next->prev_owned = r->prev_owned;
+	if (r->head) {
+		next->head = true;
+		itab_replace(&all->owners, r->hash, record_index(t, r), r->next_owned);
 	}
 	r->head = false;
 }
 
-void owner_move(struct pools *all, uint32_t index)
+void owner_move(struct pools *all, struct record *r)
 {
-	const struct record *r = record_at(&all->records, index);
-	if (r->next_owned == index)
+	struct owner_key key;
+	if (r->next_owned == record_index(&all->records, r))
 		return;
-	owner_leave(all, index);
-	owner_join(
-		all, owner_find(all, r->pool, r->hash, ident_of(&all->records, index).key), index);
+	struct ident_view v = ident_of(&all->records, r);
+	owner_key_read(v.key, v.name, &key);
+	leave_owner(all, r);
+	join_owner(all, owner_find(all, r->pool, r->hash, &key), r);
 }

@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct pool *pool_of(struct pools *all, const struct cfg_pool *cfg)
+struct pool *pool_look(struct pools *all, const struct cfg_pool *cfg)
 {
 	for (size_t k = 0; k < SNAPSHOTS && all->snapshots[k]; k++) {
 		uintptr_t offset = (uintptr_t)cfg - (uintptr_t)all->snapshots[k];
 		size_t i = offset / sizeof(*cfg);
 		if (i < all->count && cfg == &all->snapshots[k][i])
-			return &all->pools[i];
+			return all->asked_last = &all->pools[i];
 	}
 	return NULL;
 }
@@ -116,8 +116,8 @@ bool prefix_covers(const struct pools *all, const struct ip_addr *a)
 			continue;
 		u128 low = ((u128)1 << (bits - len)) - 1;
 		struct ip_addr first = addr_from(a->family, num_of(a) & ~low);
-		uint32_t index = lease_find(all, &first);
-		if (index && record_at(&all->records, index)->prefix_len == len)
+		const struct record *r = lease_find(all, &first);
+		if (r && r->prefix_len == len)
 			return true;
 	}
 	return false;
@@ -184,7 +184,7 @@ int pools_new(const struct cfg *c, const struct pools_seams *s, struct pools **o
 
 static void drop_all_grants(struct pools *p)
 {
-	for (uint32_t n = 1; p->records.blocks && n < p->records.count; n++) {
+	for (uint32_t n = 1; n < p->records.count; n++) {
 		struct block *b = p->records.blocks[n];
 		for (uint32_t i = 0; b && b->used && i < BITS_SIZE; i++)
 			if (b->records[i].used)

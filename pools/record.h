@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// One record an address in the whole process, found by index: 32 bits, block and place in it. A block
-// of a pool's range stands for 4096 addresses (or prefixes) in a row; what lies in a sparse range, or
+// One record an address in the whole process, in one array, by index: 28 bits, block and place in it. A
+// block of a pool's range stands for 4096 addresses (or prefixes) in a row; what lies in a sparse range, or
 // in no pool's, has a record in a loose block, found by hash. Private to pools/.
 #pragma once
 
@@ -13,7 +13,6 @@
 
 #define NONE       0u // an index; block 0 is never used
 #define INDEX_BITS 28 // a fence has the index in its low bits
-#define MAX_BLOCKS (1u << (INDEX_BITS - 12))
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -71,30 +70,38 @@ struct record {
 	struct grant *more;
 	uint32_t next, prev; // in a queue
 	uint32_t next_owned,
-		prev_owned; // ring of the owner's leases; of a free loose record the next one
+		prev_owned; // ring of the owner's leases; of a free loose record the next one; see
+			    // record_later()
 	uint32_t hash;      // of owner and pool
 	uint32_t ticket;    // of the row, its low bits
 	uint16_t pool;
 	uint16_t shard;
 	uint8_t prefix_len;
-	// A byte each, so that what is written is read in the same size.
+	// A byte for what changes together, so that what is written is read in the same size.
 	uint8_t queue : 3; // enum record_queue
 	uint8_t state : 2; // enum lease_state
-	uint8_t origin : 2;
-	uint8_t used : 1;     // a lease
+	uint8_t used : 1;  // a lease
+	uint8_t was_active : 1;
+	uint8_t anonymous : 1;
+	// What takes more steps at the end, see record_rare().
+	uint8_t origin : 2;   // enum lease_origin
 	uint8_t reserved : 1; // for somebody, by the pool
 	uint8_t outside : 1;  // not one of the addresses that the pool gives out by itself
-	uint8_t anonymous : 1;
-	uint8_t was_active : 1;
-	uint8_t row : 1;     // has one in the journal
-	uint8_t waiting : 1; // it is not durable yet
-	uint8_t head : 1;    // of the owner's ring, what the table of owners names
-	uint8_t revoked : 1; // ends with its holder, in no ring any longer
-	uint8_t far : 1;     // its ident is
-	uint8_t lost : 1;    // its server has given it to somebody else
-	uint8_t left : 1;    // a reload has taken its address out of all ranges
+	uint8_t row : 1;      // has one in the journal
+	uint8_t far : 1;      // its ident is
+	uint8_t lost : 1;     // its server has given it to somebody else
+	uint8_t loose : 1;    // it is of a loose block
+	uint8_t waiting : 1;  // its row is not durable yet
+	uint8_t head : 1;     // of the owner's ring, what the table of owners names
+	uint8_t revoked : 1;  // ends with its holder, in no ring any longer
+	uint8_t left : 1;     // a reload has taken its address out of all ranges; it is outside
 };
 _Static_assert(sizeof(struct record) == 64, "a cache line");
+
+static inline bool record_rare(const struct record *r)
+{
+	return r->origin || r->reserved || r->outside || r->row || r->far || r->lost || r->loose;
+}
 
 // The owner's key and text, beside the record: most are short.
 #define IDENT_BYTES 29
@@ -118,39 +125,32 @@ struct ident_view {
 
 struct block {
 	struct record *records;
-	struct ident *idents;
 	struct ip_addr *addrs; // of a loose block, one a record
 	uint32_t number;       // the index of record i is number << 12 | i
 	uint32_t ordinal;      // among its pool's
-	uint32_t used;         // leases
 	uint16_t pool;
+	bool used;             // there were leases
 	bool plain;            // single addresses of IPv4
 	bool stays;            // while a reload is planned: it is taken over
 	bool planned;          // it is of the new configuration
 	uint8_t prefix_len;    // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
+	struct bits *fresh;    // one a shard: never used. None in a loose block
 	u128 base;
-	struct bits fresh[]; // one a shard: never used. None in a loose block
 };
-
-#define ARENA_BLOCKS 16u
-
-struct arena {
-	struct arena *next;
-	uint8_t *bytes;
-};
+_Static_assert(sizeof(struct block) == 64, "a cache line");
 
 struct records {
-	uint8_t key[16];       // of all hashes
-	struct block **blocks; // by number
-	uint32_t count, room;
-	uint32_t *free_numbers; // of blocks that are gone; as much room
+	uint8_t key[16];      // of all hashes
+	struct record *at;    // by index: addresses for `room` blocks, memory for `backed`
+	struct ident *idents; // the same
+	uint32_t room, backed;
+	uint32_t end;          // backed * BITS_SIZE
+	struct block *heads;   // by number as well, beside each other: few pages
+	struct block **blocks; // those that are there, else NULL
+	uint32_t count;
+	uint32_t *free_numbers; // of blocks that are gone
 	uint32_t free_count;
-	struct arena *arenas; // the latest first
-	uint32_t arena_count;
-	uint32_t arena_used; // blocks of the latest
-	void **free_chunks;  // as much room as blocks
-	uint32_t chunk_count;
 	uint32_t loose_free, loose_block, loose_used;
 	struct itab by_addr; // of loose records
 };
@@ -162,28 +162,43 @@ struct block *block_new(struct records *t, size_t shards, bool loose);
 // None of its records is a lease or in a queue.
 void block_free(struct records *t, struct block *b);
 
-static inline struct block *block_at(const struct records *t, uint32_t index)
-{
-	return t->blocks[index / BITS_SIZE];
-}
-
-// NULL: there is none. For an index that somebody remembers.
-static inline struct record *record_if(const struct records *t, uint64_t index)
-{
-	uint64_t n = index / BITS_SIZE;
-	const struct block *b = n < t->count && t->blocks ? t->blocks[n] : NULL;
-	return b ? &b->records[index % BITS_SIZE] : NULL;
-}
-
 static inline struct record *record_at(const struct records *t, uint32_t index)
 {
-	return &t->blocks[index / BITS_SIZE]->records[index % BITS_SIZE];
+	return &t->at[index];
 }
 
-static inline void record_addr_put(const struct records *t, uint32_t index, struct ip_addr *out)
+// Of a released one, which about will be given out some allocations later: a hint, of a record that is.
+static inline uint32_t *record_later(struct record *r)
 {
-	const struct block *b = block_at(t, index);
-	uint32_t i = index % BITS_SIZE;
+	return &r->next_owned;
+}
+
+// NULL: it has no memory. For an index that somebody remembers; of a block that is gone it is all zero.
+static inline struct record *record_if(const struct records *t, uint64_t index)
+{
+	return index < t->end ? &t->at[index] : NULL;
+}
+
+static inline uint32_t record_index(const struct records *t, const struct record *r)
+{
+	return (uint32_t)(r - t->at);
+}
+
+static inline struct ident *ident_at(const struct records *t, const struct record *r)
+{
+	return &t->idents[r - t->at];
+}
+
+static inline struct block *block_of(const struct records *t, const struct record *r)
+{
+	return &t->heads[record_index(t, r) / BITS_SIZE];
+}
+
+static inline void record_addr_put(
+	const struct records *t, const struct record *r, struct ip_addr *out)
+{
+	const struct block *b = block_of(t, r);
+	uint32_t i = record_index(t, r) % BITS_SIZE;
 	if (b->plain)
 		addr_put(out, IP_V4, (uint32_t)b->base + i);
 	else if (b->addrs)
@@ -192,60 +207,94 @@ static inline void record_addr_put(const struct records *t, uint32_t index, stru
 		addr_put(out, b->family, b->base + ((u128)i << b->shift));
 }
 
-static inline struct ip_addr record_addr(const struct records *t, uint32_t index)
+static inline struct ip_addr record_addr(const struct records *t, const struct record *r)
 {
 	struct ip_addr a;
-	record_addr_put(t, index, &a);
+	record_addr_put(t, r, &a);
 	return a;
 }
 
-uint32_t record_tag(const struct records *t, const struct ip_addr *a);
-// A loose record for this address, whose tag is `tag`; NONE without memory.
-uint32_t loose_new(struct records *t, const struct ip_addr *a, uint32_t tag);
-void loose_free(struct records *t, uint32_t index, uint32_t tag);
-uint32_t loose_find(const struct records *t, const struct ip_addr *a, uint32_t tag);
+// A loose record for this address; NULL without memory.
+struct record *loose_new(struct records *t, const struct ip_addr *a);
+void loose_free(struct records *t, struct record *r);
+// Or NULL.
+struct record *loose_find(const struct records *t, const struct ip_addr *a);
 
-// Where a name stands: mostly in the key, as its user or its end; at key.len: apart from it.
-size_t ident_name_at(struct view key, const char *name, size_t len);
-// 0 or -ENOMEM. The key may be empty.
-MUST_USE int ident_set(struct records *t, uint32_t index, struct view key, const char *name,
-	size_t name_len, size_t name_at);
-void ident_far_free(struct records *t, uint32_t index);
-static inline void ident_clear(struct records *t, uint32_t index)
+// Whom a lease is for. His key is his user's length and one in two bytes (0: no user), user and identity,
+// so that no two pairs read alike. The parts are borrowed and stay where they are: what was put together
+// just now cannot be read in other sizes until it and all writes before it are done.
+struct owner_key {
+	uint16_t head;    // high byte first
+	uint8_t head_len; // 2, or 0 of a row whose key does not read as one: that is all identity
+	bool anonymous;   // and so without a key
+	uint16_t len;     // of all
+	uint16_t name_at; // where the name stands in the key; at its end: apart from it
+	struct view user, identity;
+	struct view name;
+};
+
+static inline uint8_t *append(uint8_t *to, const void *from, size_t len)
 {
-	if (record_at(t, index)->far)
-		ident_far_free(t, index);
+	if (len)
+		memcpy(to, from, len);
+	return to + len;
 }
-struct ident_view ident_of(const struct records *t, uint32_t index);
+
+// Its bytes; returns where they end.
+static inline uint8_t *owner_key_put(const struct owner_key *k, uint8_t *bytes)
+{
+	if (k->head_len)
+		memcpy(bytes, &k->head, sizeof(k->head));
+	bytes = append(bytes + k->head_len, k->user.p, k->user.len);
+	return append(bytes, k->identity.p, k->identity.len);
+}
+
+MUST_USE int ident_set_far(struct records *t, struct record *r, const struct owner_key *k);
+// 0 or -ENOMEM.
+MUST_USE static inline int ident_set(struct records *t, struct record *r, const struct owner_key *k)
+{
+	struct ident *id = ident_at(t, r);
+	size_t apart = k->name_at == k->len ? k->name.len : 0;
+	if (k->len + apart > IDENT_BYTES)
+		return ident_set_far(t, r, k);
+	id->key_len = (uint8_t)k->len;
+	id->name_at = (uint8_t)k->name_at;
+	id->name_len = (uint8_t)k->name.len;
+	append(owner_key_put(k, id->bytes), k->name.p, apart);
+	return 0;
+}
+void ident_far_free(struct records *t, struct record *r);
+struct ident_view ident_of(const struct records *t, const struct record *r);
 
 struct queue {
 	uint32_t first, last;
 	uint64_t count;
 };
 
-static inline void queue_push(struct records *t, struct queue *q, uint32_t index)
+// prev of the first and next of the last one mean nothing.
+static inline void queue_push(struct records *t, struct queue *q, struct record *r)
 {
-	struct record *r = record_at(t, index);
-	r->prev = q->last;
-	r->next = NONE;
-	if (q->last)
-		record_at(t, q->last)->next = index;
-	else
+	uint32_t index = record_index(t, r);
+	if (q->count++) {
+		r->prev = q->last;
+		t->at[q->last].next = index;
+	} else {
 		q->first = index;
+	}
 	q->last = index;
-	q->count++;
 }
 
-static inline void queue_remove(struct records *t, struct queue *q, uint32_t index)
+static inline void queue_remove(struct records *t, struct queue *q, const struct record *r)
 {
-	const struct record *r = record_at(t, index);
-	if (r->prev)
-		record_at(t, r->prev)->next = r->next;
-	else
+	uint32_t index = record_index(t, r);
+	if (q->first == index)
 		q->first = r->next;
-	if (r->next)
-		record_at(t, r->next)->prev = r->prev;
 	else
+		t->at[r->prev].next = r->next;
+	if (q->last == index)
 		q->last = r->prev;
-	q->count--;
+	else
+		t->at[r->next].prev = r->prev;
+	if (--q->count == 0)
+		q->first = NONE;
 }

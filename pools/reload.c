@@ -4,14 +4,14 @@
 // Another configuration under leases that live. First all that needs memory or can be refused, beside
 // what is there; then the change, which cannot fail. Blocks whose addresses stay what they were are
 // taken over as they are, so that a pool costs what changes in it.
-#include "pools/lease.h"
+#include "pools/hot.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 // A record, free or not, that will live in another place.
 struct move {
-	uint32_t from, to;
+	struct record *from, *to;
 };
 
 struct reload {
@@ -72,7 +72,7 @@ static void adopt_block(struct reload *rl, const struct space *old, struct block
 
 // ---- what moves
 
-static int add_move(struct reload *rl, uint32_t from, uint32_t to)
+static int add_move(struct reload *rl, struct record *from, struct record *to)
 {
 	if (rl->count == rl->room) {
 		size_t room = rl->room ? rl->room * 2 : 256;
@@ -87,66 +87,64 @@ static int add_move(struct reload *rl, uint32_t from, uint32_t to)
 }
 
 // A lease keeps its prefix length, and its prefix must be a unit of the range that it is in now.
-static bool fits(const struct reload *rl, const struct segment *seg, uint32_t index)
+static bool fits(const struct reload *rl, const struct segment *seg, const struct record *r)
 {
-	const struct record *r = record_at(&rl->all->records, index);
-	struct ip_addr a = record_addr(&rl->all->records, index);
+	struct ip_addr a = record_addr(&rl->all->records, r);
 	unsigned shift = ip_bits(a.family) - r->prefix_len;
 	if (!seg)
 		return !map_touches(rl->map, rl->map_count, &a, shift);
 	return segment_begins(seg, &a) && seg->shift == shift;
 }
 
-static int plan_lease(struct reload *rl, uint32_t index)
+static int plan_lease(struct reload *rl, struct record *r)
 {
 	struct records *t = &rl->all->records;
-	struct ip_addr a = record_addr(t, index);
+	struct ip_addr a = record_addr(t, r);
 	const struct segment *seg = new_segment(rl, &a);
 	struct place to = {0};
-	if (!fits(rl, seg, index))
+	if (!fits(rl, seg, r))
 		return -EINVAL;
 	if (seg && space_take_this(&rl->pools[seg->pool].space, seg, &a, &to))
 		return -ENOMEM;
-	if (to.index == NONE && block_at(t, index)->addrs)
+	if (!to.r && r->loose)
 		return 0; // it stays where it is
-	if (to.index == NONE)
-		to.index = loose_new(t, &a, record_tag(t, &a));
-	if (to.index == NONE)
+	if (!to.r)
+		to.r = loose_new(t, &a);
+	if (!to.r)
 		return -ENOMEM;
-	int rc = add_move(rl, index, to.index);
-	if (rc && block_at(t, to.index)->addrs)
-		loose_free(t, to.index, record_tag(t, &a));
+	int rc = add_move(rl, r, to.r);
+	if (rc && to.r->loose)
+		loose_free(t, to.r);
 	return rc;
 }
 
 // A released address is released still, if its pool has it.
-static int plan_released(struct reload *rl, uint32_t index)
+static int plan_released(struct reload *rl, struct record *r)
 {
-	struct records *t = &rl->all->records;
-	struct ip_addr a = record_addr(t, index);
+	const struct records *t = &rl->all->records;
+	struct ip_addr a = record_addr(t, r);
 	const struct segment *seg = new_segment(rl, &a);
-	const struct record *r = record_at(t, index);
 	struct place to = {0};
 	if (!seg || seg->sparse || seg->pool != r->pool || !segment_begins(seg, &a) ||
-		seg->shift != block_at(t, index)->shift)
+		seg->shift != block_of(t, r)->shift)
 		return 0;
 	struct space *s = &rl->pools[seg->pool].space;
 	if (space_excluded(s, &a) || space_reserved(s, &a))
 		return 0;
 	if (space_take_this(s, seg, &a, &to))
 		return -ENOMEM;
-	return add_move(rl, index, to.index);
+	return add_move(rl, r, to.r);
 }
 
 static int plan_block(struct reload *rl, const struct block *b)
 {
 	int rc = 0;
 	for (uint32_t i = 0; rc == 0 && i < BITS_SIZE; i++) {
-		const struct record *r = &b->records[i];
+		struct record *r = &b->records[i];
 		if (r->used)
-			rc = plan_lease(rl, b->number * BITS_SIZE + i);
+			rc = plan_lease(rl, r);
 		else if (r->queue == QUEUE_RELEASED)
-			rc = plan_released(rl, b->number * BITS_SIZE + i);
+			rc = plan_released(rl, r);
 	}
 	return rc;
 }
@@ -177,14 +175,14 @@ static struct queue *queue_of(struct pools *all, const struct record *r)
 }
 
 // All that names it names its new place.
-static void relink(struct pools *all, uint32_t from, uint32_t to)
+static void relink(struct pools *all, const struct record *old, struct record *r)
 {
 	struct records *t = &all->records;
-	struct record *r = record_at(t, to);
+	uint32_t from = record_index(t, old), to = record_index(t, r);
 	if (r->queue != QUEUE_NONE) {
 		struct queue *q = queue_of(all, r);
-		*(r->prev ? &record_at(t, r->prev)->next : &q->first) = to;
-		*(r->next ? &record_at(t, r->next)->prev : &q->last) = to;
+		*(q->first == from ? &q->first : &record_at(t, r->prev)->next) = to;
+		*(q->last == from ? &q->last : &record_at(t, r->next)->prev) = to;
 	}
 	if (!r->used || r->anonymous || r->revoked)
 		return;
@@ -198,52 +196,52 @@ static void relink(struct pools *all, uint32_t from, uint32_t to)
 		itab_replace(&all->owners, r->hash, from, to);
 }
 
-static void move_record(struct pools *all, uint32_t from, uint32_t to)
+static void move_record(struct pools *all, struct record *old, struct record *new)
 {
 	struct records *t = &all->records;
-	struct record *old = record_at(t, from), *new = record_at(t, to);
-	struct block *a = block_at(t, from), *b = block_at(t, to);
+	bool loose = new->loose;
 	*new = *old;
-	b->idents[to % BITS_SIZE] = a->idents[from % BITS_SIZE];
-	a->idents[from % BITS_SIZE] = (struct ident){0};
-	a->used -= old->used;
-	b->used += new->used;
-	relink(all, from, to);
-	*old = (struct record){0};
-	if (a->addrs)
-		loose_free(t, from, record_tag(t, &a->addrs[from % BITS_SIZE]));
+	new->loose = loose;
+	*ident_at(t, new) = *ident_at(t, old);
+	*ident_at(t, old) = (struct ident){0};
+	block_of(t, new)->used |= new->used;
+	relink(all, old, new);
+	if (old->loose)
+		loose_free(t, old);
+	else
+		*old = (struct record){0};
 }
 
 // A queue is in the order of time: who joins another pool's begins anew.
-static void change_pool(struct pools *all, uint32_t index, uint16_t pool)
+static void change_pool(struct pools *all, struct record *r, uint16_t pool)
 {
-	struct record *r = record_at(&all->records, index);
 	bool owned = !r->anonymous && !r->revoked;
-	struct view key = ident_of(&all->records, index).key;
+	struct ident_view v = ident_of(&all->records, r);
+	struct owner_key key;
 	if (owned)
-		owner_leave(all, index);
+		leave_owner(all, r);
 	if (r->queue != QUEUE_NONE) {
-		queue_remove(&all->records, queue_of(all, r), index);
+		queue_remove(&all->records, queue_of(all, r), r);
 		r->since_ns = pools_now(all);
 	}
 	r->pool = pool;
 	if (r->queue != QUEUE_NONE)
-		queue_push(&all->records, queue_of(all, r), index);
+		queue_push(&all->records, queue_of(all, r), r);
 	if (!owned)
 		return;
-	r->hash = owner_key_hash(all, pool, key);
-	owner_join(all, owner_find(all, pool, r->hash, key), index);
+	owner_key_read(v.key, v.name, &key);
+	r->hash = owner_hash(all, pool, &key);
+	join_owner(all, owner_find(all, pool, r->hash, &key), r);
 }
 
 // What the configuration says of a lease's address now. Its new space is in place already.
-static void rehome(struct pools *all, uint32_t index)
+static void rehome(struct pools *all, struct record *r)
 {
-	struct record *r = record_at(&all->records, index);
-	struct ip_addr a = record_addr(&all->records, index);
+	struct ip_addr a = record_addr(&all->records, r);
 	const struct segment *seg = map_find(all, &a);
 	lease_count(&all->pools[r->pool], r, -1);
 	if (seg && seg->pool != r->pool)
-		change_pool(all, index, seg->pool);
+		change_pool(all, r, seg->pool);
 	const struct space *s = &all->pools[r->pool].space;
 	r->left = !seg && (r->left || !r->outside);
 	r->reserved = seg && space_reserved(s, &a);
@@ -255,8 +253,7 @@ static void drop_released(struct pools *all, const struct block *b)
 {
 	for (uint32_t i = 0; i < BITS_SIZE; i++)
 		if (b->records[i].queue == QUEUE_RELEASED)
-			queue_remove(&all->records, queue_of(all, &b->records[i]),
-				b->number * BITS_SIZE + i);
+			queue_remove(&all->records, queue_of(all, &b->records[i]), &b->records[i]);
 }
 
 static void take_over_block(struct space *s, uint32_t ordinal)
@@ -312,7 +309,7 @@ static void rehome_loose(struct pools *all)
 		const struct block *b = t->blocks[n];
 		for (uint32_t i = 0; b && b->addrs && b->used && i < BITS_SIZE; i++)
 			if (b->records[i].used)
-				rehome(all, n * BITS_SIZE + i);
+				rehome(all, &b->records[i]);
 	}
 }
 
@@ -353,8 +350,7 @@ static void commit(struct reload *rl)
 	for (size_t i = 0; i < rl->count; i++)
 		move_record(all, rl->moves[i].from, rl->moves[i].to);
 	for (size_t i = 0; i < rl->count; i++)
-		if (record_at(&all->records, rl->moves[i].to)->used &&
-			!block_at(&all->records, rl->moves[i].to)->addrs)
+		if (rl->moves[i].to->used && !rl->moves[i].to->loose)
 			rehome(all, rl->moves[i].to);
 	rehome_loose(all);
 	for (size_t i = 0; i < all->count; i++) {
@@ -366,12 +362,9 @@ static void commit(struct reload *rl)
 static void abandon(struct reload *rl)
 {
 	struct records *t = &rl->all->records;
-	for (size_t i = 0; i < rl->count; i++) {
-		const struct block *b = block_at(t, rl->moves[i].to);
-		if (b->addrs)
-			loose_free(t, rl->moves[i].to,
-				record_tag(t, &b->addrs[rl->moves[i].to % BITS_SIZE]));
-	}
+	for (size_t i = 0; i < rl->count; i++)
+		if (rl->moves[i].to->loose)
+			loose_free(t, rl->moves[i].to);
 	for (size_t i = 0; rl->pools && i < rl->all->count; i++) {
 		struct space *s = &rl->pools[i].space;
 		for (uint32_t k = 0; s->blocks && k < s->block_count; k++) {

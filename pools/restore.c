@@ -40,16 +40,26 @@ static void forget(struct pools *all, const struct lease_row *row)
 	journal_drop(all, &row->addr);
 }
 
-static int restore(struct pools *all, struct pool *p, const struct lease_row *row, uint32_t *index)
+static void key_of_row(const struct lease_row *row, struct owner_key *key)
+{
+	const char *name = row->name ? row->name : "";
+	owner_key_read(row->anonymous ? (struct view){0} : row->owner,
+		(struct view){(const uint8_t *)name, strnlen(name, POOL_OWNER_MAX)}, key);
+}
+
+static int restore(
+	struct pools *all, struct pool *p, const struct lease_row *row, struct record **out)
 {
 	const struct segment *seg = map_find(all, &row->addr);
-	bool owned = !row->anonymous && row->owner.len;
+	struct owner_key key;
+	key_of_row(row, &key);
+	bool owned = !key.anonymous;
 	uint16_t number = (uint16_t)(p - all->pools);
+	struct place at = {NULL, space_shard_of(&p->space, &row->addr), row->addr};
 	struct occupation o = {
 		.pool = p,
-		.place = {NONE, space_shard_of(&p->space, &row->addr), row->addr},
-		.key = owned ? row->owner : (struct view){0},
-		.name = row->name ? row->name : "",
+		.place = &at,
+		.key = &key,
 		.origin = row->origin,
 		.state = owned ? LEASE_LINGERING : LEASE_QUARANTINED,
 		.queue = owned ? QUEUE_LINGERING : QUEUE_RESTORED,
@@ -57,20 +67,19 @@ static int restore(struct pools *all, struct pool *p, const struct lease_row *ro
 		.outside = !seg || space_excluded(&p->space, &row->addr),
 		.now_ns = pools_now(all),
 	};
-	o.name_len = strnlen(o.name, POOL_OWNER_MAX);
-	o.name_at = ident_name_at(o.key, o.name, o.name_len);
 	if (row->origin == LEASE_OF_DHCP && !p->from_giver)
 		o.origin = LEASE_OF_POOL;
-	if (seg && space_take_this(&p->space, seg, &row->addr, &o.place))
+	if (seg && space_take_this(&p->space, seg, &row->addr, &at))
 		return -ENOMEM;
 	if (owned) {
-		o.hash = owner_key_hash(all, number, o.key);
-		o.head = owner_find(all, number, o.hash, o.key);
+		o.hash = owner_hash(all, number, &key);
+		o.head = owner_find(all, number, o.hash, &key);
 	}
-	*index = lease_occupy(all, &o);
-	if (!*index)
+	struct record *r = lease_occupy(all, &o);
+	if (!r)
 		return -ENOMEM;
-	record_at(&all->records, *index)->was_active = true;
+	r->was_active = true;
+	*out = r;
 	p->stats.restored++;
 	return 0;
 }
@@ -78,7 +87,7 @@ static int restore(struct pools *all, struct pool *p, const struct lease_row *ro
 int pools_restore(struct pools *all, const struct lease_row *row)
 {
 	struct pool *p = pool_for(all, row, map_find(all, &row->addr));
-	uint32_t index;
+	struct record *r;
 	if (lease_find(all, &row->addr))
 		return 0;
 	if (!p || row->owner.len > POOL_OWNER_MAX + 4 ||
@@ -86,9 +95,9 @@ int pools_restore(struct pools *all, const struct lease_row *row)
 		forget(all, row);
 		return 0;
 	}
-	int rc = restore(all, p, row, &index);
+	int rc = restore(all, p, row, &r);
 	if (rc == 0)
-		record_at(&all->records, index)->row = all->seams.journal != NULL;
+		r->row = all->seams.journal != NULL;
 	return rc;
 }
 
@@ -100,19 +109,22 @@ int pools_import(struct pools *all, const struct lease_row *row, bool check)
 		return -ERANGE;
 	if (row->anonymous || row->owner.len < 2 || row->owner.len > POOL_OWNER_MAX + 4)
 		return -EINVAL;
-	const struct reserved *r = space_reserved(&p->space, &row->addr);
-	uint32_t index = lease_find(all, &row->addr);
-	uint32_t hash = owner_key_hash(all, seg->pool, row->owner);
-	if (index)
-		return owner_is(all, index, seg->pool, hash, row->owner) ? 0 : -EEXIST;
-	if (r && !reserved_for(r, row->owner, row->name))
+	const struct reserved *reserved = space_reserved(&p->space, &row->addr);
+	struct record *r = lease_find(all, &row->addr);
+	struct owner_key key;
+	key_of_row(row, &key);
+	if (r)
+		return owner_is(all, r, seg->pool, owner_hash(all, seg->pool, &key), &key)
+			       ? 0
+			       : -EEXIST;
+	if (reserved && !reserved_for(reserved, &key))
 		return -EEXIST;
 	if (p->from_giver)
 		return -EOPNOTSUPP;
 	if (check)
 		return 0;
-	int rc = restore(all, p, row, &index);
+	int rc = restore(all, p, row, &r);
 	if (rc == 0)
-		journal_rewrite(all, index, row->extra);
+		journal_rewrite(all, r, row->extra);
 	return rc;
 }

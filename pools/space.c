@@ -211,41 +211,20 @@ static int hash_more(struct space *s, uint16_t shard)
 static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 {
 	struct space_shard *h = &s->shards[shard];
-	if (h->fresh == 0 && s->next_block < s->block_count) {
+	if (h->fresh == 0) {
 		int rc = hash_more(s, shard);
-		if (rc)
+		if (rc || h->fresh == 0)
 			return rc;
 	}
-	if (h->fresh == 0)
-		return 0;
 	uint32_t chunk = 0;
 	while (bits_empty(&h->blocks[chunk]))
 		chunk++;
 	struct block *b = s->blocks[chunk * BITS_SIZE + bits_first(&h->blocks[chunk])];
 	unsigned i = bits_first(&b->fresh[shard]);
-	out->index = b->number * BITS_SIZE + i;
+	out->r = &b->records[i];
 	out->shard = shard;
 	use_fresh(s, shard, b, i);
 	return 1;
-}
-
-static bool take_released(struct space *s, uint16_t shard, struct place *out)
-{
-	struct queue *q = &s->shards[shard].released;
-	uint32_t index = q->first;
-	if (!index)
-		return false;
-	queue_remove(s->records, q, index);
-	record_at(s->records, index)->queue = QUEUE_NONE;
-	// The next request takes the next one, which nobody has looked at for long.
-	if (q->first) {
-		const struct block *b = block_at(s->records, q->first);
-		__builtin_prefetch(&b->records[q->first % BITS_SIZE], 1);
-		__builtin_prefetch(&b->idents[q->first % BITS_SIZE], 1);
-	}
-	out->index = index;
-	out->shard = shard;
-	return true;
 }
 
 // ---- drawn
@@ -285,9 +264,9 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 			continue;
 		uint16_t of = space_shard_of(s, &a);
 		if ((!any_shard && of != shard) || space_excluded(s, &a) || space_reserved(s, &a) ||
-			loose_find(s->records, &a, record_tag(s->records, &a)))
+			loose_find(s->records, &a))
 			continue;
-		*out = (struct place){NONE, of, a};
+		*out = (struct place){NULL, of, a};
 		return true;
 	}
 	return false;
@@ -297,13 +276,16 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 
 static int take_of_shard(struct space *s, uint16_t shard, struct place *out)
 {
-	int rc = take_fresh(s, shard, out);
-	if (rc)
-		return rc;
-	return take_sparse(s, shard, false, out) || take_released(s, shard, out);
+	if (s->shards[shard].fresh || s->next_block < s->block_count) {
+		int rc = take_fresh(s, shard, out);
+		if (rc)
+			return rc;
+	}
+	return (s->sparse_count && take_sparse(s, shard, false, out)) ||
+	       space_take_released(s, shard, out);
 }
 
-int space_take(struct space *s, uint16_t shard, struct place *out)
+int space_take_any(struct space *s, uint16_t shard, struct place *out)
 {
 	uint16_t most = 0;
 	int rc = take_of_shard(s, shard, out);
@@ -322,7 +304,7 @@ int space_take(struct space *s, uint16_t shard, struct place *out)
 int space_take_this(
 	struct space *s, const struct segment *seg, const struct ip_addr *a, struct place *out)
 {
-	*out = (struct place){NONE, space_shard_of(s, a), *a};
+	*out = (struct place){NULL, space_shard_of(s, a), *a};
 	if (seg->sparse)
 		return 0;
 	uint32_t ordinal =
@@ -332,19 +314,12 @@ int space_take_this(
 		return rc;
 	struct block *b = s->blocks[ordinal];
 	unsigned i = (unsigned)((num_of(a) - b->base) >> b->shift);
-	out->index = b->number * BITS_SIZE + i;
+	out->r = &b->records[i];
 	if (bits_test(&b->fresh[out->shard], i))
 		use_fresh(s, out->shard, b, i);
-	else if (b->records[i].queue == QUEUE_RELEASED) {
-		queue_remove(s->records, &s->shards[out->shard].released, out->index);
-		b->records[i].queue = QUEUE_NONE;
+	else if (out->r->queue == QUEUE_RELEASED) {
+		queue_remove(s->records, &s->shards[out->shard].released, out->r);
+		out->r->queue = QUEUE_NONE;
 	}
 	return 0;
-}
-
-void space_give_back(struct space *s, uint32_t index)
-{
-	struct record *r = record_at(s->records, index);
-	r->queue = QUEUE_RELEASED;
-	queue_push(s->records, &s->shards[r->shard].released, index);
 }

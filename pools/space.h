@@ -35,9 +35,13 @@ struct reserved {
 	const char *owner; // of the configuration
 };
 
+#define FETCH_AHEAD 4u // allocations from a shard
+
 struct space_shard {
 	uint64_t fresh; // never used, in the blocks that are hashed
 	struct queue released;
+	uint32_t latest[FETCH_AHEAD]; // that were released
+	unsigned gone;
 	struct bits *blocks; // with fresh addresses of this shard, 4096 blocks each
 };
 
@@ -69,7 +73,7 @@ struct space {
 
 // What was taken: a record, or of a sparse range an address that has none yet.
 struct place {
-	uint32_t index; // NONE: a loose record is to be made
+	struct record *r; // NULL: a loose record is to be made
 	uint16_t shard;
 	struct ip_addr addr; // of that
 };
@@ -87,29 +91,62 @@ const struct reserved *space_reserved(const struct space *s, const struct ip_add
 // The first in the order of owners that is not before this one: an index of by_owner.
 size_t space_first_of(const struct space *s, const char *owner);
 
-// Where seg, which is dense and holds a, has the record of a: false if none begins there or its block
-// is not hashed.
-static inline bool segment_find(
-	const struct space *s, const struct segment *seg, const struct ip_addr *a, uint32_t *index)
+// The record that seg, which is dense and holds a, has of a: NULL if none begins there or its block is not
+// hashed.
+static inline struct record *segment_find(
+	const struct space *s, const struct segment *seg, const struct ip_addr *a)
 {
 	u128 offset = num_of(a) - seg->base;
 	uint64_t unit = (uint64_t)(offset >> seg->shift);
 	const struct block *b = s->blocks[seg->first_block + unit / BITS_SIZE];
 	if (!b || (u128)unit << seg->shift != offset)
+		return NULL;
+	return &b->records[unit % BITS_SIZE];
+}
+
+static inline bool space_take_released(struct space *s, uint16_t shard, struct place *out)
+{
+	struct queue *q = &s->shards[shard].released;
+	if (!q->count)
 		return false;
-	*index = b->number * BITS_SIZE + (uint32_t)(unit % BITS_SIZE);
+	out->r = record_at(s->records, q->first);
+	out->shard = shard;
+	out->r->queue = QUEUE_NONE;
+	queue_remove(s->records, q, out->r);
+	// Nobody has looked at it for long.
+	const struct record *later = record_at(s->records, *record_later(out->r));
+	__builtin_prefetch(later, 1);
+	__builtin_prefetch(ident_at(s->records, later), 1);
 	return true;
 }
 
+MUST_USE int space_take_any(struct space *s, uint16_t shard, struct place *out);
 // 1 and *out, 0 if there is none, or -ENOMEM. In this order: never used of the shard, least
 // recently released of the shard, any shard that has most.
-MUST_USE int space_take(struct space *s, uint16_t shard, struct place *out);
+MUST_USE static inline int space_take(struct space *s, uint16_t shard, struct place *out)
+{
+	bool used_up =
+		!s->shards[shard].fresh && s->next_block == s->block_count && !s->sparse_count;
+	if (used_up && space_take_released(s, shard, out))
+		return 1;
+	return space_take_any(s, shard, out);
+}
 // Takes exactly this one of seg, which nobody holds and which begins a unit; it may be reserved or
 // excluded. 0 or -ENOMEM.
 MUST_USE int space_take_this(
 	struct space *s, const struct segment *seg, const struct ip_addr *a, struct place *out);
 // It was taken; it becomes the most recently released. Neither reserved nor excluded nor loose.
-void space_give_back(struct space *s, uint32_t index);
+static inline void space_give_back(struct space *s, struct record *r)
+{
+	struct space_shard *h = &s->shards[r->shard];
+	uint32_t *earlier = &h->latest[h->gone++ % FETCH_AHEAD];
+	struct record *e = record_at(s->records, *earlier);
+	if (e->queue == QUEUE_RELEASED)
+		*record_later(e) = record_index(s->records, r);
+	*earlier = record_index(s->records, r);
+	r->queue = QUEUE_RELEASED;
+	queue_push(s->records, &h->released, r);
+}
 
 // What of a block's addresses the pool can give out by itself, and what it has reserved.
 struct block_plan {

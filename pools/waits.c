@@ -57,39 +57,37 @@ void waits_fini(struct pools *all)
 	all->last_waits = NULL;
 }
 
-const char *lease_text(const struct pools *all, uint32_t index)
+const char *lease_text(const struct pools *all, const struct record *r)
 {
-	struct view name = ident_of(&all->records, index).name;
+	struct view name = ident_of(&all->records, r).name;
 	if (name.len)
 		memcpy(all->text, name.p, name.len);
 	all->text[name.len] = '\0';
 	return all->text;
 }
 
-static uint64_t put(struct pools *all, uint32_t index, struct view extra)
+static uint64_t put(struct pools *all, const struct record *r, struct view extra)
 {
 	const struct lease_journal *j = all->seams.journal;
-	const struct record *r = record_at(&all->records, index);
 	struct lease_row row = {
-		.addr = record_addr(&all->records, index),
+		.addr = record_addr(&all->records, r),
 		.prefix_len = (uint8_t)r->prefix_len,
 		.origin = r->origin,
 		.anonymous = r->anonymous,
 		.pool = all->pools[r->pool].cfg->name,
-		.owner = ident_of(&all->records, index).key,
-		.name = lease_text(all, index),
+		.owner = ident_of(&all->records, r).key,
+		.name = lease_text(all, r),
 		.extra = extra,
 	};
 	return j->put(j->ctx, &row);
 }
 
-void journal_put(struct pools *all, uint32_t index, struct view extra, uint64_t token)
+void journal_put(struct pools *all, struct record *r, struct view extra, uint64_t token)
 {
-	struct record *r = record_at(&all->records, index);
 	if (!all->seams.journal)
 		return;
 	bool room = wait_room(all);
-	uint64_t ticket = put(all, index, extra);
+	uint64_t ticket = put(all, r, extra);
 	r->row = ticket != 0;
 	r->ticket = (uint32_t)ticket;
 	r->waiting = ticket && room;
@@ -98,16 +96,15 @@ void journal_put(struct pools *all, uint32_t index, struct view extra, uint64_t 
 		wait_push(all, &(struct wait){.ticket = ticket,
 				       .fence = r->fence,
 				       .token = token,
-				       .addr = record_addr(&all->records, index),
+				       .addr = record_addr(&all->records, r),
 				       .row = true});
 	else
 		pool_of_record(all, r)->stats.memory_only++;
 }
 
-void journal_rewrite(struct pools *all, uint32_t index, struct view extra)
+void journal_rewrite(struct pools *all, struct record *r, struct view extra)
 {
-	struct record *r = record_at(&all->records, index);
-	uint64_t ticket = all->seams.journal ? put(all, index, extra) : 0;
+	uint64_t ticket = all->seams.journal ? put(all, r, extra) : 0;
 	r->row = r->row || ticket;
 	all->last_ticket = ticket ? ticket : all->last_ticket;
 }
@@ -119,14 +116,14 @@ void journal_drop(struct pools *all, const struct ip_addr *a)
 		(void)j->drop(j->ctx, a);
 }
 
-bool journal_wait(struct pools *all, uint32_t index, uint64_t fence, uint64_t token)
+bool journal_wait(struct pools *all, const struct record *r, uint64_t fence, uint64_t token)
 {
 	if (!wait_room(all))
 		return false;
 	wait_push(all, &(struct wait){.ticket = all->last_ticket,
 			       .fence = fence,
 			       .token = token,
-			       .addr = record_addr(&all->records, index),
+			       .addr = record_addr(&all->records, r),
 			       .adopted = true});
 	return true;
 }
@@ -150,8 +147,7 @@ void grant_tell(struct pools *all, uint64_t token, enum address_status s, const 
 
 static void settle(struct pools *all, const struct wait *w, bool durable)
 {
-	uint32_t index = lease_find(all, &w->addr);
-	struct record *r = index ? record_at(&all->records, index) : NULL;
+	struct record *r = lease_find(all, &w->addr);
 	struct lease l = {.addr = w->addr};
 	if (r && w->row && r->ticket == (uint32_t)w->ticket)
 		r->waiting = false;
@@ -161,12 +157,12 @@ static void settle(struct pools *all, const struct wait *w, bool durable)
 		return;
 	}
 	if (r->revoked) {
-		grant_end(all, index, w->fence);
+		grant_end(all, r, w->fence);
 		grant_tell(all, w->token, ADDRESS_FAILED, &l);
 		return;
 	}
 	pool_of_record(all, r)->stats.memory_only += !durable;
-	lease_out(all, index, w->fence, w->adopted, &l);
+	lease_out(all, r, w->fence, w->adopted, &l);
 	grant_tell(all, w->token, ADDRESS_OK, &l);
 }
 

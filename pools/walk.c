@@ -19,18 +19,17 @@ bool pools_stats(const struct pools *all, size_t i, struct pool_stats *out)
 	return true;
 }
 
-static void fill_info(const struct pools *all, uint32_t index, struct lease_info *out)
+static void fill_info(const struct pools *all, const struct record *r, struct lease_info *out)
 {
-	const struct record *r = record_at(&all->records, index);
 	*out = (struct lease_info){
-		.addr = record_addr(&all->records, index),
+		.addr = record_addr(&all->records, r),
 		.prefix_len = (uint8_t)r->prefix_len,
 		.state = r->state,
 		.origin = r->origin,
 		.reserved = r->reserved,
 		.anonymous = r->anonymous,
-		.owner = lease_text(all, index),
-		.key = ident_of(&all->records, index).key,
+		.owner = lease_text(all, r),
+		.key = ident_of(&all->records, r).key,
 		.session = r->session,
 		.since_ns = r->since_ns,
 		.until_ns = lease_until_ns(all, r),
@@ -45,8 +44,8 @@ static bool next_lease(const struct pools *all, long pool, uint64_t *index)
 {
 	const struct records *t = &all->records;
 	for (; *index / BITS_SIZE < t->count; (*index)++) {
-		const struct block *b = t->blocks ? t->blocks[*index / BITS_SIZE] : NULL;
-		bool none = !b || b->used == 0 || (pool >= 0 && !b->addrs && b->pool != pool);
+		const struct block *b = t->blocks[*index / BITS_SIZE];
+		bool none = !b || !b->used || (pool >= 0 && !b->addrs && b->pool != pool);
 		if (none) {
 			*index |= BITS_SIZE - 1;
 			continue;
@@ -62,30 +61,28 @@ bool pools_lease_next(const struct pools *all, size_t i, uint64_t *cursor, struc
 {
 	if (i >= all->count || !next_lease(all, (long)i, cursor))
 		return false;
-	fill_info(all, (uint32_t)*cursor, out);
+	fill_info(all, record_at(&all->records, (uint32_t)*cursor), out);
 	(*cursor)++;
 	return true;
 }
 
-static bool matches(const struct pools *all, uint32_t index, const struct lease_clearing *c)
+static bool matches(const struct pools *all, const struct record *r, const struct lease_clearing *c)
 {
-	const struct record *r = record_at(&all->records, index);
-	struct view name = ident_of(&all->records, index).name;
+	struct view name = ident_of(&all->records, r).name;
 	if (c->pool && strcmp(all->pools[r->pool].cfg->name, c->pool) != 0)
 		return false;
 	return !c->owner ||
 	       (name.len == strlen(c->owner) && memcmp(name.p, c->owner, name.len) == 0);
 }
 
-static bool clear(struct pools *all, uint32_t index)
+static bool clear(struct pools *all, struct record *r)
 {
-	const struct record *r = record_at(&all->records, index);
 	if (r->state == LEASE_LINGERING || r->state == LEASE_QUARANTINED)
-		lease_free(all, index);
+		lease_free(all, r);
 	else if (r->revoked)
 		return false; // its holder has been told
 	else
-		lease_revoke(all, index);
+		lease_revoke(all, r);
 	return true;
 }
 
@@ -93,11 +90,13 @@ size_t pools_clear(struct pools *all, const struct lease_clearing *c)
 {
 	size_t n = 0;
 	if (c->addr.family) {
-		uint32_t index = lease_find(all, &c->addr);
-		return index && matches(all, index, c) && clear(all, index);
+		struct record *r = lease_find(all, &c->addr);
+		return r && matches(all, r, c) && clear(all, r);
 	}
-	for (uint64_t index = 0; next_lease(all, -1, &index); index++)
-		if (matches(all, (uint32_t)index, c))
-			n += clear(all, (uint32_t)index);
+	for (uint64_t index = 0; next_lease(all, -1, &index); index++) {
+		struct record *r = record_at(&all->records, (uint32_t)index);
+		if (matches(all, r, c))
+			n += clear(all, r);
+	}
 	return n;
 }

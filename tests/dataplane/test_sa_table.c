@@ -292,7 +292,7 @@ static void without_memory_nothing_is_lost(void **state)
 	sink()->spi_release(sink()->ctx, spi);
 	// The ring is full, so that each of these needs a place in the queue.
 	struct dp_msg filler = {.type = DP_MSG_TUNNEL_MTU};
-	while (rte_ring_sp_enqueue_elem(fx.dp->workers[0]->sa_ring, &filler, sizeof(filler)) == 0)
+	while (rte_ring_sp_enqueue_elem(fx.dp->workers[0]->sa_ring, &filler, DP_MSG_HEAD) == 0)
 		;
 	sink()->tunnel_move(sink()->ctx, tunnels[0], &path); // refused, not fatal
 	for (unsigned i = 0; i < n; i++)
@@ -611,6 +611,24 @@ static void counters_have_names(void **state)
 	assert_false(dp_worker_info(fx.dp, 1, &info));
 }
 
+// The first lines of a chunk's SAs begin at all pairs of lines that a page has, none twice as often as
+// another.
+static void sas_spread_over_sets(void **state)
+{
+	(void)state;
+	uint8_t *chunk = dp_chunk_new(dp_sa_stride(), SOCKET_ID_ANY);
+	unsigned seen[4096 / DP_LINES] = {0};
+	assert_non_null(chunk);
+	for (size_t i = 0; i < DP_CHUNK; i++) {
+		uintptr_t at = (uintptr_t)chunk + i * dp_sa_stride();
+		assert_int_equal(at % DP_LINES, 0);
+		seen[at % 4096 / DP_LINES]++;
+	}
+	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+		assert_int_equal(seen[i], DP_CHUNK / (4096 / DP_LINES));
+	dp_chunk_free(chunk, dp_sa_stride());
+}
+
 int main(void)
 {
 	fx_eal();
@@ -621,6 +639,7 @@ int main(void)
 		ONE(spis_are_reserved_and_released),
 		TWO(spis_steer_the_nic),
 		ONE(install_and_return),
+		ONE(sas_spread_over_sets),
 		ONE(bad_specs_are_refused),
 		ONE(full_rings_lose_nothing),
 		ONE(without_memory_nothing_is_lost),
