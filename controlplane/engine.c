@@ -24,9 +24,9 @@ LOG_SUBSYSTEM("ike");
 
 static int tables_init(struct ike_engine *e)
 {
-	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id,
-		&e->owners, &e->places, &e->children_by_spi, &e->routes_by_dst, &e->leases_by_addr,
-		&e->waiting, &e->installing};
+	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id, &e->owners,
+		&e->places, &e->children_by_spi, &e->routes_by_dst, &e->leases_by_addr, &e->waiting,
+		&e->installing};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (htab_init(all[i], TABLE_MIN) < 0)
 			return -ENOMEM;

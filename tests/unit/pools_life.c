@@ -227,7 +227,8 @@ static void done(void *user, uint64_t token, enum address_status s, const struct
 	if (!a)
 		return; // the giver's no
 	m->ended_waiting++;
-	if (a->used && a->revoked && !a->acknowledged && --a->grants == 0)
+	// None: its time was over before, and it is in quarantine, for its server had given it away.
+	if (a->used && a->revoked && !a->acknowledged && a->grants && --a->grants == 0)
 		end_lease(m, a);
 }
 
