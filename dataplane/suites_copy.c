@@ -8,6 +8,7 @@
 #include "dataplane/suites_table.h"
 
 #include "base/log.h"
+#include "base/sanitize.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,13 +23,7 @@
 LOG_SUBSYSTEM("dataplane");
 
 // The sanitizers' run time must be found before the library's own symbols.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MAY_COPY false
-#elif defined(__has_feature)
-#define MAY_COPY !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define MAY_COPY true
-#endif
+#define MAY_COPY (!WITH_ASAN && !WITH_TSAN)
 
 bool dp_mb_copies(void)
 {

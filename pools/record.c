@@ -3,6 +3,7 @@
 #include "pools/record.h"
 
 #include "base/htab.h"
+#include "base/sanitize.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static int reserve(struct records *t)
 		t->at = pages_reserve(t->room * (RECORDS_SIZE + IDENTS_SIZE));
 		if (t->at) {
 			t->idents = (struct ident *)(void *)(t->at + (size_t)t->room * BITS_SIZE);
+			pages_hold_pointers(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
 			return 0;
 		}
 	}
@@ -35,6 +37,8 @@ int records_init(struct records *t)
 	t->blocks = pages_new(t->room * sizeof(struct block *));
 	t->free_numbers = pages_new(t->room * sizeof(*t->free_numbers));
 	t->heads = pages_new(t->room * sizeof(*t->heads));
+	if (t->heads)
+		pages_hold_pointers(t->heads, t->room * sizeof(*t->heads));
 	return t->blocks && t->free_numbers && t->heads ? itab_init(&t->by_addr) : -ENOMEM;
 }
 
@@ -55,6 +59,10 @@ void records_fini(struct records *t)
 		free(b->addrs);
 		free(b->fresh);
 	}
+	if (t->at)
+		pages_hold_none(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
+	if (t->heads)
+		pages_hold_none(t->heads, t->room * sizeof(*t->heads));
 	pages_free(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
 	pages_free(t->heads, t->room * sizeof(*t->heads));
 	pages_free(t->blocks, t->room * sizeof(struct block *));

@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The sallyport authors
 #include "tests/unit/pools_fixture.h"
 
+#include "base/sanitize.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -326,7 +328,7 @@ static void owners_differ_by_user_and_identity(void **state)
 // Addresses for all records are reserved at the start, as many as the process may have.
 static void little_address_space_is_enough(void **state)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if WITH_ASAN
 	skip(); // its own tables are larger
 #else
 	const struct rlimit two_gib = {(rlim_t)2 << 30, (rlim_t)2 << 30},
