@@ -558,7 +558,7 @@ static void open_plain(struct dp_worker *w, struct esp_op *ops, unsigned n, uint
 {
 	struct dp_crypto *c = &w->crypto;
 	const struct esp_op *end = ops + n;
-	struct gcm_row g;
+	struct gcm_row g = {0};
 	dp_gcm_choose(c, ops->sa->cipher, false, &g);
 	dp_gcm_begin(ops, n);
 	for (struct esp_op *op = ops; op < end; op++, tags++) {

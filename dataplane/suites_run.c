@@ -295,7 +295,7 @@ static bool run_rest(struct dp_crypto *c, struct esp_op *ops, unsigned n, unsign
 void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
 	struct esp_op *end = ops + n;
-	struct gcm_row g;
+	struct gcm_row g = {0};
 	unsigned rest = 0;
 	dp_gcm_choose(c, n ? ops->sa->cipher : 0, true, &g);
 	dp_gcm_begin(ops, n);
@@ -320,7 +320,7 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
 	struct esp_op *end = ops + n;
-	struct gcm_row g;
+	struct gcm_row g = {0};
 	unsigned rest = 0;
 	dp_gcm_choose(c, n ? ops->sa->cipher : 0, false, &g);
 	dp_gcm_begin(ops, n);

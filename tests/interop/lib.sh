@@ -425,7 +425,7 @@ pki_install() { # NAME
 pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
 	local count=${4:-5} interval=${5:-0.1} out seq
 	out=$(ns "$1" ping -n -I "$2" -c "$count" -i "$interval" \
-		-w "$(awk "BEGIN { print int($count * $interval) + 4 }")" "$3")
+		-w "$(awk "BEGIN { print int(2 * $count * $interval) + 4 }")" "$3")
 	grep -v "bytes from" <<<"$out"
 	for ((seq = 1; seq <= count; seq++)); do
 		grep -Eq "bytes from .*icmp_seq=$seq " <<<"$out" || return
