@@ -6,6 +6,7 @@
 #include "controlplane/ikev1/ikev1.h"
 #include "controlplane/ikev2/extension.h"
 #include "controlplane/ikev2/mobike.h"
+#include "controlplane/owners.h"
 #include "controlplane/session.h"
 
 #include <assert.h>
@@ -358,8 +359,12 @@ void ike_sa_heard(struct ike_sa *sa, const struct ike_datagram *d)
 	sa->local = d->local;
 	sa->origin = d->origin;
 	sa->floated = d->local.port == IKE_NAT_T_PORT;
-	if (sa->session && sa->session->sa == sa && sa->state == IKE_SA_ESTABLISHED)
+	if (!sa->session || sa->session->sa != sa)
+		return;
+	if (sa->state == IKE_SA_ESTABLISHED)
 		ike_session_moved(sa->session);
+	else
+		ike_owner_moved(sa->session);
 }
 
 // ---- end ----

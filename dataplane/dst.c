@@ -328,12 +328,6 @@ void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g)
 
 // ---- Writer ----
 
-// What workers remember of addresses outside the flat arrays holds no longer.
-static void changed(struct dp_dst *d)
-{
-	atomic_fetch_add_explicit(&d->head.version, 1, memory_order_release);
-}
-
 int dp_dst_set_pools(struct dp_dst *d, const struct dp_pool_range *r, size_t count, uint64_t *seen)
 {
 	struct dst_map *old = d->map, *m = dst_map_new(old, r, count);
@@ -341,7 +335,7 @@ int dp_dst_set_pools(struct dp_dst *d, const struct dp_pool_range *r, size_t cou
 		return -ENOMEM;
 	d->map = m;
 	atomic_store_explicit(&d->head.ranges, &m->seen, memory_order_release);
-	changed(d);
+	dp_dst_changed(d);
 	*seen = map_retire(d, old);
 	return (int)m->kept;
 }
@@ -462,7 +456,7 @@ int dp_dst_add(struct dp_dst *d, const struct ip_prefix *p, const struct dp_dst_
 	} else {
 		rc = add_to_hash(d, p, value);
 	}
-	changed(d);
+	dp_dst_changed(d);
 	return rc;
 }
 
@@ -482,7 +476,7 @@ void dp_dst_del(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 	store(&s->value, VALUE_GONE);
 	atomic_load_explicit(&d->table, memory_order_relaxed)->live--;
 	length_del(d, p);
-	changed(d);
+	dp_dst_changed(d);
 }
 
 int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uint32_t generation,
@@ -492,7 +486,7 @@ int dp_dst_move(struct dp_dst *d, const struct ip_prefix *p, uint32_t index, uin
 	if (!at || !same_tunnel(load(at), index, generation))
 		return -ENOENT;
 	store(at, value_of(e));
-	changed(d);
+	dp_dst_changed(d);
 	return 0;
 }
 

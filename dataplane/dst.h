@@ -65,6 +65,13 @@ struct dp_grace {
 };
 void dp_dst_set_grace(struct dp_dst *d, const struct dp_grace *g);
 
+// What workers remember of addresses outside the flat arrays (struct dp_exit) holds no longer.
+static inline void dp_dst_changed(struct dp_dst *d)
+{
+	struct dp_dst_head *head = (struct dp_dst_head *)(void *)d;
+	atomic_fetch_add_explicit(&head->version, 1, memory_order_release);
+}
+
 // The pools' ranges from now on. A range that is none of them any longer goes, unless a tunnel has an
 // address of it: returns how many such parts stay (ask again later), or -ENOMEM and nothing is changed.
 // Workers see them when the grace period that *seen gets the number of is over. Addresses of tunnels

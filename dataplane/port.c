@@ -345,6 +345,8 @@ void dp_device_publish(struct dp *d, uint16_t port, bool use)
 		p->rx_queues = use && p == device ? p->device_rx : 0;
 	}
 	atomic_fetch_add(&d->port_changes, 1);
+	if (use && d->dst) // its MTU may be another one
+		dp_dst_changed(d->dst);
 }
 
 static uint16_t device_of(const struct cfg *c, size_t i)

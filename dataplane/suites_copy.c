@@ -79,10 +79,14 @@ static void copy(struct dp_library *lib)
 	told = true;
 }
 
-// A function of the copy, or of the library itself.
-static void *function(const struct dp_library *lib, const char *name)
+typedef void (*any_function)(void);
+
+// A function of the copy, or the library's own.
+static any_function function(const struct dp_library *lib, const char *name, any_function own)
 {
-	void *f = dlsym(lib->handle ? lib->handle : RTLD_DEFAULT, name);
+	if (!lib->handle)
+		return own;
+	any_function f = (any_function)dlsym(lib->handle, name);
 	if (!f)
 		log_error("intel-ipsec-mb has no %s", name);
 	return f;
@@ -93,9 +97,10 @@ IMB_MGR *dp_mb_new(bool apart, struct dp_library *lib)
 	*lib = (struct dp_library){NULL, -1};
 	if (apart)
 		copy(lib);
-	IMB_MGR *(*alloc)(uint64_t) = (IMB_MGR * (*)(uint64_t)) function(lib, "alloc_mb_mgr");
-	void (*init)(IMB_MGR *, IMB_ARCH *) =
-		(void (*)(IMB_MGR *, IMB_ARCH *))function(lib, "init_mb_mgr_auto");
+	IMB_MGR *(*alloc)(uint64_t) =
+		(IMB_MGR * (*)(uint64_t)) function(lib, "alloc_mb_mgr", (any_function)alloc_mb_mgr);
+	void (*init)(IMB_MGR *, IMB_ARCH *) = (void (*)(IMB_MGR *, IMB_ARCH *))function(
+		lib, "init_mb_mgr_auto", (any_function)init_mb_mgr_auto);
 	IMB_MGR *m = alloc && init ? alloc(0) : NULL;
 	if (m)
 		init(m, NULL);
@@ -106,7 +111,8 @@ IMB_MGR *dp_mb_new(bool apart, struct dp_library *lib)
 
 void dp_mb_free(IMB_MGR *m, struct dp_library *lib)
 {
-	void (*give_back)(IMB_MGR *) = m ? (void (*)(IMB_MGR *))function(lib, "free_mb_mgr") : NULL;
+	void (*give_back)(IMB_MGR *) = (void (*)(IMB_MGR *))(
+		m ? function(lib, "free_mb_mgr", (any_function)free_mb_mgr) : NULL);
 	if (give_back)
 		give_back(m);
 	if (!lib->handle)

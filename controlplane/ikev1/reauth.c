@@ -264,10 +264,12 @@ static void follow(struct ike_sa *sa, struct ike_session *s, bool both)
 {
 	struct ike_sa *old = s->sa;
 	bool expired = old->state == IKE_SA_EXPIRED;
+	// strongSwan adopts the child SAs of one old ISAKMP SA; those that were made on another one go with that.
+	bool others = !sa->v1->peer_settles && ikev1_spare_of(old);
 	ike_session_move(s, sa);
 	sa->v1->took_over_ns = sa->engine->now_ns;
 	ike_sa_established(sa);
-	bool all = (expired && sa->initiator) || left_behind(sa, old);
+	bool all = (expired && sa->initiator) || left_behind(sa, old) || others;
 	retire(old, sa, both ? old->initiator : sa->initiator);
 	ike_session_moved(s);
 	wake_children(sa, all);

@@ -4,6 +4,7 @@
 
 #include "controlplane/exchange.h"
 #include "controlplane/ikev2/extension.h"
+#include "controlplane/owners.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,8 @@ void ikev2_mobike_path_set(struct ike_sa *sa, const struct ike_datagram *path)
 	sa->local = path->local;
 	sa->remote = path->remote;
 	sa->floated = path->local.port == IKE_NAT_T_PORT;
+	if (sa->session && sa->session->sa == sa)
+		ike_owner_moved(sa->session); // before ESP does
 	ike_count(sa->engine, IKE_REASON_PEER_MOVED);
 	log_notice("%llu: peer %s now at %s, from %s",
 		sa->session ? (unsigned long long)sa->session->id : 0ull,

@@ -210,6 +210,8 @@ static void take_grant(struct model *m, const struct report *r)
 		m->durable = a->at;
 	bool shared = r->adopted && l->holders > 0 && !l->gone;
 	bool was = r->adopted && l->was_active;
+	// What waited for its row during a reload is an offer from then on.
+	bool late = a->r.exact && a->at < m->reloaded;
 	*l = (struct model_lease){.owner = a->r.owner,
 		.holders = shared ? l->holders + 1 : 1,
 		.active = shared && l->active,
@@ -217,6 +219,7 @@ static void take_grant(struct model *m, const struct report *r)
 		.origin = r->adopted ? l->origin
 				     : (uint8_t)(a->r.exact ? LEASE_OF_AAA : LEASE_OF_POOL),
 		.since_s = a->r.now_s,
+		.late_s = late ? m->reloaded_s + OFFER_S : 0,
 		.until_s = l->until_s};
 }
 
@@ -304,6 +307,8 @@ static void take_timed(struct model *m)
 static void take_reload(struct model *m, bool small)
 {
 	m->small = small;
+	m->reloaded = m->number;
+	m->reloaded_s = m->now_s;
 	for (unsigned i = 0; i < ADDRESSES; i++) {
 		struct model_lease *l = &m->leases[i];
 		if (l->owner == NOBODY || l->origin != LEASE_OF_AAA)

@@ -91,8 +91,9 @@ struct model {
 	bool small;
 	bool ready; // this life has said R_READY
 	uint64_t now_s, number;
-	uint64_t durable; // what was freed before this report is so durably
-	uint64_t cleared; // number of the last R_CLEAR
+	uint64_t durable;              // what was freed before this report is so durably
+	uint64_t cleared;              // number of the last R_CLEAR
+	uint64_t reloaded, reloaded_s; // number of the last R_RELOAD, and when it was
 	uint64_t grants, refusals, rows, kept, lives;
 	struct report story[STORY]; // the latest, for who reads of a failure
 };
