@@ -90,7 +90,7 @@ const struct option opt_table[] = {
 		.help = "Memory of the data plane in MiB: packet buffers, rings, SAs, tunnels, policies. Not "
 			"in it, but in the process's own memory, are tables of more than 16 routes (their "
 			"size is logged at start), and, where there are several workers and intel-ipsec-mb "
-			"is older than 1.4, a copy of that library of 13 MiB for each worker."},
+			"is older than 1.4, a copy of that library of 13 MB for each worker."},
 	{"main.node_id", OPT_U32, .max = 7, AT(cfg, main.node_id), .def = "0",
 		.help = "Number of this headend among several; it is part of every SPI."},
 	{"main.max_sessions", OPT_U32, .min = 1, .max = 1048576, AT(cfg, main.max_sessions),

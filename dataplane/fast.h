@@ -81,11 +81,6 @@ static inline void dp_sa_prefetch(const struct dp_sa *sa)
 	rte_prefetch0((const uint8_t *)sa + 64);
 }
 
-static inline bool ip_bad_v4(uint8_t first)
-{
-	return first == 0 || first == 127 || first >= 224;
-}
-
 // False: it is none of the own addresses.
 static inline bool dp_local_maybe_v4(const struct dp_route_table *t, const uint8_t *addr)
 {
