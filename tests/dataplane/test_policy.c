@@ -5,7 +5,6 @@
 // tunnel, clients that are apart, and selectors under split tunnels.
 #include "config/config.h"
 #include "config/loader.h"
-#include "dataplane/policy.h"
 #include "tests/cmocka_all.h"
 #include "tests/dataplane/esp_cases.h"
 
@@ -432,73 +431,6 @@ static void beside_a_tunnel(void **state)
 	}
 }
 
-#define MANY 1024
-
-// Each connection lets by what is for its own site, and one in three the same as all of its kind.
-static void many_connections(struct cfg *c)
-{
-	static struct cfg_connection n[MANY];
-	static struct cfg_rule rules[MANY];
-	static struct selector remote[MANY];
-	for (size_t i = 0; i < MANY; i++) {
-		char text[40];
-		if (i % 3)
-			snprintf(text, sizeof(text), "203.%zu.%zu.0/24[icmp]", i / 200, i % 200);
-		else
-			snprintf(text, sizeof(text), "203.0.113.0/24[udp/53]");
-		assert_int_equal(selector_parse(text, &remote[i]), 0);
-		rules[i] = (struct cfg_rule){.action = CFG_BYPASS,
-			.direction = CFG_BOTH,
-			.remote = &remote[i],
-			.remote_count = 1};
-		n[i] = (struct cfg_connection){
-			.index = (uint16_t)i, .policy = &rules[i], .policy_count = 1};
-	}
-	c->connections = n;
-	c->connection_count = MANY;
-}
-
-static bool lets_in(const struct packet *k)
-{
-	uint8_t p[256];
-	struct ip_info ip;
-	uint32_t n = (uint32_t)make(k, p);
-	assert_int_equal(ip_parse_packet(p, n, false, &ip), DP_DROP_NONE);
-	uint64_t begin = rte_rdtsc();
-	bool yes = dp_policy_lets_in(fx.dp->workers[0], p, &ip);
-	for (int i = 0; i < 99; i++)
-		assert_int_equal(dp_policy_lets_in(fx.dp->workers[0], p, &ip), yes);
-	print_message(
-		"# %s: %llu cycles\n", k->src, (unsigned long long)(rte_rdtsc() - begin) / 100);
-	return yes;
-}
-
-static void many_that_bypass(void **state)
-{
-	static const struct {
-		struct packet packet;
-		bool passes;
-	} rows[] = {
-		{{FAR, EC_HOST, PROTO_UDP, 53, 5000, WHOLE}, true},
-		{{FAR, EC_HOST, PROTO_UDP, 54, 5000, WHOLE}, false},
-		{{"203.0.1.9", EC_HOST, PROTO_ICMP, 0, 0, WHOLE}, true},  // of connection 1
-		{{"203.0.3.9", EC_HOST, PROTO_ICMP, 0, 0, WHOLE}, false}, // of none
-		{{"203.5.22.9", EC_HOST, PROTO_ICMP, 0, 0, WHOLE}, true}, // of 1022
-		{{"203.5.22.9", EC_HOST, PROTO_UDP, 53, 1, WHOLE}, false},
-		{{"198.18.0.9", EC_HOST, PROTO_ICMP, 0, 0, WHOLE}, false},
-	};
-	struct dp_policies *own = fx.dp->policies, *many;
-	struct cfg c = fx.cfg;
-	(void)state;
-	many_connections(&c);
-	assert_int_equal(dp_policy_new(&c, &many), 0);
-	fx.dp->policies = many;
-	for (size_t i = 0; i < RTE_DIM(rows); i++)
-		assert_int_equal(lets_in(&rows[i].packet), rows[i].passes);
-	fx.dp->policies = own;
-	dp_policy_free(many);
-}
-
 // What came out of a tunnel does not leave in clear.
 static void not_out_of_a_tunnel(void **state)
 {
@@ -625,7 +557,6 @@ int main(void)
 		WITH(through_a_tunnel, two),
 		WITH(beside_a_tunnel, one),
 		WITH(beside_a_tunnel, two),
-		WITH(many_that_bypass, one),
 		WITH(not_out_of_a_tunnel, one),
 		WITH(between_clients, one),
 		WITH(between_clients, two),
