@@ -146,6 +146,7 @@ int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out)
 		rte_eal_cleanup();
 		return rc;
 	}
+	dp_announce_all(d);
 	*out = d;
 	return 0;
 }
