@@ -188,6 +188,7 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns)
 	n += dp_local_tick(d, now_ns);
 	n += dp_exceptions_poll(d, now_ns);
 	n += dp_pmtu_tick(d, now_ns);
+	n += dp_trace_ready(d);
 	dp_grace_tick(d);
 	return n;
 }
