@@ -192,6 +192,8 @@ void lease_revoke(struct pools *all, struct record *r);
 // Its server has given it to somebody else.
 void lease_lose(struct pools *all, struct record *r, uint64_t now_ns);
 void grant_end(struct pools *all, struct record *r, uint64_t fence);
+// Of a lease: false, and nothing is changed, if its time is not over.
+bool lease_expire(struct pools *all, struct record *r, uint64_t now_ns);
 // How many it ended, at most `most`.
 unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
 static inline unsigned pool_expire(

@@ -17,8 +17,8 @@ struct move {
 struct reload {
 	struct pools *all;
 	const struct cfg *cfg;
-	struct pool *pools; // spaces alone
-	const struct segment **map;
+	struct pool *pools;         // spaces alone
+	const struct segment **map; // the new one, and once that is in place the old one
 	size_t map_count;
 	struct move *moves;
 	size_t count, room;
@@ -235,15 +235,17 @@ static void change_pool(struct pools *all, struct record *r, uint16_t pool)
 }
 
 // What the configuration says of a lease's address now. Its new space is in place already.
-static void rehome(struct pools *all, struct record *r)
+static void rehome(const struct reload *rl, struct record *r)
 {
+	struct pools *all = rl->all;
 	struct ip_addr a = record_addr(&all->records, r);
 	const struct segment *seg = map_find(all, &a);
 	lease_count(&all->pools[r->pool], r, -1);
 	if (seg && seg->pool != r->pool)
 		change_pool(all, r, seg->pool);
 	const struct space *s = &all->pools[r->pool].space;
-	r->left = !seg && (r->left || !r->outside);
+	// Excluded ones were in a range as well.
+	r->left = !seg && (r->left || map_search(rl->map, rl->map_count, &a));
 	r->reserved = seg && space_reserved(s, &a);
 	r->outside = !seg || space_excluded(s, &a);
 	lease_count(&all->pools[r->pool], r, 1);
@@ -302,14 +304,14 @@ static void free_old_blocks(struct reload *rl, size_t i)
 	space_fini(old);
 }
 
-static void rehome_loose(struct pools *all)
+static void rehome_loose(const struct reload *rl)
 {
-	const struct records *t = &all->records;
+	const struct records *t = &rl->all->records;
 	for (uint32_t n = 1; n < t->count; n++) {
 		const struct block *b = t->blocks[n];
 		for (uint32_t i = 0; b && b->addrs && b->used && i < BITS_SIZE; i++)
 			if (b->records[i].used)
-				rehome(all, &b->records[i]);
+				rehome(rl, &b->records[i]);
 	}
 }
 
@@ -340,6 +342,7 @@ static void commit(struct reload *rl)
 {
 	struct pools *all = rl->all;
 	const struct segment **old_map = all->map;
+	size_t old_count = all->map_count;
 	take_snapshot(all, rl->cfg);
 	for (size_t i = 0; i < all->count; i++)
 		swap_space(rl, i);
@@ -347,12 +350,13 @@ static void commit(struct reload *rl)
 	all->map = rl->map; // nothing was found in it yet
 	all->map_count = rl->map_count;
 	rl->map = old_map;
+	rl->map_count = old_count;
 	for (size_t i = 0; i < rl->count; i++)
 		move_record(all, rl->moves[i].from, rl->moves[i].to);
 	for (size_t i = 0; i < rl->count; i++)
 		if (rl->moves[i].to->used && !rl->moves[i].to->loose)
-			rehome(all, rl->moves[i].to);
-	rehome_loose(all);
+			rehome(rl, rl->moves[i].to);
+	rehome_loose(rl);
 	for (size_t i = 0; i < all->count; i++) {
 		free_old_blocks(rl, i);
 		count_reserved(all, &all->pools[i]);
