@@ -216,7 +216,8 @@ static enum address_status allocate_late(
 	enum address_status s = ADDRESS_EXHAUSTED;
 	for (unsigned left = EXPIRE_PER_TICK; s == ADDRESS_EXHAUSTED && left;
 		left -= EXPIRE_AT_ONCE) {
-		if (pool_expire(all, q->pool, q->now_ns, EXPIRE_AT_ONCE) == 0)
+		if (pool_expire(all, q->pool, q->now_ns, EXPIRE_AT_ONCE) == 0 &&
+			!space_undecided(&q->pool->space))
 			break;
 		if (!q->key->anonymous)
 			again.head = owner_find(all, q->pool->space.pool, q->hash, q->key);

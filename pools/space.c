@@ -292,6 +292,28 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 
 // ---- taking and giving back
 
+#define SKIP_AT_ONCE 4096u
+
+bool space_skip_gone(struct space *s, struct queue *q)
+{
+	for (unsigned n = 0; n < SKIP_AT_ONCE && q->count; n++) {
+		struct record *r = record_at(s->records, q->first);
+		if (!block_of(s->records, r)->gone)
+			return true;
+		queue_remove(s->records, q, r);
+		*r = (struct record){0};
+	}
+	return false;
+}
+
+bool space_undecided(const struct space *s)
+{
+	for (size_t w = 0; s->records->settling && w < s->shard_count; w++)
+		if (s->shards[w].released.count)
+			return true;
+	return false;
+}
+
 // Without memory for more blocks there are those that it has.
 static int take_of_shard(struct space *s, uint16_t shard, struct place *out)
 {

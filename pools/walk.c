@@ -13,9 +13,11 @@ bool pools_stats(const struct pools *all, size_t i, struct pool_stats *out)
 	out->name = p->cfg->name;
 	out->size = p->space.size;
 	out->reserved = p->reserved_idle;
+	// More for a moment after a reload: see pools_reload_goes_on().
+	uint64_t taken = out->in_use + out->lingering + out->quarantined + out->reserved;
 	out->free = out->size == UINT64_MAX ? UINT64_MAX
-					    : out->size - out->in_use - out->lingering -
-						      out->quarantined - out->reserved;
+		    : taken < out->size     ? out->size - taken
+					    : 0;
 	return true;
 }
 

@@ -176,6 +176,8 @@ static void reload_to(struct kept *k, const char *pools, struct cfg **out)
 	assert_int_equal(cfg_load_text("other", text, NULL, out), 0);
 	free(text);
 	assert_int_equal(pools_reload(k->f.pools, *out), 0);
+	while (pools_reload_goes_on(k->f.pools))
+		;
 }
 
 // What AAA has chosen outside was never in a range; what a reload takes out of one, be it excluded there, is
