@@ -98,9 +98,11 @@ static void supersede(struct ike_session *s, struct ike_session *o, bool initial
 	if (ike_duplicate_settle(o, s))
 		return;
 	bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
-	if (same || unique == CFG_UNIQUE_REPLACE)
+	bool dead = initial_contact && (same || unique != CFG_UNIQUE_NO);
+	// What had given way to it then gives way to s, and is not revived by its end.
+	if (dead || same || unique == CFG_UNIQUE_REPLACE)
 		ike_session_give_way(o, s);
-	if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
+	if (dead) {
 		ike_count(s->engine, IKE_REASON_INITIAL_CONTACT);
 		end_at_once(o, IKE_REASON_INITIAL_CONTACT);
 	} else if (!o->closing &&
@@ -110,8 +112,8 @@ static void supersede(struct ike_session *s, struct ike_session *o, bool initial
 	}
 }
 
-// One that is ended leaves its list, and what had given way to it may be back in another one: then the
-// rest of that one is looked at.
+// One that is ended leaves its list. Beside it s alone may go to another one or to the end of its own, as
+// the one of two that is given up.
 static void supersede_listed(struct ike_session *s, struct ike_session_list *list,
 	bool initial_contact, struct ike_look left)
 {
@@ -127,6 +129,7 @@ static void supersede_here(struct ike_session *s, bool initial_contact, struct i
 	struct ike_session *next, *o = s->place ? TAILQ_FIRST(&s->place->sessions) : NULL;
 	for (; ike_look(o, &left); o = next) {
 		next = TAILQ_NEXT(o, of_place);
+		next = next == s ? TAILQ_NEXT(s, of_place) : next;
 		supersede(s, o, initial_contact);
 	}
 }

@@ -144,11 +144,32 @@ static void revive(struct ike_session *o)
 	(void)ike_sa_probe(o->sa); // -EALREADY: an exchange under way shows it as well
 }
 
+// s has gone, and who took its place takes this one's as well. So many at a time; others end as they were
+// about to, or go on.
+static void hand_on(struct ike_session *o, struct ike_session *heir, unsigned *left)
+{
+	if (*left) {
+		--*left;
+		ike_session_give_way(o, heir);
+	} else if (o->closing) {
+		LIST_REMOVE(o, of_successor);
+		o->in_succession = false;
+	} else {
+		ike_session_give_way(o, NULL);
+	}
+}
+
 void ike_session_lost(struct ike_session *s)
 {
-	struct ike_session *o;
+	struct ike_session *o,
+		*heir = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
+	unsigned left = IKE_OWNER_LOOK;
 	if (s->engine->shutting_down)
 		return;
-	while ((o = LIST_FIRST(&s->predecessors)))
-		revive(o);
+	while ((o = LIST_FIRST(&s->predecessors))) {
+		if (heir && heir != o)
+			hand_on(o, heir, &left);
+		else
+			revive(o);
+	}
 }
