@@ -173,5 +173,15 @@ struct lease_info {
 	uint32_t references;
 };
 
-// Walk the leases of pool i in no order: start with *cursor = 0; false at the end.
+// Walk the leases of pool i in no order, with a zeroed walk but for `looks`: how many records, with or without a
+// lease, are looked at until it returns at the latest. False: none was found among these; end: nor is there one
+// behind them. The cursor stays good whatever comes and goes.
+struct lease_walk {
+	uint64_t cursor;
+	unsigned looks; // is counted down
+	bool end;
+};
+bool pools_lease_look(
+	const struct pools *p, size_t i, struct lease_walk *w, struct lease_info *out);
+// The same for a walk that may take its time: start with *cursor = 0; false at the end.
 bool pools_lease_next(const struct pools *p, size_t i, uint64_t *cursor, struct lease_info *out);

@@ -123,6 +123,21 @@ static uint32_t tag_of(const struct records *t, const struct ip_addr *a)
 	return (uint32_t)siphash13(t->key, a, sizeof(*a));
 }
 
+static void widen(struct records *t, const struct ip_addr *a)
+{
+	struct loose_bounds *b = &t->loose_bounds[a->family == IP_V6];
+	u128 v = num_of(a);
+	b->lo = !b->any || v < b->lo ? v : b->lo;
+	b->hi = !b->any || v > b->hi ? v : b->hi;
+	b->any = true;
+}
+
+bool loose_near(const struct records *t, uint8_t family, u128 lo, u128 hi)
+{
+	const struct loose_bounds *b = &t->loose_bounds[family == IP_V6];
+	return b->any && lo <= b->hi && b->lo <= hi;
+}
+
 struct record *loose_new(struct records *t, const struct ip_addr *a)
 {
 	uint32_t index = t->loose_free;
@@ -143,6 +158,7 @@ struct record *loose_new(struct records *t, const struct ip_addr *a)
 	struct record *r = record_at(t, index);
 	*r = (struct record){.loose = true};
 	block_of(t, r)->addrs[index % BITS_SIZE] = *a;
+	widen(t, a);
 	itab_insert(&t->by_addr, tag_of(t, a), index);
 	return r;
 }

@@ -155,6 +155,10 @@ struct records {
 	uint32_t *free_numbers; // of blocks that are gone
 	uint32_t free_count;
 	uint32_t loose_free, loose_block, loose_used;
+	struct loose_bounds {
+		u128 lo, hi;
+		bool any;
+	} loose_bounds[2];   // of all loose addresses that there were, IPv4 and IPv6
 	struct itab by_addr; // of loose records
 	struct itab by_base; // of blocks that are gone
 	u128 gone_shifts;    // theirs, a bit each
@@ -223,6 +227,8 @@ static inline struct ip_addr record_addr(const struct records *t, const struct r
 // A loose record for this address; NULL without memory.
 struct record *loose_new(struct records *t, const struct ip_addr *a);
 void loose_free(struct records *t, struct record *r);
+// False: none was in that range.
+bool loose_near(const struct records *t, uint8_t family, u128 lo, u128 hi);
 // A block that is gone is found by address from now on, after room was made in by_base; or no longer.
 void gone_add(struct records *t, struct block *b);
 void gone_forget(struct records *t, struct block *b);

@@ -24,7 +24,7 @@ struct reload {
 	size_t map_count;
 	struct move *moves;
 	size_t count, room;
-	bool grows;          // an address may have come into a range
+	bool grows;          // a loose lease's address may have come into a range
 	uint32_t leave;      // blocks that no range has any longer
 	uint32_t at, blocks; // that were settled, and all
 };
@@ -176,10 +176,13 @@ static bool was_inside(const struct pools *all, const struct segment *seg)
 	return true;
 }
 
+// Whether a loose lease may have come into another range.
 static bool grows(const struct reload *rl)
 {
 	for (size_t i = 0; i < rl->map_count; i++)
-		if (!was_inside(rl->all, rl->map[i]))
+		if (loose_near(&rl->all->records, rl->map[i]->family, rl->map[i]->lo,
+			    rl->map[i]->last) &&
+			!was_inside(rl->all, rl->map[i]))
 			return true;
 	return false;
 }
@@ -473,7 +476,8 @@ static int prepare(struct reload *rl)
 // False: no memory for its owner's ring in another pool.
 static bool settle(struct pools *all, struct record *r)
 {
-	if (itab_reserve(&all->owners))
+	bool may_change = !block_of(&all->records, r)->gone;
+	if (may_change && itab_reserve(&all->owners))
 		return false;
 	rehome(all->reload, r);
 	return true;
