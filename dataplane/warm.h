@@ -26,15 +26,15 @@ static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers
 
 #define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
 
-// Four lines and the packet's end, of a short one all; the processor goes on by itself. Outbound the trailer
-// may stand in two lines.
+// Two lines and the packet's end, of a short one all: the processor goes on by itself, and more lines that are
+// asked for at once hinder it. Outbound the trailer may stand in two lines.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
 	rte_prefetch0(p + 64);
-	if (m->data_len > WARM_SHORT) {
+	if (outside && m->data_len > WARM_SHORT) {
 		rte_prefetch0(p + 128);
 		rte_prefetch0(p + 192);
 	}
