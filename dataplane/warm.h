@@ -77,8 +77,8 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 {
 	const _Atomic uint64_t *flat = x->found[i].flat;
 	struct dp_dst_entry e;
-	x->at[i] = NULL;
-	if (!flat)
+	x->at[i] = &x->none;
+	if (unlikely(!flat))
 		return;
 	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
 	if (likely(dp_tunnel_worker(e.index) == x->w->id)) {
@@ -87,24 +87,19 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	}
 }
 
-static inline struct dp_sa *dp_warm_sa(const struct dp_warm *x, unsigned i)
-{
-	const struct dp_way *way = x->at[i];
-	struct dp_sa *sa = likely(way && way->slot) ? dp_slab_at(&x->w->out, way->slot) : NULL;
-	if (likely(sa))
-		dp_sa_prefetch(sa);
-	return sa;
-}
-
 // The same, if it is of the tunnel that the destination's entry names. Ways change between two polls alone,
 // so that it is still true when the packet's turn comes.
 static inline void dp_warm_found(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
 	struct dp_found *f = &x->found[i];
-	f->sa = dp_warm_sa(x, i);
-	if (f->sa && way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32)
-		f->sa = NULL;
+	f->sa = NULL;
+	if (unlikely(!way->v))
+		return;
+	f->sa = dp_way_sa(
+		*way, (uint32_t)(atomic_load_explicit(f->flat, memory_order_relaxed) >> 32));
+	if (likely(f->sa))
+		dp_sa_prefetch(f->sa);
 }
 
 // The two packets that come so many after those which the step begins with.
