@@ -56,6 +56,13 @@ static inline void dp_gcm_prefetch(const uint8_t *k, bool long_key, uint32_t tex
 		rte_prefetch0(k + from);
 }
 
+// RFC 4106 5: SPI and sequence number, with ESN all 64 bits of it.
+static inline uint32_t dp_gcm_aad_len(const struct dp_sa *sa)
+{
+	static_assert(DP_SA_ESN == 1, "a bit, which counts");
+	return 8 + 4u * (sa->flags & DP_SA_ESN);
+}
+
 // IV (salt, IV, zero) and AAD (SPI, sequence number, with ESN all 64 bits of it), 16 bytes each. They are
 // put together in registers and stored at once: what is stored in pieces and read whole a moment later
 // waits for the stores.
@@ -67,7 +74,7 @@ static inline void dp_gcm_run(struct dp_crypto *c, const struct gcm_row *g, stru
 	_mm_store_si128(&in[0], iv);
 	_mm_store_si128(&in[1], aad);
 	g->run(dp_sa_keys(op->sa), &c->gcm, text, text, op->text_len, (const uint8_t *)&in[0],
-		(const uint8_t *)&in[1], op->sa->flags & DP_SA_ESN ? 12 : 8, tag, g->icv_len);
+		(const uint8_t *)&in[1], dp_gcm_aad_len(op->sa), tag, g->icv_len);
 }
 
 // The tag that it should have.

@@ -26,15 +26,15 @@ static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers
 
 #define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
 
-// Four lines and the packet's end, of a short one all; the processor goes on by itself. Outbound the trailer
-// may stand in two lines.
+// Two lines and the packet's end, of a short one all: the processor goes on by itself, and more lines that are
+// asked for at once hinder it. Outbound the trailer may stand in two lines.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
 	rte_prefetch0(p + 64);
-	if (m->data_len > WARM_SHORT) {
+	if (outside && m->data_len > WARM_SHORT) {
 		rte_prefetch0(p + 128);
 		rte_prefetch0(p + 192);
 	}
@@ -77,8 +77,8 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 {
 	const _Atomic uint64_t *flat = x->found[i].flat;
 	struct dp_dst_entry e;
-	x->at[i] = NULL;
-	if (!flat)
+	x->at[i] = &x->none;
+	if (unlikely(!flat))
 		return;
 	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
 	if (likely(dp_tunnel_worker(e.index) == x->w->id)) {
@@ -87,24 +87,19 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	}
 }
 
-static inline struct dp_sa *dp_warm_sa(const struct dp_warm *x, unsigned i)
-{
-	const struct dp_way *way = x->at[i];
-	struct dp_sa *sa = likely(way && way->slot) ? dp_slab_at(&x->w->out, way->slot) : NULL;
-	if (likely(sa))
-		dp_sa_prefetch(sa);
-	return sa;
-}
-
 // The same, if it is of the tunnel that the destination's entry names. Ways change between two polls alone,
 // so that it is still true when the packet's turn comes.
 static inline void dp_warm_found(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
 	struct dp_found *f = &x->found[i];
-	f->sa = dp_warm_sa(x, i);
-	if (f->sa && way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32)
-		f->sa = NULL;
+	f->sa = NULL;
+	if (unlikely(!way->v))
+		return;
+	f->sa = dp_way_sa(
+		*way, (uint32_t)(atomic_load_explicit(f->flat, memory_order_relaxed) >> 32));
+	if (likely(f->sa))
+		dp_sa_prefetch(f->sa);
 }
 
 // The two packets that come so many after those which the step begins with.
