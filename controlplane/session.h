@@ -261,6 +261,8 @@ const char *ike_lease_text(const struct lease *l, char buf[static IP_TEXT_MAX]);
 void ike_lease_add(struct ike_session *s, const struct lease *l);
 // Lease i of the session goes back, and its route goes.
 void ike_lease_drop(struct ike_session *s, uint8_t i);
+// The session will end now: a hint to the pools, which have that much time to find the leases.
+void ike_leases_ending(const struct ike_session *s);
 // Each lease leads to the session's tunnel. On failure those of before still do.
 enum ike_reason ike_lease_routes(struct ike_session *s);
 // Called when an IKE SA goes: ends the session if it was the current one.

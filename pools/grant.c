@@ -373,7 +373,7 @@ static struct record *held_elsewhere(struct pools *all, const struct lease *l)
 // The lease that this grant still holds, or NULL.
 HOT struct record *held(struct pools *all, const struct lease *l)
 {
-	struct record *r = record_if(&all->records, l->fence & ((1u << INDEX_BITS) - 1));
+	struct record *r = record_if(&all->records, fence_index(l->fence));
 	if (r && l->fence && r->fence == l->fence)
 		return r;
 	return held_elsewhere(all, l);
@@ -422,9 +422,22 @@ static void release(void *ctx, const struct lease *l)
 		end_grant(ctx, r, l->fence);
 }
 
+static void expect_release(void *ctx, const struct lease *l)
+{
+	const struct pools *all = ctx;
+	const struct record *r = record_if(&all->records, fence_index(l->fence));
+	if (r)
+		__builtin_prefetch(r, 1);
+}
+
 void pools_source(struct pools *p, struct address_source *out)
 {
 	*out = (struct address_source){
-		.ctx = p, .acquire = acquire, .renew = renew, .release = release};
+		.ctx = p,
+		.acquire = acquire,
+		.renew = renew,
+		.release = release,
+		.expect_release = expect_release,
+	};
 	p->source = out;
 }

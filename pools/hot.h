@@ -67,7 +67,7 @@ HOT void leave_owner(struct pools *all, struct record *r)
 	if (l->index)
 		itab_remove(&all->owners, l->hash, l->index);
 	*l = (struct left){r->hash, index};
-	itab_prefetch(&all->owners, r->hash);
+	itab_prefetch_run(&all->owners, r->hash);
 	r->head = false;
 }
 

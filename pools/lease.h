@@ -91,6 +91,11 @@ static inline uint64_t new_fence(struct pools *all, const struct record *r)
 	return ++all->grants << INDEX_BITS | record_index(&all->records, r);
 }
 
+static inline uint32_t fence_index(uint64_t fence)
+{
+	return (uint32_t)fence & ((1u << INDEX_BITS) - 1);
+}
+
 static inline struct pool *pool_of_record(struct pools *all, const struct record *r)
 {
 	return &all->pools[r->pool];

@@ -66,6 +66,9 @@ struct address_source {
 	// Drops one reference; the last one makes an owned lease linger, an anonymous or a merely
 	// offered one free (an offered one that lingered before lingers again).
 	void (*release)(void *ctx, const struct lease *l);
+	// May be NULL. release() will follow soon, so that what it needs can be fetched meanwhile. Nothing
+	// but a hint: it may be wrong, late or repeated, and the lease may have ended.
+	void (*expect_release)(void *ctx, const struct lease *l);
 	// Set by the user of the source before the first acquire().
 	void (*done)(void *user, uint64_t token, enum address_status s, const struct lease *l);
 	// The address must not be used any longer (its server took it back, an operator cleared it):

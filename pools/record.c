@@ -10,7 +10,8 @@
 
 #define MAX_BLOCKS     (1u << (INDEX_BITS - 12))
 #define LEAST_BLOCKS   (1u << 8)
-#define BLOCKS_AT_ONCE 16u // that get memory: two huge pages of records, one of idents
+#define BLOCKS_AT_ONCE 16u  // that get memory: two huge pages of records, one of idents
+#define BLOCKS_SMALL   128u // at first without huge pages, of which the last ones are not full
 #define RECORDS_SIZE   (BITS_SIZE * sizeof(struct record))
 #define IDENTS_SIZE    (BITS_SIZE * sizeof(struct ident))
 
@@ -75,11 +76,11 @@ void records_fini(struct records *t)
 
 // ---- blocks
 
-// A pool of some thousand leases takes no more memory than it needs: the first blocks do without huge pages.
+// Few leases take no more memory than they need.
 static bool back_more(struct records *t)
 {
 	size_t first = (size_t)t->backed * BITS_SIZE;
-	bool huge = t->backed > 0;
+	bool huge = t->backed >= BLOCKS_SMALL;
 	if (t->backed + BLOCKS_AT_ONCE > t->room ||
 		pages_back(t->at + first, BLOCKS_AT_ONCE * RECORDS_SIZE, huge) ||
 		pages_back(t->idents + first, BLOCKS_AT_ONCE * IDENTS_SIZE, huge))
