@@ -97,6 +97,9 @@ static void supersede(struct ike_session *s, struct ike_session *o, bool initial
 	// What was begun before the other one was there knows nothing of it.
 	if (ike_duplicate_settle(o, s))
 		return;
+	// Nor does IKEv1's INITIAL_CONTACT, which may come late, of what has come up meanwhile.
+	if (o->established_ns > s->established_ns)
+		return;
 	bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
 	bool dead = initial_contact && (same || unique != CFG_UNIQUE_NO);
 	// What had given way to it then gives way to s, and is not revived by its end.
@@ -139,7 +142,7 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 	struct ike_owner *owner = s->owner;
 	enum cfg_unique unique = s->conn->unique;
 	struct ike_look live = IKE_LOOK_LIVE, few = IKE_LOOK_FEW, all = IKE_LOOK_ALL;
-	if (!owner)
+	if (!owner || s->closing) // others go on then
 		return;
 	s->engine->supersedings++;
 	// Whoever is looked at without a limit is ended by it.

@@ -135,13 +135,26 @@ static void revive(struct ike_session *o)
 	struct ike_engine *e = o->engine;
 	ike_session_give_way(o, NULL);
 	o->duplicate = false;
-	if (!o->end.set) // its DELETE is under way
+	// Or its DELETE is under way, or due.
+	if (!o->closing || !o->end.set || o->sa->ends_later || o->sa->delete_queued)
 		return;
 	wheel_cancel(&e->wheel, &o->end);
 	ike_session_closing(o, false);
 	ike_count(e, IKE_REASON_REVIVED);
 	ike_session_watch(o);
 	(void)ike_sa_probe(o->sa); // -EALREADY: an exchange under way shows it as well
+}
+
+// Does the way from one heir to the next one come back to o. Where both sides called at once, and several
+// sessions are wanted, it may.
+static bool leads_back(const struct ike_session *heir, const struct ike_session *o)
+{
+	for (unsigned n = 0; heir && n < IKE_OWNER_LOOK; n++) {
+		if (heir == o)
+			return true;
+		heir = heir->successor ? ike_session_by_id(o->engine, heir->successor) : NULL;
+	}
+	return false;
 }
 
 // s has gone, and who took its place takes this one's as well. So many at a time; others end as they were
@@ -167,7 +180,7 @@ void ike_session_lost(struct ike_session *s)
 	if (s->engine->shutting_down)
 		return;
 	while ((o = LIST_FIRST(&s->predecessors))) {
-		if (heir && heir != o)
+		if (heir && !leads_back(heir, o))
 			hand_on(o, heir, &left);
 		else
 			revive(o);

@@ -3,6 +3,7 @@
 //
 // Sessions that give way to a younger one, more of them than a login looks at: none of them is back when
 // the younger one has given way itself, and INITIAL_CONTACT meets each.
+#include "controlplane/succession.h"
 #include "tests/engine/pair.h"
 
 #define MANY 20 // above IKE_OWNER_LOOK
@@ -113,6 +114,53 @@ static void initial_contact_meets_each(void **state)
 	bench_free(p.b);
 }
 
+static struct ike_session *session_of(struct pair *p, uint64_t id)
+{
+	struct ike_session *s = ike_session_by_id(p->gw->engine, id);
+	assert_non_null(s);
+	return s;
+}
+
+static enum bench_fate none_of(struct bench *b, struct bench_packet *p, void *arg)
+{
+	const struct ike_session *s = arg;
+	return bench_header(p).spi_i == s->spi_i ? BENCH_DROP : BENCH_PASS;
+}
+
+// The operator ends both, and the younger one's peer answers first: the older one goes on ending.
+static void cleared_for_good(void **state)
+{
+	struct pair p = begin(CFG_UNIQUE_REPLACE);
+	(void)connect(&p, p.client);
+	(void)connect(&p, p.client);
+	bench_filter_add(p.b, none_of, session_of(&p, 1));
+	struct ike_clearing all = {.what = IKE_CLEAR_ALL};
+	assert_int_equal(ike_clear(p.gw->engine, &all), 2);
+	bench_run(p.b, 100);
+	assert_int_equal(bench_session_count(p.gw), 1);
+	assert_true(session_of(&p, 1)->closing);
+	bench_expect(p.gw, "ike_revived", 0);
+	bench_free(p.b);
+}
+
+// Where the way of the heirs is a ring, its end does not make a smaller one of it: one of them is free.
+static void a_ring_of_heirs(void **state)
+{
+	struct pair p = begin(CFG_UNIQUE_NO);
+	struct bench_node *second = another(&p, "198.51.100.7");
+	struct bench_node *third = another(&p, "198.51.100.8");
+	(void)connect(&p, p.client);
+	(void)connect(&p, second);
+	uint64_t last = connect(&p, third);
+	for (uint64_t id = 1; id <= 3; id++)
+		ike_session_give_way(session_of(&p, id), session_of(&p, id % 3 + 1));
+	assert_int_equal(ike_delete_session(third->engine, last), 0);
+	bench_run(p.b, 100);
+	assert_int_equal(session_of(&p, 1)->successor, 2);
+	assert_int_equal(session_of(&p, 2)->successor, 0);
+	bench_free(p.b);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -121,6 +169,8 @@ int main(void)
 		T(an_heir_hands_on),
 		T(both_heirs_go),
 		T(initial_contact_meets_each),
+		T(cleared_for_good),
+		T(a_ring_of_heirs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
