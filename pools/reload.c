@@ -176,13 +176,18 @@ static bool was_inside(const struct pools *all, const struct segment *seg)
 	return true;
 }
 
+// A prefix reaches further than its first address.
+static bool near_loose(const struct pools *all, const struct segment *seg)
+{
+	const uint64_t *units = all->units[seg->family == IP_V6];
+	return units[0] || units[1] || loose_near(&all->records, seg->family, seg->lo, seg->last);
+}
+
 // Whether a loose lease may have come into another range.
 static bool grows(const struct reload *rl)
 {
 	for (size_t i = 0; i < rl->map_count; i++)
-		if (loose_near(&rl->all->records, rl->map[i]->family, rl->map[i]->lo,
-			    rl->map[i]->last) &&
-			!was_inside(rl->all, rl->map[i]))
+		if (near_loose(rl->all, rl->map[i]) && !was_inside(rl->all, rl->map[i]))
 			return true;
 	return false;
 }

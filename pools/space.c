@@ -290,6 +290,61 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 	return false;
 }
 
+// Of what no exclusion covers, the unit with this number; *units says how many there are.
+static u128 between(const struct space *s, const struct segment *seg, u128 number, u128 *units)
+{
+	struct ip_addr first = addr_from(seg->family, seg->lo);
+	u128 at = seg->lo, found = 0;
+	bool over = false;
+	*units = 0;
+	for (size_t k = first_exclude(s, &first); !over; k++) {
+		bool more = k < s->exclude_count && s->excludes[k].lo.family == seg->family &&
+			    num_of(&s->excludes[k].lo) <= seg->last;
+		u128 end = more ? num_of(&s->excludes[k].lo) : seg->last + 1;
+		// As a difference: a range may end with the last address that there is.
+		u128 here = more && end < at ? 0 : (end - at) >> seg->shift;
+		if (number >= *units && number - *units < here)
+			found = at + ((number - *units) << seg->shift);
+		*units += here;
+		over = !more || num_of(&s->excludes[k].hi) >= seg->last;
+		at = over ? at : num_of(&s->excludes[k].hi) + 1;
+	}
+	return found;
+}
+
+#define BETWEEN_STEPS 16384u // over exclusions, by one request
+
+// From one that is drawn on, as many as may be looked at, which are all where there are few.
+static bool probe_between(
+	struct space *s, const struct segment *seg, unsigned *tries, struct place *out)
+{
+	u128 units, v = (u128)draw_u64(s) << 64;
+	v |= draw_u64(s);
+	(void)between(s, seg, 0, &units);
+	for (u128 n = 0; n < units && *tries; n++, --*tries) {
+		u128 none;
+		struct ip_addr a =
+			addr_from(seg->family, between(s, seg, (v % units + n) % units, &none));
+		if (space_reserved(s, &a) || loose_find(s->records, &a))
+			continue;
+		*out = (struct place){NULL, space_shard_of(s, &a), a};
+		return true;
+	}
+	return false;
+}
+
+// Where little is left between exclusions nothing of it may have been drawn.
+static bool take_between(struct space *s, struct place *out)
+{
+	unsigned tries = 1 + BETWEEN_STEPS / (64u + (unsigned)s->exclude_count);
+	uint64_t first = s->sparse_count && s->exclude_count ? draw_u64(s) : 0;
+	for (size_t n = 0; s->exclude_count && n < s->sparse_count && tries; n++, tries -= !!tries)
+		if (probe_between(
+			    s, &s->segments[s->sparse[(first + n) % s->sparse_count]], &tries, out))
+			return true;
+	return false;
+}
+
 // ---- taking and giving back
 
 #define SKIP_AT_ONCE 4096u
@@ -336,7 +391,8 @@ int space_take_any(struct space *s, uint16_t shard, struct place *out)
 		if (s->shards[w].fresh + s->shards[w].released.count >
 			s->shards[most].fresh + s->shards[most].released.count)
 			most = w;
-	if ((most != shard && take_of_shard(s, most, out) == 1) || take_sparse(s, shard, true, out))
+	if ((most != shard && take_of_shard(s, most, out) == 1) ||
+		take_sparse(s, shard, true, out) || take_between(s, out))
 		return 1;
 	return rc;
 }

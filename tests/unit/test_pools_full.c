@@ -186,12 +186,45 @@ static void ones_own_offer_that_is_due_is_had_again(void **state)
 	fixture_fini(&f);
 }
 
+// Of 2^64 addresses all but a few are excluded, at either end, in the middle, or in pieces.
+static void what_is_left_of_a_huge_range_is_found(void **state)
+{
+	static const char *const excludes[] = {
+		"\"2001:db8::10-2001:db8::ffff:ffff:ffff:ffff\"",
+		"\"2001:db8::-2001:db8::ffff:ffff:ffff:ffef\"",
+		"\"2001:db8::-2001:db8::7fff:ffff:ffff:ffff\", "
+		"\"2001:db8::8000:0:0:10-2001:db8::ffff:ffff:ffff:ffff\"",
+		"\"2001:db8::8-2001:db8::ffff:ffff:ffff:fff7\"",
+		"\"2001:db8::/128\", \"2001:db8::2-2001:db8::7fff:0:0:0\", "
+		"\"2001:db8::7fff:0:0:10-2001:db8::ffff:ffff:ffff:ffff\"",
+	};
+	for (size_t i = 0; i < sizeof(excludes) / sizeof(excludes[0]); i++) {
+		struct fixture f;
+		struct lease l[16], more;
+		char text[512];
+		snprintf(text, sizeof(text),
+			"{ name = \"p\"; ranges = [ \"2001:db8::/64\" ]; exclude = [ %s ]; }",
+			excludes[i]);
+		fixture_init(&f, text, 2);
+		struct address_request rq = request_of(&f, NULL);
+		for (unsigned n = 0; n < 16; n++) {
+			l[n] = get(&f, NULL);
+			assert_int_equal(l[n].worker, fixture_worker_of(&f, &l[n].addr));
+			for (unsigned k = 0; k < n; k++)
+				assert_false(ip_eq(&l[k].addr, &l[n].addr));
+		}
+		assert_int_equal(ask(&f, &rq, &more), ADDRESS_EXHAUSTED);
+		fixture_fini(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(free_addresses_behind_unusable_ones_are_found),
 		cmocka_unit_test(without_memory_released_addresses_are_given),
 		cmocka_unit_test(nobody_is_refused_for_what_is_due),
+		cmocka_unit_test(what_is_left_of_a_huge_range_is_found),
 		cmocka_unit_test(ones_own_offer_that_is_due_is_had_again),
 	};
 	return cmocka_run_group_tests_name("pools_full", tests, NULL, NULL);

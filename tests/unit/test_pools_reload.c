@@ -7,6 +7,8 @@
 
 #include "pools/journal.h"
 
+#include <errno.h>
+
 enum { N = 20000, BLOCK = 4096 };
 
 #define HERE  "{ name = \"p\"; ranges = [ \"10.0.0.0/16\" ]; exclude = [ \"10.0.3.0/24\" ]; }"
@@ -209,6 +211,34 @@ static void reloads_follow_each_other_at_once(void **state)
 	moved_fini(m);
 }
 
+// Of somebody's network that has no place in a block nothing becomes single addresses.
+static void a_network_is_not_cut_by_another_pools_range(void **state)
+{
+	static const char *const other[] = {"2001:db8:0:5::1000/120", "2001:db8:0:5::/120"};
+	for (size_t i = 0; i < 2; i++) {
+		struct moved *m = &moved;
+		struct lease l;
+		char text[512];
+		memset(m, 0, sizeof(*m));
+		fixture_init(&m->f,
+			"{ name = \"p\"; ranges = [ \"2001:db8::/32\" ]; prefix_length = 64; },"
+			"{ name = \"q\"; ranges = [ \"2001:db9::/120\" ]; }",
+			1);
+		struct address_request rq = request_of(&m->f, "anna");
+		rq.want = ip_of("2001:db8:0:5::");
+		assert_int_equal(m->f.source.acquire(m->f.source.ctx, &rq, &l), ADDRESS_OK);
+		assert_true(ip_eq(&l.addr, &rq.want));
+		snprintf(text, sizeof(text),
+			"pools = ( { name = \"p\"; ranges = [ \"2001:dba::/32\" ];"
+			" prefix_length = 64; }, { name = \"q\"; ranges = [ \"%s\" ]; } );\n",
+			other[i]);
+		assert_int_equal(cfg_load_text("other", text, NULL, &m->cfgs[m->count]), 0);
+		assert_int_equal(pools_reload(m->f.pools, m->cfgs[m->count++]), -EINVAL);
+		assert_true(use(m, &l));
+		moved_fini(m);
+	}
+}
+
 static void a_look_passes_so_many_places(void **state)
 {
 	struct moved *m = &moved;
@@ -362,6 +392,7 @@ int main(void)
 		cmocka_unit_test(leases_live_on_wherever_it_is),
 		cmocka_unit_test(new_ones_are_of_the_new_ranges),
 		cmocka_unit_test(reloads_follow_each_other_at_once),
+		cmocka_unit_test(a_network_is_not_cut_by_another_pools_range),
 		cmocka_unit_test(a_look_passes_so_many_places),
 		cmocka_unit_test(a_grant_that_waits_is_answered_after_a_reload),
 		cmocka_unit_test(an_offer_that_waited_is_one_from_the_reload_on),
