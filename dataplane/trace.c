@@ -11,8 +11,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define STAGES_EACH 8            // records a packet: more than most have
-#define BYTES_MAX   (16u << 20)  // of packets kept
+#define STAGES_EACH 8           // records a packet: more than most have
+#define BYTES_MAX   (16u << 20) // of packets kept
+#define HEAD_MAX    256
 #define READY_STEP  (256u << 10) // bytes that a poll of the control thread makes ready
 
 static const char *const punt_name[DP_PUNT_CLASSES] = {
@@ -92,10 +93,15 @@ static bool take(_Atomic uint32_t *next, uint32_t n, uint32_t max, uint32_t *at)
 
 static void keep_bytes(struct dp_trace *t, struct record *r, const struct rte_mbuf *m)
 {
-	uint32_t at, len = RTE_MIN((uint32_t)m->data_len, t->snap);
+	// In several segments it is as it came; the data plane makes it linear, and then cares for
+	// data_len alone.
+	uint32_t have = m->nb_segs > 1 ? m->pkt_len : m->data_len;
+	uint32_t at, len = RTE_MIN(have, t->snap);
 	if (!take(&t->next_byte, len, t->byte_max, &at))
 		return;
-	memcpy(t->bytes + at, rte_pktmbuf_mtod(m, const void *), len);
+	const void *p = rte_pktmbuf_read(m, 0, len, t->bytes + at);
+	if (p != t->bytes + at)
+		memcpy(t->bytes + at, p, len);
 	r->at = at;
 	r->kept = len;
 }
@@ -128,10 +134,20 @@ static void record(struct dp_worker *w, const struct rte_mbuf *m, const struct w
 	atomic_store_explicit(&r->ready, true, memory_order_release);
 }
 
+// What a filter is shown: of a packet in several segments the first HEAD_MAX bytes.
+static struct view head_of(const struct rte_mbuf *m, uint8_t copy[static HEAD_MAX])
+{
+	if (m->nb_segs == 1)
+		return (struct view){rte_pktmbuf_mtod(m, const uint8_t *), m->data_len};
+	uint32_t len = RTE_MIN(m->pkt_len, (uint32_t)HEAD_MAX);
+	return (struct view){rte_pktmbuf_read(m, 0, len, copy), len};
+}
+
 // Whether the packet is one of the trace's from here on.
 static bool choose(struct dp_trace *t, struct rte_mbuf *m, bool framed)
 {
-	struct view bytes = {rte_pktmbuf_mtod(m, const uint8_t *), m->data_len};
+	uint8_t copy[HEAD_MAX];
+	struct view bytes = head_of(m, copy);
 	uint32_t at;
 	if (atomic_load_explicit(&t->next_packet, memory_order_relaxed) >= t->packets ||
 		!trace_filter_match(t->filter, framed, bytes, m->pkt_len) ||

@@ -413,6 +413,12 @@ void fx_input_marked(const char *peer, uint16_t peer_port, const uint8_t *esp, s
 	fx_input_500(peer, peer_port, p, len + NON_IKE_MARKER);
 }
 
+// RFC 4861 4: types 133 to 137.
+static bool is_nd(const uint8_t *p, size_t len)
+{
+	return len > IP6_HDR && p[6] == PROTO_ICMP6 && p[IP6_HDR] >= 133 && p[IP6_HDR] <= 137;
+}
+
 size_t fx_output(int port, uint8_t *buf, size_t cap)
 {
 	struct rte_mbuf *m;
@@ -422,7 +428,7 @@ size_t fx_output(int port, uint8_t *buf, size_t cap)
 		size_t len = rte_pktmbuf_data_len(m) - 14u;
 		bool ip = type == RTE_ETHER_TYPE_IPV4 || type == RTE_ETHER_TYPE_IPV6;
 		// What the gateway says by itself (ARP, ND) is other tests' matter.
-		if (ip && !(type == RTE_ETHER_TYPE_IPV6 && p[14 + 6] == PROTO_ICMP6)) {
+		if (ip && !(type == RTE_ETHER_TYPE_IPV6 && is_nd(p + 14, len))) {
 			assert_true(len <= cap);
 			memcpy(buf, p + 14, len);
 			rte_pktmbuf_free(m);

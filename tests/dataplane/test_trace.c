@@ -112,6 +112,50 @@ static void drop_reason(void **state)
 	assert_int_equal(row(1).len, row(0).len);
 }
 
+// A frame in segments of that size.
+static struct rte_mbuf *chain(const uint8_t *frame, size_t len, size_t each)
+{
+	struct rte_mbuf *head = NULL;
+	for (size_t at = 0; at < len; at += each) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(fx.dp->rx_pool[0]);
+		size_t n = RTE_MIN(each, len - at);
+		assert_non_null(m);
+		memcpy(rte_pktmbuf_append(m, (uint16_t)n), frame + at, n);
+		if (head)
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+		else
+			head = m;
+	}
+	return head;
+}
+
+// What the device leaves in several segments is seen and kept as a whole.
+static void in_several_segments(void **state)
+{
+	static const size_t sizes[] = {1, 7, 100, 1500};
+	static uint8_t frame[14 + 9000];
+	struct dp_worker *w = fx.dp->workers[0];
+	(void)state;
+	memset(frame, 0x11, sizeof(frame));
+	set_be16(frame + 12, RTE_ETHER_TYPE_IPV4);
+	fx_ipv4(frame + 14, EC_HOST, EC_INNER, PROTO_UDP, 9000 - IP4_HDR);
+	assert_int_equal(begin("udp and dst host " EC_INNER " and greater 1000", 10, true), 0);
+	dp_trace_begin(w);
+	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
+		size_t len = sizes[i] < 100 ? 1400 : sizeof(frame);
+		struct rte_mbuf *m = chain(frame, len, sizes[i]);
+		dp_trace_rx(w, &fx.dp->ports[FX_INSIDE], &m, 1);
+		assert_int_equal(row(i).len, len);
+		assert_int_equal(row(i).bytes.len, len);
+		assert_memory_equal(row(i).bytes.p, frame, len);
+		rte_pktmbuf_free(m);
+	}
+	struct rte_mbuf *little = chain(frame, 90, 10);
+	dp_trace_rx(w, &fx.dp->ports[FX_INSIDE], &little, 1);
+	assert_false(dp_trace_row(fx.dp, RTE_DIM(sizes), &(struct dp_trace_row){0}));
+	rte_pktmbuf_free(little);
+}
+
 static void punted(void **state)
 {
 	(void)state;
@@ -332,8 +376,8 @@ int main(void)
 {
 	fx_eal();
 	const struct CMUnitTest tests[] = {T(inbound_outer_and_inner), T(inner_filter), T(outbound),
-		T(others_are_left_out), T(drop_reason), T(punted), T(ends_by_itself),
-		T(one_after_the_other), T(memory_comes_by_and_by), T(bad_starts),
+		T(others_are_left_out), T(drop_reason), T(in_several_segments), T(punted),
+		T(ends_by_itself), T(one_after_the_other), T(memory_comes_by_and_by), T(bad_starts),
 		cmocka_unit_test(names_are_refused), cmocka_unit_test(numbers_are_taken),
 		cmocka_unit_test_setup_teardown(handed_over, start_two, ec_stop),
 		cmocka_unit_test(summaries)};
