@@ -137,6 +137,14 @@ static void forget(struct ike_session *s, uint8_t i)
 	}
 }
 
+void ike_leases_ending(const struct ike_session *s)
+{
+	const struct address_source *src = s->engine->p.addresses;
+	for (uint8_t i = 0; i < s->lease_count; i++)
+		if (src->expect_release)
+			src->expect_release(src->ctx, &s->leases[i]);
+}
+
 void ike_lease_drop(struct ike_session *s, uint8_t i)
 {
 	struct lease l = s->leases[i];

@@ -207,6 +207,7 @@ static void session_free(struct ike_session *s)
 void ike_session_close(struct ike_session *s, enum ike_reason why)
 {
 	struct ike_engine *e = s->engine;
+	ike_leases_ending(s);
 	ike_session_lost(s);
 	ike_starter_down(s, why);
 	release_traffic(s);

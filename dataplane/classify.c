@@ -285,6 +285,7 @@ static __rte_noinline void take_other(
 struct port_view {
 	const struct dp_port *port;
 	__m128i head;
+	__m128i seen; // in the same way of an mbuf from its data_off on: one segment, checksum is good
 	uint16_t index;
 };
 
@@ -294,6 +295,7 @@ static struct port_view view_of(const struct dp_port *port)
 	struct port_view v = {.port = port, .index = port->index};
 	memcpy(head, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
 	memcpy(&v.head, head, sizeof(head));
+	v.seen = _mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_GOOD, 1ull << 32);
 	return v;
 }
 
@@ -303,6 +305,19 @@ static inline bool plain_head(const struct port_view *v, const uint8_t *p)
 		_mm_setr_epi8(-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0);
 	__m128i head = _mm_loadu_si128((const __m128i *)(const void *)p);
 	return _mm_testz_si128(_mm_xor_si128(head, v->head), matters);
+}
+
+static_assert(
+	offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, data_off) + 4 &&
+		offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, data_off) + 8,
+	"16 bytes have both");
+
+static inline bool plain_mbuf(const struct port_view *v, const struct rte_mbuf *m)
+{
+	const __m128i matters =
+		_mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_MASK, (long long)0xffffull << 32);
+	__m128i is = _mm_loadu_si128((const __m128i *)(const void *)&m->data_off);
+	return _mm_testz_si128(_mm_xor_si128(is, v->seen), matters);
 }
 
 static inline bool checksum_seen(const struct rte_mbuf *m)
@@ -463,11 +478,9 @@ static inline struct dp_sa *quick_sa(
 {
 	uint64_t v = atomic_load_explicit(flat, memory_order_acquire);
 	dp_dst_entry_of(v, e);
-	const struct dp_way *way = &w->ways[dp_tunnel_slot(e->index)];
-	if (unlikely(dp_tunnel_worker(e->index) != w->id || way->generation != e->generation ||
-		     !way->slot || v == 0))
+	if (unlikely(dp_tunnel_worker(e->index) != w->id))
 		return NULL;
-	return dp_slab_at(&w->out, way->slot);
+	return dp_way_sa(w->ways[dp_tunnel_slot(e->index)], e->generation);
 }
 
 // To the worker that has the tunnel, where nothing else has to be decided. In their order, too.
@@ -544,10 +557,11 @@ static inline bool quick_wrap(struct dp_worker *w, const struct port_view *v, st
 		.at = off + RTE_ETHER_HDR_LEN,
 		.len = get_be16(ip + 2),
 		.hop = true};
-	return likely(sa && m->nb_segs == 1 && plain_head(v, p)) &&
+	return likely(sa) && likely(plain_head(v, p)) &&
 	       likely(plain.len >= IP4_HDR && plain.len + RTE_ETHER_HDR_LEN <= m->data_len) &&
-	       likely(checksum_seen(m) || dp_v4_sum_ok(ip)) && likely(ip[8] > 1) &&
-	       likely(!(nobodys[ip[12]] | nobodys[ip[16]])) && dp_wrap_plain(w, op, sa, &plain);
+	       likely(plain_mbuf(v, m) || (m->nb_segs == 1 && dp_v4_sum_ok(ip))) &&
+	       likely(ip[8] > 1) && likely(!(nobodys[ip[12]] | nobodys[ip[16]])) &&
+	       dp_wrap_plain(w, op, sa, &plain);
 }
 
 // How many of them are such, from the first on.
@@ -555,12 +569,12 @@ static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct port_v
 	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
 {
 	struct dp_ops *b = &w->esp_out;
+	struct rte_mbuf **at = m, **end = m + n;
 	struct esp_op *op = &b->op[b->n];
-	unsigned i = 0;
-	while (i < n && likely(quick_wrap(w, v, m[i], found[i].sa, op + i)))
-		i++;
-	b->ready = b->n += i;
-	return i;
+	for (; at < end && likely(quick_wrap(w, v, *at, found->sa, op)); at++, found++)
+		op++;
+	b->ready = b->n += (unsigned)(at - m);
+	return (unsigned)(at - m);
 }
 
 // In their order: behind one that has yet to be looked up, or to be wrapped, so have the others.

@@ -122,7 +122,12 @@ static __rte_noinline bool choose_other(struct dp_worker *w, struct esp_op *op)
 
 static uint32_t overhead(const struct dp_sa *sa)
 {
-	return (uint32_t)sa->out.hdr_len + sa->around;
+	return (uint32_t)sa->out.lead + sa->icv_len;
+}
+
+static uint8_t *outer_of(const struct esp_op *op)
+{
+	return op->esp - (op->sa->out.lead - ESP_HDR_LEN - op->sa->iv_len);
 }
 
 // Largest inner packet that fits, for the ICMP answer.
@@ -176,10 +181,8 @@ enum dp_drop dp_next_seq(struct dp_worker *w, struct dp_sa *sa, uint64_t *seq)
 static void find_sas(struct dp_worker *w, struct esp_op *ops, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		const struct dp_way *way = &w->ways[dp_tunnel_slot(ops[i].to)];
-		bool there = way->generation == ops[i].generation && way->slot;
-		ops[i].sa = likely(there) ? dp_slab_at(&w->out, way->slot) : NULL;
-		if (likely(there))
+		ops[i].sa = dp_way_sa(w->ways[dp_tunnel_slot(ops[i].to)], ops[i].generation);
+		if (likely(ops[i].sa))
 			dp_sa_prefetch(ops[i].sa);
 	}
 }
@@ -222,8 +225,8 @@ static void put_v6(uint8_t *h, uint16_t total, uint8_t tos)
 }
 
 // From the tunnel's template, which takes two lines more.
-static void put_template(
-	const struct esp_op *op, const struct dp_tunnel *t, uint8_t *h, uint16_t total)
+static void put_template(struct dp_worker *w, const struct esp_op *op, const struct dp_tunnel *t,
+	uint8_t *h, uint16_t total)
 {
 	uint8_t tos = (uint8_t)((op->tos & t->tos_keep) | t->tos_set);
 	memcpy(h, t->hdr, t->hdr_len);
@@ -231,8 +234,8 @@ static void put_template(
 		// RFC 4301 8.1: DF is copied, set or cleared.
 		h[1] = tos;
 		set_be16(h + 2, total);
-		set_be16(h + 4, (uint16_t)op->seq);
 		h[6] = t->df == SA_DF_COPY ? op->df : t->df == SA_DF_SET ? DP_OUTER_DF : 0;
+		dp_store32(h + 4, (uint32_t)h[6] << 16 | dp_next_id(&w->ids, dp_load64(h)));
 		set_be16(h + 10, (uint16_t)~ip_fold(t->sum + ip_sum(h, 8) - 0x4500));
 	} else {
 		put_v6(h, total, tos);
@@ -269,7 +272,7 @@ static __rte_always_inline enum dp_drop wrap(struct dp_worker *w, struct esp_op 
 	op->text_len = (uint16_t)text;
 	op->esp = p - sa->iv_len - ESP_HDR_LEN;
 	if (likely(sa->out.first))
-		dp_put_v4(&sa->out, op->esp - sa->out.hdr_len, marks_of(op), around + text, seq_be);
+		dp_put_v4(&w->ids, &sa->out, outer_of(op), marks_of(op), around + text);
 	else
 		rte_prefetch0(dp_slab_at(&w->tunnels, sa->tunnel_slot));
 	dp_put_esp(op->esp, sa->spi, seq_be);
@@ -330,7 +333,7 @@ static __rte_noinline unsigned prepare_burst(
 		if (unlikely(!prepare_plain(w, &ops[i]) && !prepare_other(w, &ops[i])))
 			continue;
 		if (unlikely(kept != i))
-			memcpy(&ops[kept], &ops[i], offsetof(struct esp_op, iv));
+			memcpy(&ops[kept], &ops[i], offsetof(struct esp_op, icv));
 		kept++;
 	}
 	return kept;
@@ -366,7 +369,7 @@ static __rte_noinline void cover(
 		*h = dp_data(op->m);
 		*total = op->m->data_len;
 	} else {
-		put_template(op, t, *h, (uint16_t)*total);
+		put_template(w, op, t, *h, (uint16_t)*total);
 	}
 	if (t->udp_at && t->outer_family == IP_V6) {
 		uint8_t *udp = op->esp - (t->hdr_len - t->udp_at);
@@ -378,7 +381,7 @@ static __rte_noinline void finish(struct dp_worker *w, struct esp_op *op, bool s
 {
 	const struct dp_sa_out *o = &op->sa->out;
 	uint32_t total = overhead(op->sa) + op->text_len;
-	uint8_t *h = op->esp - o->hdr_len;
+	uint8_t *h = outer_of(op);
 	if (!o->first)
 		cover(w, op, &h, &total);
 	if (slowly || (o->hop_gen & ~DP_HOP_OTHER) != w->neigh_gen)
@@ -472,6 +475,7 @@ void dp_esp_out_as(
 		op->generation = as->generation;
 		op->from = as->from;
 		op->port = as->port;
+		op->framed = false;
 		enum dp_drop why = wrap_as(w, op, whole);
 		if (why != DP_DROP_NONE) {
 			dp_drop(w, m[i], why);

@@ -165,18 +165,26 @@ static inline bool dp_sa_selects_fast(struct dp_sa *sa, const uint8_t *packet, u
 static_assert(offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2,
 	"length and tag are one word");
 
-// An Ethernet header in front of p; the mbuf is the frame from there on, len bytes behind p.
+// An Ethernet header at eth, which is at bytes into the mbuf's buffer; the mbuf is the frame from there on,
+// len bytes behind it.
+static inline void dp_tx_frame_at(
+	const struct dp_neigh *n, struct rte_mbuf *m, uint8_t *eth, uint32_t at, uint32_t len)
+{
+	uint32_t frame = len + RTE_ETHER_HDR_LEN;
+	dp_store64(eth, dp_load64(n->eth));
+	dp_store64(eth + 6, dp_load64(n->eth + 6));
+	m->data_off = (uint16_t)at;
+	m->pkt_len = frame;
+	dp_store32(&m->data_len, frame);
+	m->ol_flags = 0; // what the port is asked to do for us
+}
+
+// The same in front of p.
 static inline void dp_tx_frame_untraced(
 	const struct dp_neigh *n, struct rte_mbuf *m, uint8_t *p, uint32_t len)
 {
 	uint8_t *eth = p - RTE_ETHER_HDR_LEN;
-	uint32_t frame = len + RTE_ETHER_HDR_LEN;
-	dp_store64(eth, dp_load64(n->eth));
-	dp_store64(eth + 6, dp_load64(n->eth + 6));
-	m->data_off = (uint16_t)(eth - (uint8_t *)m->buf_addr);
-	m->pkt_len = frame;
-	dp_store32(&m->data_len, frame);
-	m->ol_flags = 0; // what the port is asked to do for us
+	dp_tx_frame_at(n, m, eth, (uint32_t)(eth - (uint8_t *)m->buf_addr), len);
 }
 
 // The same; a mark of the trace stays.

@@ -69,6 +69,13 @@ static inline void dp_gcm_prefetch(const uint8_t *k, bool long_key, uint32_t tex
 		rte_prefetch0(k + from);
 }
 
+// RFC 4106 5: SPI and sequence number, with ESN all 64 bits of it.
+static inline uint32_t dp_gcm_aad_len(const struct dp_sa *sa)
+{
+	static_assert(DP_SA_ESN == 1, "a bit, which counts");
+	return 8 + 4u * (sa->flags & DP_SA_ESN);
+}
+
 // IV (salt, IV, zero) and AAD (SPI, sequence number, with ESN all 64 bits of it), 16 bytes each. They are
 // put together in registers and stored at once: what is stored in pieces and read whole a moment later
 // waits for the stores.

@@ -184,7 +184,7 @@ static inline void ask_for_data(const struct rte_mbuf *m, const struct carried *
 static inline void ask_for_packet(struct dp_warm *x, unsigned i)
 {
 	struct carried c = carry_get(x->m[i]);
-	x->at[i] = NULL;
+	x->at[i] = &x->none;
 	ask_for_data(x->m[i], &c);
 	if (c.carry == DP_CARRY_ESP) {
 		const struct dp_sa *sa = dp_slab_at(&x->w->in, dp_spi_slot(&x->w->layout, c.to));
@@ -196,11 +196,19 @@ static inline void ask_for_packet(struct dp_warm *x, unsigned i)
 	}
 }
 
+static struct dp_sa *warm_sa(const struct dp_warm *x, unsigned i)
+{
+	struct dp_sa *sa = dp_way_any(*(const struct dp_way *)x->at[i]);
+	if (likely(sa))
+		dp_sa_prefetch(sa);
+	return sa;
+}
+
 void dp_warm_taken(struct dp_warm *x, unsigned i)
 {
 	WARM_EACH(x, i, dp_prefetch_write(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, ask_for_packet(x, k));
-	WARM_EACH(x, i - WARM_WAY, x->found[k].sa = dp_warm_sa(x, k));
+	WARM_EACH(x, i - WARM_WAY, x->found[k].sa = warm_sa(x, k));
 }
 
 void dp_warm_taken_all(struct dp_warm *x)
@@ -210,7 +218,7 @@ void dp_warm_taken_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		ask_for_packet(x, i);
 	for (unsigned i = 0; i < x->n; i++)
-		x->found[i].sa = dp_warm_sa(x, i);
+		x->found[i].sa = warm_sa(x, i);
 }
 
 static void take_inner(struct dp_worker *w, struct rte_mbuf *m, const struct carried *c)

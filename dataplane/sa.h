@@ -160,6 +160,7 @@ enum dp_sa_special {
 // Bits of an IPv4 header's first eight bytes, as a load gives them: where TOS and the flags begin.
 #define DP_TOS_BIT  8
 #define DP_FLAG_BIT 48
+#define DP_DF_BIT   54
 #define DP_OUTER_DF 0x40 // DF in the seventh byte of an IPv4 header
 
 #define DP_HOP_OTHER 0x80000000u // in hop_gen: its packets are not all written in one go (wrap.h)
@@ -180,7 +181,7 @@ struct dp_sa_out {
 	uint16_t mtu;
 	uint16_t hop; // in the worker's neighs
 	uint8_t port;
-	uint8_t hdr_len;
+	uint8_t lead; // bytes from the outer header to the inner packet
 };
 
 // Hot part: two cache lines, both prefetched. The worker writes what changes; the rest is written
@@ -311,9 +312,12 @@ static_assert(sizeof(struct dp_tunnel) % 64 == 0, "tunnels begin at a cache line
 // Of the worker's own tunnels, and its copies of shared ones: what leads an outbound packet to its
 // SA without the tunnel's lines. 8 bytes each, so that those of 60,000 stay in the second cache.
 struct dp_way {
-	uint32_t generation; // the tunnel's
-	uint32_t slot;       // of the newest outbound SA in use; 0: none
+	// The newest outbound SA in use, whose address is a multiple of DP_LINES and less than 2^48, and the
+	// tunnel's generation as far as there is room for it; 0: none. Who asks has found the tunnel's
+	// generation a message ago at most, not 8 million tunnels.
+	uint64_t v;
 };
+#define DP_WAY_BITS 23 // of the generation
 
 // ---- Slabs ----
 
@@ -338,6 +342,25 @@ static inline struct dp_sa *dp_sa_of_cold(struct dp_sa_cold *c)
 }
 
 #define DP_LINES 128 // bytes: two cache lines, which the processor fetches together
+
+static inline struct dp_way dp_way_make(struct dp_sa *sa, uint32_t generation)
+{
+	uint64_t at = (uint64_t)(uintptr_t)sa / DP_LINES;
+	return (struct dp_way){
+		sa ? at << DP_WAY_BITS | (generation & ((1u << DP_WAY_BITS) - 1)) : 0};
+}
+
+// NULL: none, whatever tunnel it is.
+static inline struct dp_sa *dp_way_any(struct dp_way way)
+{
+	return (struct dp_sa *)(uintptr_t)((way.v >> DP_WAY_BITS) * DP_LINES);
+}
+
+// NULL: none, or it is another tunnel's.
+static inline struct dp_sa *dp_way_sa(struct dp_way way, uint32_t generation)
+{
+	return likely(((way.v ^ generation) << (64 - DP_WAY_BITS)) == 0) ? dp_way_any(way) : NULL;
+}
 
 // Bytes of one SA, from the library's structures: an odd multiple of DP_LINES, so that the hot parts of
 // many SAs spread over all sets of a cache instead of a fourth or an eighth.

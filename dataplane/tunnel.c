@@ -98,7 +98,7 @@ void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp
 	bool marker = t->udp_at && t->hdr_len > t->udp_at + UDP_HDR;
 	o->mtu = t->mtu;
 	o->port = (uint8_t)t->port;
-	o->hdr_len = t->hdr_len;
+	o->lead = (uint8_t)(t->hdr_len + ESP_HDR_LEN + sa->iv_len);
 	o->first = 0;
 	if (t->outer_family == IP_V4 && !marker && !(sa->flags & DP_SA_TRANSPORT))
 		set_head(o, t);
@@ -108,8 +108,7 @@ void dp_sa_set_path(const struct dp_worker *w, struct dp_sa *sa, const struct dp
 void dp_way_set(struct dp_worker *w, const struct dp_tunnel *t)
 {
 	struct dp_way *way = &w->ways[dp_tunnel_slot(t->index)];
-	way->generation = t->generation;
-	way->slot = t->out ? dp_sa_cold(t->out)->slot : 0;
+	*way = dp_way_make(t->out, t->generation);
 }
 
 // ---- Neighbours ----

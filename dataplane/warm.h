@@ -26,15 +26,14 @@ static_assert(
 
 #define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
 
-// The packet's beginning and end, of a short one all. In between the processor goes on by itself, which more
-// questions only disturb. Outbound the trailer may stand in two lines.
+// Two lines and the packet's end: the processor goes on by itself, and more lines that are
+// asked for at once hinder it. Outbound the trailer may stand in two lines.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
-	if (outside || m->data_len <= WARM_SHORT)
-		rte_prefetch0(p + 64);
+	rte_prefetch0(p + 64);
 	x->at[i] = p;
 	if (outside) {
 		rte_prefetch0(end - 1);
@@ -74,8 +73,8 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 {
 	const _Atomic uint64_t *flat = x->found[i].flat;
 	struct dp_dst_entry e;
-	x->at[i] = NULL;
-	if (!flat)
+	x->at[i] = &x->none;
+	if (unlikely(!flat))
 		return;
 	dp_dst_entry_of(atomic_load_explicit(flat, memory_order_relaxed), &e);
 	if (likely(dp_tunnel_worker(e.index) == x->w->id)) {
@@ -84,24 +83,19 @@ static inline void dp_warm_way(struct dp_warm *x, unsigned i)
 	}
 }
 
-static inline struct dp_sa *dp_warm_sa(const struct dp_warm *x, unsigned i)
-{
-	const struct dp_way *way = x->at[i];
-	struct dp_sa *sa = likely(way && way->slot) ? dp_slab_at(&x->w->out, way->slot) : NULL;
-	if (likely(sa))
-		dp_sa_prefetch(sa);
-	return sa;
-}
-
 // The same, if it is of the tunnel that the destination's entry names. Ways change between two polls alone,
 // so that it is still true when the packet's turn comes.
 static inline void dp_warm_found(struct dp_warm *x, unsigned i)
 {
 	const struct dp_way *way = x->at[i];
 	struct dp_found *f = &x->found[i];
-	f->sa = dp_warm_sa(x, i);
-	if (f->sa && way->generation != atomic_load_explicit(f->flat, memory_order_relaxed) >> 32)
-		f->sa = NULL;
+	f->sa = NULL;
+	if (unlikely(!way->v))
+		return;
+	f->sa = dp_way_sa(
+		*way, (uint32_t)(atomic_load_explicit(f->flat, memory_order_relaxed) >> 32));
+	if (likely(f->sa))
+		dp_sa_prefetch(f->sa);
 }
 
 // The two packets that come so many after those which the step begins with.

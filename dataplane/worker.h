@@ -255,8 +255,15 @@ struct dp_warm {
 	bool outside;
 	bool taken;              // from other workers (handoff.c)
 	struct dp_dst_flat flat; // the first one that there is in this poll
+	struct dp_way none;
 	const void *at[DP_BURST + 1];
 	struct dp_found found[DP_BURST + 1]; // good until the next burst is begun with
+};
+
+// Of outer IPv4 packets that may be cut on their way: this worker's numbers are those that leave the same
+// rest by step, a power of two and no less than the workers.
+struct dp_ids {
+	uint16_t next, step;
 };
 
 struct dp_worker {
@@ -264,6 +271,7 @@ struct dp_worker {
 	struct dp_layout layout;
 	uint16_t id, lcore;
 	int socket;
+	struct dp_ids ids;
 	uint64_t now_ns;
 	uint64_t keep_ns; // when dp_ports_keep() is due
 	struct dp_watch clock;

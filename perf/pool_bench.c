@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The sallyport authors
 //
-// pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] [--json]: what it costs to give out and
+// pool_bench [--leases N] [--workers N] [--range RANGE] [--dir DIR] [--json]: what it costs to give out and
 // take back N addresses of one pool, each to an owner of its own ("userN").
 //
 // The pool is filled once (first), then in rounds emptied and filled again: the leases in the order
 // in which they were given (in_order) or in a random one (random), owners in a random order in both.
-// Without --range the pool is the smallest prefix that has a few percent more addresses than leases, so
-// that from the second round on, as after some weeks of service, none is left that was never used.
+// Without --range the pool has a few percent more addresses than leases, so that from the third round on, as
+// after some weeks of service, none is left that was never used.
 // Then steady: the pool stays full, one lease ends and another owner gets one, at random, which is
 // what a headend does; its figures are those without a prefix.
 // At last pools and lease store together (pool_bench_store.c), on the disk of DIR or of ".".
@@ -21,8 +21,7 @@
 #define HUGE   ((size_t)2 << 20)
 #define ROUNDS 3        // the median counts
 #define MANY   3000000u // leases, of which one round takes long enough to be steady
-#define AHEAD \
-	8 // the bench's own arrays are fetched that much earlier: a session's end has its lease at hand
+#define AHEAD  8 // that many releases earlier the pools hear of one: a session needs longer to end
 
 // Where a session has its lease: one line, as of what it is at work with.
 struct holder {
@@ -93,7 +92,7 @@ static void shuffle(struct bench *b, uint32_t *v, unsigned long n)
 
 static int usage(void)
 {
-	fputs("usage: pool_bench [--leases N] [--workers N] [--range PREFIX] [--dir DIR] "
+	fputs("usage: pool_bench [--leases N] [--workers N] [--range RANGE] [--dir DIR] "
 	      "[--json]\n",
 		stderr);
 	return 2;
@@ -118,7 +117,7 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 			continue;
 		}
 		if (strcmp(argv[i], "--leases") == 0) {
-			if (!number(value, (1ul << 24) - 1, &b->leases))
+			if (!number(value, (1ul << 24) - 1, &b->leases) || b->leases < BATCH)
 				return false;
 		} else if (strcmp(argv[i], "--workers") == 0) {
 			if (!number(value, 64, &b->workers))
@@ -135,16 +134,16 @@ static bool parse_args(int argc, char **argv, struct bench *b)
 	return true;
 }
 
-// What the process has in memory, whoever asked for it.
+// What the process has in memory, whoever asked for it, but for code, which is read when it first runs.
 static double resident(void)
 {
-	unsigned long size = 0, pages = 0;
+	unsigned long size = 0, pages = 0, of_files = 0;
 	FILE *f = fopen("/proc/self/statm", "r");
-	if (!f || fscanf(f, "%lu %lu", &size, &pages) != 2)
-		pages = 0;
+	if (!f || fscanf(f, "%lu %lu %lu", &size, &pages, &of_files) != 3)
+		pages = of_files = 0;
 	if (f)
 		fclose(f);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+	return (double)(pages - of_files) * (double)sysconf(_SC_PAGESIZE);
 }
 
 // "userN", by hand: what is measured is not printf().
@@ -192,9 +191,27 @@ static int get_all(struct bench *b, const struct asking *v, unsigned n)
 	return 0;
 }
 
-static void put(struct bench *b, unsigned long i)
+// As the engine, when a session begins to end.
+static void begin_put(struct bench *b, uint32_t at)
 {
-	b->source.release(b->source.ctx, &b->held[i].lease);
+	b->source.expect_release(b->source.ctx, &b->held[at].lease);
+}
+
+static void put(struct bench *b, uint32_t at)
+{
+	b->source.release(b->source.ctx, &b->held[at].lease);
+}
+
+// Their leases are at hand, as a session's are.
+static void put_all(struct bench *b, const uint32_t *at, unsigned n)
+{
+	for (unsigned i = 0; i < n && i < AHEAD; i++)
+		begin_put(b, at[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			begin_put(b, at[i + AHEAD]);
+		put(b, at[i]);
+	}
 }
 
 static int fill(struct bench *b, double *ns)
@@ -220,8 +237,10 @@ static void empty(struct bench *b, double *ns)
 {
 	uint64_t start = now_ns();
 	for (unsigned long i = 0; i < b->leases; i++) {
+		if (i + 2 * AHEAD < b->leases)
+			__builtin_prefetch(&b->held[b->order[i + 2 * AHEAD]]);
 		if (i + AHEAD < b->leases)
-			__builtin_prefetch(&b->held[b->order[i + AHEAD]]);
+			begin_put(b, b->order[i + AHEAD]);
 		put(b, b->order[i]);
 	}
 	*ns = (double)(now_ns() - start) / (double)b->leases;
@@ -283,8 +302,7 @@ static int steady_round(struct bench *b, struct cost *out)
 			prepare(b, at[i], &v[i]);
 		}
 		uint64_t start = now_ns();
-		for (unsigned i = 0; i < BATCH; i++)
-			put(b, at[i]);
+		put_all(b, at, BATCH);
 		uint64_t middle = now_ns();
 		int rc = get_all(b, v, BATCH);
 		if (rc)
@@ -392,12 +410,12 @@ static void report_text(const struct bench *b, const struct result *r, double du
 		printf("durable allocations/s %11.0f\n", durable);
 }
 
-static const char *range_for(unsigned long leases, char text[static 32])
+// Of 10.0.0.0/8; each shard has more than its share of the leases.
+static const char *range_for(unsigned long leases, char text[static 40])
 {
-	unsigned bits = 32;
-	while (bits > 8 && 1ul << (32 - bits) < leases + leases / 32 + 2)
-		bits--;
-	snprintf(text, 32, "10.0.0.0/%u", bits);
+	unsigned long size = leases + leases / 32 + 256;
+	unsigned long last = size < 1ul << 24 ? size - 1 : (1ul << 24) - 1;
+	snprintf(text, 40, "10.0.0.0-10.%lu.%lu.%lu", last >> 16, last >> 8 & 255, last & 255);
 	return text;
 }
 
@@ -405,7 +423,7 @@ int main(int argc, char **argv)
 {
 	struct bench b = {.leases = 100000, .workers = 4, .dir = ".", .seed = 88172645463325252ull};
 	struct result r = {0};
-	char text[256], range[32];
+	char text[256], range[40];
 	if (!parse_args(argc, argv, &b))
 		return usage();
 	if (!b.range)

@@ -67,7 +67,7 @@ HOT void leave_owner(struct pools *all, struct record *r)
 	if (l->index)
 		itab_remove(&all->owners, l->hash, l->index);
 	*l = (struct left){r->hash, index};
-	itab_prefetch(&all->owners, r->hash);
+	itab_prefetch_run(&all->owners, r->hash);
 	r->head = false;
 }
 
@@ -127,6 +127,8 @@ HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 
 HOT void free_record(struct pools *all, struct pool *p, struct record *r)
 {
+	if (__builtin_expect(all->records.settling, false))
+		p = lease_settle(all, r);
 	bool plain = !record_rare(r) && !r->more && r->state == LEASE_ACTIVE;
 	leave_queue(all, p, r);
 	leave_owner(all, r);

@@ -66,6 +66,9 @@ struct address_source {
 	// Drops one reference; the last one makes an owned lease linger, an anonymous or a merely
 	// offered one free (an offered one that lingered before lingers again).
 	void (*release)(void *ctx, const struct lease *l);
+	// May be NULL. release() will follow soon, so that what it needs can be fetched meanwhile. Nothing
+	// but a hint: it may be wrong, late or repeated, and the lease may have ended.
+	void (*expect_release)(void *ctx, const struct lease *l);
 	// Set by the user of the source before the first acquire().
 	void (*done)(void *user, uint64_t token, enum address_status s, const struct lease *l);
 	// The address must not be used any longer (its server took it back, an operator cleared it):
@@ -118,7 +121,13 @@ void pools_settled(struct pools *p, uint64_t ticket, bool durable);
 // not given again afterwards. The struct cfg_pool that leases point to are the new snapshot's;
 // requests and leases that still name the old one's are understood as long as both live.
 // 0, or -ENOMEM or -EINVAL and nothing is changed.
+//
+// All requests from then on are answered by the new configuration. What leases that are outside of it, or
+// in ranges without a place for each address, count for (outside, left, free, and of which pool they are) is
+// right when pools_reload_goes_on(), which looks at some thousand of them, has said false. pools_tick() calls
+// it, too. Another reload ends the first.
 MUST_USE int pools_reload(struct pools *p, const struct cfg *c);
+bool pools_reload_goes_on(struct pools *p);
 
 // What an operator ends: leases that match all that is set. A lingering or quarantined one is free at
 // once; the holder of a live one is told by revoked(), and it does not linger. Returns how many.
@@ -167,5 +176,15 @@ struct lease_info {
 	uint32_t references;
 };
 
-// Walk the leases of pool i in no order: start with *cursor = 0; false at the end.
+// Walk the leases of pool i in no order, with a zeroed walk but for `looks`: how many records, with or without a
+// lease, are looked at until it returns at the latest. False: none was found among these; end: nor is there one
+// behind them. The cursor stays good whatever comes and goes.
+struct lease_walk {
+	uint64_t cursor;
+	unsigned looks; // is counted down
+	bool end;
+};
+bool pools_lease_look(
+	const struct pools *p, size_t i, struct lease_walk *w, struct lease_info *out);
+// The same for a walk that may take its time: start with *cursor = 0; false at the end.
 bool pools_lease_next(const struct pools *p, size_t i, uint64_t *cursor, struct lease_info *out);

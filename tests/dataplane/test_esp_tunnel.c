@@ -133,6 +133,44 @@ static void marks_on_the_way_out(void **state)
 		}
 }
 
+// RFC 6864 4.2: "Sources of non-atomic IPv4 datagrams ... MUST NOT repeat IPv4 ID values within one MDL for a
+// given source address/destination address/protocol triple"; here as far as 16 bits go. Several SAs of two
+// workers have the same ends, one of them with the drafts' marker; every other packet has DF, and is atomic.
+static void ids_are_not_repeated(void **state)
+{
+	static const char *const inner[] = {"10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5"};
+	static bool seen[1 << 16];
+	struct tunnel_path plain = fx_path(PEER, 0), marked = fx_path_marked(PEER, 500);
+	uint8_t p[128], got[512];
+	unsigned atomic = 0, others = 0;
+	(void)state;
+	memset(seen, 0, sizeof(seen));
+	for (unsigned i = 0; i < RTE_DIM(inner); i++) {
+		uint32_t t = fx_tunnel_on(i % 2, inner[i], i < 3 ? &plain : &marked);
+		fx_child(t, i % 2, ENCR_AES_GCM_16, 128, 0, inner[i], &ec.in, &ec.out);
+	}
+	for (unsigned i = 0; i < 64 * RTE_DIM(inner); i++) {
+		const char *to = inner[i % RTE_DIM(inner)];
+		fx_input(FX_INSIDE, p, fx_ipv4_df(p, HOST, to, PROTO_UDP, 8));
+		fx_input(FX_INSIDE, p, fx_ipv4(p, HOST, to, PROTO_UDP, 8));
+		fx_run();
+		while (fx_output(FX_OUTSIDE, got, sizeof(got))) {
+			uint16_t id = get_be16(got + 4);
+			assert_int_equal(ip_fold(ip_sum(got, IP4_HDR)), 0xffff);
+			if (got[6] & 0x40) {
+				assert_int_equal(id, 0);
+				atomic++;
+				continue;
+			}
+			assert_false(seen[id]);
+			seen[id] = true;
+			others++;
+		}
+	}
+	assert_int_equal(atomic, 64 * RTE_DIM(inner));
+	assert_int_equal(others, 64 * RTE_DIM(inner));
+}
+
 // ---- Limits and sequence numbers (row 83) ----
 
 static void send_out(unsigned n)
@@ -436,6 +474,7 @@ int main(void)
 		WITH(other_encapsulations_are_taken),
 		WITH(ecn_on_the_way_in),
 		WITH(marks_on_the_way_out),
+		cmocka_unit_test_setup_teardown(ids_are_not_repeated, ec_start_two, ec_stop),
 		WITH(limits_of_packets_and_bytes),
 		WITH(a_limit_within_a_burst),
 		WITH(numbers_leave_in_their_order),

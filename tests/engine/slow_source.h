@@ -44,6 +44,7 @@ static inline void slow_init(struct slow_source *s, struct bench_node *n)
 	n->addresses.acquire = slow_acquire;
 	n->addresses.renew = slow_renew;
 	n->addresses.release = slow_release;
+	n->addresses.expect_release = NULL;
 }
 
 // OK: what the pools say to a user of that name; NULL: to an anonymous one. The request's strings belong to

@@ -153,6 +153,7 @@ static void limits_hold_for_those_that_wait(void **state)
 		p.gw->addresses.acquire = acquire_later;
 		p.gw->addresses.renew = renew_it;
 		p.gw->addresses.release = release_it;
+		p.gw->addresses.expect_release = NULL;
 		assert_true(bench_connect_from(p.client, p.gw, "c", 1500, 500) > 0);
 		assert_true(bench_connect_from(p.client, p.gw, "c", 1501, 500) > 0);
 		bench_run(p.b, 300);
@@ -291,12 +292,62 @@ static void route_returns_to_the_older_session(void **state)
 	}
 }
 
+// What the pools heard, and how many routes there were.
+struct heard {
+	struct bench_node *node;
+	struct address_source inner;
+	uint64_t expected, released; // fences
+	unsigned routes[2];
+};
+static struct heard heard;
+
+static void hear_expected(void *ctx, const struct lease *l)
+{
+	heard.expected = l->fence;
+	heard.routes[0] = routes_of(heard.node);
+	heard.inner.expect_release(ctx, l);
+}
+
+static void hear_release(void *ctx, const struct lease *l)
+{
+	heard.released = l->fence;
+	heard.routes[1] = routes_of(heard.node);
+	heard.inner.release(ctx, l);
+}
+
+// Before all else that ends with a session, for that takes the time in which a record is fetched.
+static void pools_expect_what_ends(void **state)
+{
+	for (int by_peer = 0; by_peer < 2; by_peer++) {
+		struct side gw = {.more = "mode_config = [ \"respond\" ]; pools = [ \"p4\" ];"};
+		struct pair p = pair_new(&gw, &defaults);
+		heard = (struct heard){.node = p.gw, .inner = p.gw->addresses};
+		p.gw->addresses.expect_release = hear_expected;
+		p.gw->addresses.release = hear_release;
+		uint64_t id = bench_connect(p.client, p.gw, "c");
+		bench_run(p.b, 300);
+		assert_int_equal(pool_in_use(p.gw, 0), 1);
+		assert_int_equal(heard.expected, 0);
+		struct bench_node *by = by_peer ? p.client : p.gw;
+		id = by_peer ? id : p.gw->engine->next_session;
+		assert_int_equal(ike_delete_session(by->engine, id), 0);
+		bench_run(p.b, 1000);
+		assert_true(heard.expected != 0);
+		assert_int_equal(heard.released, heard.expected);
+		assert_int_equal(heard.routes[0], 1);
+		assert_int_equal(heard.routes[1], 0);
+		assert_int_equal(pool_in_use(p.gw, 0), 0);
+		bench_free(p.b);
+	}
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(shutdown_while_rekeying),
+		T(pools_expect_what_ends),
 		T(rekeyings_that_overlap),
 		T(last_request_is_a_delete),
 		T(last_request_of_the_peer),

@@ -190,6 +190,33 @@ static void so_many_share_a_lease_and_no_more(void **state)
 	fixture_fini(&f);
 }
 
+// Wrong, late or repeated, it changes nothing.
+static void an_expected_release_is_but_a_hint(void **state)
+{
+	static const uint64_t wrong[] = {0, 1, (1u << 28) - 1, 1ull << 28, UINT64_MAX};
+	struct fixture f;
+	fixture_init(&f, "{ name = \"p\"; ranges = [ \"192.0.2.0/28\" ]; }", 1);
+	struct lease a = get_active(&f, "anna"), gone = get_active(&f, "bert");
+	drop(&f, &gone);
+	struct pool_stats before = stats(&f), after;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		f.source.expect_release(f.source.ctx, &(struct lease){.fence = wrong[i]});
+	for (unsigned i = 0; i < 3; i++) {
+		f.source.expect_release(f.source.ctx, &gone);
+		f.source.expect_release(f.source.ctx, &a);
+	}
+	after = stats(&f);
+	assert_memory_equal(&after, &before, sizeof(before));
+	assert_true(f.source.renew(f.source.ctx, &a, 1));
+	struct lease back = get(&f, "bert");
+	assert_true(ip_eq(&back.addr, &gone.addr));
+	drop(&f, &a);
+	f.source.expect_release(f.source.ctx, &a);
+	assert_int_equal(stats(&f).lingering, 1);
+	assert_int_equal(stats(&f).stale, 0);
+	fixture_fini(&f);
+}
+
 static void a_late_release_does_not_touch_the_next_owner(void **state)
 {
 	struct fixture f;
@@ -517,6 +544,7 @@ int main(void)
 		cmocka_unit_test(an_anonymous_peer_has_no_claims),
 		cmocka_unit_test(a_lease_is_shared_by_reference_only_if_adopted),
 		cmocka_unit_test(so_many_share_a_lease_and_no_more),
+		cmocka_unit_test(an_expected_release_is_but_a_hint),
 		cmocka_unit_test(a_late_release_does_not_touch_the_next_owner),
 		cmocka_unit_test(an_offer_ends_by_itself),
 		cmocka_unit_test(reserved_addresses_are_their_owners),
