@@ -381,8 +381,10 @@ static inline bool quick_esp(
 	return true;
 }
 
-#define NOT_WHOLE \
-	0xff3f0000u // more fragments, or an offset: of the word with id and flags, as it is loaded
+// Of the second eight bytes of an IPv4 header, as they are loaded: more fragments, or an offset; the protocol.
+#define NOT_WHOLE    0xff3f0000ull
+#define PROTO_BIT    40
+#define WHOLE_AND_IS (NOT_WHOLE | 0xffull << PROTO_BIT)
 
 static __rte_noinline bool not_seen(struct esp_op *op, uint64_t top, uint32_t lo)
 {
@@ -402,21 +404,22 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) ||
 		unlikely(!checksum_seen(m) && !dp_v4_sum_ok(ip)))
 		return false;
-	if (unlikely(dp_load32(ip + 4) & NOT_WHOLE) || unlikely(dp_load32(ip + 16) != w->own_v4))
+	if (unlikely(dp_load32(ip + 16) != w->own_v4))
 		return false;
-	if (ip[9] == PROTO_UDP) {
+	uint64_t is = dp_load64(ip + 4) & WHOLE_AND_IS;
+	if (is == (uint64_t)PROTO_UDP << PROTO_BIT) {
 		int len = get_be16(ip + IP4_HDR + 4);
 		if (unlikely(len > total - IP4_HDR) ||
 			unlikely(get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
 			return false;
 		text = len - UDP_HDR - GCM_AROUND;
 		upper += UDP_HDR;
-	} else if (unlikely(ip[9] != PROTO_ESP)) {
+	} else if (unlikely(is != (uint64_t)PROTO_ESP << PROTO_BIT)) {
 		return false;
 	}
 	uint8_t *esp = ip + upper;
 	uint32_t spi = dp_load32(esp), lo = get_be32(esp + 4);
-	if (unlikely(text <= 0) || unlikely(text & 3) || unlikely(spi == 0) ||
+	if (unlikely(text < GCM_TEXT) || unlikely(text & 3) || unlikely(spi == 0) ||
 		unlikely(spi != sa->spi) || unlikely(sa->special))
 		return false;
 	uint64_t top = dp_get(&sa->seq);
@@ -427,32 +430,35 @@ static inline bool quick_plain(const struct dp_worker *w, const struct port_view
 	op->seq = top + ahead;
 	op->text_len = (uint16_t)text;
 	op->upper = (uint16_t)upper;
-	op->port = v->index;
 	return likely((int32_t)ahead > 0) && likely((sa->flags & DP_SA_ESN) || !(op->seq >> 32))
 		       ? true
 		       : not_seen(op, top, lo);
+}
+
+// How many of them are such, from the first on.
+static __rte_noinline unsigned plain_run(struct dp_worker *w, const struct port_view *v,
+	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_in;
+	struct esp_op *op = &b->op[b->n];
+	unsigned i = 0;
+	while (i < n && likely(quick_plain(w, v, m[i], found[i].sa, op + i)))
+		i++;
+	b->port = v->index;
+	b->ready = b->n += i;
+	return i;
 }
 
 // Plain ones as long as there is nothing before them that is not.
 static void outside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
 	unsigned n, const struct dp_found *found)
 {
-	struct dp_ops *b = &w->esp_in;
-	bool plain = w->straight && b->ready == b->n;
-	struct esp_op *op = &b->op[b->n];
 	for (unsigned i = 0; i < n; i++) {
-		if (likely(plain && quick_plain(w, v, m[i], found[i].sa, op))) {
-			op++;
-			continue;
-		}
-		if (plain)
-			b->ready = b->n = (unsigned)(op - b->op);
-		if (!quick_esp(w, v, m[i], found[i].sa))
+		if (w->straight && w->esp_in.ready == w->esp_in.n)
+			i += plain_run(w, v, m + i, n - i, found + i);
+		if (unlikely(i < n && !quick_esp(w, v, m[i], found[i].sa)))
 			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
-		plain = plain && b->ready == b->n;
 	}
-	if (plain)
-		b->ready = b->n = (unsigned)(op - b->op);
 }
 
 // RFC 1122 3.2.1.3: addresses that begin so are nobody's: 0, 127, 224 and above.

@@ -467,17 +467,16 @@ static const struct {
 	{0x0403030201000000, 0xffffffffff000000},
 };
 
-// Bytes of the plain IPv4 packet of the SA's that the text is, with its trailer and no more; else 0.
-static inline uint32_t plain_text(const struct dp_sa *sa, const uint8_t *text, uint32_t len)
+// The text is a plain IPv4 packet of the SA's, total bytes as its header says, with its trailer and no more.
+static inline bool plain_text(
+	const struct dp_sa *sa, const uint8_t *text, uint32_t len, uint32_t total)
 {
-	uint32_t total = get_be16(text + 2), pad = len - 2 - total;
-	if (unlikely(pad >= RTE_DIM(trailers)) || unlikely(total < IP4_HDR) ||
-		unlikely(text[0] != 0x45))
-		return 0;
+	uint32_t pad = len - 2 - total;
+	static_assert(GCM_TEXT - 2 - (RTE_DIM(trailers) - 1) >= IP4_HDR, "all of the header");
+	if (unlikely(pad >= RTE_DIM(trailers)) || unlikely(text[0] != 0x45))
+		return false;
 	uint64_t end = (dp_load64(text + len - 8) ^ trailers[pad].bytes) & trailers[pad].count;
-	return likely(end == 0) && likely(dp_v4_sum_ok(text)) && likely(dp_sa_holds_v4(sa, text))
-		       ? total
-		       : 0;
+	return likely(end == 0) && likely(dp_v4_sum_ok(text)) && likely(dp_sa_holds_v4(sa, text));
 }
 
 static inline bool ecn_agrees(const uint8_t *outer, const uint8_t *inner)
@@ -486,10 +485,11 @@ static inline bool ecn_agrees(const uint8_t *outer, const uint8_t *inner)
 	       ((outer[1] ^ inner[1]) & ECN_MASK) == 0;
 }
 
-static __rte_noinline void send_late(
-	struct dp_worker *w, struct esp_op *op, uint8_t *inner, uint32_t total)
+static __rte_noinline void send_late(struct dp_worker *w, struct esp_op *op)
 {
-	struct dp_inner *r = uncover(w, op, inner, (uint16_t)total);
+	uint8_t *inner = op->esp + ESP_HDR_LEN + GCM_IV_LEN;
+	op->port = w->esp_in.port;
+	struct dp_inner *r = uncover(w, op, inner, get_be16(inner + 2));
 	r->flat = dp_flat_prefetch(w, get_be32(inner + 16));
 	r->upper = IP4_HDR;
 	r->family = IP_V4;
@@ -505,9 +505,10 @@ static inline void move_window(struct dp_sa *sa, uint64_t top, uint64_t seq)
 	dp_set(&sa->seq, seq);
 }
 
-// The packet is authentic and what it seems to be. False: nothing is decided. state: dp_exit_state().
+// The packet is authentic and what it seems to be. False: nothing is decided. state: dp_exit_state(), as long
+// as none has to be looked up: behind it so have the others, in their order.
 static __rte_always_inline bool finish_quick(
-	struct dp_worker *w, struct esp_op *op, const uint8_t *tag, uint64_t state)
+	struct dp_worker *w, struct esp_op *op, uint64_t *state)
 {
 	struct dp_sa *sa = op->sa;
 	struct rte_mbuf *m = op->m;
@@ -515,26 +516,29 @@ static __rte_always_inline bool finish_quick(
 	uint32_t len = op->text_len, upper = op->upper;
 	const uint8_t *outer = op->esp - upper;
 	uint64_t top = dp_get(&sa->seq), seq = op->seq;
-	if (unlikely(!dp_tag_equal(tag, inner + len)) || unlikely(sa->special) ||
+	if (unlikely(!dp_tag_equal(op->tag, inner + len)) || unlikely(sa->special) ||
 		unlikely(seq <= top))
 		return false;
-	uint32_t total = plain_text(sa, inner, len);
-	if (unlikely(!total) || unlikely(!ecn_agrees(outer, inner)))
+	// (text_len has room for an IPv4 header, so that total cannot be less.)
+	uint32_t total = rte_bswap32(dp_load32(inner)) & UINT16_MAX;
+	if (unlikely(!plain_text(sa, inner, len, total)) || unlikely(!ecn_agrees(outer, inner)))
 		return false;
 	move_window(sa, top, seq);
 	if (unlikely(dp_load32(outer + 12) != sa->peer_v4) ||
 		unlikely(ports_of(upper, outer) != sa->peer_ports))
 		see_peer(w, op);
 	dp_sa_count(w, sa, total);
-	// In their order: behind one that has to be looked up so have the others.
-	if (unlikely(w->route.n) || unlikely(!leave(w, state, m, inner, total)))
-		send_late(w, op, inner, total);
+	if (unlikely(!leave(w, *state, m, inner, total))) {
+		send_late(w, op);
+		*state = DP_EXIT_NONE;
+	}
 	return true;
 }
 
-static __rte_noinline bool finish_slow(struct dp_worker *w, struct esp_op *op, const uint8_t *tag)
+static __rte_noinline bool finish_slow(struct dp_worker *w, struct esp_op *op)
 {
-	op->ok = dp_tag_equal(tag, op->esp + ESP_HDR_LEN + GCM_IV_LEN + op->text_len);
+	op->ok = dp_tag_equal(op->tag, op->esp + ESP_HDR_LEN + GCM_IV_LEN + op->text_len);
+	op->port = w->esp_in.port;
 	return finish(w, op);
 }
 
@@ -554,32 +558,40 @@ static inline void warm(struct dp_warm *x)
 		warm_other(x);
 }
 
-static void open_plain(struct dp_worker *w, struct esp_op *ops, unsigned n, uint8_t (*tags)[16])
+static inline void open_one(struct dp_crypto *c, struct gcm_row *g, struct esp_op *op)
 {
-	struct dp_crypto *c = &w->crypto;
-	const struct esp_op *end = ops + n;
-	struct gcm_row g = {0};
-	dp_gcm_choose(c, ops->sa->cipher, false, &g);
-	dp_gcm_begin(ops, n);
-	for (struct esp_op *op = ops; op < end; op++, tags++) {
-		if (unlikely(op->sa->cipher != g.cipher))
-			dp_gcm_choose(c, op->sa->cipher, false, &g);
-		dp_gcm_ahead(c, &g, op, end);
-		warm(&w->warm);
-		dp_gcm_open(c, &g, op, *tags);
+	if (unlikely(dp_gcm_kind(op->sa) != g->kind))
+		dp_gcm_choose(c, op->sa, false, g);
+	warm(c->warm);
+	dp_gcm_open(c, g, op, op->tag);
+}
+
+static void open_plain(struct dp_crypto *c, struct esp_op *ops, unsigned n)
+{
+	struct gcm_row g = {.kind = DP_GCM_NO_KIND};
+	unsigned i = 0;
+	dp_gcm_begin(c, ops, n);
+	for (; i + DP_KEYS_AHEAD < n; i++) {
+		dp_gcm_keys(&g, &ops[i + DP_KEYS_AHEAD]);
+		open_one(c, &g, &ops[i]);
+	}
+	for (; i < n; i++) {
+		dp_warm_keys(c->warm, i + DP_KEYS_AHEAD - n);
+		open_one(c, &g, &ops[i]);
 	}
 }
 
 static unsigned plain_burst(struct dp_worker *w, struct esp_op *ops, unsigned n)
 {
-	uint8_t tags[2 * DP_BURST][16] __attribute__((aligned(64)));
-	uint64_t state = dp_exit_state(w);
-	unsigned good = n;
-	open_plain(w, ops, n, tags);
+	uint64_t state = w->route.n ? DP_EXIT_NONE : dp_exit_state(w);
+	unsigned bad = 0;
+	open_plain(&w->crypto, ops, n);
 	for (unsigned i = 0; i < n; i++)
-		if (unlikely(!finish_quick(w, &ops[i], tags[i], state)))
-			good -= !finish_slow(w, &ops[i], tags[i]);
-	return good;
+		if (unlikely(!finish_quick(w, &ops[i], &state))) {
+			bad += !finish_slow(w, &ops[i]);
+			state = w->route.n ? DP_EXIT_NONE : state;
+		}
+	return n - bad;
 }
 
 void dp_esp_in(struct dp_worker *w)

@@ -231,6 +231,8 @@ static inline struct dp_exit *dp_exit_slot(struct dp_worker *w, uint32_t dst)
 }
 
 // As long as that is the same, so is what is remembered; not while messages are taken.
+#define DP_EXIT_NONE UINT64_MAX // of nothing that is remembered
+
 static inline uint64_t dp_exit_state(const struct dp_worker *w)
 {
 	return dp_load64(&w->neigh_gen);

@@ -14,17 +14,30 @@
 
 #define GCM_IV_LEN 8
 #define GCM_AROUND (ESP_HDR_LEN + GCM_IV_LEN + 16) // of a plain SA
+#define GCM_TEXT   25 // bytes that hold an IPv4 header, whatever the trailer's padding up to three
 
-// What AES-GCM takes of one cipher of the table; it mostly is the last packet's.
+// What AES-GCM takes of one kind of SAs: their cipher, and whether they have ESN. It mostly is the last packet's.
 struct gcm_row {
 	aes_gcm_enc_dec_t run;
-	uint64_t icv_len;
-	uint8_t cipher;
+	uint64_t icv_len, aad_len;
+	uint32_t kind;
 	bool direct; // it is AES-GCM
 	bool long_key;
+	bool esn;
 };
 
-void dp_gcm_choose(const struct dp_crypto *c, uint8_t cipher, bool seal, struct gcm_row *g);
+#define DP_GCM_NO_KIND UINT32_MAX
+
+// Cipher and ESN, as one load gives them.
+static_assert(
+	offsetof(struct dp_sa, flags) == offsetof(struct dp_sa, cipher) + 2, "within one word");
+
+static inline uint32_t dp_gcm_kind(const struct dp_sa *sa)
+{
+	return dp_load32(&sa->cipher) & (0xffu | (uint32_t)DP_SA_ESN << 16);
+}
+
+void dp_gcm_choose(const struct dp_crypto *c, const struct dp_sa *sa, bool seal, struct gcm_row *g);
 
 // All of GCM's schedule, which 48 blocks need. One instruction a line: an unrolled loop is what costs.
 static inline void dp_gcm_prefetch_all(const uint8_t *k)
@@ -74,7 +87,7 @@ static inline void dp_gcm_run(struct dp_crypto *c, const struct gcm_row *g, stru
 	_mm_store_si128(&in[0], iv);
 	_mm_store_si128(&in[1], aad);
 	g->run(dp_sa_keys(op->sa), &c->gcm, text, text, op->text_len, (const uint8_t *)&in[0],
-		(const uint8_t *)&in[1], dp_gcm_aad_len(op->sa), tag, g->icv_len);
+		(const uint8_t *)&in[1], g->aad_len, tag, g->icv_len);
 }
 
 // The tag that it should have.
@@ -82,7 +95,7 @@ static inline void dp_gcm_open(
 	struct dp_crypto *c, const struct gcm_row *g, struct esp_op *op, uint8_t *tag)
 {
 	__m128i esp = _mm_loadu_si128((const __m128i *)(const void *)op->esp), aad = esp;
-	if (op->sa->flags & DP_SA_ESN) // SPI, high bits, low bits
+	if (likely(g->esn)) // SPI, high bits, low bits
 		aad = _mm_insert_epi32(_mm_shuffle_epi32(esp, 0x50),
 			(int)rte_cpu_to_be_32((uint32_t)(op->seq >> 32)), 1);
 	dp_gcm_run(
@@ -97,20 +110,36 @@ static inline bool dp_tag_equal(const uint8_t *a, const uint8_t *b)
 	return _mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) == 0xffff;
 }
 
-// Keys of a burst's first packets; those of the others are asked for while a packet before is worked on.
-static inline void dp_gcm_begin(const struct esp_op *ops, unsigned n)
-{
-	for (unsigned i = 0; i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
-		dp_keys_prefetch(ops[i].sa, ops[i].text_len);
-}
-
 // The keys of the one before, and all of them that this one needs, are on their way.
 static inline bool dp_same_keys(const struct esp_op *before, const struct esp_op *op)
 {
 	return before->sa == op->sa && before->text_len >= op->text_len;
 }
 
-// Before a packet's cipher: keys of one that comes later.
+// Keys of a burst's first packets, as far as they were not asked for with the burst before; those of the others
+// are asked for while a packet before is worked on.
+static inline void dp_gcm_begin(const struct dp_crypto *c, const struct esp_op *ops, unsigned n)
+{
+	unsigned had = c->warm ? c->warm->had : 0;
+	if (c->warm)
+		c->warm->had = 0;
+	for (unsigned i = 0; had != (1u << DP_KEYS_AHEAD) - 1 && i < RTE_MIN(n, DP_KEYS_AHEAD); i++)
+		if (!(had >> i & 1) && !(i && dp_same_keys(&ops[i - 1], &ops[i])))
+			dp_keys_prefetch(ops[i].sa, ops[i].text_len);
+}
+
+// Before a packet's cipher: keys of one that comes later in its burst.
+static inline void dp_gcm_keys(const struct gcm_row *g, const struct esp_op *next)
+{
+	if (dp_same_keys(next - 1, next))
+		return;
+	if (likely(next->sa->cipher == (uint8_t)g->kind && g->direct))
+		dp_gcm_prefetch(dp_sa_keys(next->sa), g->long_key, next->text_len);
+	else
+		dp_keys_prefetch(next->sa, next->text_len);
+}
+
+// The same, or of one in the next burst.
 static inline void dp_gcm_ahead(struct dp_crypto *c, const struct gcm_row *g,
 	const struct esp_op *op, const struct esp_op *end)
 {
@@ -118,11 +147,8 @@ static inline void dp_gcm_ahead(struct dp_crypto *c, const struct gcm_row *g,
 	if (unlikely(next >= end)) {
 		if (likely(c->warm))
 			dp_warm_keys(c->warm, (unsigned)(next - end));
-	} else if (!dp_same_keys(next - 1, next)) {
-		if (likely(next->sa->cipher == g->cipher && g->direct))
-			dp_gcm_prefetch(dp_sa_keys(next->sa), g->long_key, next->text_len);
-		else
-			dp_keys_prefetch(next->sa, next->text_len);
+	} else {
+		dp_gcm_keys(g, next);
 	}
 }
 

@@ -22,13 +22,18 @@ struct esp_op {
 	uint8_t tos;    // outbound: of the inner packet, as it stands there
 	uint16_t len;   // bytes from the ESP header to its end; outbound: of the inner packet
 	uint16_t upper; // bytes of the outer headers before ESP; outbound: of the inner packet's
-	uint32_t to, generation; // outbound: the tunnel, as in struct dp_dst_entry
-	uint32_t from;           // outbound: id of the tunnel that it came out of, or TUNNEL_NONE
-	uint16_t port;           // came in by, index
-	uint16_t mtu;            // too big: the largest inner packet that fits, bytes
-	uint8_t df;              // outbound: of the inner packet, as it stands there
-	bool framed;             // outbound: its outer headers stand, and it goes to the port out
+	uint16_t port;  // came in by, index
+	uint16_t mtu;   // too big: the largest inner packet that fits, bytes
+	uint8_t df;     // outbound: of the inner packet, as it stands there
+	bool framed;    // outbound: its outer headers stand, and it goes to the port out
 	uint8_t out;
+	union {
+		struct {                         // outbound
+			uint32_t to, generation; // the tunnel, as in struct dp_dst_entry
+			uint32_t from; // id of the tunnel that it came out of, or TUNNEL_NONE
+		};
+		uint8_t tag[16] __attribute__((aligned(16))); // inbound, of a plain SA: computed
+	};
 	// private to the suites
 	uint8_t iv[16] __attribute__((aligned(64)));
 	uint8_t aad[16];

@@ -137,10 +137,12 @@ static void load_iv(struct esp_op *op)
 	}
 }
 
-void dp_gcm_choose(const struct dp_crypto *c, uint8_t cipher, bool seal, struct gcm_row *g)
+void dp_gcm_choose(const struct dp_crypto *c, const struct dp_sa *sa, bool seal, struct gcm_row *g)
 {
-	const struct cipher_row *row = &dp_ciphers[cipher];
-	g->cipher = cipher;
+	const struct cipher_row *row = &dp_ciphers[sa->cipher];
+	g->kind = dp_gcm_kind(sa);
+	g->esn = sa->flags & DP_SA_ESN;
+	g->aad_len = g->esn ? 12 : 8;
 	g->direct = row->how == HOW_GCM;
 	g->long_key = row->key_len > 16;
 	g->icv_len = row->icv_len;
@@ -280,8 +282,8 @@ static inline void open_gcm(struct dp_crypto *c, const struct gcm_row *g, struct
 static inline bool turn(struct dp_crypto *c, struct gcm_row *g, const struct esp_op *op,
 	const struct esp_op *end, bool seal)
 {
-	if (unlikely(op->sa->cipher != g->cipher))
-		dp_gcm_choose(c, op->sa->cipher, seal, g);
+	if (unlikely(dp_gcm_kind(op->sa) != g->kind))
+		dp_gcm_choose(c, op->sa, seal, g);
 	dp_gcm_ahead(c, g, op, end);
 	dp_gcm_warm(c);
 	return g->direct;
@@ -301,10 +303,9 @@ static bool run_rest(struct dp_crypto *c, struct esp_op *ops, unsigned n, unsign
 void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
 	struct esp_op *end = ops + n;
-	struct gcm_row g = {0};
+	struct gcm_row g = {.kind = DP_GCM_NO_KIND};
 	unsigned rest = 0;
-	dp_gcm_choose(c, n ? ops->sa->cipher : 0, true, &g);
-	dp_gcm_begin(ops, n);
+	dp_gcm_begin(c, ops, n);
 	for (struct esp_op *op = ops; op < end; op++) {
 		if (likely(turn(c, &g, op, end, true))) {
 			seal_gcm(c, &g, op);
@@ -326,10 +327,9 @@ void dp_seal_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 void dp_open_burst(struct dp_crypto *c, struct esp_op *ops, unsigned n)
 {
 	struct esp_op *end = ops + n;
-	struct gcm_row g = {0};
+	struct gcm_row g = {.kind = DP_GCM_NO_KIND};
 	unsigned rest = 0;
-	dp_gcm_choose(c, n ? ops->sa->cipher : 0, false, &g);
-	dp_gcm_begin(ops, n);
+	dp_gcm_begin(c, ops, n);
 	for (struct esp_op *op = ops; op < end; op++) {
 		if (likely(turn(c, &g, op, end, false))) {
 			open_gcm(c, &g, op);

@@ -18,15 +18,15 @@
 #define WARM_SLOT 12u // inbound the SA; outbound the destination's entry
 #define WARM_WAY  16u
 #define WARM_SA   20u
-#define WARM_LAST (WARM_SA + WARM_PAIR)
-static_assert(DP_BURST + WARM_LAST <= DP_BURST * WARM_PAIR, "a full burst covers the next one");
+static_assert(
+	DP_BURST + WARM_SA + WARM_PAIR <= DP_BURST * WARM_PAIR, "a full burst covers the next one");
 
 #define WARM_TAIL 40 // bytes that a packet grows by at its end
 #define WARM_HEAD 50 // and before its Ethernet header
 
 #define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
 
-// Two lines and the packet's end, of a short one all: the processor goes on by itself, and more lines that are
+// Two lines and the packet's end: the processor goes on by itself, and more lines that are
 // asked for at once hinder it. Outbound the trailer may stand in two lines.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
@@ -34,10 +34,6 @@ static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	rte_prefetch0(p);
 	rte_prefetch0(p + 64);
-	if (outside && m->data_len > WARM_SHORT) {
-		rte_prefetch0(p + 128);
-		rte_prefetch0(p + 192);
-	}
 	x->at[i] = p;
 	if (outside) {
 		rte_prefetch0(end - 1);
@@ -119,7 +115,7 @@ void dp_warm_taken_all(struct dp_warm *x);
 
 static inline bool dp_warm_due(const struct dp_warm *x)
 {
-	return x->step < x->n + WARM_LAST;
+	return x->step < x->end;
 }
 
 static inline void dp_warm_step_outside(struct dp_warm *x)
@@ -150,11 +146,16 @@ static inline void dp_warm_step(struct dp_warm *x)
 	WARM_EACH(x, i - WARM_SA, dp_warm_found(x, k));
 }
 
-// The i-th of its packets will need its keys next, if their SA is known by now.
-static inline void dp_warm_keys(const struct dp_warm *x, unsigned i)
+// The i-th of its packets will need its keys next, if their SA is known by now. Those of the packet before it
+// have been asked for.
+static inline void dp_warm_keys(struct dp_warm *x, unsigned i)
 {
-	if (i < x->n && x->step >= i + WARM_LAST && x->found[i].sa)
-		dp_keys_prefetch(x->found[i].sa, x->m[i]->data_len);
+	const struct dp_sa *sa = x->found[i].sa;
+	if (i >= x->n || dp_warm_due(x) || !sa)
+		return;
+	x->keys |= 1u << i;
+	if (i == 0 || sa != x->found[i - 1].sa || x->m[i]->data_len > x->m[i - 1]->data_len)
+		dp_keys_prefetch(sa, x->m[i]->data_len);
 }
 
 // A burst is there: its turn comes after the one before it. m has room for one more.
@@ -162,7 +163,8 @@ static inline void dp_warm_begin(struct dp_warm *x, struct rte_mbuf **m, unsigne
 {
 	x->m = m;
 	x->n = n;
-	x->step = n ? 0 : WARM_LAST;
+	x->step = 0;
+	x->end = n ? n + (outside ? WARM_SLOT : WARM_SA) + WARM_PAIR : 0;
 	x->outside = outside;
 	x->taken = false;
 	if (n & 1)
@@ -206,6 +208,7 @@ static inline void dp_warm_end(struct dp_warm *x)
 	else
 		while (dp_warm_due(x))
 			dp_warm_step(x);
-	x->n = 0;
-	x->step = WARM_LAST;
+	x->had = x->keys;
+	x->keys = 0;
+	x->n = x->step = x->end = 0;
 }

@@ -121,6 +121,7 @@ struct dp_ops {
 	// checked and have plain SAs (esp_in.c). Outbound the first so many have their SA, and the others
 	// have yet to find it.
 	unsigned ready, found;
+	uint16_t port; // inbound: the one that the ready ones came by, whose ops do not say so
 	struct esp_op op[2 * DP_BURST];
 };
 
@@ -248,7 +249,9 @@ struct dp_found {
 struct dp_warm {
 	const struct dp_worker *w;
 	struct rte_mbuf **m;
-	unsigned n, step;
+	unsigned n, step, end; // packets; of the questions
+	unsigned keys,
+		had; // packets whose keys have been asked for, a bit each; of the burst before
 	bool outside;
 	bool taken;              // from other workers (handoff.c)
 	struct dp_dst_flat flat; // the first one that there is in this poll
