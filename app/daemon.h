@@ -31,6 +31,7 @@ struct daemon {
 	struct pools *pools;
 	struct address_source addresses;
 	struct guard guard;
+	bool reloading;     // between the first and the last step of a reload
 	uint64_t shrink_ns; // when guard is looked at
 	struct ike_helpers *helpers;
 	struct ike_engine *engine;

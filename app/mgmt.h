@@ -82,8 +82,8 @@ struct mgmt_provider {
 	bool (*pool)(void *ctx, size_t i, struct pool_stats *out);
 	// Range k of pool i.
 	bool (*pool_range)(void *ctx, size_t i, size_t k, struct ip_range *out);
-	// As pools_lease_next(), pools_clear() and pools_import(); prefix_len 0: what the pool gives out.
-	bool (*lease_next)(void *ctx, size_t pool, uint64_t *cursor, struct lease_info *out);
+	// As pools_lease_look(), pools_clear() and pools_import(); prefix_len 0: what the pool gives out.
+	bool (*lease_next)(void *ctx, size_t pool, struct lease_walk *w, struct lease_info *out);
 	size_t (*lease_clear)(void *ctx, const struct lease_clearing *c);
 	int (*lease_import)(void *ctx, const struct lease_row *row, bool check);
 	// Management thread, one at a time, and not while one is applied. error says why it is refused.

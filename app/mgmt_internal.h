@@ -11,9 +11,10 @@
 
 #define SESSIONS_PER_PORTION 128
 #define ROWS_PER_PORTION     64
-#define LEASES_PER_PORTION   128 // that are shown or cleared
-#define LEASES_PER_LOOK      512 // that are looked at
-#define IMPORTS_MAX          128 // of one request
+#define LEASES_PER_PORTION   128  // that are shown or cleared
+#define LEASES_PER_LOOK      512  // that are looked at
+#define RECORDS_PER_LOOK     8192 // and places for leases, most of which may have none
+#define IMPORTS_MAX          128  // of one request
 
 enum mgmt_what {
 	MGMT_SESSIONS,

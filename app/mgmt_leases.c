@@ -59,10 +59,21 @@ static bool full(const struct mgmt_call *c)
 	return c->limit && c->shown == c->limit;
 }
 
+// The next lease of this portion; false: the portion is over, or with c->end all.
+static bool next_lease(struct mgmt_call *c, const struct mgmt_provider *p, struct lease_walk *w,
+	struct lease_info *out)
+{
+	bool found = p->lease_next(p->ctx, c->pool_index, w, out);
+	c->cursor = w->cursor;
+	c->end = !found && w->end;
+	return found;
+}
+
 void mgmt_leases_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 {
 	struct pool_stats pool;
 	struct lease_info l;
+	struct lease_walk w = {.cursor = c->cursor, .looks = RECORDS_PER_LOOK};
 	c->end = true;
 	c->why = find_pool(c, p, &pool) ? NULL : "no such pool";
 	if (c->why)
@@ -70,15 +81,15 @@ void mgmt_leases_answer(struct mgmt_call *c, const struct mgmt_provider *p)
 	for (unsigned looked = 0; looked < LEASES_PER_LOOK && c->count < LEASES_PER_PORTION;
 		looked++) {
 		if (full(c)) {
-			c->paged = true;
+			c->paged = c->end = true;
 			return;
 		}
-		if (!p->lease_next(p->ctx, c->pool_index, &c->cursor, &l))
+		if (!next_lease(c, p, &w, &l))
 			return;
 		if (!matches(c, &l))
 			continue;
 		if (!keep(&c->rows.leases[c->count], &l, c->keys)) {
-			c->failed = true;
+			c->failed = c->end = true;
 			return;
 		}
 		c->count++;
@@ -108,10 +119,18 @@ static void clear_address(struct mgmt_call *c, const struct mgmt_provider *p)
 	c->why = c->cleared ? NULL : "nobody has this address";
 }
 
+static void next_pool(struct mgmt_call *c)
+{
+	c->end = c->pool[0] != '\0';
+	c->pool_index++;
+	c->cursor = 0;
+}
+
 void mgmt_leases_clear(struct mgmt_call *c, const struct mgmt_provider *p)
 {
 	struct pool_stats pool;
 	struct lease_info l;
+	struct lease_walk w = {.cursor = c->cursor, .looks = RECORDS_PER_LOOK};
 	c->end = true;
 	if (c->address.family && !c->user[0]) {
 		clear_address(c, p);
@@ -124,10 +143,9 @@ void mgmt_leases_clear(struct mgmt_call *c, const struct mgmt_provider *p)
 	unsigned cleared = 0;
 	for (unsigned looked = 0; looked < LEASES_PER_LOOK && cleared < LEASES_PER_PORTION;
 		looked++) {
-		if (!p->lease_next(p->ctx, c->pool_index, &c->cursor, &l)) {
-			c->end = c->pool[0] != '\0';
-			c->pool_index++;
-			c->cursor = 0;
+		if (!next_lease(c, p, &w, &l)) {
+			if (c->end)
+				next_pool(c);
 			return;
 		}
 		if (!matches(c, &l) || spared(c, &l))

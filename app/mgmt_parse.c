@@ -123,7 +123,7 @@ static int parse_reauthenticate(const json_t *j, struct mgmt_call *c, char *why,
 	return parse_id(json_object_get(j, "session"), c, why, cap);
 }
 
-// The filter is compiled here, as that may ask a resolver and wait.
+// The filter is compiled here, as the control thread has better things to do.
 static int parse_trace_start(const json_t *j, struct mgmt_call *c, char *why, size_t cap)
 {
 	const json_t *match = json_object_get(j, "match"), *count = json_object_get(j, "count");

@@ -46,10 +46,10 @@ static bool pool_range(void *ctx, size_t i, size_t k, struct ip_range *out)
 	return true;
 }
 
-static bool lease_next(void *ctx, size_t i, uint64_t *cursor, struct lease_info *out)
+static bool lease_next(void *ctx, size_t i, struct lease_walk *w, struct lease_info *out)
 {
 	struct daemon *d = ctx;
-	return pools_lease_next(d->pools, i, cursor, out);
+	return pools_lease_look(d->pools, i, w, out);
 }
 
 static size_t lease_clear(void *ctx, const struct lease_clearing *c)

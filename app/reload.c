@@ -3,7 +3,8 @@
 //
 // Pools that change while the headend runs. The file is read on the management thread. On the control
 // thread the workers get to know the new ranges beside the old ones first; once all of them do, pools and
-// engine change in one turn. The old ranges stay guarded as long as leases live in them.
+// engine change in one turn, after which the leases outside the new ranges are counted, some in each turn.
+// The old ranges stay guarded as long as leases live in them.
 #include "app/daemon.h"
 
 #include "base/log.h"
@@ -14,7 +15,7 @@
 
 LOG_SUBSYSTEM("app");
 
-enum { GUARD, WAIT };
+enum { GUARD, WAIT, COUNT };
 
 #define SHRINK_RETRY_NS NS_PER_S
 
@@ -133,6 +134,7 @@ static bool begin(struct daemon *d, struct mgmt_reload *r)
 		return false;
 	}
 	guard_take(d, &g);
+	d->reloading = true;
 	return true;
 }
 
@@ -157,25 +159,44 @@ static const char *switch_over(struct daemon *d, struct cfg *other)
 	return rc == -ENOMEM ? "no memory, nothing is changed" : "refused, nothing is changed";
 }
 
-bool reload_apply(void *ctx, struct mgmt_reload *r)
+// True: there is more to do.
+static bool change(struct daemon *d, struct mgmt_reload *r)
 {
-	struct daemon *d = ctx;
-	if (d->stopping) {
-		r->error = "the headend stops";
-		return true;
-	}
-	if (r->step == GUARD) {
-		r->step = WAIT;
-		return !begin(d, r);
-	}
-	if (!dp_pools_known(d->dp))
-		return false;
 	r->error = switch_over(d, r->cfg);
 	if (r->error)
 		log_warning("reload: %s", r->error);
 	else
 		log_notice("reload: pools have changed (%zu options)", r->change_count + r->more);
-	return true;
+	return !r->error;
+}
+
+// One step; true: there is another one.
+static bool step(struct daemon *d, struct mgmt_reload *r)
+{
+	switch (r->step) {
+	case GUARD:
+		r->step = WAIT;
+		return begin(d, r);
+	case WAIT:
+		if (!dp_pools_known(d->dp))
+			return true;
+		r->step = COUNT;
+		return change(d, r);
+	default:
+		return pools_reload_goes_on(d->pools);
+	}
+}
+
+bool reload_apply(void *ctx, struct mgmt_reload *r)
+{
+	struct daemon *d = ctx;
+	if (d->stopping && r->step != COUNT) {
+		r->error = "the headend stops";
+		return true;
+	}
+	bool more = step(d, r);
+	d->reloading = d->reloading && more;
+	return !more;
 }
 
 // Addresses that AAA has chosen outside all ranges were never guarded by one.
@@ -191,7 +212,8 @@ static bool leases_left(const struct daemon *d)
 void reload_tick(struct daemon *d, uint64_t now_ns)
 {
 	struct guard g;
-	if (!d->guard.count || now_ns < d->shrink_ns)
+	// Between two steps of a reload the new ranges are of no configuration yet, the old ones' leases not counted.
+	if (!d->guard.count || d->reloading || now_ns < d->shrink_ns)
 		return;
 	d->shrink_ns = now_ns + SHRINK_RETRY_NS;
 	if (!dp_pools_known(d->dp) || leases_left(d) || !guard_make(&g, d->cfg, NULL, NULL))

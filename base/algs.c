@@ -214,6 +214,14 @@ static bool push(uint16_t *list, uint8_t *count, uint16_t id)
 	return true;
 }
 
+// Why there is no such algorithm, in words to append; "" where there is no more to say.
+static const char *unknown_because(const char *word, bool esp)
+{
+	if (strncmp(word, "aes192ccm", 9) == 0)
+		return " (the library has AES-CCM with keys of 128 and 256 bits alone)";
+	return esp && alg_prf_keyword(word) ? " (an ESP proposal has no PRF)" : "";
+}
+
 static int add_keyword(struct proposal *p, const char *word, bool esp, char *why, size_t cap)
 {
 	const struct alg_encr *e = alg_encr_keyword(word);
@@ -232,8 +240,7 @@ static int add_keyword(struct proposal *p, const char *word, bool esp, char *why
 	} else if (d) {
 		fits = push(p->dh, &p->dh_count, d->id);
 	} else {
-		snprintf(why, cap, "unknown algorithm \"%s\"%s", word,
-			f && esp ? " (an ESP proposal has no PRF)" : "");
+		snprintf(why, cap, "unknown algorithm \"%s\"%s", word, unknown_because(word, esp));
 		return -EINVAL;
 	}
 	if (!fits) {

@@ -87,10 +87,14 @@ const struct option opt_table[] = {
 		.help = "Whether hugepages are used; auto requires them once a port is a PCI device."},
 	{"main.memory_mb", OPT_U32, .min = 64, .max = 1048576, AT(cfg, main.memory_mb),
 		.def = "512",
-		.help = "Memory of the data plane in MiB: packet buffers, rings, SAs, tunnels, policies. Not "
-			"in it, but in the process's own memory, are tables of more than 16 routes (their "
-			"size is logged at start), and, where there are several workers and intel-ipsec-mb "
-			"is older than 1.4, a copy of that library of 13 MB for each worker."},
+		.help = "Memory that DPDK gets, in MiB: packet buffers, rings, SAs, tunnels, policies; what these "
+			"need is checked at start. Without hugepages, buffers take twice as much. Not in "
+			"it, but in the process's own memory, are the map of inner addresses (8 bytes for "
+			"each address of a pool, where it is used), tables of more than 16 routes (their "
+			"size is logged at start), fragments that wait at the control thread (8 MiB at "
+			"most), a packet trace (21 MiB at most), all of IKE, and, where there are several "
+			"workers and intel-ipsec-mb is older than 1.4, a copy of that library of 13 MB for "
+			"each worker."},
 	{"main.node_id", OPT_U32, .max = 7, AT(cfg, main.node_id), .def = "0",
 		.help = "Number of this headend among several; it is part of every SPI."},
 	{"main.max_sessions", OPT_U32, .min = 1, .max = 1048576, AT(cfg, main.max_sessions),

@@ -97,10 +97,15 @@ static void supersede(struct ike_session *s, struct ike_session *o, bool initial
 	// What was begun before the other one was there knows nothing of it.
 	if (ike_duplicate_settle(o, s))
 		return;
+	// Nor does IKEv1's INITIAL_CONTACT, which may come late, of what has come up meanwhile.
+	if (o->established_ns > s->established_ns)
+		return;
 	bool same = endpoint_eq(&o->sa->remote, &s->sa->remote);
-	if (same || unique == CFG_UNIQUE_REPLACE)
+	bool dead = initial_contact && (same || unique != CFG_UNIQUE_NO);
+	// What had given way to it then gives way to s, and is not revived by its end.
+	if (dead || same || unique == CFG_UNIQUE_REPLACE)
 		ike_session_give_way(o, s);
-	if (initial_contact && (same || unique != CFG_UNIQUE_NO)) {
+	if (dead) {
 		ike_count(s->engine, IKE_REASON_INITIAL_CONTACT);
 		end_at_once(o, IKE_REASON_INITIAL_CONTACT);
 	} else if (!o->closing &&
@@ -110,8 +115,8 @@ static void supersede(struct ike_session *s, struct ike_session *o, bool initial
 	}
 }
 
-// One that is ended leaves its list, and what had given way to it may be back in another one: then the
-// rest of that one is looked at.
+// One that is ended leaves its list. Beside it s alone may go to another one or to the end of its own, as
+// the one of two that is given up.
 static void supersede_listed(struct ike_session *s, struct ike_session_list *list,
 	bool initial_contact, struct ike_look left)
 {
@@ -127,6 +132,7 @@ static void supersede_here(struct ike_session *s, bool initial_contact, struct i
 	struct ike_session *next, *o = s->place ? TAILQ_FIRST(&s->place->sessions) : NULL;
 	for (; ike_look(o, &left); o = next) {
 		next = TAILQ_NEXT(o, of_place);
+		next = next == s ? TAILQ_NEXT(s, of_place) : next;
 		supersede(s, o, initial_contact);
 	}
 }
@@ -136,7 +142,7 @@ void ike_supersede(struct ike_session *s, bool initial_contact)
 	struct ike_owner *owner = s->owner;
 	enum cfg_unique unique = s->conn->unique;
 	struct ike_look live = IKE_LOOK_LIVE, few = IKE_LOOK_FEW, all = IKE_LOOK_ALL;
-	if (!owner)
+	if (!owner || s->closing) // others go on then
 		return;
 	s->engine->supersedings++;
 	// Whoever is looked at without a limit is ended by it.

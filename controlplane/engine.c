@@ -25,8 +25,8 @@ LOG_SUBSYSTEM("ike");
 static int tables_init(struct ike_engine *e)
 {
 	struct htab *all[] = {&e->sas_by_spi, &e->sas_by_init, &e->sessions_by_id, &e->owners,
-		&e->places, &e->children_by_spi, &e->routes_by_dst, &e->leases_by_addr, &e->waiting,
-		&e->installing};
+		&e->places, &e->children_by_spi, &e->routes, &e->route_rings, &e->leases_by_addr,
+		&e->waiting, &e->installing};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (htab_init(all[i], TABLE_MIN) < 0)
 			return -ENOMEM;
@@ -43,7 +43,8 @@ static void engine_release(struct ike_engine *e)
 	htab_fini(&e->children_by_spi);
 	htab_fini(&e->waiting);
 	htab_fini(&e->installing);
-	htab_fini(&e->routes_by_dst);
+	htab_fini(&e->routes);
+	htab_fini(&e->route_rings);
 	htab_fini(&e->leases_by_addr);
 	ike_cookies_free(e->cookies);
 	ike_index_free(e->index);

@@ -323,11 +323,11 @@ struct ike_engine {
 	uint8_t hash_key[16];
 	struct htab sas_by_spi, sas_by_init, sessions_by_id, children_by_spi;
 	struct htab owners, places; // of sessions (owners.h)
-	uint64_t looked;            // sessions, for what was asked about an owner's others
+	uint64_t looked; // sessions and routes, for what was asked about an owner's others
 	uint64_t supersedings;
-	struct htab routes_by_dst;
-	struct htab leases_by_addr; // of sessions
-	struct htab waiting;        // exchanges by token
+	struct htab routes, route_rings; // of sessions and starters (routes.c)
+	struct htab leases_by_addr;      // of sessions
+	struct htab waiting;             // exchanges by token
 	uint64_t next_token, next_session;
 	uint64_t half_open, half_open_ikev1, sa_count, child_count, jobs_pending, kept_dead;
 	struct ike_cookies *cookies;

@@ -87,13 +87,16 @@ LIST_HEAD(ike_children, ike_child);
 // A destination that the data plane gives to the session's tunnel.
 struct ike_route {
 	LIST_ENTRY(ike_route) link;
-	struct htab_node by_dst;     // in the engine's table
-	const void *owner;           // the session, or the connection's starter
-	struct ike_session *session; // NULL: the starter's
+	struct htab_node by_owner;     // of the engine's routes
+	struct htab_node by_ring;      // of the engine's rings, if it leads one
+	struct ike_route *next, *prev; // what sessions of the same owner want: a ring; or NULL
+	const void *owner;             // the session, or the connection's starter
+	struct ike_session *session;   // NULL: the starter's
 	struct ip_prefix dst;
 	bool kept;      // the connection's waiting tunnel has it too
 	uint32_t users; // leases and children
 	bool pending;   // another session of the owner has it in the data plane at present
+	bool leads;     // its ring
 };
 
 // What became of a lease.
@@ -305,11 +308,14 @@ void ike_routes_end(struct ike_session *s);
 
 // One of this owner (a session or a starter), or NULL. O(1), however many routes there are.
 struct ike_route *ike_route_find(
-	const struct ike_engine *e, const void *owner, const struct ip_prefix *dst);
+	struct ike_engine *e, const void *owner, const struct ip_prefix *dst);
 // A new one, in the engine's table and in no list yet; NULL: no memory. And its end, out of both.
 struct ike_route *ike_route_make(
 	struct ike_engine *e, const void *owner, const struct ip_prefix *dst);
 void ike_route_free(struct ike_engine *e, struct ike_route *r);
+// From a starter to its session s, which has it, or back (NULL); out of the list of who had it.
+void ike_route_pass(
+	struct ike_engine *e, struct ike_route *r, const void *to, struct ike_session *s);
 // The routes of a tunnel interface, once; the session keeps them until it ends. IKE_REASON_NONE or why
 // not, and then it has none of them.
 MUST_USE enum ike_reason ike_tunnel_routes(struct ike_session *s);

@@ -135,7 +135,8 @@ static void revive(struct ike_session *o)
 	struct ike_engine *e = o->engine;
 	ike_session_give_way(o, NULL);
 	o->duplicate = false;
-	if (!o->end.set) // its DELETE is under way
+	// Or its DELETE is under way, or due.
+	if (!o->closing || !o->end.set || o->sa->ends_later || o->sa->delete_queued)
 		return;
 	wheel_cancel(&e->wheel, &o->end);
 	ike_session_closing(o, false);
@@ -144,11 +145,44 @@ static void revive(struct ike_session *o)
 	(void)ike_sa_probe(o->sa); // -EALREADY: an exchange under way shows it as well
 }
 
+// Does the way from one heir to the next one come back to o. Where both sides called at once, and several
+// sessions are wanted, it may.
+static bool leads_back(const struct ike_session *heir, const struct ike_session *o)
+{
+	for (unsigned n = 0; heir && n < IKE_OWNER_LOOK; n++) {
+		if (heir == o)
+			return true;
+		heir = heir->successor ? ike_session_by_id(o->engine, heir->successor) : NULL;
+	}
+	return false;
+}
+
+// s has gone, and who took its place takes this one's as well. So many at a time; others end as they were
+// about to, or go on.
+static void hand_on(struct ike_session *o, struct ike_session *heir, unsigned *left)
+{
+	if (*left) {
+		--*left;
+		ike_session_give_way(o, heir);
+	} else if (o->closing) {
+		LIST_REMOVE(o, of_successor);
+		o->in_succession = false;
+	} else {
+		ike_session_give_way(o, NULL);
+	}
+}
+
 void ike_session_lost(struct ike_session *s)
 {
-	struct ike_session *o;
+	struct ike_session *o,
+		*heir = s->successor ? ike_session_by_id(s->engine, s->successor) : NULL;
+	unsigned left = IKE_OWNER_LOOK;
 	if (s->engine->shutting_down)
 		return;
-	while ((o = LIST_FIRST(&s->predecessors)))
-		revive(o);
+	while ((o = LIST_FIRST(&s->predecessors))) {
+		if (heir && !leads_back(heir, o))
+			hand_on(o, heir, &left);
+		else
+			revive(o);
+	}
 }

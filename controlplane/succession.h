@@ -35,5 +35,5 @@ bool ike_session_superseded_early(struct ike_session *s);
 void ike_duplicates_settle(struct ike_session *s);
 // The same for these two; false: they are no such pair.
 bool ike_duplicate_settle(struct ike_session *a, struct ike_session *b);
-// s ends: what was to give way to it lives on.
+// s ends: what was to give way to it gives way to its own successor, or lives on.
 void ike_session_lost(struct ike_session *s);

@@ -106,8 +106,7 @@ bool ike_starter_tunnel_take(struct ike_session *s)
 	s->tunnel = st->tunnel;
 	s->tunnel_routed = s->conn->tunnel_interface;
 	while ((r = LIST_FIRST(&st->routes))) {
-		LIST_REMOVE(r, link);
-		r->owner = r->session = s;
+		ike_route_pass(s->engine, r, s, s);
 		LIST_INSERT_HEAD(&s->routes, r, link);
 	}
 	s->route_count += st->route_count;
@@ -153,9 +152,7 @@ bool ike_starter_tunnel_give(struct ike_session *s)
 			ike_route_free(e, r);
 			continue;
 		}
-		LIST_REMOVE(r, link);
-		r->owner = st;
-		r->session = NULL;
+		ike_route_pass(e, r, st, NULL);
 		r->kept = true;
 		r->users = 1;
 		LIST_INSERT_HEAD(&st->routes, r, link);

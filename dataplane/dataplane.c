@@ -146,6 +146,7 @@ int dp_start(const struct cfg *c, const struct dp_seams *s, struct dp **out)
 		rte_eal_cleanup();
 		return rc;
 	}
+	dp_announce_all(d);
 	*out = d;
 	return 0;
 }
@@ -187,6 +188,7 @@ unsigned dp_poll(struct dp *d, uint64_t now_ns)
 	n += dp_local_tick(d, now_ns);
 	n += dp_exceptions_poll(d, now_ns);
 	n += dp_pmtu_tick(d, now_ns);
+	n += dp_trace_ready(d);
 	dp_grace_tick(d);
 	return n;
 }

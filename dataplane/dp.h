@@ -295,6 +295,9 @@ uint64_t dp_local_next_ns(const struct dp *d);
 // Somebody uses this next hop or address from now on or no longer: announce it (gratuitous ARP,
 // unsolicited NA) on the inside ports with proxy_arp. Called by the sink for full-length routes.
 void dp_local_announce(struct dp *d, const struct ip_addr *a);
+// Say on every port which addresses are ours, once its link is up. A port that comes back, or has
+// another MAC, does so by itself.
+void dp_announce_all(struct dp *d);
 // The worker that the inside ports' NIC gives packets for this destination; without RSS a spread by
 // hash. Any thread.
 uint16_t dp_rss_worker_of_inner(const struct dp *d, const struct ip_addr *inner);

@@ -19,12 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 LOG_SUBSYSTEM("dataplane");
 
 #define ARGS_MAX     (16 + 2 * DP_PORTS_MAX * (1 + DP_MEMBERS_MAX))
 #define LCORES_MAX   2048
 #define HUGE_SYSFS   "/sys/kernel/mm/hugepages"
+#define HUGE_LEAST   (2u << 20) // bytes of a hugepage
 #define MBUF_CACHE   256
 #define ESP_ROOM     128 // trailer, ICV and what stands before the inner packet, above the headroom
 #define JOIN_BUFFERS 64  // of a worker
@@ -295,9 +297,9 @@ static unsigned sent_buffers(const struct cfg *c)
 	return c->main.worker_count * n + neigh_limits_default.waiting + CTL_BUFFERS;
 }
 
-static unsigned ctl_buffers(const struct cfg *c)
+static unsigned ring_buffers(const struct cfg *c, unsigned ring)
 {
-	return DP_PUNT_RINGS * punt_buffers(c) + sent_buffers(c);
+	return punt_buffers(c) + (ring == DP_RING_REST ? sent_buffers(c) : 0);
 }
 
 // ---- Whether memory_mb is enough ----
@@ -307,11 +309,28 @@ static uint16_t meta_room(void)
 	return RTE_ALIGN_CEIL(sizeof(struct dp_meta), RTE_MBUF_PRIV_ALIGN);
 }
 
-// With the pool's own ring of pointers.
-static uint64_t buffers_size(unsigned n, uint16_t room)
+// Room of one object: none lies across two pages, as those may be anywhere. Of 4 KiB, most hold one alone.
+static uint64_t object_size(uint32_t element)
+{
+	uint64_t size = rte_mempool_calc_obj_size(element, 0, NULL);
+	uint64_t page = rte_eal_has_hugepages() ? HUGE_LEAST : (uint64_t)sysconf(_SC_PAGESIZE);
+	return size > page ? RTE_ALIGN_CEIL(size, page) : page / (page / size);
+}
+
+// With the pool's own ring of pointers, and its caches.
+static uint64_t buffers_size(unsigned n, unsigned cache, uint16_t room)
 {
 	uint32_t element = (uint32_t)sizeof(struct rte_mbuf) + meta_room() + room;
-	return (uint64_t)n * (rte_mempool_calc_obj_size(element, 0, NULL) + sizeof(void *));
+	uint64_t caches = cache ? RTE_MAX_LCORE * sizeof(struct rte_mempool_cache) : 0;
+	return n * object_size(element) + rte_align32pow2(n + 1) * sizeof(void *) + caches;
+}
+
+static uint64_t punt_size(const struct cfg *c)
+{
+	uint64_t sum = 0;
+	for (unsigned ring = 0; ring < DP_PUNT_RINGS; ring++)
+		sum += buffers_size(ring_buffers(c, ring), PUNT_CACHE, data_room(c));
+	return sum;
 }
 
 static uint64_t worker_size(const struct cfg *c)
@@ -325,9 +344,8 @@ static uint64_t worker_size(const struct cfg *c)
 
 uint64_t dp_memory_fixed(const struct cfg *c, unsigned sockets)
 {
-	return sockets * buffers_size(rx_buffers(c), data_room(c)) +
-	       buffers_size(ctl_buffers(c), data_room(c)) +
-	       buffers_size(join_buffers(c), RTE_MAX(data_room(c), JOIN_ROOM)) +
+	return sockets * buffers_size(rx_buffers(c), MBUF_CACHE, data_room(c)) + punt_size(c) +
+	       buffers_size(join_buffers(c), 0, RTE_MAX(data_room(c), JOIN_ROOM)) +
 	       c->main.worker_count * worker_size(c) + dp_policy_memory(c);
 }
 
@@ -396,9 +414,8 @@ static int punt_pools_new(struct dp *d)
 	};
 	const struct cfg *c = d->cfg;
 	for (unsigned ring = 0; ring < DP_PUNT_RINGS; ring++) {
-		unsigned n = punt_buffers(c) + (ring == DP_RING_REST ? sent_buffers(c) : 0);
-		d->punt_pool[ring] =
-			pool_new(names[ring], n, PUNT_CACHE, data_room(c), (int)rte_socket_id());
+		d->punt_pool[ring] = pool_new(names[ring], ring_buffers(c, ring), PUNT_CACHE,
+			data_room(c), (int)rte_socket_id());
 		if (!d->punt_pool[ring])
 			return -ENOMEM;
 	}

@@ -51,9 +51,20 @@ struct acl_rule {
 struct policy {
 	struct rte_acl_ctx *acl[2]; // IPv4, IPv6; NULL: no rule
 	bool bypass;
+	bool borrowed; // acl: an earlier connection has the same rules
+};
+
+// Of connections that bypass, one of all that have the same rules.
+struct clear {
+	uint16_t connection;
+	const struct cfg_connection *conf; // while the lists are made
 };
 
 struct dp_policies {
+	// The rules that bypass, of all connections: the first one of clears that has one for a packet.
+	struct rte_acl_ctx *acl[2];
+	struct clear *clears; // by the connections' order
+	size_t clear_count;
 	size_t count;
 	struct policy of[]; // by the connection's index
 };
@@ -63,6 +74,7 @@ struct dp_policies {
 struct maker {
 	struct rte_acl_ctx *ctx; // NULL: count alone
 	uint8_t family;
+	uint32_t result; // of the rules that bypass, which are the only ones; 0: the actions of all
 	unsigned count;
 	int32_t priority;
 	int rc;
@@ -140,7 +152,7 @@ static void add_rule(struct maker *m, const struct cfg_rule *rule, const struct 
 	uint32_t blind = seen << CAT_IN_BLIND;
 	bool discard = rule->action == CFG_DISCARD, open = any_port(local) && any_port(remote);
 	r->field[0].mask_range.u8 = proto ? 0xff : 0;
-	r->data.userdata = (uint32_t)rule->action + 1;
+	r->data.userdata = m->result ? m->result : (uint32_t)rule->action + 1;
 	set_ports(&ports[0], local->port_lo, local->port_hi);
 	set_ports(&ports[1], remote->port_lo, remote->port_hi);
 	add(m, r, proto, open ? seen | blind : seen);
@@ -193,28 +205,57 @@ static void with_local(struct maker *m, const struct cfg_rule *rule, const struc
 			add_pair(m, rule, local, &rule->remote[i]);
 }
 
+static void add_entry(struct maker *m, const struct cfg_rule *rule)
+{
+	struct selector any = any_of(m->family);
+	if (rule->local_count == 0)
+		with_local(m, rule, &any);
+	for (size_t k = 0; k < rule->local_count; k++)
+		with_local(m, rule, &rule->local[k]);
+}
+
 // The first rule has the highest priority.
 static void add_all(struct maker *m, const struct cfg_connection *n)
 {
-	struct selector any = any_of(m->family);
-	m->count = 0;
 	for (size_t i = 0; i < n->policy_count; i++) {
-		const struct cfg_rule *rule = &n->policy[i];
 		m->priority = (int32_t)(n->policy_count - i);
-		if (rule->local_count == 0)
-			with_local(m, rule, &any);
-		for (size_t k = 0; k < rule->local_count; k++)
-			with_local(m, rule, &rule->local[k]);
+		add_entry(m, &n->policy[i]);
 	}
 }
 
-static int make_list(const struct cfg_connection *n, uint8_t family, struct rte_acl_ctx **out)
+static void add_bypass(struct maker *m, const struct cfg_connection *n)
+{
+	for (size_t i = 0; i < n->policy_count; i++)
+		if (n->policy[i].action == CFG_BYPASS)
+			add_entry(m, &n->policy[i]);
+}
+
+// Of one connection, or of all that bypass.
+struct source {
+	const struct cfg_connection *one;
+	const struct dp_policies *all;
+};
+
+static void add_source(struct maker *m, const struct source *from)
+{
+	size_t n = from->one ? 0 : from->all->clear_count;
+	m->count = 0;
+	if (from->one)
+		add_all(m, from->one);
+	for (size_t i = 0; i < n; i++) {
+		m->result = (uint32_t)i + 1;
+		m->priority = (int32_t)(n - i);
+		add_bypass(m, from->all->clears[i].conf);
+	}
+}
+
+static int make_list(const struct source *from, uint8_t family, struct rte_acl_ctx **out)
 {
 	static unsigned serial; // two data planes in a process are a test
 	struct maker m = {.family = family};
 	struct rte_acl_config layout = layout_of(family);
 	char name[RTE_ACL_NAMESIZE];
-	add_all(&m, n);
+	add_source(&m, from);
 	if (m.count == 0)
 		return 0;
 	snprintf(name, sizeof(name), "policy_%u", serial++);
@@ -226,19 +267,73 @@ static int make_list(const struct cfg_connection *n, uint8_t family, struct rte_
 	m.ctx = *out = rte_acl_create(&param);
 	if (!m.ctx)
 		return rte_errno ? -rte_errno : -ENOMEM;
-	add_all(&m, n);
+	add_source(&m, from);
 	return m.rc ? m.rc : rte_acl_build(m.ctx, &layout);
 }
 
-static int make(const struct cfg_connection *n, struct policy *p)
+static int make_lists(const struct source *from, const char *name, struct rte_acl_ctx *acl[2])
 {
-	int rc = make_list(n, IP_V4, &p->acl[0]);
-	rc = rc ? rc : make_list(n, IP_V6, &p->acl[1]);
+	int rc = make_list(from, IP_V4, &acl[0]);
+	rc = rc ? rc : make_list(from, IP_V6, &acl[1]);
 	if (rc)
-		log_error("connection \"%s\": no access list: %s", n->name, strerror(-rc));
-	for (size_t i = 0; i < n->policy_count; i++)
-		p->bypass |= n->policy[i].action == CFG_BYPASS;
+		log_error("connection \"%s\": no access list: %s", name, strerror(-rc));
 	return rc;
+}
+
+static bool bypasses(const struct cfg_connection *n)
+{
+	for (size_t i = 0; i < n->policy_count; i++)
+		if (n->policy[i].action == CFG_BYPASS)
+			return true;
+	return false;
+}
+
+static bool same_selector(const struct selector *a, const struct selector *b)
+{
+	return ip_eq(&a->range.lo, &b->range.lo) && ip_eq(&a->range.hi, &b->range.hi) &&
+	       a->proto == b->proto && a->port_lo == b->port_lo && a->port_hi == b->port_hi;
+}
+
+static bool same_side(
+	const struct selector *a, size_t a_count, const struct selector *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++)
+		if (!same_selector(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
+static bool same_rules(const struct cfg_connection *a, const struct cfg_connection *b)
+{
+	if (a->policy_count != b->policy_count)
+		return false;
+	for (size_t i = 0; i < a->policy_count; i++) {
+		const struct cfg_rule *r = &a->policy[i], *s = &b->policy[i];
+		if (r->action != s->action || r->direction != s->direction ||
+			!same_side(r->local, r->local_count, s->local, s->local_count) ||
+			!same_side(r->remote, r->remote_count, s->remote, s->remote_count))
+			return false;
+	}
+	return true;
+}
+
+static int make(struct dp_policies *p, const struct cfg_connection *n, size_t i)
+{
+	struct policy *to = &p->of[i];
+	to->bypass = bypasses(n);
+	for (size_t k = 0; to->bypass && k < p->clear_count; k++) {
+		const struct policy *other = &p->of[p->clears[k].connection];
+		if (!same_rules(n, p->clears[k].conf))
+			continue;
+		*to = *other;
+		to->borrowed = true;
+		return 0;
+	}
+	if (to->bypass)
+		p->clears[p->clear_count++] = (struct clear){(uint16_t)i, n};
+	return make_lists(&(struct source){.one = n}, n->name, to->acl);
 }
 
 int dp_policy_new(const struct cfg *c, struct dp_policies **out)
@@ -248,8 +343,11 @@ int dp_policy_new(const struct cfg *c, struct dp_policies **out)
 	if (!p)
 		return -ENOMEM;
 	p->count = c->connection_count;
+	p->clears = calloc(p->count + 1, sizeof(p->clears[0]));
+	rc = p->clears ? 0 : -ENOMEM;
 	for (size_t i = 0; i < p->count && rc == 0; i++)
-		rc = make(&c->connections[i], &p->of[i]);
+		rc = make(p, &c->connections[i], i);
+	rc = rc ? rc : make_lists(&(struct source){.all = p}, "all that bypass", p->acl);
 	if (rc) {
 		dp_policy_free(p);
 		return rc;
@@ -262,30 +360,30 @@ void dp_policy_free(struct dp_policies *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; i < p->count; i++)
-		for (int f = 0; f < 2; f++)
-			rte_acl_free(p->of[i].acl[f]);
+	for (int f = 0; f < 2; f++) {
+		rte_acl_free(p->acl[f]);
+		for (size_t i = 0; i < p->count; i++)
+			if (!p->of[i].borrowed)
+				rte_acl_free(p->of[i].acl[f]);
+	}
+	free(p->clears);
 	free(p);
 }
 
 uint64_t dp_policy_memory(const struct cfg *c)
 {
-	uint64_t entries = 0;
-	for (size_t i = 0; i < c->connection_count; i++) {
-		struct maker v4 = {.family = IP_V4}, v6 = {.family = IP_V6};
-		add_all(&v4, &c->connections[i]);
-		add_all(&v6, &c->connections[i]);
-		entries += v4.count + v6.count;
-	}
-	return entries * ENTRY_MEMORY;
+	struct maker m[2] = {{.family = IP_V4}, {.family = IP_V6}};
+	for (size_t i = 0; i < c->connection_count; i++)
+		for (int f = 0; f < 2; f++) {
+			add_all(&m[f], &c->connections[i]);
+			add_bypass(&m[f], &c->connections[i]);
+		}
+	return ((uint64_t)m[0].count + m[1].count) * ENTRY_MEMORY;
 }
 
 bool dp_policy_clear(const struct dp_policies *p)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (p->of[i].bypass)
-			return true;
-	return false;
+	return p->clear_count > 0;
 }
 
 // ---- Asking them ----
@@ -320,20 +418,30 @@ static_assert(
 	offsetof(struct key_v4, local_port) == 12 && offsetof(struct key_v6, local_port) == 36,
 	"as put_key() has it");
 
-static enum cfg_action decide(
-	const struct policy *c, enum sa_dir dir, const uint8_t *p, const struct ip_info *ip)
+// The result of the packet's rule; 0: there is none.
+static bool classify(const struct rte_acl_ctx *acl, enum sa_dir dir, const uint8_t *p,
+	const struct ip_info *ip, uint32_t *rule)
 {
-	const struct rte_acl_ctx *acl = c->acl[ip->family == IP_V6];
 	uint8_t key[sizeof(struct key_v6)] __attribute__((aligned(8)));
 	uint32_t found[CATEGORIES] = {0};
 	const uint8_t *keys = key;
+	*rule = 0;
 	if (!acl)
-		return CFG_PROTECT;
+		return true;
 	put_key(key, dir, p, ip);
 	// It fails with a number of categories alone that it has not.
 	if (rte_acl_classify(acl, &keys, found, 1, CATEGORIES) != 0)
+		return false;
+	*rule = found[category_of(dir, ip)];
+	return true;
+}
+
+static enum cfg_action decide(
+	const struct policy *c, enum sa_dir dir, const uint8_t *p, const struct ip_info *ip)
+{
+	uint32_t rule;
+	if (!classify(c->acl[ip->family == IP_V6], dir, p, ip, &rule))
 		return CFG_DISCARD;
-	uint32_t rule = found[category_of(dir, ip)];
 	return rule ? (enum cfg_action)(rule - 1) : CFG_PROTECT;
 }
 
@@ -379,8 +487,13 @@ static bool in_clear(
 		const struct policy *c = policy_at(w->dp, mark & MARK_POLICY);
 		return c && c->bypass && decide(c, dir, p, ip) == CFG_BYPASS;
 	}
-	for (size_t i = 0; i < all->count; i++)
-		if (all->of[i].bypass && decide(&all->of[i], dir, p, ip) == CFG_BYPASS)
+	// None before that one has a rule for it. It may have another rule before that one, and then others
+	// are asked.
+	uint32_t i;
+	if (!classify(all->acl[ip->family == IP_V6], dir, p, ip, &i))
+		return false;
+	for (; i && i <= all->clear_count; i++)
+		if (decide(&all->of[all->clears[i - 1].connection], dir, p, ip) == CFG_BYPASS)
 			return true;
 	return false;
 }

@@ -27,6 +27,7 @@ int dp_local_init(struct dp *d)
 	s->announce_rate = (struct local_rate){.per_s = 1000, .burst = 1000};
 	for (size_t i = 0; i < RATE_SLOTS; i++)
 		s->error_rate[i] = (struct local_rate){.per_s = 20, .burst = 10};
+	dp_announce_init(d);
 	s->conflict_log = (struct log_limit)LOG_LIMIT_DEFAULT;
 	random_fill(d->seams.random, s->key, sizeof(s->key));
 	random_fill(d->seams.random, &s->ip_id, sizeof(s->ip_id));
@@ -58,7 +59,7 @@ static bool inner_in_use(void *ctx, const struct ip_addr *a)
 	return dp_dst_in_use(ctx, a);
 }
 
-static struct local_port local_port_of(struct dp *d, uint16_t port)
+struct local_port dp_local_port(struct dp *d, uint16_t port)
 {
 	const struct dp_port *p = &d->ports[port];
 	struct local_port l = {
@@ -127,7 +128,7 @@ static enum dp_drop punt_arp(struct dp *d, const struct dp_meta *meta, const str
 	why = pkt_is_unicast(&arp.sender) ? learn(d, &news) : DP_DROP_NONE;
 	if (arp.op == ARP_REPLY)
 		return why;
-	struct local_port p = local_port_of(d, meta->port);
+	struct local_port p = dp_local_port(d, meta->port);
 	why = local_arp(&p, &arp, &w);
 	return why == DP_DROP_NONE ? answer(d, meta->port, &w) : why;
 }
@@ -153,7 +154,7 @@ static enum dp_drop punt_nd(struct dp *d, const struct dp_meta *meta, const stru
 		return learn(d, &news);
 	if (nd.mac_set)
 		(void)learn(d, &news); // most askers are nobody whom we want to know
-	struct local_port p = local_port_of(d, meta->port);
+	struct local_port p = dp_local_port(d, meta->port);
 	why = local_nd(&p, &eth->src, ip, &nd, &w);
 	return why == DP_DROP_NONE ? answer(d, meta->port, &w) : why;
 }
@@ -416,7 +417,7 @@ unsigned dp_local_tick(struct dp *d, uint64_t now_ns)
 	unsigned ports = d->port_state ? dp_ports_tick(d, now_ns) : 0;
 	if (ports)
 		see_macs(d);
-	return overdue + ports;
+	return overdue + ports + dp_announce_tick(d, now_ns);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -428,37 +429,6 @@ uint64_t dp_local_next_ns(const struct dp *d)
 {
 	uint64_t at = sooner(neigh_next_ns(d->local->neigh), reasm_next_ns(d->local->reasm));
 	at = sooner(at, reasm_next_ns(d->local->inner_reasm));
+	at = sooner(at, dp_announce_next_ns(d));
 	return d->port_state ? sooner(at, d->port_state->link_poll_ns) : at;
-}
-
-static bool in_subnet(const struct dp *d, uint16_t port, const struct ip_addr *a)
-{
-	for (uint16_t i = 0; i < d->routes.local_count; i++)
-		if (d->routes.locals[i].port == port &&
-			ip_prefix_contains(&d->routes.locals[i].subnet, a))
-			return true;
-	return false;
-}
-
-// Only neighbours that believe the address to be on their link have it in a cache.
-void dp_local_announce(struct dp *d, const struct ip_addr *a)
-{
-	for (uint16_t i = 0; i < d->port_count; i++) {
-		const struct dp_port *p = &d->ports[i];
-		struct wr w;
-		if (p->role != CFG_INSIDE || !p->cfg->proxy_arp || !in_subnet(d, i, a))
-			continue;
-		if (!local_rate_pass(&d->local->announce_rate, clock_now_ns(d->seams.clock))) {
-			dp_count_drop(d, DP_DROP_rate_limited);
-			return;
-		}
-		struct local_port l = local_port_of(d, i);
-		struct rte_mbuf *m = dp_buf_begin(d, FRAME_MAX, &w);
-		if (!m)
-			return;
-		local_announce(&l, a, &w);
-		m = dp_buf_end(m, &w);
-		if (m)
-			dp_inject(d, i, m);
-	}
 }

@@ -13,6 +13,14 @@
 
 #define RATE_SLOTS 256
 
+// Own addresses of one port that its link is to hear of (announce.c).
+struct dp_announcing {
+	bool up; // when last looked at
+	struct rte_ether_addr mac;
+	uint8_t left;     // so many times still
+	uint64_t next_ns; // not before
+};
+
 struct dp_local_state {
 	struct neigh_table *neigh;
 	struct reasm *reasm;       // outer fragments
@@ -25,8 +33,17 @@ struct dp_local_state {
 	struct local_rate error_rate[RATE_SLOTS]; // ICMP errors, by a hash of who gets them
 	struct log_limit conflict_log;
 	struct rte_ether_addr mac[DP_PORTS_MAX]; // the ports', as workers know them
+	struct dp_announcing announcing[DP_PORTS_MAX];
 	uint8_t scratch[DATAGRAM_MAX];
 };
+
+// A port as local.h has it.
+struct local_port dp_local_port(struct dp *d, uint16_t port);
+
+// announce.c. What ports there are need no announcement yet (dp_announce_all()).
+void dp_announce_init(struct dp *d);
+unsigned dp_announce_tick(struct dp *d, uint64_t now_ns);
+uint64_t dp_announce_next_ns(const struct dp *d);
 
 // egress.c: the seams of neigh.c, over dp_inject() and dp_neigh_publish().
 struct neigh_seams dp_neigh_seams(struct dp *d);

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // Packet trace: what each stage made of the packets that a filter names. While none runs, a worker has
-// a NULL pointer to test. Everything a trace needs is there before workers see it; they take places in
+// a NULL pointer to test. Everything a trace needs is mapped before workers see it; they take places in
 // it by atomic adds, and a full one takes no more.
 //
 // A packet that is traced bears a flag and a number in its mbuf (rte_mbuf_dyn), through hand-offs too.
@@ -39,5 +39,8 @@ void dp_trace_follow(struct dp_worker *w, const struct rte_mbuf *from, struct rt
 // ---- Control thread ----
 
 void dp_trace_fini(struct dp *d);
+// Has the kernel give the next pages of a trace that has begun, before workers write to them; 1 while
+// there are more.
+unsigned dp_trace_ready(struct dp *d);
 // Frees what workers no longer see.
 void dp_trace_tick(struct dp *d);

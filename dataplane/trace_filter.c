@@ -10,6 +10,104 @@
 
 #define SNAP_MAX 65535
 
+// ---- Words ----
+
+// Those of pcap-filter(7) that tell something of frames and IP packets. libpcap takes any other for a
+// name, and asks the resolver for it: for each of them seconds, where no server answers.
+static const char *const words[] = {"src", "dst", "host", "net", "mask", "port", "portrange",
+	"proto", "protochain", "ether", "link", "ip", "ip6", "arp", "rarp", "icmp", "icmp6", "igmp",
+	"igrp", "pim", "vrrp", "carp", "ah", "esp", "sctp", "tcp", "udp", "broadcast", "multicast",
+	"less", "greater", "len", "length", "vlan", "mpls", "pppoed", "pppoes", "and", "or", "not",
+	"icmptype", "icmpcode", "icmp6type", "icmp6code", "tcpflags", "tcp-fin", "tcp-syn",
+	"tcp-rst", "tcp-push", "tcp-ack", "tcp-urg", "tcp-ece", "tcp-cwr", "icmp-echoreply",
+	"icmp-unreach", "icmp-redirect", "icmp-echo", "icmp-timxceed", "icmp6-echo",
+	"icmp6-echoreply", "icmp6-packettoobig", "icmp6-timeexceeded", "icmp6-neighborsolicit",
+	"icmp6-neighboradvert", "icmp6-routersolicit", "icmp6-routeradvert"};
+
+#define WORD_MAX   64
+#define DIGITS     "0123456789"
+#define HEX        DIGITS "abcdefABCDEF"
+#define WORD_CHARS HEX "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ_.:-\\"
+
+static bool known_word(const char *word)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], word) == 0)
+			return true;
+	return false;
+}
+
+// A keyword as a name: only of a protocol, which stands in a file.
+static bool is_protocol(const char *word, const char *before)
+{
+	return word[0] == '\\' && known_word(word + 1) && strncmp(before, "proto", 5) == 0;
+}
+
+// So many groups of digits, that many in each at most, with that sign between them.
+static bool grouped(const char *word, const char *digits, char sign, size_t groups, size_t most)
+{
+	for (size_t i = 0; i < groups; i++) {
+		size_t n = strspn(word, digits);
+		if (n < 1 || n > most)
+			return false;
+		word += n;
+		if (i + 1 < groups && *word++ != sign)
+			return false;
+	}
+	return *word == '\0';
+}
+
+static bool is_number(const char *word)
+{
+	if (strncmp(word, "0x", 2) == 0)
+		return grouped(word + 2, HEX, 0, 1, 8);
+	return grouped(word, DIGITS, 0, 1, 10) || grouped(word, DIGITS, '.', 2, 3) ||
+	       grouped(word, DIGITS, '.', 3, 3) || grouped(word, DIGITS, '.', 4, 3);
+}
+
+static bool is_address(const char *word)
+{
+	struct ip_addr a;
+	return ip_parse(word, &a) == 0 || grouped(word, HEX, ':', 6, 2) ||
+	       grouped(word, HEX, '-', 6, 2);
+}
+
+// What stands between brackets, and behind "portrange".
+static bool is_range(const char *word, const char *before)
+{
+	return grouped(word, DIGITS, ':', 2, 5) ||
+	       (strcmp(before, "portrange") == 0 && grouped(word, DIGITS, '-', 2, 5));
+}
+
+static bool allowed(const char *word, const char *before)
+{
+	return known_word(word) || is_protocol(word, before) || is_number(word) ||
+	       is_address(word) || is_range(word, before);
+}
+
+// 0, or -EINVAL and why: there is a word in it that libpcap would look up.
+static int check_words(const char *text, char *why, size_t cap)
+{
+	char word[WORD_MAX] = "", before[WORD_MAX];
+	// A word does not begin with a minus.
+	while (text += strcspn(text, WORD_CHARS), text += strspn(text, "-"), *text) {
+		size_t n = *text == '\\' ? strcspn(text, " !()\n\t") : strspn(text, WORD_CHARS);
+		if (n == 0)
+			continue;
+		memcpy(before, word, sizeof(before));
+		snprintf(word, sizeof(word), "%.*s", (int)(n < WORD_MAX ? n : WORD_MAX), text);
+		if (n >= WORD_MAX || !allowed(word, before)) {
+			snprintf(why, cap,
+				"not a filter: \"%s\" is neither a number nor a word of it; names are "
+				"not looked up",
+				word);
+			return -EINVAL;
+		}
+		text += n;
+	}
+	return 0;
+}
+
 static int compile(const char *text, int link, struct bpf_program *out, char *why, size_t cap)
 {
 	pcap_t *p = pcap_open_dead(link, SNAP_MAX);
@@ -29,7 +127,8 @@ int trace_filter_compile(const char *expression, struct trace_filter *out, char 
 	*out = (struct trace_filter){.all = !*expression};
 	if (out->all)
 		return 0;
-	int rc = compile(expression, DLT_EN10MB, &out->frame, why, cap);
+	int rc = check_words(expression, why, cap);
+	rc = rc ? rc : compile(expression, DLT_EN10MB, &out->frame, why, cap);
 	if (rc)
 		return rc;
 	rc = compile(expression, DLT_RAW, &out->packet, why, cap);

@@ -14,8 +14,8 @@ struct trace_filter {
 	bool all; // no expression: every packet
 };
 
-// Any thread that may wait: libpcap asks the resolver about host names. 0, or -EINVAL and a sentence
-// in why[cap].
+// Any thread: addresses, ports and protocols are numbers (tcp, udp, icmp, ... excepted), so that no
+// resolver is asked. 0, or -EINVAL and a sentence in why[cap].
 MUST_USE int trace_filter_compile(
 	const char *expression, struct trace_filter *out, char *why, size_t cap);
 void trace_filter_free(struct trace_filter *f);

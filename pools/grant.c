@@ -196,10 +196,8 @@ HOT enum address_status allocate(struct pools *all, const struct request *q, str
 	struct place at;
 	bool reserved;
 	int rc = pick(all, q, &at, &reserved);
-	if (rc == 0) {
-		p->stats.exhausted++;
+	if (rc == 0)
 		return ADDRESS_EXHAUSTED;
-	}
 	if (rc < 0)
 		return failed(p);
 	p->stats.borrowed += rc == DRAWN && at.shard != q->rq->worker;
@@ -207,6 +205,29 @@ HOT enum address_status allocate(struct pools *all, const struct request *q, str
 	o.place = &at;
 	o.reserved = reserved;
 	return occupy(all, q, &o, out);
+}
+
+// Many may be due that free nothing by their end: offers that linger then, reserved addresses, those outside
+// the ranges. Nobody is refused for these. His own may be among them.
+static enum address_status allocate_late(
+	struct pools *all, const struct request *q, struct lease *out)
+{
+	struct request again = *q;
+	enum address_status s = ADDRESS_EXHAUSTED;
+	for (unsigned left = EXPIRE_PER_TICK; s == ADDRESS_EXHAUSTED && left;
+		left -= EXPIRE_AT_ONCE) {
+		if (pool_expire(all, q->pool, q->now_ns, EXPIRE_AT_ONCE) == 0 &&
+			!space_undecided(&q->pool->space))
+			break;
+		if (!q->key->anonymous)
+			again.head = owner_find(all, q->pool->space.pool, q->hash, q->key);
+		struct record *his =
+			again.head ? record_at(&all->records, again.head->prev_owned) : NULL;
+		s = his && lingers(his) ? revive(all, &again, his, out)
+					: allocate(all, &again, out);
+	}
+	q->pool->stats.exhausted += s == ADDRESS_EXHAUSTED;
+	return s;
 }
 
 // ---- an address that AAA has decided
@@ -294,7 +315,18 @@ HOT enum address_status acquire_any(struct pools *all, const struct request *q, 
 		if (lingers(tail))
 			return revive(all, q, wanted_or(all, q, true, tail), out);
 	}
-	return q->pool->from_giver ? giver_ask(all, q) : allocate(all, q, out);
+	if (q->pool->from_giver)
+		return giver_ask(all, q);
+	enum address_status s = allocate(all, q, out);
+	return s == ADDRESS_EXHAUSTED ? allocate_late(all, q, out) : s;
+}
+
+// It may be due and not have had its turn yet.
+static void expire_wanted(struct pools *all, const struct address_request *rq, uint64_t now_ns)
+{
+	struct record *r = lease_find(all, &rq->want);
+	if (r)
+		(void)lease_expire(all, r, now_ns);
 }
 
 static enum address_status acquire(void *ctx, const struct address_request *rq, struct lease *out)
@@ -316,6 +348,8 @@ static enum address_status acquire(void *ctx, const struct address_request *rq, 
 		itab_prefetch(&all->owners, q.hash);
 	}
 	pool_expire(all, q.pool, now_ns, EXPIRE_AT_ONCE);
+	if (rq->exact)
+		expire_wanted(all, rq, now_ns);
 	if (!key.anonymous)
 		q.head = owner_find(all, q.pool->space.pool, q.hash, &key);
 	return rq->exact ? acquire_exact(all, &q, seg, out) : acquire_any(all, &q, out);

@@ -127,6 +127,8 @@ HOT struct record *occupy_place(struct pools *all, const struct occupation *o)
 
 HOT void free_record(struct pools *all, struct pool *p, struct record *r)
 {
+	if (__builtin_expect(all->records.settling, false))
+		p = lease_settle(all, r);
 	bool plain = !record_rare(r) && !r->more && r->state == LEASE_ACTIVE;
 	leave_queue(all, p, r);
 	leave_owner(all, r);

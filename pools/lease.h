@@ -50,6 +50,7 @@ struct left {
 };
 #define LEFT_OWNERS 8u
 
+struct reload;
 struct pools {
 	const struct cfg *cfg;
 	struct pools_seams seams;
@@ -72,7 +73,8 @@ struct pools {
 	uint64_t last_ticket;                        // of a put
 	struct htab asked;                           // giver's tokens
 	uint64_t asked_id;
-	size_t tick_from; // the pool that a tick begins with
+	size_t tick_from;      // the pool that a tick begins with
+	struct reload *reload; // that has still something to do
 	// Prefix lengths that a pool has or had: such leases may lie outside all ranges since a reload.
 	uint64_t units[2][2]; // by family, a bit each, the length's less one
 	char *text;           // what lease_info.owner and rows point to, POOL_OWNER_MAX + 1 bytes
@@ -123,7 +125,7 @@ static inline struct record *lease_find(const struct pools *all, const struct ip
 {
 	const struct segment *seg = map_find(all, a);
 	if (!seg || seg->sparse)
-		return loose_find(&all->records, a);
+		return outside_find(&all->records, a);
 	struct record *r = segment_find(&all->pools[seg->pool].space, seg, a);
 	return r && r->used ? r : NULL;
 }
@@ -178,6 +180,9 @@ void lease_drop_grants(struct record *r);
 void lease_keep(struct pools *all, struct pool *p, struct record *r);
 // It is in no queue and in no ring any longer.
 void lease_free_rest(struct pools *all, struct pool *p, struct record *r);
+// While a reload has still something to do: the lease is what the new configuration says. Its pool.
+struct pool *lease_settle(struct pools *all, struct record *r);
+void reload_fini(struct pools *all);
 // Adds to what counts this lease, or takes away.
 void lease_count(struct pool *p, const struct record *r, int n);
 uint64_t *lease_counter(struct pool *p, const struct record *r);
@@ -192,6 +197,8 @@ void lease_revoke(struct pools *all, struct record *r);
 // Its server has given it to somebody else.
 void lease_lose(struct pools *all, struct record *r, uint64_t now_ns);
 void grant_end(struct pools *all, struct record *r, uint64_t fence);
+// Of a lease: false, and nothing is changed, if its time is not over.
+bool lease_expire(struct pools *all, struct record *r, uint64_t now_ns);
 // How many it ended, at most `most`.
 unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most);
 static inline unsigned pool_expire(

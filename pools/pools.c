@@ -197,6 +197,7 @@ void pools_free(struct pools *p)
 	if (!p)
 		return;
 	drop_all_grants(p);
+	reload_fini(p);
 	waits_fini(p);
 	giver_fini(p);
 	for (size_t i = 0; i < p->count; i++)
@@ -216,6 +217,7 @@ void pools_tick(struct pools *p, uint64_t now_ns)
 	p->now_ns = now_ns > p->now_ns ? now_ns : p->now_ns;
 	for (size_t i = 0; i < p->count && left; i++)
 		left -= pool_expire(p, &p->pools[(p->tick_from + i) % p->count], now_ns, left);
+	(void)pools_reload_goes_on(p);
 	if (p->count)
 		p->tick_from = (p->tick_from + 1) % p->count;
 }

@@ -118,7 +118,13 @@ void pools_settled(struct pools *p, uint64_t ticket, bool durable);
 // not given again afterwards. The struct cfg_pool that leases point to are the new snapshot's;
 // requests and leases that still name the old one's are understood as long as both live.
 // 0, or -ENOMEM or -EINVAL and nothing is changed.
+//
+// All requests from then on are answered by the new configuration. What leases that are outside of it, or
+// in ranges without a place for each address, count for (outside, left, free, and of which pool they are) is
+// right when pools_reload_goes_on(), which looks at some thousand of them, has said false. pools_tick() calls
+// it, too. Another reload ends the first.
 MUST_USE int pools_reload(struct pools *p, const struct cfg *c);
+bool pools_reload_goes_on(struct pools *p);
 
 // What an operator ends: leases that match all that is set. A lingering or quarantined one is free at
 // once; the holder of a live one is told by revoked(), and it does not linger. Returns how many.
@@ -167,5 +173,15 @@ struct lease_info {
 	uint32_t references;
 };
 
-// Walk the leases of pool i in no order: start with *cursor = 0; false at the end.
+// Walk the leases of pool i in no order, with a zeroed walk but for `looks`: how many records, with or without a
+// lease, are looked at until it returns at the latest. False: none was found among these; end: nor is there one
+// behind them. The cursor stays good whatever comes and goes.
+struct lease_walk {
+	uint64_t cursor;
+	unsigned looks; // is counted down
+	bool end;
+};
+bool pools_lease_look(
+	const struct pools *p, size_t i, struct lease_walk *w, struct lease_info *out);
+// The same for a walk that may take its time: start with *cursor = 0; false at the end.
 bool pools_lease_next(const struct pools *p, size_t i, uint64_t *cursor, struct lease_info *out);

@@ -39,7 +39,8 @@ int records_init(struct records *t)
 	t->heads = pages_new(t->room * sizeof(*t->heads));
 	if (t->heads)
 		pages_hold_pointers(t->heads, t->room * sizeof(*t->heads));
-	return t->blocks && t->free_numbers && t->heads ? itab_init(&t->by_addr) : -ENOMEM;
+	rc = t->blocks && t->free_numbers && t->heads ? itab_init(&t->by_addr) : -ENOMEM;
+	return rc ? rc : itab_init(&t->by_base);
 }
 
 static void free_idents(struct records *t, const struct block *b)
@@ -68,6 +69,7 @@ void records_fini(struct records *t)
 	pages_free(t->blocks, t->room * sizeof(struct block *));
 	pages_free(t->free_numbers, t->room * sizeof(*t->free_numbers));
 	itab_fini(&t->by_addr);
+	itab_fini(&t->by_base);
 	*t = (struct records){0};
 }
 
@@ -121,6 +123,21 @@ static uint32_t tag_of(const struct records *t, const struct ip_addr *a)
 	return (uint32_t)siphash13(t->key, a, sizeof(*a));
 }
 
+static void widen(struct records *t, const struct ip_addr *a)
+{
+	struct loose_bounds *b = &t->loose_bounds[a->family == IP_V6];
+	u128 v = num_of(a);
+	b->lo = !b->any || v < b->lo ? v : b->lo;
+	b->hi = !b->any || v > b->hi ? v : b->hi;
+	b->any = true;
+}
+
+bool loose_near(const struct records *t, uint8_t family, u128 lo, u128 hi)
+{
+	const struct loose_bounds *b = &t->loose_bounds[family == IP_V6];
+	return b->any && lo <= b->hi && b->lo <= hi;
+}
+
 struct record *loose_new(struct records *t, const struct ip_addr *a)
 {
 	uint32_t index = t->loose_free;
@@ -141,6 +158,7 @@ struct record *loose_new(struct records *t, const struct ip_addr *a)
 	struct record *r = record_at(t, index);
 	*r = (struct record){.loose = true};
 	block_of(t, r)->addrs[index % BITS_SIZE] = *a;
+	widen(t, a);
 	itab_insert(&t->by_addr, tag_of(t, a), index);
 	return r;
 }
@@ -162,6 +180,64 @@ struct record *loose_find(const struct records *t, const struct ip_addr *a)
 		if (ip_eq(&t->blocks[index / BITS_SIZE]->addrs[index % BITS_SIZE], a))
 			return record_at(t, index);
 	return NULL;
+}
+
+// ---- blocks outside all ranges
+
+static uint32_t base_tag(const struct records *t, uint8_t family, unsigned shift, u128 base)
+{
+	uint64_t key[3] = {(uint64_t)base, (uint64_t)(base >> 64), family | shift << 8};
+	return (uint32_t)siphash13(t->key, key, sizeof(key));
+}
+
+void gone_add(struct records *t, struct block *b)
+{
+	b->gone = true;
+	t->gone_shifts |= (u128)1 << b->shift;
+	itab_insert(&t->by_base, base_tag(t, b->family, b->shift, b->base), b->number);
+}
+
+void gone_forget(struct records *t, struct block *b)
+{
+	b->gone = false;
+	itab_remove(&t->by_base, base_tag(t, b->family, b->shift, b->base), b->number);
+	if (t->by_base.count == 0)
+		t->gone_shifts = 0;
+}
+
+// Of a unit's first address. Ranges that lay beside each other may have had a block each, of the same base.
+static struct record *gone_unit(
+	const struct records *t, const struct ip_addr *a, unsigned shift, uint32_t unit)
+{
+	u128 base = num_of(a) - ((u128)unit << shift);
+	uint32_t tag = base_tag(t, a->family, shift, base), number;
+	struct itab_cursor c = itab_start(&t->by_base, tag);
+	while ((number = itab_next(&t->by_base, tag, &c))) {
+		const struct block *b = t->blocks[number];
+		bool same = b->base == base && b->family == a->family && b->shift == shift;
+		if (same && b->records[unit].used)
+			return &b->records[unit];
+	}
+	return NULL;
+}
+
+// Mostly there are single addresses alone: one look.
+static struct record *gone_find(const struct records *t, const struct ip_addr *a)
+{
+	struct record *r = NULL;
+	for (unsigned shift = 0; !r && shift < 128 && t->gone_shifts >> shift; shift++) {
+		u128 in = num_of(a) & (((u128)BITS_SIZE << shift) - 1);
+		bool begins = !(in & (((u128)1 << shift) - 1));
+		if ((t->gone_shifts >> shift & 1) && begins)
+			r = gone_unit(t, a, shift, (uint32_t)(in >> shift));
+	}
+	return r;
+}
+
+struct record *outside_find(const struct records *t, const struct ip_addr *a)
+{
+	struct record *r = loose_find(t, a);
+	return r || !t->gone_shifts ? r : gone_find(t, a);
 }
 
 // ---- who holds it

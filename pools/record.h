@@ -129,11 +129,14 @@ struct block {
 	uint32_t number;       // the index of record i is number << 12 | i
 	uint32_t ordinal;      // among its pool's
 	uint16_t pool;
-	bool used;             // there were leases
-	bool plain;            // single addresses of IPv4
-	bool stays;            // while a reload is planned: it is taken over
-	bool planned;          // it is of the new configuration
-	uint8_t prefix_len;    // not of a loose block
+	bool used;          // there were leases
+	bool plain;         // single addresses of IPv4
+	bool stays;         // while a reload is planned: it is taken over
+	bool planned;       // it is of the new configuration
+	bool leaves;        // while a reload is planned: no range has it any longer
+	bool gone;          // no range has it: its leases stay where they are, and no other comes
+	bool unsettled;     // what its records say of themselves is what was before the reload
+	uint8_t prefix_len; // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
 	struct bits *fresh;    // one a shard: never used. None in a loose block
 	u128 base;
@@ -152,7 +155,14 @@ struct records {
 	uint32_t *free_numbers; // of blocks that are gone
 	uint32_t free_count;
 	uint32_t loose_free, loose_block, loose_used;
+	struct loose_bounds {
+		u128 lo, hi;
+		bool any;
+	} loose_bounds[2];   // of all loose addresses that there were, IPv4 and IPv6
 	struct itab by_addr; // of loose records
+	struct itab by_base; // of blocks that are gone
+	u128 gone_shifts;    // theirs, a bit each
+	bool settling;       // a reload has still something to do
 };
 
 MUST_USE int records_init(struct records *t);
@@ -217,6 +227,13 @@ static inline struct ip_addr record_addr(const struct records *t, const struct r
 // A loose record for this address; NULL without memory.
 struct record *loose_new(struct records *t, const struct ip_addr *a);
 void loose_free(struct records *t, struct record *r);
+// False: none was in that range.
+bool loose_near(const struct records *t, uint8_t family, u128 lo, u128 hi);
+// A block that is gone is found by address from now on, after room was made in by_base; or no longer.
+void gone_add(struct records *t, struct block *b);
+void gone_forget(struct records *t, struct block *b);
+// The lease of an address outside all ranges, NULL if there is none.
+struct record *outside_find(const struct records *t, const struct ip_addr *a);
 // Or NULL.
 struct record *loose_find(const struct records *t, const struct ip_addr *a);
 

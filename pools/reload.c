@@ -3,7 +3,9 @@
 //
 // Another configuration under leases that live. First all that needs memory or can be refused, beside
 // what is there; then the change, which cannot fail. Blocks whose addresses stay what they were are
-// taken over as they are, so that a pool costs what changes in it.
+// taken over as they are, so that a pool costs what changes in it. So are those that no range has any longer:
+// their leases stay in their places, and are looked at later, some at a time (rest of the file), or when one
+// ends. The same goes for loose records, unless a range has grown.
 #include "pools/hot.h"
 
 #include <errno.h>
@@ -17,11 +19,14 @@ struct move {
 struct reload {
 	struct pools *all;
 	const struct cfg *cfg;
-	struct pool *pools; // spaces alone
-	const struct segment **map;
+	struct pool *pools;         // spaces alone
+	const struct segment **map; // the new one, and once that is in place the old one
 	size_t map_count;
 	struct move *moves;
 	size_t count, room;
+	bool grows;          // a loose lease's address may have come into a range
+	uint32_t leave;      // blocks that no range has any longer
+	uint32_t at, blocks; // that were settled, and all
 };
 
 static const struct segment *new_segment(const struct reload *rl, const struct ip_addr *a)
@@ -149,19 +154,62 @@ static int plan_block(struct reload *rl, const struct block *b)
 	return rc;
 }
 
+// No new range has an address of it.
+static bool leaves(const struct reload *rl, const struct block *b)
+{
+	struct ip_addr first = addr_from(b->family, b->base);
+	unsigned shift = b->shift + 12u;
+	return shift < 128 && !map_touches(rl->map, rl->map_count, &first, shift);
+}
+
+// Whether all of a new range was in old ones of its kind.
+static bool was_inside(const struct pools *all, const struct segment *seg)
+{
+	u128 v = seg->lo;
+	do {
+		struct ip_addr a = addr_from(seg->family, v);
+		const struct segment *old = map_search(all->map, all->map_count, &a);
+		if (!old || old->sparse != seg->sparse || old->shift != seg->shift)
+			return false;
+		v = old->last + 1;
+	} while (v && v <= seg->last);
+	return true;
+}
+
+// Whether a loose lease may have come into another range.
+static bool grows(const struct reload *rl)
+{
+	for (size_t i = 0; i < rl->map_count; i++)
+		if (loose_near(&rl->all->records, rl->map[i]->family, rl->map[i]->lo,
+			    rl->map[i]->last) &&
+			!was_inside(rl->all, rl->map[i]))
+			return true;
+	return false;
+}
+
+static int plan_rest(struct reload *rl, struct block *b)
+{
+	if (b->stays || b->planned || (b->addrs && !rl->grows))
+		return 0;
+	b->leaves = !b->addrs && leaves(rl, b);
+	rl->leave += b->leaves && !b->gone;
+	return b->leaves ? 0 : plan_block(rl, b);
+}
+
 static int plan(struct reload *rl)
 {
 	const struct records *t = &rl->all->records;
 	uint32_t count = t->count; // blocks that are made meanwhile need no plan
 	int rc = 0;
+	rl->grows = grows(rl);
 	for (uint32_t n = 1; n < count; n++) {
 		struct block *b = t->blocks[n];
-		if (b && !b->addrs)
+		if (b && !b->addrs && !b->gone)
 			adopt_block(rl, &rl->all->pools[b->pool].space, b);
 	}
 	for (uint32_t n = 1; rc == 0 && n < count; n++)
-		if (t->blocks[n] && !t->blocks[n]->stays && !t->blocks[n]->planned)
-			rc = plan_block(rl, t->blocks[n]);
+		if (t->blocks[n])
+			rc = plan_rest(rl, t->blocks[n]);
 	return rc;
 }
 
@@ -225,8 +273,10 @@ static void change_pool(struct pools *all, struct record *r, uint16_t pool)
 		r->since_ns = pools_now(all);
 	}
 	r->pool = pool;
-	if (r->queue != QUEUE_NONE)
+	if (r->queue != QUEUE_NONE) {
 		queue_push(&all->records, queue_of(all, r), r);
+		all->pools[pool].due_ns = 0;
+	}
 	if (!owned)
 		return;
 	owner_key_read(v.key, v.name, &key);
@@ -235,15 +285,17 @@ static void change_pool(struct pools *all, struct record *r, uint16_t pool)
 }
 
 // What the configuration says of a lease's address now. Its new space is in place already.
-static void rehome(struct pools *all, struct record *r)
+static void rehome(const struct reload *rl, struct record *r)
 {
+	struct pools *all = rl->all;
 	struct ip_addr a = record_addr(&all->records, r);
 	const struct segment *seg = map_find(all, &a);
 	lease_count(&all->pools[r->pool], r, -1);
 	if (seg && seg->pool != r->pool)
 		change_pool(all, r, seg->pool);
 	const struct space *s = &all->pools[r->pool].space;
-	r->left = !seg && (r->left || !r->outside);
+	// Excluded ones were in a range as well.
+	r->left = !seg && (r->left || map_search(rl->map, rl->map_count, &a));
 	r->reserved = seg && space_reserved(s, &a);
 	r->outside = !seg || space_excluded(s, &a);
 	lease_count(&all->pools[r->pool], r, 1);
@@ -287,30 +339,30 @@ static void swap_space(struct reload *rl, size_t i)
 	}
 }
 
-// What is in the old spaces and in no new one has nothing left.
-static void free_old_blocks(struct reload *rl, size_t i)
+// What is in the old spaces and in no new one has nothing left, unless it stays where it is.
+static void free_old_blocks(const struct reload *rl, size_t i)
 {
-	struct space *old = &rl->pools[i].space;
+	const struct space *old = &rl->pools[i].space;
 	const struct space *new = &rl->all->pools[i].space;
 	for (uint32_t k = 0; k < old->block_count; k++) {
 		struct block *b = old->blocks[k];
-		if (!b || (b->ordinal < new->block_count &&new->blocks[b->ordinal] == b))
+		if (!b || b->gone || (b->ordinal < new->block_count &&new->blocks[b->ordinal] == b))
 			continue;
 		drop_released(rl->all, b);
 		block_free(&rl->all->records, b);
 	}
-	space_fini(old);
 }
 
-static void rehome_loose(struct pools *all)
+static void leave_block(struct records *t, struct block *b)
 {
-	const struct records *t = &all->records;
-	for (uint32_t n = 1; n < t->count; n++) {
-		const struct block *b = t->blocks[n];
-		for (uint32_t i = 0; b && b->addrs && b->used && i < BITS_SIZE; i++)
-			if (b->records[i].used)
-				rehome(all, &b->records[i]);
+	b->unsettled = b->leaves || b->addrs;
+	if (b->leaves && !b->gone) {
+		gone_add(t, b);
+	} else if (b->gone && !b->leaves) {
+		gone_forget(t, b); // all that it had has moved
+		block_free(t, b);
 	}
+	b->leaves = false;
 }
 
 static void count_reserved(const struct pools *all, struct pool *p)
@@ -340,6 +392,7 @@ static void commit(struct reload *rl)
 {
 	struct pools *all = rl->all;
 	const struct segment **old_map = all->map;
+	size_t old_count = all->map_count;
 	take_snapshot(all, rl->cfg);
 	for (size_t i = 0; i < all->count; i++)
 		swap_space(rl, i);
@@ -347,12 +400,17 @@ static void commit(struct reload *rl)
 	all->map = rl->map; // nothing was found in it yet
 	all->map_count = rl->map_count;
 	rl->map = old_map;
+	rl->map_count = old_count;
 	for (size_t i = 0; i < rl->count; i++)
 		move_record(all, rl->moves[i].from, rl->moves[i].to);
 	for (size_t i = 0; i < rl->count; i++)
 		if (rl->moves[i].to->used && !rl->moves[i].to->loose)
-			rehome(all, rl->moves[i].to);
-	rehome_loose(all);
+			rehome(rl, rl->moves[i].to);
+	rl->blocks = all->records.count;
+	for (uint32_t n = 1; n < rl->blocks; n++)
+		if (all->records.blocks[n])
+			leave_block(&all->records, all->records.blocks[n]);
+	all->records.settling = true;
 	for (size_t i = 0; i < all->count; i++) {
 		free_old_blocks(rl, i);
 		count_reserved(all, &all->pools[i]);
@@ -362,6 +420,8 @@ static void commit(struct reload *rl)
 static void abandon(struct reload *rl)
 {
 	struct records *t = &rl->all->records;
+	for (uint32_t n = 1; n < t->count; n++)
+		t->heads[n].leaves = false;
 	for (size_t i = 0; i < rl->count; i++)
 		if (rl->moves[i].to->loose)
 			loose_free(t, rl->moves[i].to);
@@ -374,7 +434,6 @@ static void abandon(struct reload *rl)
 			else if (b)
 				block_free(t, b);
 		}
-		space_fini(s);
 	}
 }
 
@@ -404,23 +463,128 @@ static int prepare(struct reload *rl)
 		rc = map_load(rl->pools, all->count, &rl->map, &rl->map_count);
 	if (rc == 0)
 		rc = plan(rl);
+	if (rc == 0)
+		rc = itab_reserve_all(&all->records.by_base, rl->leave);
 	// An owner whose leases part needs one more head for each of them.
-	return rc ? rc : itab_reserve_all(&all->owners, rl->count + all->records.by_addr.count);
+	return rc ? rc : itab_reserve_all(&all->owners, rl->count);
+}
+
+// ---- afterwards
+
+#define SETTLE_AT_ONCE 1u // blocks
+
+// False: no memory for its owner's ring in another pool.
+static bool settle(struct pools *all, struct record *r)
+{
+	bool may_change = !block_of(&all->records, r)->gone;
+	if (may_change && itab_reserve(&all->owners))
+		return false;
+	rehome(all->reload, r);
+	return true;
+}
+
+// To settle one twice changes nothing.
+struct pool *lease_settle(struct pools *all, struct record *r)
+{
+	if (block_of(&all->records, r)->unsettled)
+		(void)settle(all, r);
+	return pool_of_record(all, r);
+}
+
+static void drop_gone(struct pools *all, struct record *r)
+{
+	queue_remove(&all->records, queue_of(all, r), r);
+	*r = (struct record){0};
+}
+
+// False: once more, later.
+static bool settle_block(struct pools *all, struct block *b)
+{
+	uint32_t leases = 0;
+	for (uint32_t i = 0; i < BITS_SIZE; i++) {
+		struct record *r = &b->records[i];
+		if (b->gone && r->queue == QUEUE_RELEASED)
+			drop_gone(all, r);
+		if (!r->used)
+			continue;
+		if (!settle(all, r))
+			return false;
+		leases++;
+	}
+	b->unsettled = false;
+	if (leases || !b->gone)
+		return true;
+	owner_forget_all(all);
+	gone_forget(&all->records, b);
+	block_free(&all->records, b);
+	return true;
+}
+
+static void reload_free(struct reload *rl)
+{
+	for (size_t i = 0; rl->pools && i < rl->all->count; i++)
+		space_fini(&rl->pools[i].space);
+	free(rl->moves);
+	free(rl->pools);
+	free(rl->map);
+	free(rl);
+}
+
+void reload_fini(struct pools *all)
+{
+	if (all->reload)
+		reload_free(all->reload);
+	all->reload = NULL;
+	all->records.settling = false;
+}
+
+bool pools_reload_goes_on(struct pools *all)
+{
+	struct reload *rl = all->reload;
+	unsigned n = 0;
+	if (!rl)
+		return false;
+	for (; rl->at < rl->blocks && n < SETTLE_AT_ONCE; rl->at++) {
+		struct block *b = all->records.blocks[rl->at];
+		if (!b || !b->unsettled)
+			continue;
+		if (!settle_block(all, b))
+			return true;
+		n++;
+	}
+	if (rl->at < rl->blocks)
+		return true;
+	reload_fini(all);
+	return false;
+}
+
+// False: no memory.
+static bool finish(struct pools *all)
+{
+	for (uint32_t at = 0; pools_reload_goes_on(all); at = all->reload->at)
+		if (all->reload->at == at)
+			return false;
+	return true;
 }
 
 int pools_reload(struct pools *all, const struct cfg *c)
 {
-	struct reload rl = {.all = all, .cfg = c};
 	if (!same_pools(all, c))
 		return -EINVAL;
+	struct reload *rl = finish(all) ? calloc(1, sizeof(*rl)) : NULL;
+	if (!rl)
+		return -ENOMEM;
+	*rl = (struct reload){.all = all, .cfg = c};
 	owner_forget_all(all);
-	int rc = prepare(&rl);
-	if (rc)
-		abandon(&rl);
-	else
-		commit(&rl);
-	free(rl.moves);
-	free(rl.pools);
-	free(rl.map);
-	return rc;
+	int rc = prepare(rl);
+	if (rc) {
+		abandon(rl);
+		reload_free(rl);
+		return rc;
+	}
+	commit(rl);
+	free(rl->moves);
+	rl->moves = NULL;
+	all->reload = rl;
+	return 0;
 }

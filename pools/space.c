@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HASH_AT_ONCE 4u // blocks of addresses that one request hashes at most
+#define HASH_AT_ONCE 4u  // blocks of addresses that one request hashes at most
+#define HASH_LEAST   64u // addresses that a block counts for, however few it has
 
 uint16_t space_shard_of(const struct space *s, const struct ip_addr *a)
 {
@@ -186,24 +187,41 @@ static uint32_t behind_excluded(const struct space *s, uint32_t ordinal)
 	return seg->first_block + (uint32_t)((end + 1 - seg->base) / span);
 }
 
-// Hash on until the shard has an address, a bounded number of addresses each time.
+// The next block that is to be hashed and has an address for everybody, or the end. What lies before it has
+// none for good: it is passed once, so that all requests together pay for each exclusion and reservation once.
+static uint32_t next_usable(const struct space *s, unsigned *units)
+{
+	uint32_t at = s->next_block;
+	while (at < s->block_count) {
+		struct block_plan plan;
+		uint32_t behind = s->blocks[at] ? at + 1 : behind_excluded(s, at);
+		if (behind != at) {
+			at = behind;
+			continue;
+		}
+		space_plan(s, at, &plan);
+		*units = bits_count(&plan.usable);
+		if (*units)
+			break;
+		at++;
+	}
+	return at;
+}
+
+// Hash on until the shard has an address, a bounded number of addresses each time. Each block that is hashed
+// has one: of this shard, or of one that lends it.
 static int hash_more(struct space *s, uint16_t shard)
 {
-	uint64_t hashed = 0;
-	while (s->shards[shard].fresh == 0 && s->next_block < s->block_count &&
-		hashed < HASH_AT_ONCE * BITS_SIZE) {
-		uint32_t next = behind_excluded(s, s->next_block);
-		if (next == s->next_block) {
-			const struct segment *seg = space_segment_of(s, next++);
-			u128 units = ((seg->hi - seg->lo) >> seg->shift) + 1;
-			bool had = s->blocks[s->next_block];
-			int rc = space_hash_block(s, s->next_block);
-			if (rc)
-				return rc;
-			hashed += had ? 0 : units < BITS_SIZE ? (uint64_t)units : BITS_SIZE;
-		}
-		s->next_block = next;
-		hashed++;
+	unsigned hashed = 0, units = 0;
+	while (s->shards[shard].fresh == 0 && hashed < HASH_AT_ONCE * BITS_SIZE) {
+		s->next_block = next_usable(s, &units);
+		if (s->next_block == s->block_count)
+			return 0;
+		int rc = space_hash_block(s, s->next_block);
+		if (rc)
+			return rc;
+		s->next_block++;
+		hashed += units < HASH_LEAST ? HASH_LEAST : units;
 	}
 	return 0;
 }
@@ -274,31 +292,53 @@ static bool take_sparse(struct space *s, uint16_t shard, bool any_shard, struct 
 
 // ---- taking and giving back
 
+#define SKIP_AT_ONCE 4096u
+
+bool space_skip_gone(struct space *s, struct queue *q)
+{
+	for (unsigned n = 0; n < SKIP_AT_ONCE && q->count; n++) {
+		struct record *r = record_at(s->records, q->first);
+		if (!block_of(s->records, r)->gone)
+			return true;
+		queue_remove(s->records, q, r);
+		*r = (struct record){0};
+	}
+	return false;
+}
+
+bool space_undecided(const struct space *s)
+{
+	for (size_t w = 0; s->records->settling && w < s->shard_count; w++)
+		if (s->shards[w].released.count)
+			return true;
+	return false;
+}
+
+// Without memory for more blocks there are those that it has.
 static int take_of_shard(struct space *s, uint16_t shard, struct place *out)
 {
-	if (s->shards[shard].fresh || s->next_block < s->block_count) {
-		int rc = take_fresh(s, shard, out);
-		if (rc)
-			return rc;
-	}
-	return (s->sparse_count && take_sparse(s, shard, false, out)) ||
-	       space_take_released(s, shard, out);
+	int rc = 0;
+	if (s->shards[shard].fresh || s->next_block < s->block_count)
+		rc = take_fresh(s, shard, out);
+	if (rc == 1 || (s->sparse_count && take_sparse(s, shard, false, out)) ||
+		space_take_released(s, shard, out))
+		return 1;
+	return rc;
 }
 
 int space_take_any(struct space *s, uint16_t shard, struct place *out)
 {
 	uint16_t most = 0;
 	int rc = take_of_shard(s, shard, out);
-	if (rc)
-		return rc;
+	if (rc == 1)
+		return 1;
 	for (uint16_t w = 0; w < s->shard_count; w++)
 		if (s->shards[w].fresh + s->shards[w].released.count >
 			s->shards[most].fresh + s->shards[most].released.count)
 			most = w;
-	rc = take_of_shard(s, most, out);
-	if (rc)
-		return rc;
-	return take_sparse(s, shard, true, out);
+	if ((most != shard && take_of_shard(s, most, out) == 1) || take_sparse(s, shard, true, out))
+		return 1;
+	return rc;
 }
 
 int space_take_this(

@@ -104,10 +104,12 @@ static inline struct record *segment_find(
 	return &b->records[unit % BITS_SIZE];
 }
 
+// Whether the first of the queue is one of the present ranges', once some that are not have left it.
+bool space_skip_gone(struct space *s, struct queue *q);
 static inline bool space_take_released(struct space *s, uint16_t shard, struct place *out)
 {
 	struct queue *q = &s->shards[shard].released;
-	if (!q->count)
+	if (!q->count || (__builtin_expect(s->records->settling, false) && !space_skip_gone(s, q)))
 		return false;
 	out->r = record_at(s->records, q->first);
 	out->shard = shard;
@@ -131,6 +133,8 @@ MUST_USE static inline int space_take(struct space *s, uint16_t shard, struct pl
 		return 1;
 	return space_take_any(s, shard, out);
 }
+// After a 0 it may find one when it is called again, in a bounded number of calls.
+bool space_undecided(const struct space *s);
 // Takes exactly this one of seg, which nobody holds and which begins a unit; it may be reserved or
 // excluded. 0 or -ENOMEM.
 MUST_USE int space_take_this(

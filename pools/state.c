@@ -154,19 +154,24 @@ static struct record *first_of(const struct pools *all, const struct pool *p, un
 	return p->queues[q].count ? record_at(&all->records, p->queues[q].first) : NULL;
 }
 
-static bool end_first(struct pools *all, struct pool *p, unsigned q, uint64_t now_ns)
+bool lease_expire(struct pools *all, struct record *r, uint64_t now_ns)
 {
-	struct record *r = first_of(all, p, q);
-	if (!r || lease_until_ns(all, r) > now_ns)
+	if (r->queue == QUEUE_NONE || lease_until_ns(all, r) > now_ns)
 		return false;
-	if (q == QUEUE_OFFERED) {
+	if (r->queue == QUEUE_OFFERED) {
 		lease_drop_grants(r);
-		p->stats.expired++;
+		pool_of_record(all, r)->stats.expired++;
 		lease_end(all, r);
 	} else {
 		lease_free(all, r);
 	}
 	return true;
+}
+
+static bool end_first(struct pools *all, const struct pool *p, unsigned q, uint64_t now_ns)
+{
+	struct record *r = first_of(all, p, q);
+	return r && lease_expire(all, r, now_ns);
 }
 
 unsigned pool_expire_due(struct pools *all, struct pool *p, uint64_t now_ns, unsigned most)

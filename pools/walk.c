@@ -13,9 +13,11 @@ bool pools_stats(const struct pools *all, size_t i, struct pool_stats *out)
 	out->name = p->cfg->name;
 	out->size = p->space.size;
 	out->reserved = p->reserved_idle;
+	// More for a moment after a reload: see pools_reload_goes_on().
+	uint64_t taken = out->in_use + out->lingering + out->quarantined + out->reserved;
 	out->free = out->size == UINT64_MAX ? UINT64_MAX
-					    : out->size - out->in_use - out->lingering -
-						      out->quarantined - out->reserved;
+		    : taken < out->size     ? out->size - taken
+					    : 0;
 	return true;
 }
 
@@ -39,11 +41,11 @@ static void fill_info(const struct pools *all, const struct record *r, struct le
 		out->references++;
 }
 
-// The first lease of pool i at *index or behind it; -1: of any pool.
-static bool next_lease(const struct pools *all, long pool, uint64_t *index)
+// The first lease of pool i (-1: of any pool) at *index or behind it, of so many records.
+static bool next_lease(const struct pools *all, long pool, uint64_t *index, unsigned *looks)
 {
 	const struct records *t = &all->records;
-	for (; *index / BITS_SIZE < t->count; (*index)++) {
+	for (; *index / BITS_SIZE < t->count && *looks; (*index)++, (*looks)--) {
 		const struct block *b = t->blocks[*index / BITS_SIZE];
 		bool none = !b || !b->used || (pool >= 0 && !b->addrs && b->pool != pool);
 		if (none) {
@@ -57,13 +59,29 @@ static bool next_lease(const struct pools *all, long pool, uint64_t *index)
 	return false;
 }
 
+bool pools_lease_look(
+	const struct pools *all, size_t i, struct lease_walk *w, struct lease_info *out)
+{
+	if (i < all->count && next_lease(all, (long)i, &w->cursor, &w->looks)) {
+		fill_info(all, record_at(&all->records, (uint32_t)w->cursor), out);
+		w->cursor++;
+		w->looks -= w->looks > 0;
+		return true;
+	}
+	w->end = i >= all->count || w->cursor / BITS_SIZE >= all->records.count;
+	return false;
+}
+
 bool pools_lease_next(const struct pools *all, size_t i, uint64_t *cursor, struct lease_info *out)
 {
-	if (i >= all->count || !next_lease(all, (long)i, cursor))
-		return false;
-	fill_info(all, record_at(&all->records, (uint32_t)*cursor), out);
-	(*cursor)++;
-	return true;
+	struct lease_walk w = {.cursor = *cursor};
+	bool found;
+	do {
+		w.looks = BITS_SIZE;
+		found = pools_lease_look(all, i, &w, out);
+	} while (!found && !w.end);
+	*cursor = w.cursor;
+	return found;
 }
 
 static bool matches(const struct pools *all, const struct record *r, const struct lease_clearing *c)
@@ -93,7 +111,10 @@ size_t pools_clear(struct pools *all, const struct lease_clearing *c)
 		struct record *r = lease_find(all, &c->addr);
 		return r && matches(all, r, c) && clear(all, r);
 	}
-	for (uint64_t index = 0; next_lease(all, -1, &index); index++) {
+	for (uint64_t index = 0; index / BITS_SIZE < all->records.count; index++) {
+		unsigned looks = BITS_SIZE;
+		if (!next_lease(all, -1, &index, &looks))
+			continue;
 		struct record *r = record_at(&all->records, (uint32_t)index);
 		if (matches(all, r, c))
 			n += clear(all, r);

@@ -6,6 +6,8 @@
 #include "dataplane/eal.h"
 #include "tests/cmocka_all.h"
 
+#include <rte_malloc.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -131,6 +133,16 @@ static void neigh(uint16_t port, const char *addr)
 	dp_neigh_publish(fx.dp, &n);
 }
 
+static uint64_t eal_taken(void)
+{
+	struct rte_malloc_socket_stats s;
+	uint64_t sum = 0;
+	for (int i = 0; i < (int)rte_socket_count(); i++)
+		if (rte_malloc_get_socket_stats(rte_socket_id_by_idx((unsigned)i), &s) == 0)
+			sum += s.heap_allocsz_bytes;
+	return sum;
+}
+
 void fx_start(unsigned workers, enum nic_hash outside, enum nic_hash inside)
 {
 	static unsigned serial;
@@ -148,7 +160,9 @@ void fx_start(unsigned workers, enum nic_hash outside, enum nic_hash inside)
 		.sa_event = on_event,
 		.clock = &fake_clock,
 		.random = &random_system};
+	uint64_t before = eal_taken();
 	assert_int_equal(dp_new(&fx.cfg, &seams, &fx.dp), 0);
+	fx.eal_bytes = eal_taken() - before;
 	for (int i = 0; i < 2; i++)
 		nic_describe(fx.nic[i], &fx.dp->ports[i]);
 	neigh(FX_OUTSIDE, "192.0.2.254");

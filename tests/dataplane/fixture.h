@@ -29,6 +29,7 @@ struct fx {
 	unsigned ike_count;
 	uint64_t ike_spi_r[FX_IKE]; // of the first so many datagrams, by ike_count
 	uint64_t now_ns;
+	uint64_t eal_bytes; // of DPDK's memory, what the start took
 };
 
 extern struct fx fx;

@@ -366,7 +366,8 @@ static void memory_grows_with_workers(void **state)
 		c.main.worker_count = (uint16_t)n;
 		uint64_t bytes = dp_memory_fixed(&c, 1);
 		assert_true(bytes > (places + n * 4096) * (1500 + 14));
-		assert_true(bytes < (uint64_t)n * (40 << 20) + (40 << 20));
+		// A page of 4 KiB has room for one buffer.
+		assert_true(bytes < (uint64_t)n * (80 << 20) + (80 << 20));
 	}
 	assert_true(dp_memory_sessions(&c) > 50000ull * 2048);
 	c.main.worker_count = 1;
@@ -374,6 +375,22 @@ static void memory_grows_with_workers(void **state)
 	assert_int_equal(dp_memory_check(&c), -ENOMEM);
 	c.main.memory_mb = 1024;
 	assert_int_equal(dp_memory_check(&c), 0);
+}
+
+// The estimate is of what is taken from DPDK, which is what memory_mb gives it.
+static void estimate_is_what_is_taken(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 3; n++) {
+		fx_start(n, NIC_HASH_NONE, NIC_HASH_NONE);
+		uint64_t estimate = dp_memory_fixed(&fx.cfg, 1);
+		if (fx.eal_bytes > estimate / 100 * 105 || fx.eal_bytes < estimate / 100 * 95)
+			fail_msg("%u workers: %lu bytes taken, %lu estimated", n, fx.eal_bytes,
+				estimate);
+		uint64_t sessions = dp_memory_sessions(&fx.cfg);
+		assert_true(sessions >= FX_MAX_SAS * 2 * dp_sa_stride());
+		fx_stop();
+	}
 }
 
 // Each pair of so many workers has its ring.
@@ -461,6 +478,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lying_inside_nic_is_found_out, setup, teardown),
 		cmocka_unit_test(senders_have_a_queue),
 		cmocka_unit_test(memory_grows_with_workers),
+		cmocka_unit_test(estimate_is_what_is_taken),
 		cmocka_unit_test(rings_for_all_workers),
 		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(stale, setup, teardown),

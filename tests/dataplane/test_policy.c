@@ -41,6 +41,13 @@ static const struct rule_row lists[][RULES] = {
 	// 5: one way each, all ports
 	{{CFG_BYPASS, CFG_OUT, {NULL}, {"203.0.113.64/26"}},
 		{CFG_BYPASS, CFG_IN, {NULL}, {"203.0.113.128/26"}}},
+	// 6: the rules of 4
+	{{CFG_BYPASS, 0, {"10.99.0.0/24[udp]", "2001:db8:99::/64[udp]"},
+		{"203.0.113.0/24[udp/53]", "2001:db8:53::/48[udp/53]"}}},
+	// 7: a network in clear, but for one host; 8: that host
+	{{CFG_DISCARD, 0, {NULL}, {"203.0.113.200"}},
+		{CFG_BYPASS, 0, {NULL}, {"203.0.113.192/26[tcp/443]"}}},
+	{{CFG_BYPASS, CFG_OUT, {NULL}, {"203.0.113.200[tcp/443]"}}},
 };
 #define LISTS   RTE_DIM(lists)
 #define NO_LIST LISTS // of no connection
@@ -391,6 +398,20 @@ static const struct {
 	{NO_LIST, DNS_IN(WHOLE), DROPPED, DP_DROP_outside_clear},
 	{2, DNS_OUT6(WHOLE), DROPPED, DP_DROP_policy_discard},
 	{5, DNS_OUT(WHOLE), ENCRYPTED, DP_DROP_NONE},
+	// two that have the same rules
+	{6, DNS_OUT(WHOLE), CLEAR_OUT, DP_DROP_NONE},
+	{6, DNS_IN6(LATER), DROPPED, DP_DROP_outside_clear},
+	// what one discards the next one may let by
+	{ALONE, FX_INSIDE, {EC_HOST, "203.0.113.201", PROTO_TCP, 1, 443, WHOLE}, CLEAR_OUT,
+		DP_DROP_NONE},
+	{ALONE, FX_INSIDE, {EC_HOST, "203.0.113.200", PROTO_TCP, 1, 443, WHOLE}, CLEAR_OUT,
+		DP_DROP_NONE},
+	{ALONE, FX_OUTSIDE, {"203.0.113.200", EC_HOST, PROTO_TCP, 443, 1, WHOLE}, DROPPED,
+		DP_DROP_outside_clear},
+	{7, FX_INSIDE, {EC_HOST, "203.0.113.200", PROTO_TCP, 1, 443, WHOLE}, DROPPED,
+		DP_DROP_policy_discard},
+	{8, FX_INSIDE, {EC_HOST, "203.0.113.200", PROTO_TCP, 1, 443, WHOLE}, CLEAR_OUT,
+		DP_DROP_NONE},
 };
 
 static void beside_a_tunnel(void **state)

@@ -623,6 +623,92 @@ static void announce(void **state)
 	assert_int_equal(sent_count, 1);
 }
 
+// ---- Own addresses, where a port comes back ----
+
+static void ticks(uint64_t span)
+{
+	for (uint64_t end = fake_now + span; fake_now < end; fake_now += 10 * NS_PER_MS) {
+		dp.now_ns = fake_now;
+		dp_local_tick(&dp, fake_now);
+	}
+}
+
+static void port_up(uint16_t port, bool up)
+{
+	atomic_store(&dp.ports[port].link, up);
+	dp.ports[port].tx_queues = up;
+}
+
+// A gratuitous ARP request of 192.0.2.1, then an advertisement of 2001:db8:1::1, both to all.
+static void check_announced(unsigned i, const uint8_t *mac)
+{
+	static const uint8_t arp[] = {8, 6, 0, 1, 8, 0, 6, 4, 0, 1}, ip4[] = {192, 0, 2, 1};
+	const uint8_t *a = sent[i].bytes, *n = sent[i + 1].bytes;
+	assert_int_equal(sent[i].port, 0);
+	assert_memory_equal(a, "\xff\xff\xff\xff\xff\xff", 6);
+	assert_memory_equal(a + 6, mac, 6);
+	assert_memory_equal(a + 12, arp, sizeof(arp));
+	assert_memory_equal(a + 22, mac, 6);
+	assert_memory_equal(a + 28, ip4, 4);
+	assert_memory_equal(a + 38, ip4, 4);
+	assert_int_equal(sent[i + 1].port, 0);
+	assert_memory_equal(n, "\x33\x33\0\0\0\1", 6);
+	assert_int_equal(n[54], ICMP6_NA);
+	assert_int_equal(n[58], 0xa0); // router, override, not solicited
+	assert_memory_equal(n + 62, addr("2001:db8:1::1").bytes, 16);
+	assert_memory_equal(n + 80, mac, 6);
+}
+
+static void announces_when_back(void **state)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 1, 1}, other[6] = {2, 0, 0, 0, 1, 9};
+	ticks(3 * NS_PER_S);
+	assert_int_equal(sent_count, 0); // no link
+	port_up(0, true);
+	ticks(10 * NS_PER_MS);
+	assert_int_equal(sent_count, 2);
+	check_announced(0, mac);
+	ticks(900 * NS_PER_MS);
+	assert_int_equal(sent_count, 2);
+	assert_true(dp_local_next_ns(&dp) <= fake_now + 100 * NS_PER_MS);
+	ticks(10 * NS_PER_S);
+	assert_int_equal(sent_count, 6); // three times, and then no more
+	check_announced(4, mac);
+	// A new MAC under a link that never seemed to go.
+	memcpy(dp.ports[0].mac.addr_bytes, other, 6);
+	ticks(10 * NS_PER_S);
+	assert_int_equal(sent_count, 12);
+	check_announced(10, other);
+}
+
+// A link that comes and goes all the time: no more than one a second. One that goes ends it.
+static void announces_within_bounds(void **state)
+{
+	for (unsigned i = 0; i < 200; i++) {
+		port_up(0, i % 2 == 0);
+		ticks(10 * NS_PER_MS);
+	}
+	assert_true(sent_count >= 2 && sent_count <= 2 * 2);
+	port_up(0, false);
+	unsigned before = sent_count;
+	ticks(5 * NS_PER_S);
+	assert_int_equal(sent_count, before);
+	assert_int_equal(dp_announce_next_ns(&dp), DP_NONE_NS);
+	// All ports at the start; the one without link when it has one.
+	sent_count = 0;
+	port_up(1, true);
+	ticks(4 * NS_PER_S);
+	sent_count = 0;
+	dp_announce_all(&dp);
+	ticks(5 * NS_PER_S);
+	assert_int_equal(sent_count, 6);
+	assert_int_equal(sent[0].port, 1);
+	port_up(0, true);
+	ticks(5 * NS_PER_S);
+	assert_int_equal(sent_count, 12);
+	check_announced(6, dp.ports[0].mac.addr_bytes);
+}
+
 // Random damage to good packets, of every class: no crash, no buffer lost, and each packet is
 // answered, handed on, kept or counted.
 static void damage(void **state)
@@ -672,6 +758,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(too_big, setup, teardown),
 		cmocka_unit_test_setup_teardown(chains, setup, teardown),
 		cmocka_unit_test_setup_teardown(announce, setup, teardown),
+		cmocka_unit_test_setup_teardown(announces_when_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(announces_within_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage, setup, teardown),
 	};
 	char prefix[64];

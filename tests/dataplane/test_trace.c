@@ -8,9 +8,12 @@
 #include "dataplane/trace.h"
 #include "dataplane/trace_filter.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static int begin(const char *expression, uint32_t packets, bool whole)
 {
@@ -148,6 +151,50 @@ static void one_after_the_other(void **state)
 	assert_true(fx.dp->retired_traces == NULL);
 }
 
+static size_t resident_pages(void)
+{
+	size_t size = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%zu %zu", &size, &resident), 2);
+	fclose(f);
+	return resident;
+}
+
+// From Linux 5.14 on.
+static bool kernel_gives_pages(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool gives = p != MAP_FAILED && madvise(p, 4096, MADV_POPULATE_WRITE) == 0;
+	munmap(p, 4096);
+	return gives;
+}
+
+// 21 MiB at most: the start takes none of them, and no poll many.
+static void memory_comes_by_and_by(void **state)
+{
+	const size_t all = ((16u << 20) + 80000 * 64) / 4096, few = all / 8;
+	(void)state;
+	size_t before = resident_pages();
+	assert_int_equal(begin("", DP_TRACE_PACKETS_MAX, true), 0);
+	assert_true(resident_pages() < before + few);
+	dp_poll(fx.dp, fx.now_ns);
+	assert_true(resident_pages() < before + few);
+	host_to_client(1);
+	for (unsigned i = 0; i < 200; i++)
+		dp_poll(fx.dp, fx.now_ns);
+	if (kernel_gives_pages())
+		assert_true(resident_pages() > before + all - few);
+	assert_int_equal(dp_poll(fx.dp, fx.now_ns), 0);
+	// What was written meanwhile is there.
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:tx");
+	assert_int_equal(row(0).len, row(0).bytes.len);
+	assert_int_equal(dp_trace_stop(fx.dp), 1);
+	assert_int_equal(begin("", 1, false), 0);
+	fx_run();
+	assert_true(resident_pages() < before + few);
+}
+
 static void bad_starts(void **state)
 {
 	(void)state;
@@ -157,6 +204,60 @@ static void bad_starts(void **state)
 	assert_int_equal(begin("", DP_TRACE_PACKETS_MAX + 1, false), -EINVAL);
 	assert_int_equal(trace_filter_compile("host and", &f, why, sizeof(why)), -EINVAL);
 	assert_non_null(strstr(why, "not a filter"));
+}
+
+// ---- No resolver ----
+
+static unsigned asked;
+
+// In libc's place: an address that is a number is none of the resolver's business.
+int getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+	struct in6_addr a;
+	asked += node && inet_pton(AF_INET6, node, &a) != 1;
+	return EAI_FAIL;
+}
+
+// Names, and what libpcap takes for one.
+static void names_are_refused(void **state)
+{
+	static const char *const bad[] = {"host vpn.example.net", "vpn", "net office", "face",
+		"ip host 10.0.0.1 or vpn", "src 10.0.0.1 and dst vpn", "1.2.3.4.5", "ab.cd.ef",
+		"1-2-3", "host 1000-2000", "host de:ad", "host \\tcp", "proto \\tcp&10",
+		"port http", "udp port isakmp", "gateway 10.0.0.1", "ether host printer", "len-4",
+		"\\vpn", "host(vpn)", "not vpn", "host 10.0.0.1%eth0", "(host vpn", "host -vpn",
+		"a234567890123456789012345678901234567890123456789012345678901234567890"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char why[160] = "";
+		struct trace_filter f;
+		assert_int_equal(trace_filter_compile(bad[i], &f, why, sizeof(why)), -EINVAL);
+		if (!strstr(why, "names are not looked up"))
+			fail_msg("%s: %s", bad[i], why);
+	}
+	assert_int_equal(asked, 0);
+}
+
+static void numbers_are_taken(void **state)
+{
+	static const char *const good[] = {"host 10.0.0.1", "net 10.1.0.0/16", "net 10.1",
+		"net 10.1.0.0 mask 255.255.0.0", "ether host 02:00:00:00:00:01",
+		"ether host 2-0-0-0-0-1", "udp port 4500 or esp", "portrange 500-4500",
+		"ip proto 50", "ip proto \\udp", "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+		"ip[2:2] - ((ip[0]&0xf)<<2) - ((tcp[12]&0xf0)>>2) != 0",
+		"icmp[icmptype]==icmp-echo", "ip[6:2] & 0x1fff = 0", "vlan 10 and ip",
+		"less 100 and not multicast", "host 10.0.0.1 and (10.0.0.2 or 10.0.0.3)",
+		"icmp6[icmp6type] == 128"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char why[160] = "";
+		struct trace_filter f;
+		if (trace_filter_compile(good[i], &f, why, sizeof(why)))
+			fail_msg("%s: %s", good[i], why);
+		trace_filter_free(&f);
+	}
+	assert_int_equal(asked, 0);
 }
 
 // Through another worker: one packet, one number.
@@ -232,7 +333,8 @@ int main(void)
 	fx_eal();
 	const struct CMUnitTest tests[] = {T(inbound_outer_and_inner), T(inner_filter), T(outbound),
 		T(others_are_left_out), T(drop_reason), T(punted), T(ends_by_itself),
-		T(one_after_the_other), T(bad_starts),
+		T(one_after_the_other), T(memory_comes_by_and_by), T(bad_starts),
+		cmocka_unit_test(names_are_refused), cmocka_unit_test(numbers_are_taken),
 		cmocka_unit_test_setup_teardown(handed_over, start_two, ec_stop),
 		cmocka_unit_test(summaries)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

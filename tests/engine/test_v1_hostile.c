@@ -158,12 +158,34 @@ static void fragmented_second_message(void **state)
 	v1_free(&v);
 }
 
+// It was on its way while another client of the same owner came: that one lives on.
+static void late_initial_contact(void **state)
+{
+	struct v1_setup setup = {.gw_more = "unique = \"replace\";"};
+	struct v1 v = v1_new(&setup), o = v;
+	struct v1_ready first = v1_ready_child(&v);
+	bench_run(v.b, 1000);
+	o.client = v1_add_client(v.b, "other", "198.51.100.9", &setup);
+	struct v1_ready other = v1_ready_child(&o);
+	struct v1_say *s = v1_say_begin(&v, v.client, first.client);
+	v1_say_notify(s, IKEV1_NOTIFY_INITIAL_CONTACT, NULL, 0);
+	v1_say(s);
+	bench_expect(v.gw, "ike_initial_contact", 0);
+	assert_int_equal(bench_session_count(v.gw), 2);
+	assert_int_equal(ike_delete_session(o.client->engine, other.client_session->id), 0);
+	assert_int_equal(ike_delete_session(v.client->engine, first.client_session->id), 0);
+	bench_run(v.b, 100);
+	assert_int_equal(bench_session_count(v.gw), 0);
+	v1_free(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nonsense_then_silence),
 		cmocka_unit_test(old_quick_mode),
 		cmocka_unit_test(third_lost_and_old_deleted),
+		cmocka_unit_test(late_initial_contact),
 		cmocka_unit_test_setup_teardown(fragmented_second_message, pki_setup, pki_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

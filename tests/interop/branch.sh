@@ -90,7 +90,6 @@ hub_start() { # HUB
 	[ "$leg" = "${HUB[$1]}" ] || ns "$1" ip addr add "${HUB[$1]}/32" dev eth0 || return
 	charon_start "$1" <"$LAB_DIR/$1.conf"
 }
-CHARON_EXTRA='retransmit_timeout = 0.7'
 
 session_of() { # HUB
 	echo "[.sessions[] | select(.connection == \"${CONNECTION[$1]}\")]"

@@ -302,6 +302,12 @@ gw_stop() {
 
 # --- strongSwan ----------------------------------------------------------------------------------
 
+# strongSwan does not know a new IKE SA by its SPI until the thread that begins it has given it back: on a
+# loaded machine the answer may be there before, and is dropped without a word. So it asks again after half
+# a second, not after four, and gives up after two minutes, as it does by default.
+CHARON_RETRANSMIT='retransmit_timeout = 0.5
+		  retransmit_tries = 8'
+
 # A daemon of its own in namespace NAME, its swanctl.conf on standard input.
 charon_start() { # NAME
 	local dir=$LAB_DIR/$1
@@ -312,6 +318,7 @@ charon_start() { # NAME
 		charon-systemd {
 		  load_modular = no
 		  load = ${CHARON_PLUGINS//$'\n'/ }
+		  $CHARON_RETRANSMIT
 		  $CHARON_EXTRA
 		  filelog { lab { path = $LAB_DIR/$1.charon.log
 		    default = 1

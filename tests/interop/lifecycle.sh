@@ -83,11 +83,7 @@ life_client() { # NAME
 	esac >"$LAB_DIR/$1.conf"
 	leg_add "$1" "192.0.2.1${1#c}/24" || return
 	[ ! -e "$LAB_DIR/pki/$1.pem" ] || pki_install "$1" || return
-	# IKEv1's strongSwan may miss an answer that comes at once, before it has put its new IKE SA away:
-	# it should not wait for four seconds then.
-	CHARON_EXTRA="$ORPHAN_LOG
-		retransmit_timeout = 0.7
-		retransmit_tries = 8"
+	CHARON_EXTRA=$ORPHAN_LOG
 	charon_start "$1" <"$LAB_DIR/$1.conf"
 }
 

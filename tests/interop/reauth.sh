@@ -27,7 +27,7 @@ END
 gw_up
 declare -A TIMES=([c1]="reauth_time = 5s
   rand_time = 1s
-  over_time = 3s" [c2]="over_time = 1s") INNER=() WHAT=([c1]="its own time" [c2]="the headend's time")
+  over_time = 3s" [c2]="over_time = 3s") INNER=() WHAT=([c1]="its own time" [c2]="the headend's time")
 CHARON_EXTRA="make_before_break = yes
 $LATE_LOG"
 for c in c1 c2; do

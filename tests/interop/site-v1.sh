@@ -62,9 +62,7 @@ v1_swan() { # NAME
 		    ${CHILD_TIMES[$1]} } } } }
 	END
 }
-CHARON_EXTRA="$ORPHAN_LOG
-	retransmit_timeout = 0.7
-	retransmit_tries = 8"
+CHARON_EXTRA=$ORPHAN_LOG
 
 gw_up
 need "the capture begins" ike_capture

@@ -53,8 +53,10 @@ struct fake {
 	unsigned leases;            // of the first pool
 	atomic_uint longest;        // rows that one turn looked at
 	unsigned looked;            // in this turn
-	unsigned cleared;           // leases
-	char cleared_pool[64];      // of the last one
+	atomic_uint most_places;    // without a lease, in one turn
+	unsigned places, gap;
+	unsigned cleared;      // leases
+	char cleared_pool[64]; // of the last one
 	struct ip_addr cleared_addr;
 	unsigned imported;
 	char import_name[64];     // of the last one
@@ -232,15 +234,25 @@ static inline bool fake_pool_range(void *ctx, size_t i, size_t k, struct ip_rang
 }
 
 // The n-th is 10.0.0.0 + n; every third one lingers for "b,1", every fifth is nobody's.
-static inline bool fake_lease_next(void *ctx, size_t pool, uint64_t *cursor, struct lease_info *out)
+// There are f->gap places without a lease before each.
+static inline bool fake_lease_next(
+	void *ctx, size_t pool, struct lease_walk *w, struct lease_info *out)
 {
 	struct fake *f = ctx;
 	static const uint8_t key[] = {0, 2, 'a'};
-	uint64_t n = *cursor;
-	if (pool || n >= f->leases)
+	while (w->cursor % (f->gap + 1) != f->gap && w->looks &&
+		w->cursor < f->leases * (f->gap + 1)) {
+		w->cursor++;
+		w->looks--;
+		f->places++;
+	}
+	uint64_t n = w->cursor / (f->gap + 1);
+	w->end = pool || n >= f->leases;
+	if (w->end || !w->looks)
 		return false;
 	f->looked++;
-	++*cursor;
+	w->cursor++;
+	w->looks--;
 	*out = (struct lease_info){.addr = ip_from_v4(0x0a000000 + (uint32_t)n),
 		.prefix_len = 32,
 		.state = n % 3 ? LEASE_ACTIVE : LEASE_LINGERING,
@@ -416,6 +428,8 @@ static inline void *control(void *arg)
 			atomic_fetch_add(&f->portions, 1);
 			f->longest = f->looked > f->longest ? f->looked : f->longest;
 			f->looked = 0;
+			f->most_places = f->places > f->most_places ? f->places : f->most_places;
+			f->places = 0;
 		}
 	}
 	return NULL;

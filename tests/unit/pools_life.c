@@ -10,16 +10,21 @@
 static const char *const variant_text[VARIANTS] = {
 	"{ name = \"a\"; ranges = [ \"10.0.0.0/26\" ]; exclude = [ \"10.0.0.5\" ]; linger_s = 20;"
 	"  reserve = ( { owner = \"user3\"; address = \"10.0.0.9\"; } ); },"
-	"{ name = \"b\"; ranges = [ \"10.0.1.0/27\" ]; linger_s = 20; quarantine_s = 10; },",
+	"{ name = \"b\"; ranges = [ \"10.1.1.0/27\" ]; linger_s = 20; quarantine_s = 10; },",
 	"{ name = \"a\"; ranges = [ \"10.0.0.0/27\" ]; linger_s = 20;"
 	"  reserve = ( { owner = \"user4\"; address = \"10.0.0.10\"; } ); },"
-	"{ name = \"b\"; ranges = [ \"10.0.1.0/27\", \"10.0.0.32/27\" ]; linger_s = 20;"
+	"{ name = \"b\"; ranges = [ \"10.1.1.0/27\", \"10.0.0.32/27\" ]; linger_s = 20;"
 	"  quarantine_s = 10; },",
 	"{ name = \"a\"; ranges = [ \"10.0.0.0/25\" ]; exclude = [ \"10.0.0.16/28\" ]; linger_s = 20; },"
-	"{ name = \"b\"; ranges = [ \"10.0.1.8-10.0.1.15\" ]; linger_s = 20; quarantine_s = 10;"
-	"  reserve = ( { owner = \"user5\"; address = \"10.0.1.9\"; } ); },",
-	"{ name = \"a\"; ranges = [ \"10.0.1.0/27\" ]; linger_s = 20; },"
+	"{ name = \"b\"; ranges = [ \"10.1.1.8-10.1.1.15\" ]; linger_s = 20; quarantine_s = 10;"
+	"  reserve = ( { owner = \"user5\"; address = \"10.1.1.9\"; } ); },",
+	"{ name = \"a\"; ranges = [ \"10.1.1.0/27\" ]; linger_s = 20; },"
 	"{ name = \"b\"; ranges = [ \"10.0.0.0/26\" ]; linger_s = 20; quarantine_s = 10; },",
+	// None of the second ones, then none of the first.
+	"{ name = \"a\"; ranges = [ \"10.0.0.0/26\" ]; exclude = [ \"10.0.0.5\" ]; linger_s = 20; },"
+	"{ name = \"b\"; ranges = [ \"10.0.0.64/27\" ]; linger_s = 20; quarantine_s = 10; },",
+	"{ name = \"a\"; ranges = [ \"10.1.1.0/28\" ]; linger_s = 20; },"
+	"{ name = \"b\"; ranges = [ \"10.1.1.16/28\" ]; linger_s = 20; quarantine_s = 10; },",
 };
 static const char rest_text[] =
 	"{ name = \"s\"; ranges = [ \"2001:db8::/59\", \"2001:db8:0:20::/60\" ]; prefix_length = 64;"
@@ -34,7 +39,7 @@ static struct ip_addr address_at(int i)
 	if (i < FIRST_B)
 		return ip_from_v4(0x0a000000 + n);
 	if (i < FIRST_DHCP)
-		return ip_from_v4(0x0a000100 + n - FIRST_B);
+		return ip_from_v4(0x0a010100 + n - FIRST_B);
 	if (i < FIRST_AAA)
 		return ip_from_v4(0x0a000300 + n - FIRST_DHCP);
 	if (i < FIRST_PREFIX)
@@ -476,6 +481,8 @@ void life_fini(struct life *m)
 void life_reload(struct life *m, int variant)
 {
 	assert_int_equal(pools_reload(m->f.pools, m->variants[variant]), 0);
+	for (uint64_t n = rnd(m, 4); n && pools_reload_goes_on(m->f.pools); n--)
+		;
 	m->variant = variant;
 	m->reloads++;
 	for (int i = 0; i < ADDRESSES; i++) {
@@ -588,6 +595,8 @@ void life_compare(struct life *m)
 {
 	while (m->change_count)
 		life_settle(m, true);
+	while (pools_reload_goes_on(m->f.pools))
+		;
 	for (int p = 0; p < POOLS; p++)
 		compare_pool(m, p);
 	// The disk has a row of each lease that is not in memory alone, and no other.

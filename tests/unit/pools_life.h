@@ -10,8 +10,8 @@
 enum {
 	OWNERS = 24, // owner OWNERS is the anonymous peer
 	POOLS = 4,   // a, b: addresses; s: prefixes; d: a giver's
-	VARIANTS = 4,
-	FIRST_B = 128,      // 10.0.0.0 to .127 before, 10.0.1.0 to .31
+	VARIANTS = 6,
+	FIRST_B = 128,      // 10.0.0.0 to .127 before, 10.1.1.0 to .31
 	FIRST_DHCP = 160,   // 10.0.3.0 to .31
 	FIRST_AAA = 192,    // 172.16.0.0 to .15
 	FIRST_PREFIX = 208, // 2001:db8:0:n::/64, 64 of them, the last 16 outside

@@ -207,10 +207,39 @@ static void an_offer_prolonged_by_a_reload_is_not_free(void **state)
 	assert_true(model.leases[A_SIZE - 1].freed);
 }
 
+// AAA gave it from pool "b", and it lies in pool "a" since a reload that came before its row was durable: an
+// offer from then on. What an operator clears of it, with nobody who would give it back, ends in its time.
+static void an_offer_that_waited_during_a_reload_is_not_free(void **state)
+{
+	const uint32_t addr = A_FIRST + A_SIZE - 1;
+	uint32_t token = 1;
+	model_init(&model);
+	now_s = 1000;
+	hear((struct report){.kind = R_READY, .small = true});
+	hear((struct report){
+		.kind = R_ASK, .addr = addr, .owner = 7, .pool = 1, .exact = true, .token = token});
+	hear_time(1200);
+	hear((struct report){.kind = R_RELOAD, .small = false});
+	hear_time(1210);
+	hear((struct report){.kind = R_GRANT, .token = token++, .addr = addr});
+	hear((struct report){.kind = R_FORGET, .addr = addr});
+	for (unsigned i = 0; i < A_SIZE - 1; i++)
+		hear_grant((struct report){.token = token++}, A_FIRST + i, false);
+	hear_time(1310);
+	hear((struct report){.kind = R_CLEAR, .addr = addr});
+	hear((struct report){.kind = R_CLEARED, .addr = addr});
+	hear((struct report){.kind = R_ASK, .token = token, .owner = 8});
+	hear((struct report){.kind = R_REFUSED, .token = token++});
+	assert_false(model.leases[A_SIZE - 1].freed);
+	hear_time(1200 + OFFER_S + LINGER_S + 60);
+	assert_true(model.leases[A_SIZE - 1].freed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_offer_prolonged_by_a_reload_is_not_free),
+		cmocka_unit_test(an_offer_that_waited_during_a_reload_is_not_free),
 		cmocka_unit_test(nothing_is_lost_shared_or_withheld),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,24 @@ static void many_are_shown_by_portions(void **state)
 	assert_in_range(f->longest, 1, 512);
 }
 
+// A pool may have been full once: places count, not leases.
+static void places_without_leases_are_passed_by_portions(void **state)
+{
+	struct fake *f = *state;
+	f->leases = 100;
+	f->gap = 5000;
+	json_t *j = request(f, SHOW "\"pool\":\"ire\"}\n");
+	assert_int_equal(json_array_size(json_object_get(j, "leases")), 100);
+	json_decref(j);
+	assert_in_range(f->most_places, 5000, 8192);
+	f->most_places = 0;
+	j = request(
+		f, "{\"command\":\"clear\",\"what\":\"lease\",\"pool\":\"ire\",\"all\":true}\n");
+	json_decref(j);
+	assert_int_equal(f->cleared, 100);
+	assert_in_range(f->most_places, 5000, 8192);
+}
+
 static void pages_are_turned(void **state)
 {
 	struct fake *f = *state;
@@ -251,6 +269,7 @@ int main(void)
 		TEST(a_row_says_all),
 		TEST(an_export_has_the_keys),
 		TEST(many_are_shown_by_portions),
+		TEST(places_without_leases_are_passed_by_portions),
 		TEST(pages_are_turned),
 		TEST(wrong_requests),
 		TEST(leases_are_cleared),

@@ -302,6 +302,11 @@ static const struct {
 	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(0), ESN(1)}, "aes128gcm16-esn"},
 	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), ESN(2)}, NULL},
 	{"aes128gcm16", WIRE_PFS_IGNORE, true, {E(20, 128), PRF(5), ESN(0)}, NULL},
+	// AES-CCM with 192 bits, which nobody can configure
+	{"aes256ccm16-aes128ccm16", WIRE_PFS_IGNORE, false, {E(16, 192), ESN(0)}, NULL},
+	{"aes256ccm16-aes128ccm16", WIRE_PFS_IGNORE, false, {E(14, 192), E(15, 192), ESN(0)}, NULL},
+	{"aes256ccm16-aes128ccm16", WIRE_PFS_IGNORE, false, {E(16, 192), E(16, 128), ESN(0)},
+		"aes128ccm16"},
 	// row 62: nothing that would be keyed or authenticated
 	{"aes128-sha256", WIRE_PFS_IGNORE, true, {E(12, 128), ESN(0)}, NULL},
 	{"aes128-sha256", WIRE_PFS_IGNORE, true, {E(12, 128), INTEG(0), ESN(0)}, NULL},
