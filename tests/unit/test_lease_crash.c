@@ -178,7 +178,8 @@ static void nothing_is_lost_or_shared(void **state)
 	assert_non_null(mkdtemp(c->dir));
 	model_init(&c->model);
 	uint64_t end = clock_now_ns(&clock_system) + seconds * NS_PER_S;
-	while (clock_now_ns(&clock_system) < end)
+	// A busy machine has few lives a second.
+	while (clock_now_ns(&clock_system) < end || c->kills < 6)
 		one_life(c);
 	assert_true(c->kills > 5 && c->model.kept > 0);
 	assert_true(c->model.grants > 100);
