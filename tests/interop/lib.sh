@@ -427,8 +427,14 @@ pki_install() { # NAME
 
 # --- traffic -------------------------------------------------------------------------------------
 
-pings_deadline() { # COUNT INTERVAL
-	awk "BEGIN { print int(2 * $1 * $2) + 4 }"
+# COUNT pings and no more, each answered, some seconds later at the most: one at a time, as ping gives the
+# last of several no more time than a round trip or two.
+pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
+	local n
+	for ((n = 0; n < ${4:-5}; n++)); do
+		[ $n -eq 0 ] || sleep "${5:-0.1}"
+		ns "$1" ping -n -q -I "$2" -c 1 -W 5 "$3" || return
+	done
 }
 
 # What ping printed says that each of the first COUNT was answered; else which were not.
@@ -449,18 +455,11 @@ pings_answered() { # COUNT
 	}'
 }
 
-# Each of the first COUNT pings is answered, some seconds later at the most: ping itself gives the last
-# one no more time than a round trip or two, and with a deadline it sends on until COUNT were answered.
-pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
-	local count=${4:-5} interval=${5:-0.1}
-	ns "$1" ping -n -I "$2" -c "$count" -i "$interval" -w "$(pings_deadline "$count" "$interval")" "$3" |
-		pings_answered "$count"
-}
-
-# The same beside the scenario; pings_end waits for the end and says how it went.
+# Pings beside the scenario, without a pause for answers; with a deadline ping sends on until COUNT were
+# answered. pings_end waits for the end and says whether each of the first COUNT was.
 pings_start() { # NAMESPACE FROM TO COUNT INTERVAL
 	nsenter --net="/run/netns/$LAB-$1" -- ping -n -I "$2" -c "$4" -i "$5" \
-		-w "$(pings_deadline "$4" "$5")" "$3" >"$LAB_DIR/ping.out" 2>&1 &
+		-w "$(awk "BEGIN { print int(2 * $4 * $5) + 4 }")" "$3" >"$LAB_DIR/ping.out" 2>&1 &
 	PINGS_PID=$!
 	PINGS_COUNT=$4
 	LAB_PIDS+=("$!")
