@@ -234,12 +234,12 @@ all_parts() {
 	run_part unit
 	{
 		JOBS=1
+		run_part lint
 		run_part asan
 	} &
 	SANITIZERS=$!
 	{
 		JOBS=1
-		run_part lint
 		run_part tsan
 		run_part fuzz
 	} &
