@@ -21,6 +21,8 @@ SUITES = {  # cipher, bytes of its key and salt, integrity, bytes of its key
     "aes128-sha256": ("AES-CBC", 16, "SHA2-256-128", 32),
 }
 SIZES = list(range(0, 34)) + [100, 255, 256, 1000, 1200]
+PORTION = 8  # packets that a socket has room for, with their answers, before anybody reads
+ANSWER_S = 30  # on a loaded machine
 
 conf.verb = 0
 
@@ -109,13 +111,13 @@ def exchange():
     bodies = {n: random.randbytes(size) for n, size in enumerate(SIZES, 1)}
     packets = [sealed(echo(n, body)) for n, body in bodies.items()]
     # Until the headend knows our MAC address only some replies wait.
-    if len(collect([sealed(echo(99, b""))], 1, 5)) != 1:
+    if len(collect([sealed(echo(99, b""))], 1, ANSWER_S)) != 1:
         return "no reply to the first one"
     replies = []
-    # In portions: the sniffer reads only after all were sent, from a socket with little room.
-    for i in range(0, len(packets), 20):
-        portion = packets[i : i + 20]
-        replies += collect(portion, len(portion), 5)
+    # The sniffer reads only after all of a portion were sent.
+    for i in range(0, len(packets), PORTION):
+        portion = packets[i : i + PORTION]
+        replies += collect(portion, len(portion), ANSWER_S)
     if len(replies) != len(SIZES):
         return f"{len(replies)} of {len(SIZES)} came back"
     for n, packet in enumerate(replies, 2):
@@ -130,7 +132,7 @@ def silent(packet):
 
 
 def answered(packet):
-    return len(collect([packet], 1, 5)) == 1
+    return len(collect([packet], 1, ANSWER_S)) == 1
 
 
 def hostile():

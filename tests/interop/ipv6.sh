@@ -73,16 +73,13 @@ check "IKEv1, IPv6 outside: the client pings inside" pings c4 "$(inner_address c
 check "IKEv1, IPv6 outside: inside pings the client" pings in 10.99.0.10 "$(inner_address c4)"
 check "IKEv1, IPv6 outside: TCP" tcp c4 "$(inner_address c4)" in 10.99.0.10
 
-nsenter --net="/run/netns/$LAB-c1" -- ping -n -q -I "${INNER6[c1]}" -c 200 -i 0.01 -W 2 2001:db8:99::10 \
-	>"$LAB_DIR/ping.out" 2>&1 &
-ping=$!
-LAB_PIDS+=("$ping")
+pings_start c1 "${INNER6[c1]}" 2001:db8:99::10 200 0.01
 sleep 0.3
 check "the child SA over IPv6 is rekeyed" swan c1 --rekey --child lan
 sleep 0.3
 check "the IKE SA over IPv6 is rekeyed" swan c1 --rekey --ike gw
-check "the ping runs to its end" wait $ping
-check "none of 200 pings is lost" grep -q " 200 received" "$LAB_DIR/ping.out"
+check "the ping runs to its end" wait "$PINGS_PID"
+check "none of 200 pings is lost" pings_end
 check "no SA has counted an error" shows sa \
 	'.sas | length == 3 and all(.auth_failed == 0 and .replayed == 0 and .selector_mismatch == 0)'
 check "SIGTERM ends the headend with status 0" gw_stop

@@ -427,16 +427,47 @@ pki_install() { # NAME
 
 # --- traffic -------------------------------------------------------------------------------------
 
-# Each of the first COUNT pings is answered, some seconds later at the most: ping itself gives the last
-# one no more time than a round trip or two, and with a deadline it sends on until COUNT were answered.
+# COUNT pings and no more, each answered, some seconds later at the most: one at a time, as ping gives the
+# last of several no more time than a round trip or two.
 pings() { # NAMESPACE FROM TO [COUNT [INTERVAL]]
-	local count=${4:-5} interval=${5:-0.1} out seq
-	out=$(ns "$1" ping -n -I "$2" -c "$count" -i "$interval" \
-		-w "$(awk "BEGIN { print int(2 * $count * $interval) + 4 }")" "$3")
-	grep -v "bytes from" <<<"$out"
-	for ((seq = 1; seq <= count; seq++)); do
-		grep -Eq "bytes from .*icmp_seq=$seq " <<<"$out" || return
+	local n
+	for ((n = 0; n < ${4:-5}; n++)); do
+		[ $n -eq 0 ] || sleep "${5:-0.1}"
+		ns "$1" ping -n -q -I "$2" -c 1 -W 5 "$3" || return
 	done
+}
+
+# What ping printed says that each of the first COUNT was answered; else which were not.
+pings_answered() { # COUNT
+	awk -v count="$1" '
+	/bytes from/ && match($0, /icmp_seq=[0-9]+ /) {
+		answered[substr($0, RSTART + 9, RLENGTH - 10) + 0] = 1
+		next
+	}
+	{ print }
+	END {
+		for (i = 1; i <= count; i++)
+			if (!(i in answered)) {
+				print "no answer to " i
+				bad = 1
+			}
+		exit bad
+	}'
+}
+
+# Pings beside the scenario, without a pause for answers; with a deadline ping sends on until COUNT were
+# answered. pings_end waits for the end and says whether each of the first COUNT was.
+pings_start() { # NAMESPACE FROM TO COUNT INTERVAL
+	nsenter --net="/run/netns/$LAB-$1" -- ping -n -I "$2" -c "$4" -i "$5" \
+		-w "$(awk "BEGIN { print int(2 * $4 * $5) + 4 }")" "$3" >"$LAB_DIR/ping.out" 2>&1 &
+	PINGS_PID=$!
+	PINGS_COUNT=$4
+	LAB_PIDS+=("$!")
+}
+
+pings_end() {
+	wait "$PINGS_PID"
+	pings_answered "$PINGS_COUNT" <"$LAB_DIR/ping.out"
 }
 
 # BYTES of random data over TCP between two namespaces arrive unchanged.

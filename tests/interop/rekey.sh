@@ -18,18 +18,16 @@ check "client pings inside" pings c1 "$inner" 10.99.0.10
 spi_before=$(show sessions '.sessions[0].child_sas[0].spi_in')
 session=$(show sessions '.sessions[0].id')
 
-nsenter --net="/run/netns/$LAB-c1" -- ping -n -q -I "$inner" -c 800 -i 0.01 -W 2 10.99.0.10 >"$LAB_DIR/ping.out" 2>&1 &
-ping=$!
-LAB_PIDS+=("$ping")
+pings_start c1 "$inner" 10.99.0.10 800 0.01
 for round in 1 2 3; do
 	sleep 0.8
 	check "child rekey $round" swan c1 --rekey --child lan
 	sleep 0.8
 	check "IKE rekey $round" swan c1 --rekey --ike gw
 done
-check "the ping runs to its end" wait $ping
+check "the ping runs to its end" wait "$PINGS_PID"
 echo "# $(grep received "$LAB_DIR/ping.out")"
-check "none of 800 pings is lost" grep -q " 800 received" "$LAB_DIR/ping.out"
+check "none of 800 pings is lost" pings_end
 rekeyed_count() {
 	equals "$(grep -c "$1" "$LAB_DIR/c1.charon.log")" 3
 }

@@ -150,13 +150,10 @@ check "the headend answers DPD" within 5 \
 # Re-authentication: the same session goes on, with its address and its child SA. (A PSK that is
 # found by an address proves no identity: its peers begin anew.)
 id=$(show sessions ".sessions[] | select(.inner_addrs[0] == \"${INNER[c4]}\") | .id")
-nsenter --net="/run/netns/$LAB-c4" -- ping -n -q -I "${INNER[c4]}" -c 200 -i 0.01 -W 2 10.99.0.10 \
-	>"$LAB_DIR/ping.out" 2>&1 &
-ping=$!
-LAB_PIDS+=("$ping")
+pings_start c4 "${INNER[c4]}" 10.99.0.10 200 0.01
 check "the client re-authenticates" swan c4 --rekey --ike gw --reauth
-check "the ping runs to its end" wait $ping
-check "none of 200 pings is lost" grep -q " 200 received" "$LAB_DIR/ping.out"
+check "the ping runs to its end" wait "$PINGS_PID"
+check "none of 200 pings is lost" pings_end
 check "the client has its address still" equals "$(inner_address c4)" "${INNER[c4]}"
 check "it is the same session" within 5 session_of c4 ".id == $id and (.child_sas | length == 1)"
 check "child rekey" swan c2 --rekey --child lan
