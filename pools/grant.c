@@ -427,7 +427,7 @@ static void expect_release(void *ctx, const struct lease *l)
 	const struct pools *all = ctx;
 	const struct record *r = record_if(&all->records, fence_index(l->fence));
 	if (r)
-		__builtin_prefetch(r, 1);
+		slot_prefetch(r);
 }
 
 void pools_source(struct pools *p, struct address_source *out)

@@ -187,8 +187,8 @@ static void drop_all_grants(struct pools *p)
 	for (uint32_t n = 1; n < p->records.count; n++) {
 		struct block *b = p->records.blocks[n];
 		for (uint32_t i = 0; b && b->used && i < BITS_SIZE; i++)
-			if (b->records[i].used)
-				lease_drop_grants(&b->records[i]);
+			if (b->slots[i].record.used)
+				lease_drop_grants(&b->slots[i].record);
 	}
 }
 

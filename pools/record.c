@@ -10,19 +10,17 @@
 
 #define MAX_BLOCKS     (1u << (INDEX_BITS - 12))
 #define LEAST_BLOCKS   (1u << 8)
-#define BLOCKS_AT_ONCE 16u  // that get memory: two huge pages of records, one of idents
+#define BLOCKS_AT_ONCE 16u  // that get memory: three huge pages
 #define BLOCKS_SMALL   128u // at first without huge pages, of which the last ones are not full
-#define RECORDS_SIZE   (BITS_SIZE * sizeof(struct record))
-#define IDENTS_SIZE    (BITS_SIZE * sizeof(struct ident))
+#define SLOTS_SIZE     (BITS_SIZE * sizeof(struct slot))
 
 // Addresses for as many as the process may have; they cost nothing.
 static int reserve(struct records *t)
 {
 	for (t->room = MAX_BLOCKS; t->room >= LEAST_BLOCKS; t->room /= 2) {
-		t->at = pages_reserve(t->room * (RECORDS_SIZE + IDENTS_SIZE));
+		t->at = pages_reserve(t->room * SLOTS_SIZE);
 		if (t->at) {
-			t->idents = (struct ident *)(void *)(t->at + (size_t)t->room * BITS_SIZE);
-			pages_hold_pointers(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
+			pages_hold_pointers(t->at, t->room * SLOTS_SIZE);
 			return 0;
 		}
 	}
@@ -47,8 +45,8 @@ int records_init(struct records *t)
 static void free_idents(struct records *t, const struct block *b)
 {
 	for (uint32_t i = 0; b->used && i < BITS_SIZE; i++)
-		if (b->records[i].far)
-			ident_far_free(t, &b->records[i]);
+		if (b->slots[i].record.far)
+			ident_far_free(t, &b->slots[i].record);
 }
 
 void records_fini(struct records *t)
@@ -62,10 +60,10 @@ void records_fini(struct records *t)
 		free(b->fresh);
 	}
 	if (t->at)
-		pages_hold_none(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
+		pages_hold_none(t->at, t->room * SLOTS_SIZE);
 	if (t->heads)
 		pages_hold_none(t->heads, t->room * sizeof(*t->heads));
-	pages_free(t->at, t->room * (RECORDS_SIZE + IDENTS_SIZE));
+	pages_free(t->at, t->room * SLOTS_SIZE);
 	pages_free(t->heads, t->room * sizeof(*t->heads));
 	pages_free(t->blocks, t->room * sizeof(struct block *));
 	pages_free(t->free_numbers, t->room * sizeof(*t->free_numbers));
@@ -82,8 +80,7 @@ static bool back_more(struct records *t)
 	size_t first = (size_t)t->backed * BITS_SIZE;
 	bool huge = t->backed >= BLOCKS_SMALL;
 	if (t->backed + BLOCKS_AT_ONCE > t->room ||
-		pages_back(t->at + first, BLOCKS_AT_ONCE * RECORDS_SIZE, huge) ||
-		pages_back(t->idents + first, BLOCKS_AT_ONCE * IDENTS_SIZE, huge))
+		pages_back(t->at + first, BLOCKS_AT_ONCE * SLOTS_SIZE, huge))
 		return false;
 	t->backed += BLOCKS_AT_ONCE;
 	t->end = t->backed * BITS_SIZE;
@@ -100,7 +97,7 @@ struct block *block_new(struct records *t, size_t shards, bool loose)
 		return NULL;
 	uint32_t number = t->free_count ? t->free_numbers[--t->free_count] : t->count++;
 	struct block *b = t->blocks[number] = &t->heads[number];
-	*b = (struct block){.records = t->at + (size_t)number * BITS_SIZE,
+	*b = (struct block){.slots = t->at + (size_t)number * BITS_SIZE,
 		.addrs = addrs,
 		.fresh = fresh,
 		.number = number};
@@ -109,8 +106,7 @@ struct block *block_new(struct records *t, size_t shards, bool loose)
 
 void block_free(struct records *t, struct block *b)
 {
-	memset(b->records, 0, RECORDS_SIZE);
-	memset(t->idents + (size_t)b->number * BITS_SIZE, 0, IDENTS_SIZE);
+	memset(b->slots, 0, SLOTS_SIZE);
 	t->free_numbers[t->free_count++] = b->number;
 	t->blocks[b->number] = NULL;
 	free(b->addrs);
@@ -216,8 +212,8 @@ static struct record *gone_unit(
 	while ((number = itab_next(&t->by_base, tag, &c))) {
 		const struct block *b = t->blocks[number];
 		bool same = b->base == base && b->family == a->family && b->shift == shift;
-		if (same && b->records[unit].used)
-			return &b->records[unit];
+		if (same && b->slots[unit].record.used)
+			return &b->slots[unit].record;
 	}
 	return NULL;
 }
@@ -253,7 +249,7 @@ static struct ident_far *far_of(const struct ident *id)
 
 int ident_set_far(struct records *t, struct record *r, const struct owner_key *k)
 {
-	struct ident *id = ident_at(t, r);
+	struct ident *id = ident_at(r);
 	size_t apart = k->name_at == k->len ? k->name.len : 0;
 	struct ident_far *far = malloc(sizeof(*far) + k->len + apart);
 	if (!far)
@@ -268,7 +264,7 @@ int ident_set_far(struct records *t, struct record *r, const struct owner_key *k
 
 void ident_far_free(struct records *t, struct record *r)
 {
-	struct ident *id = ident_at(t, r);
+	struct ident *id = ident_at(r);
 	free(far_of(id));
 	id->key_len = 0;
 	r->far = false;
@@ -276,7 +272,7 @@ void ident_far_free(struct records *t, struct record *r)
 
 struct ident_view ident_of(const struct records *t, const struct record *r)
 {
-	const struct ident *id = ident_at(t, r);
+	const struct ident *id = ident_at(r);
 	if (id->key_len == IDENT_FAR) {
 		const struct ident_far *far = far_of(id);
 		return (struct ident_view){

@@ -145,7 +145,7 @@ static int plan_block(struct reload *rl, const struct block *b)
 {
 	int rc = 0;
 	for (uint32_t i = 0; rc == 0 && i < BITS_SIZE; i++) {
-		struct record *r = &b->records[i];
+		struct record *r = &b->slots[i].record;
 		if (r->used)
 			rc = plan_lease(rl, r);
 		else if (r->queue == QUEUE_RELEASED)
@@ -255,8 +255,8 @@ static void move_record(struct pools *all, struct record *old, struct record *ne
 	bool loose = new->loose;
 	*new = *old;
 	new->loose = loose;
-	*ident_at(t, new) = *ident_at(t, old);
-	*ident_at(t, old) = (struct ident){0};
+	*ident_at(new) = *ident_at(old);
+	*ident_at(old) = (struct ident){0};
 	block_of(t, new)->used |= new->used;
 	relink(all, old, new);
 	if (old->loose)
@@ -309,8 +309,9 @@ static void rehome(const struct reload *rl, struct record *r)
 static void drop_released(struct pools *all, const struct block *b)
 {
 	for (uint32_t i = 0; i < BITS_SIZE; i++)
-		if (b->records[i].queue == QUEUE_RELEASED)
-			queue_remove(&all->records, queue_of(all, &b->records[i]), &b->records[i]);
+		if (b->slots[i].record.queue == QUEUE_RELEASED)
+			queue_remove(&all->records, queue_of(all, &b->slots[i].record),
+				&b->slots[i].record);
 }
 
 static void take_over_block(struct space *s, uint32_t ordinal)
@@ -507,7 +508,7 @@ static bool settle_block(struct pools *all, struct block *b)
 {
 	uint32_t leases = 0;
 	for (uint32_t i = 0; i < BITS_SIZE; i++) {
-		struct record *r = &b->records[i];
+		struct record *r = &b->slots[i].record;
 		if (b->gone && r->queue == QUEUE_RELEASED)
 			drop_gone(all, r);
 		if (!r->used)

@@ -239,7 +239,7 @@ static int take_fresh(struct space *s, uint16_t shard, struct place *out)
 		chunk++;
 	struct block *b = s->blocks[chunk * BITS_SIZE + bits_first(&h->blocks[chunk])];
 	unsigned i = bits_first(&b->fresh[shard]);
-	out->r = &b->records[i];
+	out->r = &b->slots[i].record;
 	out->shard = shard;
 	use_fresh(s, shard, b, i);
 	return 1;
@@ -410,7 +410,7 @@ int space_take_this(
 		return rc;
 	struct block *b = s->blocks[ordinal];
 	unsigned i = (unsigned)((num_of(a) - b->base) >> b->shift);
-	out->r = &b->records[i];
+	out->r = &b->slots[i].record;
 	if (bits_test(&b->fresh[out->shard], i))
 		use_fresh(s, out->shard, b, i);
 	else if (out->r->queue == QUEUE_RELEASED) {

@@ -101,7 +101,7 @@ static inline struct record *segment_find(
 	const struct block *b = s->blocks[seg->first_block + unit / BITS_SIZE];
 	if (!b || (u128)unit << seg->shift != offset)
 		return NULL;
-	return &b->records[unit % BITS_SIZE];
+	return &b->slots[unit % BITS_SIZE].record;
 }
 
 // Nobody has looked for long at those that will be given out some allocations later. To ask for a line far
@@ -114,8 +114,7 @@ static inline __attribute__((always_inline)) void space_fetch_released(
 	for (unsigned i = 0; i < FETCH_AHEAD && i < q->count; i++) {
 		struct record *r = record_at(s->records, at);
 		const struct record *later = record_at(s->records, *record_later(r));
-		__builtin_prefetch(later, 1);
-		__builtin_prefetch(ident_at(s->records, later), 1);
+		slot_prefetch(later);
 		at = r->next;
 	}
 }

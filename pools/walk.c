@@ -52,7 +52,7 @@ static bool next_lease(const struct pools *all, long pool, uint64_t *index, unsi
 			*index |= BITS_SIZE - 1;
 			continue;
 		}
-		const struct record *r = &b->records[*index % BITS_SIZE];
+		const struct record *r = &b->slots[*index % BITS_SIZE].record;
 		if (r->used && (pool < 0 || r->pool == pool))
 			return true;
 	}
