@@ -168,10 +168,6 @@ static inline void ask_for_data(const struct rte_mbuf *m, const struct carried *
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	dp_prefetch_write(p);
 	dp_prefetch_write(p + 64);
-	if (m->data_len > WARM_SHORT) {
-		dp_prefetch_write(p + 128);
-		dp_prefetch_write(p + 192);
-	}
 	if (c->carry == DP_CARRY_INNER) {
 		dp_prefetch_write(end + WARM_TAIL - 1);
 		dp_prefetch_write(p - WARM_HEAD - RTE_ETHER_HDR_LEN);

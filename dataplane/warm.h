@@ -24,8 +24,6 @@ static_assert(
 #define WARM_TAIL 40 // bytes that a packet grows by at its end
 #define WARM_HEAD 50 // and before its Ethernet header
 
-#define WARM_SHORT 192 // bytes, of which the first two lines and the last are all
-
 // Two lines and the packet's end: the processor goes on by itself, and more lines that are
 // asked for at once hinder it. Outbound the trailer may stand in two lines.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)

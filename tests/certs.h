@@ -34,13 +34,27 @@ enum test_key {
 	KEY_COUNT,
 };
 
+// What takes long to make comes round again: each differs from the six before it.
+#define TEST_KEYS_KEPT 7u
+static inline EVP_PKEY *test_key_kept(void)
+{
+	static EVP_PKEY *kept[TEST_KEYS_KEPT];
+	static unsigned next;
+	EVP_PKEY **at = &kept[next++ % TEST_KEYS_KEPT];
+	if (!*at)
+		*at = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+	CERTS_CHECK(*at && EVP_PKEY_up_ref(*at) == 1);
+	return *at;
+}
+
+// Of the caller.
 static inline EVP_PKEY *test_key_new(enum test_key kind)
 {
 	EVP_PKEY *key = NULL;
 	EVP_PKEY_CTX *ctx;
 	switch (kind) {
 	case KEY_RSA:
-		key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+		key = test_key_kept();
 		break;
 	case KEY_RSA_1024:
 		key = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024);
