@@ -127,7 +127,7 @@ for c in $SITE_CLIENTS; do
 	check "${WHAT[$c]}: child SAs were replaced" at_least "$quick" $((LIFE / 6 * 8 / 10))
 	check "${WHAT[$c]}: it is the session of the beginning" equals "$(session $c)" "${SESSION[$c]}"
 	check "${WHAT[$c]}: child SAs do not multiply" at_most "$quick" "${QUICK[$c]}"
-	check "${WHAT[$c]}: none of them outlives its time" shows sas \
+	check "${WHAT[$c]}: none of them outlives its time" shows sa \
 		"[.sas[] | select(.session == ${SESSION[$c]}) | .installed_s] |
 			length >= 1 and max <= $CHILD_S"
 	check "${WHAT[$c]}: inside pings the site" pings in 10.99.0.10 "10.5${c#c}.0.1" 10
