@@ -245,7 +245,9 @@ static enum address_status allocate_exact(
 	const struct ip_addr *a = &q->rq->want;
 	struct space *s = &q->pool->space;
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
-	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a) || prefix_covers(all, a))
+	if (seg ? !segment_begins(seg, a)
+		: !map_clear(all, q->pool, a) || prefix_covers(all, a) ||
+				prefix_holds(all, q->pool, a))
 		return refused(q->pool);
 	if (r && (q->key->anonymous || !reserved_for(r, q->key)))
 		return refused(q->pool);

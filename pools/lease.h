@@ -138,6 +138,8 @@ static inline struct record *lease_find(const struct pools *all, const struct ip
 bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a);
 // Whether somebody's prefix outside all ranges holds a.
 bool prefix_covers(const struct pools *all, const struct ip_addr *a);
+// Whether a network of p outside all ranges that begins with a has somebody's address or network in it.
+bool prefix_holds(const struct pools *all, const struct pool *p, const struct ip_addr *a);
 // Of the pools' present spaces.
 void units_remember(struct pools *all);
 uint64_t lease_offer_ns(const struct cfg *c);

@@ -249,6 +249,9 @@ void gone_forget(struct records *t, struct block *b);
 struct record *outside_find(const struct records *t, const struct ip_addr *a);
 // Or NULL.
 struct record *loose_find(const struct records *t, const struct ip_addr *a);
+// Whether a lease outside all ranges begins with one of these addresses. Looks at each loose record if there was
+// one near.
+bool outside_within(const struct records *t, uint8_t family, u128 lo, u128 hi);
 
 // Whom a lease is for. His key is his user's length and one in two bytes (0: no user), user and identity,
 // so that no two pairs read alike. The parts are borrowed and stay where they are: what was put together
