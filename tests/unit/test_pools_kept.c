@@ -111,6 +111,14 @@ static void a_grant_waits_for_its_row(void **state)
 	assert_int_equal(k.drops, 1);
 	pools_settled(k.f.pools, k.ticket, true);
 	assert_int_equal(k.failed, 1);
+	// What is cleared while it waits is granted to nobody, and nobody's at once.
+	assert_int_equal(ask(&k, "dora", NULL, &l), ADDRESS_PENDING);
+	assert_int_equal(pools_clear(k.f.pools, &(struct lease_clearing){.owner = "dora"}), 1);
+	assert_int_equal(stats(&k, 0).in_use, 1);
+	pools_settled(k.f.pools, k.ticket, true);
+	assert_int_equal(k.failed, 2);
+	assert_int_equal(k.drops, 2);
+	assert_int_equal(stats(&k, 0).in_use, 0);
 	fixture_fini(&k.f);
 }
 
