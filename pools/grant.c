@@ -217,7 +217,7 @@ static enum address_status allocate_late(
 	for (unsigned left = EXPIRE_PER_TICK; s == ADDRESS_EXHAUSTED && left;
 		left -= EXPIRE_AT_ONCE) {
 		if (pool_expire(all, q->pool, q->now_ns, EXPIRE_AT_ONCE) == 0 &&
-			!space_undecided(&q->pool->space))
+			!space_undecided(&q->pool->space) && !reload_brings_back(all, q->pool))
 			break;
 		if (!q->key->anonymous)
 			again.head = owner_find(all, q->pool->space.pool, q->hash, q->key);

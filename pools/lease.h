@@ -190,6 +190,8 @@ void lease_free_rest(struct pools *all, struct pool *p, struct record *r);
 // While a reload has still something to do: the lease is what the new configuration says. Its pool.
 struct pool *lease_settle(struct pools *all, struct record *r);
 void reload_fini(struct pools *all);
+// Whether some more free addresses of p, which a reload has brought back, are known now.
+bool reload_brings_back(struct pools *all, const struct pool *p);
 // Adds to what counts this lease, or takes away.
 void lease_count(struct pool *p, const struct record *r, int n);
 uint64_t *lease_counter(struct pool *p, const struct record *r);
