@@ -102,3 +102,13 @@ mkdir "$LAB_DIR/broken" && mv "$LAB_DIR"/state/leases.* "$LAB_DIR/broken/"
 need "an empty store is begun" gw_start
 check "the export is imported" cli leases import "$LAB_DIR/saved.csv"
 check "and c1's address is c1's" leases ".leases[0].address == \"$one\"" --owner c1.example
+
+# A range that is written wrongly: what no pool has is not kept, and that is said.
+printf '%s\n' "$POOL4.55,c5" >"$LAB_DIR/other.csv"
+need "one more is imported" cli leases import "$LAB_DIR/other.csv"
+wrong=$(cli show pools ire leases --json | jq '[.leases[] | select((.address | split(".")[3] | tonumber) < 101)] | length')
+gw_stop
+sed -i "s/$POOL4.1-$POOL4.254/$POOL4.101-$POOL4.254/" "$LAB_DIR/gw.conf"
+need "sallyportd starts with another range" gw_start
+check "and says how many leases are forgotten" grep -q " $wrong leases of the last life are forgotten" "$LAB_DIR/sallyportd.log"
+check "the others are there" leases '[.leases[].address | split(".")[3] | tonumber] | all(. > 100)'

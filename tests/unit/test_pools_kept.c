@@ -402,8 +402,14 @@ static void an_import_is_a_lingering_lease(void **state)
 		assert_int_equal(pools_import(k.f.pools, &row, false), cases[i].rc);
 	}
 	assert_int_equal(k.puts, 1);
+	assert_int_equal(stats(&k, 0).memory_only, 0);
 	assert_int_equal(ask(&k, "bert", NULL, &l), ADDRESS_OK);
 	assert_true(l.adopted);
+	// What the disk does not take is said.
+	struct lease_row row = {.addr = ip_of("192.0.2.5"), .prefix_len = 32, .owner = {carl, 6}};
+	k.full = true;
+	assert_int_equal(pools_import(k.f.pools, &row, false), 0);
+	assert_int_equal(stats(&k, 0).memory_only, 1);
 	fixture_fini(&k.f);
 }
 
