@@ -80,7 +80,11 @@ check "the range comes back" says "^reloaded" reload
 check "with the client that is in it" within 5 shows pools '.pools[0] | .size == 100 and .in_use == 2 and .outside == 0'
 need "client c3 connects again" connect c3
 check "its address is its own" test "$(inner_address c3)" != "$(inner_address c1)" -a "$(inner_address c3)" != "$(inner_address c2)"
-check "all three ping" eval 'for c in c1 c2 c3; do pings $c "$(inner_address $c)" 10.99.0.10 || break; done'
+all_ping() {
+	local c
+	for c in c1 c2 c3; do pings $c "$(inner_address $c)" 10.99.0.10 || return; done
+}
+check "all three ping" all_ping
 
 kill -INT "$ping"
 wait "$ping" 2>/dev/null
