@@ -263,7 +263,7 @@ struct dp_warm {
 };
 
 // Of outer IPv4 packets that may be cut on their way: this worker's numbers are those that leave the same
-// rest by step, a power of two and no less than the workers.
+// rest by step (dp_id_step()).
 struct dp_ids {
 	uint16_t next, step;
 };

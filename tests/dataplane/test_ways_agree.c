@@ -184,14 +184,18 @@ static size_t draw_inner(uint8_t *p, const char *src, const char *dst)
 	return n;
 }
 
+static bool limited(unsigned i)
+{
+	return kinds[i].hard_packets || kinds[i].hard_bytes;
+}
+
 // Which of two reasons counts for a packet that is neither authentic nor new, or comes to an SA that has
 // stopped, is a matter of how its burst is cut: such are not drawn. Nor is with ESN what lies before the
 // window, which reads as a number far ahead and then is not authentic.
 static uint64_t draw_seq(unsigned i, bool forged)
 {
 	struct side *s = &sides[i];
-	bool limited = kinds[i].hard_packets || kinds[i].hard_bytes;
-	switch (forged || limited ? 3 : draw(12)) {
+	switch (forged || limited(i) ? 3 : draw(12)) {
 	case 0:
 		return s->seq; // once more
 	case 1:
@@ -228,7 +232,7 @@ static size_t forge(uint8_t *esp, size_t len)
 static void esp_of(unsigned i)
 {
 	uint8_t plain[2048], esp[4096];
-	bool forged = chance(12), v6 = strchr(kinds[i].peer, ':');
+	bool forged = !limited(i) && chance(12), v6 = strchr(kinds[i].peer, ':');
 	const char *src = strchr(kinds[i].inner, '/') ? "172.20.1.1" : kinds[i].inner;
 	const char *dst = chance(3) ? inside_hosts[draw(RTE_DIM(inside_hosts))] : EC_HOST;
 	size_t n = draw_inner(plain, chance(15) ? clients[draw(RTE_DIM(clients))] : src, dst);
