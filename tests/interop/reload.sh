@@ -88,8 +88,10 @@ check "all three ping" all_ping
 
 kill -INT "$ping"
 wait "$ping" 2>/dev/null
+# Those that are under way at the end, on a busy machine dozens, are not lost.
 lost() {
-	grep -Eo "[0-9]+ packets transmitted, [0-9]+ received" "$LAB_DIR/ping.log" |
-		awk '{ print; exit !($1 > 50 && $1 - $4 <= 1) }' || { tail -3 "$LAB_DIR/ping.log" && return 1; }
+	grep -Eo "icmp_seq=[0-9]+" "$LAB_DIR/ping.log" | cut -d= -f2 | sort -nu |
+		awk '{ last = $1 } END { print NR " of " last; exit !(last > 50 && last - NR <= 1) }' ||
+		{ tail -3 "$LAB_DIR/ping.log" && return 1; }
 }
 check "c1 has lost nothing meanwhile" lost
