@@ -129,7 +129,7 @@ static inline void dp_take_esp(struct dp_worker *w, struct rte_mbuf *m, uint8_t 
 	op->len = (uint16_t)len;
 	op->upper = (uint16_t)upper;
 	op->port = port;
-	op->sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	op->sa = dp_sa_of_spi(w, get_be32(esp));
 	if (likely(op->sa))
 		dp_sa_prefetch(op->sa);
 }

@@ -48,7 +48,7 @@ static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
 	const struct dp_worker *w = x->w;
 	const uint8_t *ip = (const uint8_t *)x->at[i] + RTE_ETHER_HDR_LEN;
 	const uint8_t *esp = ip + (ip[9] == PROTO_UDP ? IP4_HDR + UDP_HDR : IP4_HDR);
-	struct dp_sa *sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	struct dp_sa *sa = dp_sa_of_spi(w, get_be32(esp));
 	x->found[i].sa = sa;
 	if (sa)
 		dp_sa_prefetch(sa);

@@ -27,6 +27,7 @@
 #define DELETES_MAX    10 // while the peer goes on to use it
 #define USED_NS        (500 * NS_PER_MS)
 #define LINGER_S       3 // an inbound SA behind its first DELETE
+#define TOGETHER_NS    (100 * NS_PER_MS)
 
 bool ike_selectors_equal(const struct selector *a, uint8_t n, const struct selector *b, uint8_t m)
 {
@@ -233,33 +234,66 @@ static bool unheard(const struct ike_child *c)
 	return in.last_used_ns + USED_NS > c->engine->now_ns;
 }
 
-static void delete_again(struct wheel_timer *t, void *arg)
+static void delete_again(struct wheel_timer *t, void *arg);
+
+static bool told_enough(const struct ike_child *c)
 {
-	struct ike_child *c = arg;
+	return c->told >= DELETES && (c->told == DELETES_MAX || !unheard(c));
+}
+
+static void told(struct ike_child *c)
+{
 	struct ike_engine *e = c->engine;
-	if (c->told >= DELETES && (c->told == DELETES_MAX || !unheard(c))) {
-		ike_child_drop(c);
-		return;
-	}
-	(void)ikev1_tell_child_deleted(c->session->sa, c);
 	uint64_t after_s = ++c->told < DELETES ? DELETE_AGAIN_S : LINGER_S - DELETE_AGAIN_S;
 	wheel_set(&e->wheel, &c->hard, e->now_ns + after_s * NS_PER_S, delete_again, c);
 }
 
+// Whose DELETE is due soon goes along.
+static bool goes_along(const struct ike_child *c)
+{
+	return c->state == IKE_CHILD_DELETING && !told_enough(c) &&
+	       due_ns(&c->hard) <= c->engine->now_ns + TOGETHER_NS;
+}
+
+// In one message: strongSwan follows three exchanges of phase 2 at a time (max_ikev1_exchanges). With the
+// fourth it forgets the IV of the first, and cannot read the answer to its own quick mode.
+static void delete_again(struct wheel_timer *t, void *arg)
+{
+	struct ike_child *c = arg, *o;
+	uint32_t spis[IKEV1_TOLD_MAX];
+	uint16_t n = 0;
+	if (told_enough(c)) {
+		ike_child_drop(c);
+		return;
+	}
+	spis[n++] = c->spi_in;
+	told(c);
+	LIST_FOREACH (o, &c->session->children, link) {
+		if (o == c || n == IKEV1_TOLD_MAX || !goes_along(o))
+			continue;
+		spis[n++] = o->spi_in;
+		told(o);
+	}
+	(void)ikev1_tell_children_deleted(c->session->sa, spis, n);
+}
+
 int ikev1_delete_child(struct ike_sa *sa, struct ike_child *child)
 {
+	struct ike_engine *e = sa->engine;
 	bool softly = child->state == IKE_CHILD_REKEYED ||
 		      (child->state == IKE_CHILD_READY && child->orphaned);
 	if (child->state == IKE_CHILD_GONE || child->state == IKE_CHILD_DELETING)
 		return -EALREADY;
-	ike_count(sa->engine, IKE_REASON_CHILD_DELETED);
+	ike_count(e, IKE_REASON_CHILD_DELETED);
 	if (softly && sa->state == IKE_SA_ESTABLISHED) {
 		child->state = IKE_CHILD_DELETING;
-		delete_again(&child->hard, child);
+		wheel_set(&e->wheel, &child->hard, e->now_ns + TOGETHER_NS, delete_again, child);
 		return 0;
 	}
 	// No answer follows. Without the peer's knowledge it ends all the same.
-	int rc = sa->state == IKE_SA_ESTABLISHED ? ikev1_tell_child_deleted(sa, child) : 0;
+	int rc = sa->state == IKE_SA_ESTABLISHED
+			 ? ikev1_tell_children_deleted(sa, &child->spi_in, 1)
+			 : 0;
 	ike_child_drop(child);
 	return rc;
 }

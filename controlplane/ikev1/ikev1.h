@@ -307,8 +307,9 @@ struct ike_sa *ikev1_spare_of(const struct ike_sa *sa); // or NULL
 // ---- informational.c, dpd.c -------------------------------------------------------------------------------------
 
 enum ike_verdict ikev1_informational(struct ike_exchange *x);
-// DELETE of the child leaves, and no more. 0 or -errno.
-int ikev1_tell_child_deleted(struct ike_sa *sa, const struct ike_child *child);
+#define IKEV1_TOLD_MAX (2 * IKE_CHILDREN_MAX)
+// DELETE of children leaves, and no more. spis: their inbound ones, IKEV1_TOLD_MAX at the most. 0 or -errno.
+int ikev1_tell_children_deleted(struct ike_sa *sa, const uint32_t *spis, uint16_t count);
 // DELETE of all children and of the ISAKMP SA; the session ends at once. 0.
 int ikev1_delete_sa(struct ike_sa *sa);
 // R-U-THERE. 0, -EALREADY (one is under way), -ENOTSUP (the peer did not announce DPD).

@@ -258,12 +258,12 @@ enum ike_verdict ikev1_informational(struct ike_exchange *x)
 
 // ---- DELETE of ours ----------------------------------------------------------------------------
 
-int ikev1_tell_child_deleted(struct ike_sa *sa, const struct ike_child *child)
+int ikev1_tell_children_deleted(struct ike_sa *sa, const uint32_t *spis, uint16_t count)
 {
-	uint8_t buf[64];
+	uint8_t buf[32 + IKEV1_TOLD_MAX * sizeof(*spis)];
 	struct wire_builder b;
 	wire_build_begin(&b, buf, sizeof(buf));
-	ikev1_put_delete_esp(&b, &child->spi_in, 1);
+	ikev1_put_delete_esp(&b, spis, count);
 	return ikev1_inform(sa, &b);
 }
 
@@ -278,21 +278,16 @@ void ikev1_tell_deleted(struct ike_sa *sa)
 
 static void tell_children_deleted(struct ike_sa *sa)
 {
-	uint32_t spis[2 * IKE_CHILDREN_MAX];
-	uint8_t buf[32 + sizeof(spis)];
+	uint32_t spis[IKEV1_TOLD_MAX];
 	uint16_t n = 0;
-	struct wire_builder b;
 	struct ike_child *c;
 	if (!sa->session)
 		return;
 	LIST_FOREACH (c, &sa->session->children, link)
-		if (n < sizeof(spis) / sizeof(spis[0]))
+		if (n < IKEV1_TOLD_MAX)
 			spis[n++] = c->spi_in;
-	if (!n)
-		return;
-	wire_build_begin(&b, buf, sizeof(buf));
-	ikev1_put_delete_esp(&b, spis, n);
-	(void)ikev1_inform(sa, &b);
+	if (n)
+		(void)ikev1_tell_children_deleted(sa, spis, n);
 }
 
 // Two messages: some peers (SonicWall) take no two DELETE payloads in one. Cisco's clients (vpnc)

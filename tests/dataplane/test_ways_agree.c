@@ -285,8 +285,18 @@ static void note_sas(void)
 		}
 }
 
+// Several of one burst: which of them is told first, of packets in one direction and in the other, depends on the way.
+static int by_sa(const void *a, const void *b)
+{
+	const struct sa_event *x = a, *y = b;
+	if (x->session != y->session)
+		return x->session < y->session ? -1 : 1;
+	return x->dir != y->dir ? (int)x->dir - (int)y->dir : (int)x->type - (int)y->type;
+}
+
 static void note_events(void)
 {
+	qsort(fx.events, fx.event_count, sizeof(fx.events[0]), by_sa);
 	for (unsigned i = 0; i < fx.event_count; i++) {
 		const struct sa_event *ev = &fx.events[i];
 		fprintf(seen, "event %u: %llu %u %u\n", i, (unsigned long long)ev->session,

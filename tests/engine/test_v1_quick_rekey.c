@@ -45,6 +45,46 @@ static void rekey_replaces(void **state)
 	v1_down(&v);
 }
 
+#define TWO_CHILDREN(local1, remote1, local2, remote2)                                       \
+	"{ name = \"a\"; local_ts = [ \"" local1 "\" ]; remote_ts = [ \"" remote1 "\" ]; "   \
+	"esp_proposals = [ " V1_ESP " ]; }, { name = \"b\"; local_ts = [ \"" local2 "\" ]; " \
+	"remote_ts = [ \"" remote2 "\" ]; esp_proposals = [ " V1_ESP " ]; }"
+
+// What is deleted at about the same time is told in one message, and that twice: a peer that follows three
+// exchanges at a time would lose another one over them.
+static void deletes_go_together(void **state)
+{
+	struct v1 v = v1_new(&(struct v1_setup){.site = true,
+		.gw_children =
+			TWO_CHILDREN("10.99.0.0/24", "10.7.0.0/16", "10.98.0.0/24", "10.6.0.0/16"),
+		.client_children = TWO_CHILDREN(
+			"10.7.0.0/16", "10.99.0.0/24", "10.6.0.0/16", "10.98.0.0/24")});
+	struct v1_ready r = v1_ready(&v);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(v1_ready_add(&v, &r, i), 0);
+	bench_run(v.b, 1000);
+	struct ike_child *one = v1_child_of(r.client_session, 0);
+	struct ike_child *two = v1_child_of(r.client_session, 1);
+	ike_enter(v.client->engine);
+	assert_int_equal(ikev1_rekey_child(r.client, one), 0);
+	assert_int_equal(ikev1_rekey_child(r.client, two), 0);
+	ike_leave(v.client->engine);
+	bench_run(v.b, 1000);
+	assert_int_equal(r.client_session->child_count, 4);
+	v1_watch_forget(v.w);
+	bench_run(v.b, IKE_REKEYED_GRACE_S * 1000 + 10000);
+	assert_int_equal(r.client_session->child_count, 2);
+	assert_int_equal(r.gw_session->child_count, 2);
+	for (unsigned n = 1; n <= 2; n++) {
+		const struct v1_message *m = v1_nth_delete(v.w, v.client, IKEV1_PROTOCOL_ESP, n);
+		assert_non_null(m);
+		assert_int_equal(m->m.delete_count, 1);
+		assert_int_equal(m->m.deletes[0].count, 2);
+	}
+	assert_null(v1_nth_delete(v.w, v.client, IKEV1_PROTOCOL_ESP, 3));
+	v1_down(&v);
+}
+
 // The gateway goes on with the old outbound SA until the third message, or the first packet.
 static void switch_at_the_third_message_or_the_first_packet(void **state)
 {
@@ -293,6 +333,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rekey_replaces),
+		cmocka_unit_test(deletes_go_together),
 		cmocka_unit_test(switch_at_the_third_message_or_the_first_packet),
 		cmocka_unit_test(initiator_waits_for_a_sign),
 		cmocka_unit_test(rekeying_is_shown),

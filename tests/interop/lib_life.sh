@@ -75,6 +75,11 @@ at_least() { # GOT WANT
 	[ "$1" -ge "$2" ]
 }
 
+at_most() { # GOT WANT
+	echo "$1, want at most $2"
+	[ "$1" -le "$2" ]
+}
+
 # --- strongSwan's own losses ----------------------------------------------------------------------
 
 exec 3>&1 # a check's own output is shown only when it fails
