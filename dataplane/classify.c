@@ -475,15 +475,18 @@ static inline bool quick_wrap(struct dp_worker *w, const struct dp_port_view *v,
 	       dp_wrap_plain(w, op, sa, &plain);
 }
 
-// How many of them are such, from the first on.
+// How many of them are such, from the first on. Lines of the first WARM_AROUND are on their way.
 static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct dp_port_view *v,
 	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
 {
 	struct dp_ops *b = &w->esp_out;
 	struct rte_mbuf **at = m, **end = m + n;
 	struct esp_op *op = &b->op[b->n];
-	for (; at < end && likely(quick_wrap(w, v, *at, found->sa, op)); at++, found++)
+	for (; at < end && likely(quick_wrap(w, v, *at, found->sa, op)); at++, found++) {
 		op++;
+		if (likely(at + WARM_AROUND < end))
+			dp_warm_around(at[WARM_AROUND]);
+	}
 	b->ready = b->n += (unsigned)(at - m);
 	return (unsigned)(at - m);
 }
@@ -492,12 +495,18 @@ static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct dp_por
 static void inside_burst(struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf **m,
 	unsigned n, const struct dp_found *found)
 {
+	if (n && found[0].sa)
+		dp_warm_first(m, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (w->straight && w->route.n == 0 && w->esp_out.ready == w->esp_out.n)
 			i += wrap_run(w, v, m + i, n - i, found + i);
 		if (i < n && !found[i].sa)
 			i += dp_give_clear(w, v, m + i, n - i, found + i);
-		if (unlikely(i < n && !quick_inner(w, v, m[i], found[i].flat)))
+		if (likely(i >= n))
+			break;
+		if (i + WARM_AROUND < n)
+			dp_warm_around(m[i + WARM_AROUND]);
+		if (unlikely(!quick_inner(w, v, m[i], found[i].flat)))
 			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
 	}
 }

@@ -20,6 +20,9 @@
 #define BENCH_IMIX        0    // as a size: 7 of 64, 4 of 576, 1 of 1500 bytes
 #define BENCH_LANES       16
 #define BENCH_SAMPLES     16 // packets of a round that OpenSSL looks at
+#define BENCH_ROUNDS      21 // where no other number is asked for
+#define BENCH_ROUNDS_MIN  7
+#define BENCH_ROUNDS_MAX  63
 #define BENCH_SIZE_MIN    40
 #define BENCH_SIZE_MAX    8900
 #define BENCH_TUNNELS_MAX 65000
@@ -28,7 +31,7 @@
 enum bench_direction { BENCH_IN, BENCH_OUT };
 enum bench_order { BENCH_RANDOM, BENCH_ROUNDROBIN, BENCH_ZIPF };
 // Of a row: void where it is not fine; the values are exit statuses.
-enum bench_outcome { BENCH_FINE = 0, BENCH_LOST = 1, BENCH_DOUBTFUL = 3 };
+enum bench_outcome { BENCH_FINE = 0, BENCH_LOST = 1, BENCH_DOUBTFUL = 3, BENCH_LATE = 4 };
 enum bench_mode { BENCH_CYCLES, BENCH_HANDOFF, BENCH_SCALE, BENCH_UPDATES, BENCH_LATENCY };
 
 struct bench_list {
@@ -37,15 +40,16 @@ struct bench_list {
 
 struct bench_options {
 	enum bench_mode mode;
-	bool json, stages, quick;
+	bool json, stages;
 	bool direction[2]; // by enum bench_direction
 	char *suites[BENCH_LIST];
 	unsigned suite_count;
 	struct bench_list sizes, tunnels;
 	unsigned workers;
 	enum bench_order order;
-	unsigned rate;   // BENCH_UPDATES: a second
-	unsigned rounds; // measured ones
+	unsigned rate;    // BENCH_UPDATES: a second
+	unsigned rounds;  // measured ones
+	unsigned seconds; // that the process may take; 0: as many as it needs
 };
 
 // Ends the process with a message where the command line is wrong.
@@ -133,7 +137,9 @@ struct bench {
 	unsigned tunnel_count, lane_count;
 	enum bench_direction direction; // of the row under way
 	unsigned size;
-	_Atomic unsigned arrived; // lanes at their meetings so far
+	uint64_t hurry_ns, late_ns; // when no run is repeated any more; when no row begins
+	unsigned left_out;          // rows, for lack of time
+	_Atomic unsigned arrived;   // lanes at their meetings so far
 	struct bench_tunnel *tunnels;
 	struct bench_lane *lanes[BENCH_LANES];
 };
@@ -213,6 +219,7 @@ struct bench_row {
 	unsigned stage_count;
 };
 
+bool bench_hurries(const struct bench *b); // its time runs out: nothing is repeated
 // Not fine: the row is void, and stderr says why.
 MUST_USE enum bench_outcome bench_measure(struct bench *b, struct bench_row *row);
 // The core does a fixed piece of work as fast as it ever did on this lane.
@@ -236,6 +243,8 @@ MUST_USE enum bench_outcome bench_latency(struct bench *b);
 // Libraries and machine, as one JSON object.
 void bench_about(void);
 void bench_json_begin(void);
+// A size as in the options, between these quotes where it is a word.
+const char *bench_size_text(unsigned size, const char *quote, char buf[static 16]);
 // The keys that all objects begin with; the caller goes on with its own and "}".
 void bench_json_head(const struct bench *b);
 void bench_json_row(const struct bench_row *r);

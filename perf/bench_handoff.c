@@ -71,15 +71,17 @@ static int fill(void *lane)
 
 static void report(const struct bench *b, double own, double crossed)
 {
+	char size[16];
 	if (b->o.json) {
 		bench_json_head(b);
 		printf("\"own_cycles\":%.1f,\"crossed_cycles\":%.1f,\"handoff_cycles\":%.1f}", own,
 			crossed, crossed - own);
 	} else {
-		printf("%-3s %s %u B %u tunnels: own packets %.1f cycles, the other's %.1f, a hand-off "
+		printf("%-3s %s %s B %u tunnels: own packets %.1f cycles, the other's %.1f, a hand-off "
 		       "%.1f\n",
-			b->direction == BENCH_OUT ? "out" : "in", b->suite.name, b->size,
-			b->tunnel_count, own, crossed, crossed - own);
+			b->direction == BENCH_OUT ? "out" : "in", b->suite.name,
+			bench_size_text(b->size, "", size), b->tunnel_count, own, crossed,
+			crossed - own);
 	}
 }
 

@@ -24,12 +24,12 @@ static const char *direction(const struct bench_row *r)
 	return r->direction == BENCH_OUT ? "out" : "in";
 }
 
-static const char *size(const struct bench_row *r, char buf[static 16], const char *quote)
+const char *bench_size_text(unsigned size, const char *quote, char buf[static 16])
 {
-	if (r->size == BENCH_IMIX)
+	if (size == BENCH_IMIX)
 		snprintf(buf, 16, "%simix%s", quote, quote);
 	else
-		snprintf(buf, 16, "%u", r->size);
+		snprintf(buf, 16, "%u", size);
 	return buf;
 }
 
@@ -38,8 +38,8 @@ static void head(const struct bench_row *r)
 	char buf[16];
 	printf("%s\n {\"direction\":\"%s\",\"suite\":\"%s\",\"size\":%s,\"tunnels\":%u,"
 	       "\"workers\":%u,\"order\":\"%s\",",
-		printed++ ? "," : "", direction(r), r->suite, size(r, buf, "\""), r->tunnels,
-		r->workers, bench_order_name[r->order]);
+		printed++ ? "," : "", direction(r), r->suite, bench_size_text(r->size, "\"", buf),
+		r->tunnels, r->workers, bench_order_name[r->order]);
 }
 
 void bench_json_head(const struct bench *b)
@@ -77,9 +77,9 @@ void bench_text_row(const struct bench_row *r)
 			r->disturbed * 100);
 	printf("%-3s %s %4s B %5u tunnels: gateway %6.1f cycles/packet, crypto %6.1f (one key %.1f), "
 	       "ratio %.3f, %.2f Mpps, %.2f Gbit/s%s\n",
-		direction(r), r->suite, size(r, buf, ""), r->tunnels, r->gateway, r->bound,
-		r->one_key > 0 ? r->one_key : r->bound, r->bound / r->gateway, r->mpps, r->gbps,
-		disturbed);
+		direction(r), r->suite, bench_size_text(r->size, "", buf), r->tunnels, r->gateway,
+		r->bound, r->one_key > 0 ? r->one_key : r->bound, r->bound / r->gateway, r->mpps,
+		r->gbps, disturbed);
 	for (unsigned i = 0; i < r->stage_count; i++)
 		printf("      %-10s %6.1f\n", r->stages[i].name, r->stages[i].cycles);
 	fflush(stdout);

@@ -200,6 +200,7 @@ static const char *text(double us, char buf[static 16], const char *none)
 
 static void report(const struct bench *b, const struct load *load, double share, double capacity)
 {
+	char size[16];
 	static const double shares[3] = {0.5, 0.99, 0.999};
 	const char *none = b->o.json ? "null" : "-", *p[3];
 	char buf[3][16];
@@ -212,11 +213,11 @@ static void report(const struct bench *b, const struct load *load, double share,
 			share, capacity, capacity * share, p[0], p[1], p[2], load->count,
 			load->missed);
 	} else {
-		printf("%-3s %s %u B %u tunnels, %2.0f %% of %.2f Mpps: p50 %s us, p99 %s us, p99.9 %s "
+		printf("%-3s %s %s B %u tunnels, %2.0f %% of %.2f Mpps: p50 %s us, p99 %s us, p99.9 %s "
 		       "us, %u of %u missed\n",
-			b->direction == BENCH_OUT ? "out" : "in", b->suite.name, b->size,
-			b->tunnel_count, share * 100, capacity, p[0], p[1], p[2], load->missed,
-			load->count);
+			b->direction == BENCH_OUT ? "out" : "in", b->suite.name,
+			bench_size_text(b->size, "", size), b->tunnel_count, share * 100, capacity,
+			p[0], p[1], p[2], load->missed, load->count);
 	}
 	fflush(stdout);
 }
@@ -224,7 +225,7 @@ static void report(const struct bench *b, const struct load *load, double share,
 enum bench_outcome bench_latency(struct bench *b)
 {
 	static const double shares[] = {0.1, 0.5, 0.9};
-	struct load full = {.count = b->o.quick ? 40000 : 200000};
+	struct load full = {.count = b->o.rounds < BENCH_ROUNDS ? 40000 : 200000};
 	if (!run(b, &full)) {
 		fprintf(stderr, "esp_bench: void: packets were lost at full load\n");
 		return BENCH_LOST;

@@ -18,7 +18,9 @@ static const char usage[] =
 	"  --order random|roundrobin|zipf  of the tunnels, packet by packet (random)\n"
 	"  --workers N              at once, each on a CPU of its own (1)\n"
 	"  --stages                 cycles of each stage of the path\n"
-	"  --quick                  fewer rounds\n"
+	"  --rounds N               7 to 63, whose median counts (21)\n"
+	"  --seconds N              end within so many; rows that it is too late for are left out\n"
+	"  --quick                  --rounds 7 --seconds 60\n"
 	"  --json                   a list of objects instead of text\n"
 	"Instead of the plain measurement:\n"
 	"  --handoff                what a packet costs more that comes to the wrong one of two\n"
@@ -30,7 +32,8 @@ static const char usage[] =
 	"                           CPU\n"
 	"  --about                  libraries and machine, as JSON\n"
 	"Exits with 1 where a packet was lost or came out wrong, with 3 where the bound with one key is\n"
-	"above that with many, which is a fault of the measurement; such rows are left out.\n";
+	"above that with many, which is a fault of the measurement; such rows are left out. With 4 where rows\n"
+	"are left out for lack of time.\n";
 
 const char *const bench_order_name[] = {
 	[BENCH_RANDOM] = "random",
@@ -127,8 +130,15 @@ static void take(struct bench_options *o, int c)
 	case 'g':
 		o->stages = true;
 		break;
+	case 'r':
+		o->rounds = number(optarg, BENCH_ROUNDS_MIN, BENCH_ROUNDS_MAX);
+		break;
+	case 'e':
+		o->seconds = number(optarg, 1, 86400);
+		break;
 	case 'q':
-		o->quick = true;
+		o->rounds = BENCH_ROUNDS_MIN;
+		o->seconds = 60;
 		break;
 	case 'h':
 		o->mode = BENCH_HANDOFF;
@@ -160,23 +170,24 @@ void bench_options_parse(int argc, char **argv, struct bench_options *o)
 	static const struct option longs[] = {{"json", 0, NULL, 'j'}, {"direction", 1, NULL, 'd'},
 		{"suite", 1, NULL, 's'}, {"size", 1, NULL, 'b'}, {"tunnels", 1, NULL, 't'},
 		{"workers", 1, NULL, 'w'}, {"order", 1, NULL, 'o'}, {"stages", 0, NULL, 'g'},
-		{"quick", 0, NULL, 'q'}, {"handoff", 0, NULL, 'h'}, {"scale", 0, NULL, 'S'},
-		{"updates", 1, NULL, 'u'}, {"latency", 0, NULL, 'l'}, {"about", 0, NULL, 'a'},
-		{"help", 0, NULL, 'H'}, {NULL, 0, NULL, 0}};
+		{"rounds", 1, NULL, 'r'}, {"seconds", 1, NULL, 'e'}, {"quick", 0, NULL, 'q'},
+		{"handoff", 0, NULL, 'h'}, {"scale", 0, NULL, 'S'}, {"updates", 1, NULL, 'u'},
+		{"latency", 0, NULL, 'l'}, {"about", 0, NULL, 'a'}, {"help", 0, NULL, 'H'},
+		{NULL, 0, NULL, 0}};
 	static char suite[] = "aes128gcm16";
 	*o = (struct bench_options){.direction = {true, true},
 		.suites = {suite},
 		.suite_count = 1,
 		.sizes = {{64, 512, 1420}, 3},
 		.tunnels = {{1, 1000, 10000}, 3},
-		.workers = 1};
+		.workers = 1,
+		.rounds = BENCH_ROUNDS};
 	int c;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		take(o, c);
 	if (optind != argc || o->suite_count == 0)
 		take(o, '?');
-	o->rounds = o->quick ? 7 : 21;
 	if (o->mode == BENCH_HANDOFF || (o->mode == BENCH_SCALE && o->workers == 1))
 		o->workers = 2;
 }

@@ -77,15 +77,17 @@ static int fill(void *lane)
 
 static void report(const struct bench *b, const double *times, double mpps)
 {
+	char size[16];
 	if (b->o.json) {
 		bench_json_head(b);
 		printf("\"mpps\":%.4f,\"times_one\":%.4f,\"crypto_times_one\":%.4f}", mpps,
 			times[GATEWAY], times[BOUND]);
 	} else {
-		printf("%-3s %s %u B %u tunnels: %u workers %.2f Mpps, %.2f times one; crypto alone "
+		printf("%-3s %s %s B %u tunnels: %u workers %.2f Mpps, %.2f times one; crypto alone "
 		       "%.2f times\n",
-			b->direction == BENCH_OUT ? "out" : "in", b->suite.name, b->size,
-			b->tunnel_count, b->lane_count, mpps, times[GATEWAY], times[BOUND]);
+			b->direction == BENCH_OUT ? "out" : "in", b->suite.name,
+			bench_size_text(b->size, "", size), b->tunnel_count, b->lane_count, mpps,
+			times[GATEWAY], times[BOUND]);
 	}
 }
 

@@ -108,6 +108,7 @@ static bool one_run(
 
 static void report(const struct bench *b, double without, double with, double share, double rate)
 {
+	char size[16];
 	double hz = (double)rte_get_tsc_hz();
 	if (b->o.json) {
 		bench_json_head(b);
@@ -115,10 +116,11 @@ static void report(const struct bench *b, double without, double with, double sh
 		       "\"share\":%.4f,\"lost\":0}",
 			rate, hz / without / 1e6, hz / with / 1e6, share);
 	} else {
-		printf("%-3s %s %u B %u tunnels: %.0f updates/s, %.2f Mpps without, %.2f with (%.1f "
+		printf("%-3s %s %s B %u tunnels: %.0f updates/s, %.2f Mpps without, %.2f with (%.1f "
 		       "%%), none lost\n",
-			b->direction == BENCH_OUT ? "out" : "in", b->suite.name, b->size,
-			b->tunnel_count, rate, hz / without / 1e6, hz / with / 1e6, 100 * share);
+			b->direction == BENCH_OUT ? "out" : "in", b->suite.name,
+			bench_size_text(b->size, "", size), b->tunnel_count, rate,
+			hz / without / 1e6, hz / with / 1e6, 100 * share);
 	}
 }
 

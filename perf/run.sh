@@ -23,7 +23,7 @@ QUICK=
 DEBIAN13=
 while [ $# -gt 0 ]; do
 	case $1 in
-	--quick) QUICK=--quick ;;
+	--quick) QUICK=1 ;;
 	--debian13) DEBIAN13=1 ;;
 	*) sed -n '5,13s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	esac
@@ -74,7 +74,7 @@ bench() { # FILE OPTIONS...
 	"${how[@]}" true 2>/dev/null || how=()
 	say "esp_bench $*"
 	# shellcheck disable=SC2086
-	"${how[@]}" build-perf/perf/esp_bench --json $QUICK "$@" >"$OUT/$file.json" \
+	"${how[@]}" build-perf/perf/esp_bench --json ${QUICK:+--rounds 7} "$@" >"$OUT/$file.json" \
 		2>"$OUT/$file.log" || rc=$?
 	grep -E '^esp_bench' "$OUT/$file.log" || true
 	# Void rows are left out, and named; anything else is a failure.
@@ -85,7 +85,7 @@ bench() { # FILE OPTIONS...
 
 about() {
 	build-perf/perf/esp_bench --about |
-		sed "s|^{|{\"commit\":\"$(commit)\",\"date\":\"$(date -u +%FT%TZ)\",\"system\":\"$SYSTEM\",\"quick\":${QUICK:+1}${QUICK:-0},|; s|--quick||"
+		sed "s|^{|{\"commit\":\"$(commit)\",\"date\":\"$(date -u +%FT%TZ)\",\"system\":\"$SYSTEM\",\"quick\":${QUICK:-0},|"
 }
 
 measure() {

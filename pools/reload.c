@@ -181,11 +181,14 @@ static bool was_inside(const struct pools *all, const struct segment *seg)
 	return true;
 }
 
-// A prefix reaches further than its first address.
+// A prefix reaches further than its first address. A single one in a sparse range of such has its place already.
 static bool near_loose(const struct pools *all, const struct segment *seg)
 {
 	const uint64_t *units = all->units[seg->family == IP_V6];
-	return units[0] || units[1] || loose_near(&all->records, seg->family, seg->lo, seg->last);
+	if (units[0] || units[1])
+		return true;
+	return (!seg->sparse || seg->shift) &&
+	       loose_near(&all->records, seg->family, seg->lo, seg->last);
 }
 
 // Whether a loose lease may have come into another range.

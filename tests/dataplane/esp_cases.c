@@ -114,7 +114,7 @@ struct sa_spec ec_child_with(struct sa_spec spec, enum sa_dir dir)
 	const struct sa_sink *s = &fx.dp->sa_sink;
 	struct tunnel_path path = fx_path(EC_PEER, 4500);
 	uint32_t spi;
-	assert_int_equal(s->spi_reserve(s->ctx, 0, &path, &spi), 0);
+	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)fx.owner, &path, &spi), 0);
 	spec.child = spi;
 	spec.spi = dir == SA_IN ? spi : FX_PEER_SPI;
 	assert_int_equal(s->sa_add(s->ctx, &spec), 0);

@@ -14,6 +14,7 @@
 struct fx fx;
 uint16_t fx_mtu = 1500;
 void (*fx_prepare)(void);
+static bool handed_over; // FX_WORKERS
 
 static const uint8_t mac_outside[6] = {2, 0, 0, 0, 1, 1}, mac_inside[6] = {2, 0, 0, 0, 2, 1};
 static const uint8_t mac_peer[6] = {2, 0, 0, 0, 9, 9};
@@ -76,6 +77,8 @@ void fx_eal(void)
 	};
 	for (unsigned i = 0; i < 4; i++)
 		c.main.workers[i] = 0;
+	const char *more = getenv("FX_WORKERS");
+	handed_over = more && atoi(more) == 2;
 	log_set_level(LOG_WARNING);
 	assert_int_equal(dp_eal_start(&c), 0);
 }
@@ -149,6 +152,8 @@ void fx_start(unsigned workers, enum nic_hash outside, enum nic_hash inside)
 	char name[32];
 	memset(&fx, 0, sizeof(fx));
 	fx.now_ns = 1000 * NS_PER_S;
+	if (workers == 1 && handed_over)
+		workers = 2, fx.owner = 1;
 	for (int i = 0; i < 2; i++) {
 		snprintf(name, sizeof(name), "fx%u_%d", serial, i);
 		fx.nic[i] = nic_new(name, workers, i ? inside : outside, sizeof(struct dp_meta));
@@ -187,6 +192,13 @@ void fx_stop(void)
 void fx_step(unsigned worker)
 {
 	dp_worker_poll_once(fx.dp->workers[worker]);
+	if (worker == 0 && fx.owner)
+		dp_worker_poll_once(fx.dp->workers[fx.owner]);
+}
+
+static uint16_t owner_of(unsigned worker)
+{
+	return (uint16_t)(worker == 0 ? fx.owner : worker);
 }
 
 void fx_run(void)
@@ -248,8 +260,10 @@ uint32_t fx_tunnel_of(const struct tunnel_spec *spec, const char *inner)
 {
 	const struct sa_sink *s = &fx.dp->sa_sink;
 	struct ip_prefix dst = fx_prefix(inner);
+	struct tunnel_spec owned = *spec;
 	uint32_t t;
-	assert_int_equal(s->tunnel_add(s->ctx, spec, &t), 0);
+	owned.worker = owner_of(spec->worker);
+	assert_int_equal(s->tunnel_add(s->ctx, &owned, &t), 0);
 	assert_int_equal(s->route_add(s->ctx, t, &dst), 0);
 	return t;
 }
@@ -296,7 +310,7 @@ void fx_child(uint32_t tunnel, unsigned worker, uint16_t encr, uint16_t bits, ui
 	const struct sa_sink *s = &fx.dp->sa_sink;
 	struct tunnel_path path = fx_path("198.51.100.7", 0);
 	uint32_t spi;
-	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)worker, &path, &spi), 0);
+	assert_int_equal(s->spi_reserve(s->ctx, owner_of(worker), &path, &spi), 0);
 	*in = fx_spec(tunnel, SA_IN, encr, bits, integ, inner);
 	*out = fx_spec(tunnel, SA_OUT, encr, bits, integ, inner);
 	in->child = in->spi = spi;
@@ -354,16 +368,50 @@ size_t fx_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t proto, si
 	return IP6_HDR + payload;
 }
 
-void fx_input(int port, const uint8_t *packet, size_t len)
+static size_t frame_of(int port, const uint8_t *packet, size_t len, uint8_t frame[static 16384])
 {
-	uint8_t frame[16384];
-	assert_true(len + 14 <= sizeof(frame));
+	assert_true(len + 14 <= 16384);
 	memcpy(frame, port == FX_OUTSIDE ? mac_outside : mac_inside, 6);
 	memcpy(frame + 6, mac_peer, 6);
 	bool v6 = len > 0 && packet[0] >> 4 == 6;
 	set_be16(frame + 12, v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
 	memcpy(frame + 14, packet, len);
-	assert_true(nic_input(fx.nic[port], frame, len + 14) >= 0);
+	return len + 14;
+}
+
+void fx_input(int port, const uint8_t *packet, size_t len)
+{
+	uint8_t frame[16384];
+	assert_true(nic_input(fx.nic[port], frame, frame_of(port, packet, len, frame)) >= 0);
+}
+
+static struct rte_mbuf *worker_mbuf(void)
+{
+	for (size_t i = 0; i < RTE_DIM(fx.dp->rx_pool); i++)
+		if (fx.dp->rx_pool[i])
+			return rte_pktmbuf_alloc(fx.dp->rx_pool[i]);
+	return NULL;
+}
+
+void fx_input_parts(int port, const uint8_t *packet, size_t len, size_t each, uint16_t offset)
+{
+	uint8_t frame[16384];
+	struct rte_mbuf *head = NULL;
+	size_t all = frame_of(port, packet, len, frame);
+	each = each ? each : all;
+	for (size_t at = 0; at < all; at += each) {
+		struct rte_mbuf *m = worker_mbuf();
+		size_t n = RTE_MIN(each, all - at);
+		assert_non_null(m);
+		if (!head)
+			m->data_off = offset;
+		memcpy(rte_pktmbuf_append(m, (uint16_t)n), frame + at, n);
+		if (head)
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+		else
+			head = m;
+	}
+	assert_true(nic_input_mbuf(fx.nic[port], head) >= 0);
 }
 
 static void input_outer(const char *peer, uint16_t peer_port, uint16_t our_port, uint8_t tos,

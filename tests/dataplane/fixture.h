@@ -30,6 +30,8 @@ struct fx {
 	uint64_t ike_spi_r[FX_IKE]; // of the first so many datagrams, by ike_count
 	uint64_t now_ns;
 	uint64_t eal_bytes; // of DPDK's memory, what the start took
+	unsigned
+		owner; // the worker that has what a test gives to worker 0: 1 where fx_start() says so
 };
 
 extern struct fx fx;
@@ -40,12 +42,13 @@ extern void (*fx_prepare)(void);
 
 // EAL, once in a process.
 void fx_eal(void);
-// With so many workers; the NICs spread as told.
+// With so many workers; the NICs spread as told. Where FX_WORKERS=2 is in the environment one worker becomes
+// two: tunnels of worker 0 are the second one's, and what the first one gets by its NIC is handed over.
 void fx_start(unsigned workers, enum nic_hash outside, enum nic_hash inside);
 void fx_stop(void);
 // Every worker polls, then the control thread, until nothing moves.
 void fx_run(void);
-// One poll of one worker.
+// One poll of one worker; where worker 0's tunnels are another's, then one of that.
 void fx_step(unsigned worker);
 uint64_t fx_drops(enum dp_drop why);
 // The last event of this type, or NULL.
@@ -77,6 +80,9 @@ size_t fx_ipv4_df(uint8_t *buf, const char *src, const char *dst, uint8_t proto,
 size_t fx_ipv6(uint8_t *buf, const char *src, const char *dst, uint8_t proto, size_t payload);
 // Ethernet header for one of our ports in front of an IP packet, and into the NIC.
 void fx_input(int port, const uint8_t *packet, size_t len);
+// The same frame in buffers of the worker's pool, so many bytes in each (0: all in one), the first of
+// which begins at that offset.
+void fx_input_parts(int port, const uint8_t *packet, size_t len, size_t each, uint16_t offset);
 // Outer IPv4 (and UDP) around ESP, from peer, into the outside port.
 void fx_input_esp(
 	const char *peer, uint16_t peer_port, uint8_t tos, const uint8_t *esp, size_t len);

@@ -49,6 +49,8 @@ static void direct(int port, struct rte_mbuf *m)
 	dp_classify_burst(w, &fx.dp->ports[port], burst, 1, w->warm.found);
 	dp_run_stages(w);
 	dp_tx_flush(w);
+	if (fx.owner)
+		fx_run();
 }
 
 static size_t inside_frame(uint8_t *frame, size_t payload)
@@ -305,7 +307,7 @@ static void crypto_that_is_refused(void **state)
 	struct sa_spec cin, cout;
 	uint32_t t = fx_tunnel(0, "10.1.0.3", PEER, 0);
 	fx_child(t, 0, ENCR_AES_CBC, 128, INTEG_HMAC_SHA2_256_128, "10.1.0.3", &cin, &cout);
-	struct dp_worker *w = fx.dp->workers[0];
+	struct dp_worker *w = fx.dp->workers[fx.owner];
 	struct dp_sa *sa = dp_slab_at(&w->out, dp_spi_slot(&w->layout, cout.child));
 	assert_non_null(sa);
 	sa->align = 4; // which is no whole number of CBC's blocks

@@ -57,7 +57,7 @@ static int add(unsigned k, unsigned g, uint32_t *spi)
 	struct tunnel_path path = fx_path(PEER, 4500);
 	char ts[32];
 	network_of(k, ts, sizeof(ts), "172.20.%u.0/24");
-	assert_int_equal(sink()->spi_reserve(sink()->ctx, 0, &path, spi), 0);
+	assert_int_equal(sink()->spi_reserve(sink()->ctx, (uint16_t)fx.owner, &path, spi), 0);
 	struct sa_spec s = fx_spec(tunnel, SA_OUT, ENCR_AES_GCM_16, 128, 0, ts);
 	s.child = *spi;
 	s.spi = peer_spi(k, g);
@@ -119,7 +119,7 @@ static void rekeyed_and_deleted_in_any_order(void **state)
 			assert_int_equal(leaves_by(nth(CHILDREN - 1 - i, stride)), 0);
 		}
 	}
-	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.sas), 0);
+	assert_int_equal(dp_get(&fx.dp->workers[fx.owner]->stats.sas), 0);
 	assert_int_equal(fx_drops(DP_DROP_no_selector),
 		8 * (CHILDREN - 1)); // the last delete of a round leaves no child at all
 	assert_int_equal(fx_drops(DP_DROP_no_child), 8);
@@ -160,8 +160,8 @@ static void more_than_a_tunnel_may_have_are_refused(void **state)
 	assert_int_equal(leaves_by(0), peer_spi(0, 9));
 	sink()->tunnel_del(sink()->ctx, tunnel);
 	fx_run();
-	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.sas), 0);
-	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.tunnels), 0);
+	assert_int_equal(dp_get(&fx.dp->workers[fx.owner]->stats.sas), 0);
+	assert_int_equal(dp_get(&fx.dp->workers[fx.owner]->stats.tunnels), 0);
 }
 
 int main(void)

@@ -92,7 +92,7 @@ static void one_suite(const struct suite_row *r, bool esn, uint16_t port)
 	const struct sa_sink *s = &fx.dp->sa_sink;
 	struct tunnel_path path = fx_path(PEER, port);
 
-	assert_int_equal(s->spi_reserve(s->ctx, 0, &path, &spi), 0);
+	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)fx.owner, &path, &spi), 0);
 	i = fx_spec(t, SA_IN, r->encr, r->bits, r->integ, INNER);
 	o = fx_spec(t, SA_OUT, r->encr, r->bits, r->integ, INNER);
 	i.child = i.spi = o.child = spi;

@@ -114,7 +114,9 @@ static void marks_on_the_way_out(void **state)
 	uint8_t p[128], got[512];
 	for (int df = SA_DF_COPY; df <= SA_DF_CLEAR; df++)
 		for (int inner_df = 0; inner_df < 2; inner_df++) {
-			struct tunnel_spec spec = {.path = fx_path(PEER, 0), .df = (enum sa_df)df};
+			struct tunnel_spec spec = {.worker = (uint16_t)fx.owner,
+				.path = fx_path(PEER, 0),
+				.df = (enum sa_df)df};
 			struct ip_prefix dst = fx_prefix("10.1.7.7");
 			uint32_t t;
 			assert_int_equal(s->tunnel_add(s->ctx, &spec, &t), 0);

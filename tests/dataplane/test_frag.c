@@ -150,7 +150,7 @@ static struct peer make(const struct way *way)
 	const char *inner = way->v6_inner ? INNER6 : INNER4;
 	struct peer peer = {.mtu = way->mtu};
 	uint32_t spi, t = fx_tunnel_of(&spec, inner);
-	assert_int_equal(s->spi_reserve(s->ctx, 0, &spec.path, &spi), 0);
+	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)fx.owner, &spec.path, &spi), 0);
 	peer.sa = fx_spec(t, SA_OUT, ENCR_AES_GCM_16, 128, 0, inner);
 	peer.sa.child = spi;
 	peer.sa.spi = FX_PEER_SPI;
@@ -195,7 +195,7 @@ static void is_told(const struct way *way, size_t before)
 static void send(const struct way *way, struct peer *peer, size_t len, bool df, enum outcome want)
 {
 	static uint8_t p[16384];
-	const struct dp_stats *st = &fx.dp->workers[0]->stats;
+	const struct dp_stats *st = &fx.dp->workers[fx.owner]->stats;
 	uint64_t b = stat(&st->cut_before), a = stat(&st->cut_after);
 	uint64_t big = fx_drops(DP_DROP_too_big);
 	size_t n = inner_packet(p, way->v6_inner, len, df);
@@ -341,7 +341,7 @@ static void fragments_are_cut_again(void **state)
 		assert_int_equal(peer.complete, k == 1);
 	}
 	assert_int_equal(peer.whole_len, 1360 + 1001);
-	assert_int_equal(stat(&fx.dp->workers[0]->stats.cut_before), 2);
+	assert_int_equal(stat(&fx.dp->workers[fx.owner]->stats.cut_before), 2);
 	// One that would reach behind the end of what an IPv4 packet can be.
 	fx_ipv4(p, HOST4, INNER4, PROTO_UDP, 1400);
 	set_frag(p, 0x1fff);
@@ -367,8 +367,8 @@ static void bursts(void **state)
 	fx_run();
 	peer_takes_all(&peer);
 	assert_int_equal(peer.esp, DP_BURST / 2 * (1 + 3));
-	assert_int_equal(stat(&fx.dp->workers[0]->stats.cut_before), DP_BURST / 2);
-	assert_int_equal(fx.dp->workers[0]->big.n, 0);
+	assert_int_equal(stat(&fx.dp->workers[fx.owner]->stats.cut_before), DP_BURST / 2);
+	assert_int_equal(fx.dp->workers[fx.owner]->big.n, 0);
 }
 
 // Ports in selectors are no hindrance: the parts leave by the SA that was chosen for the whole.
@@ -383,7 +383,7 @@ static void parts_follow_the_whole(void **state)
 	struct peer peer = make(&way);
 	s->sa_del(s->ctx, peer.sa.child, SA_OUT);
 	fx_run();
-	assert_int_equal(s->spi_reserve(s->ctx, 0, &path, &spi), 0);
+	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)fx.owner, &path, &spi), 0);
 	peer.sa.child = spi;
 	peer.sa.ts_remote[0].proto = PROTO_UDP;
 	peer.sa.ts_remote[0].port_lo = peer.sa.ts_remote[0].port_hi = 53;
@@ -455,7 +455,7 @@ static void a_limit_within_a_packet(void **state)
 	(void)state;
 	struct peer peer = make(&way);
 	spec = peer.sa;
-	assert_int_equal(s->spi_reserve(s->ctx, 0, &path, &spi), 0);
+	assert_int_equal(s->spi_reserve(s->ctx, (uint16_t)fx.owner, &path, &spi), 0);
 	spec.child = spi;
 	spec.hard_packets = 2;
 	assert_int_equal(s->sa_add(s->ctx, &spec), 0);
@@ -513,7 +513,8 @@ static void to_the_inside(void **state)
 		assert_int_equal(done, rows[i].want != TOLD);
 		assert_int_equal(parts > 1, rows[i].want == BEFORE);
 		assert_int_equal(fx_drops(DP_DROP_too_big), rows[i].want == TOLD);
-		assert_int_equal(stat(&fx.dp->workers[0]->stats.cut_clear), rows[i].want == BEFORE);
+		assert_int_equal(
+			stat(&fx.dp->workers[fx.owner]->stats.cut_clear), rows[i].want == BEFORE);
 		if (done) {
 			size_t head = rows[i].v6 ? IP6_HDR : IP4_HDR;
 			assert_int_equal(whole.payload.len, rows[i].len - head);

@@ -203,7 +203,7 @@ static void gone_with_the_tunnel(void **state)
 	fx_run();
 	send_numbered("10.1.0.3", 3, 1);
 	assert_int_equal(nic_in_use(fx.nic[FX_INSIDE]), 2);
-	dp_hold_free(&fx.dp->workers[0]->hold);
+	dp_hold_free(&fx.dp->workers[fx.owner]->hold);
 	uint8_t p[512];
 	assert_true(fx_output(FX_OUTSIDE, p, sizeof(p)) > 0);
 	assert_int_equal(nic_in_use(fx.nic[FX_INSIDE]), 0);
@@ -215,7 +215,7 @@ static void behind_a_hard_limit(void **state)
 	(void)state;
 	uint32_t t = tunnel(0, INNER, true), spi;
 	struct tunnel_path path = fx_path(PEER, 4500);
-	assert_int_equal(sink()->spi_reserve(sink()->ctx, 0, &path, &spi), 0);
+	assert_int_equal(sink()->spi_reserve(sink()->ctx, (uint16_t)fx.owner, &path, &spi), 0);
 	out = fx_spec(t, SA_OUT, ENCR_AES_GCM_16, 128, 0, INNER);
 	out.child = spi;
 	out.spi = FX_PEER_SPI;

@@ -181,7 +181,7 @@ static void each_direction_once(void **state)
 	struct tunnel_path path = fx_path(EC_PEER, 4500);
 	struct sa_spec sa[2];
 	uint32_t spi;
-	assert_int_equal(sink()->spi_reserve(sink()->ctx, 0, &path, &spi), 0);
+	assert_int_equal(sink()->spi_reserve(sink()->ctx, (uint16_t)fx.owner, &path, &spi), 0);
 	for (int dir = SA_IN; dir <= SA_OUT; dir++) {
 		sa[dir] = fx_spec(ec.tunnel, (enum sa_dir)dir, ENCR_AES_GCM_16, 128, 0, EC_INNER);
 		sa[dir].child = spi;

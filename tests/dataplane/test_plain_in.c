@@ -159,7 +159,7 @@ static void limit_in_a_burst(void **state)
 
 static size_t ready_of(const struct sa_spec *spec, uint64_t seq)
 {
-	struct dp_worker *w = fx.dp->workers[0];
+	struct dp_worker *w = fx.dp->workers[fx.owner];
 	struct rte_mbuf *burst[3];
 	seal_and_send(&good, spec, seq);
 	seal_and_send(&good, spec, seq + 1);

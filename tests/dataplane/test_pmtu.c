@@ -103,7 +103,7 @@ static uint16_t mtu_of(size_t i)
 
 static struct dp_sa *sa_of(size_t i)
 {
-	struct dp_worker *w = fx.dp->workers[0];
+	struct dp_worker *w = fx.dp->workers[fx.owner];
 	return dp_slab_at(&w->out, dp_spi_slot(&w->layout, out[i].child));
 }
 

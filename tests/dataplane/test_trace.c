@@ -166,6 +166,38 @@ static void punted(void **state)
 	assert_string_equal(story(), "1:rx 1:punt(ike_new)");
 }
 
+// Until its tunnel has an SA.
+static void held(void **state)
+{
+	struct tunnel_spec spec = {.path = fx_path(EC_PEER, 4500), .session = 78, .hold = true};
+	uint8_t p[128];
+	uint32_t t = fx_tunnel_of(&spec, "10.1.0.9");
+	(void)state;
+	assert_int_equal(begin("dst host 10.1.0.9", 10, false), 0);
+	fx_input(FX_INSIDE, p, fx_ipv4(p, EC_HOST, "10.1.0.9", PROTO_UDP, 40));
+	fx_run();
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:held");
+	fx_child(t, 0, ENCR_AES_GCM_16, 128, 0, "10.1.0.9", &ec.in, &ec.out);
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:held 1:to-encrypt 1:tx");
+	assert_int_equal(row(1).session, 78);
+}
+
+// What is cut stays one packet; so does what is too big, and its sender is told of it.
+static void cut_and_too_big(void **state)
+{
+	uint8_t p[1600];
+	(void)state;
+	assert_int_equal(begin("dst host " EC_INNER, 10, false), 0);
+	fx_input(FX_INSIDE, p, fx_ipv4(p, EC_HOST, EC_INNER, PROTO_UDP, 1480));
+	fx_run();
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:tx 1:tx");
+	assert_int_equal(dp_trace_stop(fx.dp), 1);
+	assert_int_equal(begin("dst host " EC_INNER, 10, false), 0);
+	fx_input(FX_INSIDE, p, fx_ipv4_df(p, EC_HOST, EC_INNER, PROTO_UDP, 1480));
+	fx_run();
+	assert_string_equal(story(), "1:rx 1:to-encrypt 1:punt(too_big)");
+}
+
 static void ends_by_itself(void **state)
 {
 	(void)state;
@@ -376,9 +408,10 @@ int main(void)
 {
 	fx_eal();
 	const struct CMUnitTest tests[] = {T(inbound_outer_and_inner), T(inner_filter), T(outbound),
-		T(others_are_left_out), T(drop_reason), T(in_several_segments), T(punted),
-		T(ends_by_itself), T(one_after_the_other), T(memory_comes_by_and_by), T(bad_starts),
-		cmocka_unit_test(names_are_refused), cmocka_unit_test(numbers_are_taken),
+		T(others_are_left_out), T(drop_reason), T(in_several_segments), T(punted), T(held),
+		T(cut_and_too_big), T(ends_by_itself), T(one_after_the_other),
+		T(memory_comes_by_and_by), T(bad_starts), cmocka_unit_test(names_are_refused),
+		cmocka_unit_test(numbers_are_taken),
 		cmocka_unit_test_setup_teardown(handed_over, start_two, ec_stop),
 		cmocka_unit_test(summaries)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,35 @@ static void make_key(struct nic *n, const char *name)
 	}
 }
 
+// Pools of NICs that are gone, for those to come: to make one takes longer than most tests.
+static struct rte_mempool *spare[4];
+
+static struct rte_mempool *pool_get(const char *name, uint16_t priv)
+{
+	char text[RTE_MEMPOOL_NAMESIZE];
+	for (unsigned i = 0; i < RTE_DIM(spare); i++) {
+		struct rte_mempool *p = spare[i];
+		if (p && rte_pktmbuf_priv_size(p) == priv) {
+			spare[i] = NULL;
+			return p;
+		}
+	}
+	snprintf(text, sizeof(text), "nic_%s", name);
+	return rte_pktmbuf_pool_create(
+		text, MBUFS, 0, priv, DP_PACKET_MAX + RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY);
+}
+
+static void pool_put(struct rte_mempool *p)
+{
+	for (unsigned i = 0; p && rte_mempool_full(p) && i < RTE_DIM(spare); i++) {
+		if (!spare[i]) {
+			spare[i] = p;
+			return;
+		}
+	}
+	rte_mempool_free(p);
+}
+
 struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint16_t priv)
 {
 	struct nic *n = calloc(1, sizeof(*n));
@@ -89,9 +118,7 @@ struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint1
 	make_key(n, name);
 	for (unsigned i = 0; i < NIC_RETA_SIZE; i++)
 		n->reta[i] = (uint16_t)(i % queues);
-	snprintf(text, sizeof(text), "nic_%s", name);
-	n->pool = rte_pktmbuf_pool_create(text, MBUFS, 0, RTE_ALIGN_CEIL(priv, RTE_MBUF_PRIV_ALIGN),
-		DP_PACKET_MAX + RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY);
+	n->pool = pool_get(name, RTE_ALIGN_CEIL(priv, RTE_MBUF_PRIV_ALIGN));
 	for (unsigned q = 0; q < queues; q++) {
 		snprintf(text, sizeof(text), "nic_%s_rx%u", name, q);
 		n->rx[q] = rte_ring_create(text, RING_SIZE, SOCKET_ID_ANY, 0);
@@ -124,7 +151,7 @@ void nic_free(struct nic *n)
 		drain(n->rx[q]);
 		drain(n->tx[q]);
 	}
-	rte_mempool_free(n->pool);
+	pool_put(n->pool);
 	free(n);
 }
 
@@ -220,6 +247,17 @@ static bool hash_of(const struct nic *n, const uint8_t *frame, size_t len, uint3
 	return false;
 }
 
+static int arrives(struct nic *n, unsigned queue, struct rte_mbuf *m)
+{
+	if (n->forced >= 0)
+		queue = (unsigned)n->forced;
+	if (rte_ring_enqueue(n->rx[queue], m)) {
+		rte_pktmbuf_free(m);
+		return -1;
+	}
+	return (int)queue;
+}
+
 int nic_input(struct nic *n, const void *frame, size_t len)
 {
 	uint32_t hash = 0;
@@ -236,13 +274,12 @@ int nic_input(struct nic *n, const void *frame, size_t len)
 		m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
 		queue = n->reta[hash % NIC_RETA_SIZE];
 	}
-	if (n->forced >= 0)
-		queue = (unsigned)n->forced;
-	if (rte_ring_enqueue(n->rx[queue], m)) {
-		rte_pktmbuf_free(m);
-		return -1;
-	}
-	return (int)queue;
+	return arrives(n, queue, m);
+}
+
+int nic_input_mbuf(struct nic *n, struct rte_mbuf *m)
+{
+	return arrives(n, 0, m);
 }
 
 struct rte_mbuf *nic_output(struct nic *n, unsigned *queue)

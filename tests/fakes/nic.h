@@ -41,6 +41,8 @@ void nic_instrument(struct nic *n);
 
 // A frame arrives; copied. The queue that it went to, or -1 (ring full, no mbuf).
 int nic_input(struct nic *n, const void *frame, size_t len);
+// One that a device left in these buffers, without a hash; taken.
+int nic_input_mbuf(struct nic *n, struct rte_mbuf *m);
 // The next frame that was sent, or NULL; *queue (may be NULL) tells by which. The caller frees it.
 struct rte_mbuf *nic_output(struct nic *n, unsigned *queue);
 // Its mbufs that are anywhere but in its pool.

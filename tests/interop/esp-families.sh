@@ -3,7 +3,7 @@
 # Copyright (c) 2026 The sallyport authors
 #
 # ESP of scapy's over TAP, every family in every other: 4in4, 6in4, 4in6 and 6in6, as protocol 50 and
-# in UDP. IKE takes no part.
+# in UDP, each by a suite that esp.sh has not. IKE takes no part.
 . "$(dirname "$0")/lib.sh"
 
 lab_begin esp-families
@@ -38,7 +38,7 @@ families() { # WHAT PROPOSAL ESN PEER GATEWAY UDP-PORT
 	check "$1: it ends with status 0" gw_stop
 }
 
-families "protocol 50 over IPv4" aes128gcm16 1 192.0.2.11 192.0.2.1 0
-families "UDP over IPv4" aes128-sha256 0 192.0.2.11 192.0.2.1 40500
-families "protocol 50 over IPv6" aes128-sha256 1 2001:db8:1::11 2001:db8:1::1 0
-families "UDP over IPv6" aes128gcm16 0 2001:db8:1::11 2001:db8:1::1 40500
+families "protocol 50 over IPv4" aes192gcm16 1 192.0.2.11 192.0.2.1 0
+families "UDP over IPv4" aes192-sha384 0 192.0.2.11 192.0.2.1 40500
+families "protocol 50 over IPv6" aes256ctr-sha256 1 2001:db8:1::11 2001:db8:1::1 0
+families "UDP over IPv6" null-sha512 0 2001:db8:1::11 2001:db8:1::1 40500

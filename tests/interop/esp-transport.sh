@@ -37,7 +37,7 @@ transport() { # WHAT PROPOSAL ESN PEER GATEWAY UDP-PORT
 	check "$1: it ends with status 0" gw_stop
 }
 
-transport "protocol 50 over IPv4" aes128gcm16 1 192.0.2.11 192.0.2.1 0
-transport "UDP over IPv4" aes128-sha256 0 192.0.2.11 192.0.2.1 40500
-transport "protocol 50 over IPv6" aes128-sha256 0 2001:db8:1::11 2001:db8:1::1 0
-transport "UDP over IPv6" aes128gcm16 0 2001:db8:1::11 2001:db8:1::1 40500
+transport "protocol 50 over IPv4" aes256ccm16 1 192.0.2.11 192.0.2.1 0
+transport "UDP over IPv4" aes192ctr-sha1 0 192.0.2.11 192.0.2.1 40500
+transport "protocol 50 over IPv6" chacha20poly1305 0 2001:db8:1::11 2001:db8:1::1 0
+transport "UDP over IPv6" 3des-md5 0 2001:db8:1::11 2001:db8:1::1 40500

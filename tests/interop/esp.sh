@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The sallyport authors
 #
-# Plain ESP (protocol 50) over TAP with scapy as the peer: every suite, every padding, ESN, and what
-# must be refused. IKE takes no part.
+# Plain ESP (protocol 50) over TAP with scapy as the peer: its suites, every padding, ESN, and what must
+# be refused. Other lengths of key: esp-families.sh, esp-transport.sh. IKE takes no part.
 . "$(dirname "$0")/lib.sh"
 
 lab_begin esp

@@ -18,8 +18,10 @@ from scapy.layers.ipsec import SecurityAssociation
 MAC = "02:00:00:00:01:01"
 SPI_BACK = 0x5A5A0001
 SUITES = {  # cipher, bytes of its key and salt, integrity, bytes of its key
-    "aes128gcm16": ("AES-GCM", 20, None, 0),
-    "aes128-sha256": ("AES-CBC", 16, "SHA2-256-128", 32),
+    "aes192gcm16": ("AES-GCM", 28, None, 0),
+    "aes192-sha384": ("AES-CBC", 24, "SHA2-384-192", 48),
+    "aes256ctr-sha256": ("AES-CTR", 36, "SHA2-256-128", 32),
+    "null-sha512": ("NULL", 0, "SHA2-512-256", 64),
 }
 INNER = {"4": ("171.72.1.7", "10.99.0.10"), "6": ("2001:db8:77::7", "2001:db8:99::10")}
 SIZES = list(range(0, 34)) + [100, 255, 256, 1000, 1300]

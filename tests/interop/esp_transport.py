@@ -17,8 +17,10 @@ from scapy.layers.ipsec import SecurityAssociation
 MAC = "02:00:00:00:01:01"
 SPI_BACK = 0x5A5A0001
 SUITES = {  # cipher, bytes of its key and salt, integrity, bytes of its key
-    "aes128gcm16": ("AES-GCM", 20, None, 0),
-    "aes128-sha256": ("AES-CBC", 16, "SHA2-256-128", 32),
+    "aes256ccm16": ("AES-CCM", 35, None, 0),
+    "aes192ctr-sha1": ("AES-CTR", 28, "HMAC-SHA1-96", 20),
+    "chacha20poly1305": ("CHACHA20-POLY1305", 36, None, 0),
+    "3des-md5": ("3DES", 24, "HMAC-MD5-96", 16),
 }
 SIZES = list(range(0, 34)) + [100, 255, 256, 1000, 1200]
 PORTION = 8  # packets that a socket has room for, with their answers, before anybody reads

@@ -348,6 +348,69 @@ static void networks_outside_hold_nobodys_address(void **state)
 	}
 }
 
+// Leases in sparse ranges have their places wherever the ranges go: out of all, into another pool's, and back.
+static void sparse_ranges_come_and_go(void **state)
+{
+	enum { LEASES = 5000 };
+	static struct lease leases[LEASES];
+	static const char *const configs[] = {
+		"{ name = \"p\"; ranges = [ \"2001:db8:1::/64\" ]; }, { name = \"q\"; ranges = [ \"2001:db8:2::/64\" ]; }",
+		"{ name = \"p\"; ranges = [ \"2001:db8:7::/64\" ]; }, { name = \"q\"; ranges = [ \"2001:db8:2::/64\" ]; }",
+		"{ name = \"p\"; ranges = [ \"2001:db8:7::/64\" ]; }, { name = \"q\"; ranges = [ \"2001:db8::/46\" ]; }",
+		"{ name = \"p\"; ranges = [ \"2001:db8::/47\" ]; }, { name = \"q\"; ranges = [ \"2001:db8:2::/64\" ]; }",
+	};
+	static const struct {
+		unsigned to, in_use[2], outside;
+	} steps[] = {{1, {0, 0}, LEASES}, {2, {0, LEASES}, 0}, {3, {LEASES, 0}, 0},
+		{1, {0, 0}, LEASES}, {0, {LEASES, 0}, 0}};
+	struct kept k;
+	struct cfg *cfgs[5];
+	struct lease l;
+	kept_init(&k, configs[0]);
+	k.full = true;
+	for (unsigned i = 0; i < LEASES; i++) {
+		char user[16];
+		snprintf(user, sizeof(user), "user%u", i);
+		assert_int_equal(ask(&k, user, NULL, &leases[i]), ADDRESS_OK);
+		assert_true(k.f.source.renew(k.f.source.ctx, &leases[i], 1));
+	}
+	for (size_t s = 0; s < 5; s++) {
+		char text[512];
+		snprintf(text, sizeof(text), "pools = ( %s );", configs[steps[s].to]);
+		assert_int_equal(cfg_load_text("other", text, NULL, &cfgs[s]), 0);
+		assert_int_equal(pools_reload(k.f.pools, cfgs[s]), 0);
+		for (unsigned i = 0; i < LEASES; i += 3) {
+			struct address_request rq = request_of(&k.f, "thief");
+			rq.pool = &cfgs[s]->pools[0];
+			rq.exact = true;
+			rq.want = leases[i].addr;
+			assert_int_equal(
+				k.f.source.acquire(k.f.source.ctx, &rq, &l), ADDRESS_EXHAUSTED);
+			assert_true(k.f.source.renew(k.f.source.ctx, &leases[i], 2));
+			if (i == LEASES / 2)
+				(void)pools_reload_goes_on(k.f.pools);
+		}
+		while (pools_reload_goes_on(k.f.pools))
+			;
+		struct pool_stats p[2];
+		for (size_t i = 0; i < 2; i++) {
+			assert_true(pools_stats(k.f.pools, i, &p[i]));
+			assert_int_equal(p[i].in_use, steps[s].in_use[i]);
+		}
+		assert_int_equal(p[0].outside + p[1].outside, steps[s].outside);
+	}
+	for (unsigned i = 0; i < LEASES; i++)
+		k.f.source.release(k.f.source.ctx, &leases[i]);
+	struct address_request rq = request_of(&k.f, "user7");
+	rq.pool = &cfgs[4]->pools[0];
+	assert_int_equal(k.f.source.acquire(k.f.source.ctx, &rq, &l), ADDRESS_OK);
+	assert_true(l.adopted && ip_eq(&l.addr, &leases[7].addr));
+	pools_free(k.f.pools);
+	for (size_t s = 0; s < 5; s++)
+		cfg_free(cfgs[s]);
+	cfg_free(k.f.cfg);
+}
+
 static void what_is_cleared_does_not_linger(void **state)
 {
 	struct kept k;
@@ -474,6 +537,7 @@ int main(void)
 		cmocka_unit_test(what_a_reload_leaves_is_told_from_what_was_outside),
 		cmocka_unit_test(an_exact_address_is_in_nobodys_network),
 		cmocka_unit_test(networks_outside_hold_nobodys_address),
+		cmocka_unit_test(sparse_ranges_come_and_go),
 		cmocka_unit_test(what_is_cleared_does_not_linger),
 		cmocka_unit_test(an_import_is_a_lingering_lease),
 		cmocka_unit_test(a_tick_ends_so_many_at_once),
