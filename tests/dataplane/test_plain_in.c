@@ -244,7 +244,7 @@ static struct rte_mbuf *attached(struct rte_mbuf *m, uint8_t *buf, uint16_t len)
 static void foreign_buffers_are_given_back(void **state)
 {
 	static uint8_t buf[2][2048] __attribute__((aligned(64)));
-	struct dp_worker *w = fx.dp->workers[0];
+	struct dp_worker *w = fx.dp->workers[fx.owner];
 	uint8_t p[128];
 	(void)state;
 	ec_ping_in(1);
