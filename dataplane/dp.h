@@ -253,9 +253,20 @@ struct dp {
 MUST_USE int dp_new(const struct cfg *c, const struct dp_seams *s, struct dp **out);
 void dp_free(struct dp *d);
 
+void dp_trace_control_drop(struct dp *d, struct rte_mbuf *m, enum dp_drop why);
+
 static inline void dp_count_drop(struct dp *d, enum dp_drop why)
 {
 	d->drops[why]++;
+}
+
+// Frees a packet that a worker gave to the control thread, and says why.
+static inline void dp_control_drop(struct dp *d, struct rte_mbuf *m, enum dp_drop why)
+{
+	if (unlikely(atomic_load_explicit(&d->trace, memory_order_relaxed) != NULL))
+		dp_trace_control_drop(d, m, why);
+	dp_count_drop(d, why);
+	rte_pktmbuf_free(m);
 }
 
 // ---- Offered by the core to ports, neigh, punt, local ----

@@ -115,8 +115,7 @@ static void on_send(void *ctx, uint16_t port, const struct pkt_mac *mac, void *p
 
 static void on_drop(void *ctx, enum dp_drop why, void *packet)
 {
-	dp_count_drop(ctx, why);
-	rte_pktmbuf_free(packet);
+	dp_control_drop(ctx, packet, why);
 }
 
 struct neigh_seams dp_neigh_seams(struct dp *d)

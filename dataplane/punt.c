@@ -389,9 +389,10 @@ void dp_punt_input(struct dp *d, struct rte_mbuf *m)
 		why = take(d, meta,
 			(struct view){
 				rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m)});
-	if (why != DP_DROP_NONE)
-		dp_count_drop(d, why);
-	rte_pktmbuf_free(m);
+	if (why == DP_DROP_NONE)
+		rte_pktmbuf_free(m);
+	else
+		dp_control_drop(d, m, why);
 }
 
 // A device that has returned may have another MAC, as a TAP has that was made anew.

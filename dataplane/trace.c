@@ -45,7 +45,8 @@ struct dp_trace {
 	struct trace_filter *filter;
 	uint32_t packets, snap, record_max, byte_max;
 	uint64_t flag; // of ol_flags
-	int field;     // of the mbuf: struct mark
+	uint16_t serial;
+	int field; // of the mbuf: struct mark
 	int64_t to_unix_ns;
 	_Atomic uint32_t next_packet, next_record, next_byte;
 	struct dp_trace *retired_next;
@@ -59,6 +60,7 @@ struct dp_trace {
 struct mark {
 	uint32_t number;
 	uint16_t frame_off; // data_off
+	uint16_t trace;     // whose number it is: a packet may have waited since another one
 };
 
 #define NO_FRAME UINT16_MAX
@@ -77,7 +79,7 @@ uint64_t dp_trace_flag(const struct dp_trace *t)
 
 static bool marked(const struct dp_trace *t, const struct rte_mbuf *m)
 {
-	return m->ol_flags & t->flag;
+	return m->ol_flags & t->flag && mark_of(t, m)->trace == t->serial;
 }
 
 // Places are given out up to the end, not beyond: the counters stay where they are.
@@ -114,17 +116,23 @@ struct what {
 	uint64_t session;
 };
 
-static void record(struct dp_worker *w, const struct rte_mbuf *m, const struct what *what)
+// Who saw it, and when.
+struct where {
+	uint16_t worker;
+	uint64_t ns;
+};
+
+static void write_record(
+	struct dp_trace *t, struct where where, const struct rte_mbuf *m, const struct what *what)
 {
-	struct dp_trace *t = w->trace;
 	uint32_t at;
 	if (!take(&t->next_record, 1, t->record_max, &at))
 		return;
 	struct record *r = &t->records[at];
-	r->ns = w->now_ns;
+	r->ns = where.ns;
 	r->packet = mark_of(t, m)->number;
 	r->len = m->pkt_len;
-	r->worker = w->id;
+	r->worker = where.worker;
 	r->port = what->port;
 	r->stage = (uint8_t)what->stage;
 	r->framed = what->framed;
@@ -132,6 +140,18 @@ static void record(struct dp_worker *w, const struct rte_mbuf *m, const struct w
 	r->session = what->session;
 	keep_bytes(t, r, m);
 	atomic_store_explicit(&r->ready, true, memory_order_release);
+}
+
+static void record(struct dp_worker *w, const struct rte_mbuf *m, const struct what *what)
+{
+	write_record(w->trace, (struct where){w->id, w->now_ns}, m, what);
+}
+
+static void put_mark(
+	const struct dp_trace *t, struct rte_mbuf *m, uint32_t number, uint16_t frame_off)
+{
+	m->ol_flags |= t->flag;
+	*mark_of(t, m) = (struct mark){number, frame_off, t->serial};
 }
 
 // What a filter is shown: of a packet in several segments the first HEAD_MAX bytes.
@@ -153,8 +173,7 @@ static bool choose(struct dp_trace *t, struct rte_mbuf *m, bool framed)
 		!trace_filter_match(t->filter, framed, bytes, m->pkt_len) ||
 		!take(&t->next_packet, 1, t->packets, &at))
 		return false;
-	m->ol_flags |= t->flag;
-	*mark_of(t, m) = (struct mark){at + 1, framed ? m->data_off : NO_FRAME};
+	put_mark(t, m, at + 1, framed ? m->data_off : NO_FRAME);
 	return true;
 }
 
@@ -194,9 +213,15 @@ static void step(
 	record(w, m, &(struct what){stage, NO_PORT, framed, why, 0});
 }
 
-void dp_trace_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
+void dp_trace_punt(
+	struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class, struct rte_mbuf *copy)
 {
 	step(w, m, DP_TRACE_PUNT, punt_name[class]);
+	if (!marked(w->trace, m))
+		return;
+	const struct mark *mark = mark_of(w->trace, m);
+	bool framed = m->data_off == mark->frame_off;
+	put_mark(w->trace, copy, mark->number, framed ? copy->data_off : NO_FRAME);
 }
 
 void dp_trace_handoff(struct dp_worker *w, struct rte_mbuf *m, enum dp_handoff cause)
@@ -223,8 +248,7 @@ void dp_trace_follow(struct dp_worker *w, const struct rte_mbuf *from, struct rt
 {
 	if (!marked(w->trace, from))
 		return;
-	to->ol_flags |= w->trace->flag;
-	*mark_of(w->trace, to) = (struct mark){mark_of(w->trace, from)->number, NO_FRAME};
+	put_mark(w->trace, to, mark_of(w->trace, from)->number, NO_FRAME);
 }
 
 // ---- Control thread ----
@@ -287,10 +311,21 @@ static struct dp_trace *trace_new(const struct dp *d, const struct dp_trace_spec
 	t->snap = snap;
 	t->byte_max = byte_max;
 	t->to_unix_ns = unix_offset(d);
+	t->serial = (uint16_t)(d->last_trace ? d->last_trace->serial + 1 : 1);
 	if (register_marks(t) == 0)
 		return t;
 	munmap(t, t->size);
 	return NULL;
+}
+
+void dp_trace_control_drop(struct dp *d, struct rte_mbuf *m, enum dp_drop why)
+{
+	struct dp_trace *t = atomic_load_explicit(&d->trace, memory_order_relaxed);
+	if (!t || !marked(t, m))
+		return;
+	bool framed = m->data_off == mark_of(t, m)->frame_off;
+	write_record(t, (struct where){dp_meta(m)->worker, d->now_ns}, m,
+		&(struct what){DP_TRACE_DROP, NO_PORT, framed, dp_drop_name[why], 0});
 }
 
 // A worker that is ahead of this, or an older kernel (5.14 knows how), gets the page as it writes there.

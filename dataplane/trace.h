@@ -28,7 +28,9 @@ void dp_trace_rx(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 // Decrypted and accepted; or (out) about to be encrypted: data begins at the inner IP header.
 void dp_trace_inner(struct dp_worker *w, struct rte_mbuf *m, bool out, uint64_t session);
 void dp_trace_tx(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m, unsigned n);
-void dp_trace_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class);
+// The copy that the control thread gets is the same packet.
+void dp_trace_punt(
+	struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class, struct rte_mbuf *copy);
 // The record of the taker says who took it.
 void dp_trace_handoff(struct dp_worker *w, struct rte_mbuf *m, enum dp_handoff cause);
 void dp_trace_taken(struct dp_worker *w, struct rte_mbuf *m);

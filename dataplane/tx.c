@@ -152,7 +152,7 @@ void dp_punt(struct dp_worker *w, struct rte_mbuf *m, enum dp_punt_class class)
 		return;
 	}
 	if (unlikely(w->trace))
-		dp_trace_punt(w, m, class);
+		dp_trace_punt(w, m, class, c);
 	rte_pktmbuf_free(m);
 	dp_meta(c)->kind = (uint8_t) class;
 	dp_meta(c)->worker = w->id;

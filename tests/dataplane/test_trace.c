@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define TCP 6
+
 static int begin(const char *expression, uint32_t packets, bool whole)
 {
 	char why[128];
@@ -164,6 +166,46 @@ static void punted(void **state)
 	fx_input_500(EC_PEER, 500, ike, sizeof(ike));
 	fx_run();
 	assert_string_equal(story(), "1:rx 1:punt(ike_new)");
+}
+
+// What the control thread does not take it drops for a reason, too; what waited for a next hop goes on.
+static void at_the_control_thread(void **state)
+{
+	uint8_t p[128];
+	(void)state;
+	assert_int_equal(begin("tcp", 10, true), 0);
+	fx_input(FX_INSIDE, p, fx_ipv4(p, EC_HOST, "10.99.0.1", TCP, 40));
+	fx_run();
+	assert_string_equal(story(), "1:rx 1:punt(local) 1:drop(dp_drop_local_proto)");
+	assert_true(row(2).framed);
+	assert_int_equal(row(2).len, row(0).len);
+	assert_memory_equal(row(2).bytes.p, row(0).bytes.p, row(0).len);
+	assert_int_equal(dp_trace_stop(fx.dp), 1);
+	assert_int_equal(begin("udp and dst host 10.99.0.77", 10, false), 0);
+	ec_esp_in(1, p, fx_ipv4(p, EC_INNER, "10.99.0.77", PROTO_UDP, 40), 4);
+	assert_string_equal(story(), "1:decrypted 1:punt(unresolved)");
+	for (unsigned i = 0; i < 10; i++) {
+		fx.now_ns += NS_PER_S;
+		fx_run();
+	}
+	assert_string_equal(story(), "1:decrypted 1:punt(unresolved) 1:drop(dp_drop_neighbour)");
+}
+
+// A packet that waited while one trace ended and another began is not of that one.
+static void of_an_earlier_trace(void **state)
+{
+	uint8_t p[128];
+	(void)state;
+	assert_int_equal(begin("udp and dst host 10.99.0.77", 10, false), 0);
+	ec_esp_in(1, p, fx_ipv4(p, EC_INNER, "10.99.0.77", PROTO_UDP, 40), 4);
+	assert_int_equal(dp_trace_stop(fx.dp), 1);
+	assert_int_equal(begin("udp", 10, false), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		fx.now_ns += NS_PER_S;
+		fx_run();
+	}
+	assert_int_equal(fx_drops(DP_DROP_neighbour), 1);
+	assert_string_equal(story(), "");
 }
 
 // Until its tunnel has an SA.
@@ -408,10 +450,10 @@ int main(void)
 {
 	fx_eal();
 	const struct CMUnitTest tests[] = {T(inbound_outer_and_inner), T(inner_filter), T(outbound),
-		T(others_are_left_out), T(drop_reason), T(in_several_segments), T(punted), T(held),
-		T(cut_and_too_big), T(ends_by_itself), T(one_after_the_other),
-		T(memory_comes_by_and_by), T(bad_starts), cmocka_unit_test(names_are_refused),
-		cmocka_unit_test(numbers_are_taken),
+		T(others_are_left_out), T(drop_reason), T(in_several_segments), T(punted),
+		T(at_the_control_thread), T(of_an_earlier_trace), T(held), T(cut_and_too_big),
+		T(ends_by_itself), T(one_after_the_other), T(memory_comes_by_and_by), T(bad_starts),
+		cmocka_unit_test(names_are_refused), cmocka_unit_test(numbers_are_taken),
 		cmocka_unit_test_setup_teardown(handed_over, start_two, ec_stop),
 		cmocka_unit_test(summaries)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,10 +26,13 @@ check "a second one is refused" bash -c "! $BUILD/app/sallyport --socket $LAB_DI
 check "pings under the trace" pings c1 "$inner" 10.99.0.10 5
 check "a ping to an address of nobody" bash -c "! ip netns exec $LAB-c1 ping -c1 -W1 -I $inner \
 	10.99.0.77 >/dev/null"
+check "a packet that nobody answers for is dropped, for a reason" within 5 bash -c "$BUILD/app/sallyport \
+	--socket $LAB_DIR/run/control.sock trace show --json |
+	jq -e 'any(.trace[]; .stage == \"drop\" and .why == \"dp_drop_neighbour\")'"
 check "the trace ends" cli trace stop
 check "requests come out of ESP and leave inside" stages 'any(. == ["decrypted", "tx"])'
 check "replies come in, are encrypted and leave" stages 'any(. == ["rx", "to-encrypt", "tx"])'
-check "what has no next hop goes to the control thread" stages 'any(. == ["decrypted", "punt"])'
+check "what has no next hop goes to the control thread" stages 'any(. == ["decrypted", "punt", "drop"])'
 check "it is shown" bash -c "$BUILD/app/sallyport --socket $LAB_DIR/run/control.sock trace show |
 	grep -q '10.99.0.10 ICMP type 8'"
 check "it is saved" cli trace save "$LAB_DIR/t.pcapng"
