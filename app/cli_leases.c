@@ -170,6 +170,13 @@ struct import {
 	size_t refused_count, imported;
 };
 
+static void refuse(struct import *im, size_t row, const char *why)
+{
+	im->refused[row] = true;
+	im->refused_count++;
+	fprintf(stderr, "%s:%u: %s\n", im->name, im->leases->rows[row].line, why);
+}
+
 static void take_refusals(struct import *im, const size_t *rows, const json_t *reply)
 {
 	size_t i;
@@ -178,16 +185,12 @@ static void take_refusals(struct import *im, const size_t *rows, const json_t *r
 	{
 		size_t at = (size_t)json_integer_value(json_array_get(r, 0));
 		const char *why = json_string_value(json_array_get(r, 1));
-		if (at >= BATCH_ROWS || im->refused[rows[at]])
-			continue;
-		im->refused[rows[at]] = true;
-		im->refused_count++;
-		fprintf(stderr, "%s:%u: %s\n", im->name, im->leases->rows[rows[at]].line,
-			why ? why : "refused");
+		if (at < BATCH_ROWS && !im->refused[rows[at]])
+			refuse(im, rows[at], why ? why : "refused");
 	}
 }
 
-// A row that JSON cannot hold has no name then: its key says who it is.
+// An owner that JSON cannot hold has no name then: his key says who he is. NULL: the pool's name is not text.
 static json_t *import_row(const struct cli_lease *l)
 {
 	char text[IP_TEXT_MAX];
@@ -197,7 +200,7 @@ static json_t *import_row(const struct cli_lease *l)
 }
 
 // As many rows from *at on as a request holds, of those that are not refused.
-static json_t *next_batch(const struct import *im, size_t *at, size_t rows[BATCH_ROWS])
+static json_t *next_batch(struct import *im, size_t *at, size_t rows[BATCH_ROWS])
 {
 	json_t *list = json_array();
 	size_t bytes = 0;
@@ -205,6 +208,10 @@ static json_t *next_batch(const struct import *im, size_t *at, size_t rows[BATCH
 		if (im->refused[*at])
 			continue;
 		json_t *row = import_row(&im->leases->rows[*at]);
+		if (!row) {
+			refuse(im, *at, "not the name of a pool");
+			continue;
+		}
 		bytes += json_dumpb(row, NULL, 0, JSON_COMPACT) + 1;
 		if (bytes > BATCH_BYTES && json_array_size(list)) {
 			json_decref(row);

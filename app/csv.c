@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#define ZERO "a zero byte"  // what stands behind it would not be seen
+#define MARK "\xef\xbb\xbf" // what spreadsheets write before UTF-8
+
 static int next(struct csv *c)
 {
 	int ch = getc(c->in);
@@ -66,8 +69,8 @@ static int quoted(struct csv *c, struct writer *w, const char **why)
 		}
 		if (ch == '"' && (ch = next(c)) != '"')
 			return ch;
-		if (!put(w, ch)) {
-			bad(c, ch, "the line is too long", why);
+		if (ch == '\0' || !put(w, ch)) {
+			bad(c, ch, ch == '\0' ? ZERO : "the line is too long", why);
 			return -2;
 		}
 	}
@@ -78,8 +81,11 @@ static int plain(struct csv *c, struct writer *w, int ch, const char **why)
 	for (; ch != ',' && ch != '\n' && ch != EOF; ch = next(c)) {
 		if (ch == '\r' && line_ends(c, ch))
 			return '\n';
-		if (ch == '"' || !put(w, ch)) {
-			bad(c, ch, ch == '"' ? "a quote within a field" : "the line is too long",
+		if (ch == '"' || ch == '\0' || !put(w, ch)) {
+			bad(c, ch,
+				ch == '"'    ? "a quote within a field"
+				: ch == '\0' ? ZERO
+					     : "the line is too long",
 				why);
 			return -2;
 		}
@@ -107,8 +113,11 @@ int csv_read(struct csv *c, struct csv_record *r, const char **why)
 			return -EINVAL;
 		if (!put(&w, '\0'))
 			return bad(c, ch, "the line is too long", why);
-		if (ch != ',' && line_ends(c, ch))
+		if (ch != ',' && line_ends(c, ch)) {
+			if (r->line == 1 && strncmp(r->fields[0], MARK, strlen(MARK)) == 0)
+				r->fields[0] += strlen(MARK);
 			return 1;
+		}
 		if (ch != ',')
 			return bad(c, ch, "no comma behind a quoted field", why);
 	}

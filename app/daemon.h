@@ -22,7 +22,7 @@ struct daemon {
 	struct dp *dp;
 	struct lease_store *leases;   // NULL: they are in memory alone
 	struct lease_journal journal; // its
-	uint64_t leases_restored;
+	uint64_t leases_read;         // of the last life
 	bool leases_due;              // something may have settled
 	struct lease_settled settled; // what the store said last
 	uint64_t settled_to;          // the ticket up to which the pools know of it

@@ -54,8 +54,17 @@ void leases_close(struct daemon *d)
 static int restore(void *ctx, const struct lease_row *row)
 {
 	struct daemon *d = ctx;
-	d->leases_restored++;
+	d->leases_read++;
 	return pools_restore(d->pools, row);
+}
+
+static uint64_t restored(const struct daemon *d)
+{
+	struct pool_stats s;
+	uint64_t n = 0;
+	for (size_t i = 0; pools_stats(d->pools, i, &s); i++)
+		n += s.restored;
+	return n;
 }
 
 int leases_load(struct daemon *d)
@@ -69,8 +78,12 @@ int leases_load(struct daemon *d)
 		log_error(
 			"leases cannot be read from %s: %s", d->cfg->main.state_dir, strerror(-rc));
 	else
-		log_notice("%" PRIu64 " leases restored in %" PRIu64 " ms", d->leases_restored,
-			took_ms);
+		log_notice("%" PRIu64 " leases restored in %" PRIu64 " ms", restored(d), took_ms);
+	// The configuration has changed, perhaps by mistake.
+	if (rc == 0 && restored(d) < d->leases_read)
+		log_warning("%" PRIu64 " leases of the last life are forgotten: as configured "
+			    "now, no pool gives out their addresses",
+			d->leases_read - restored(d));
 	return rc;
 }
 

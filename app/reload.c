@@ -138,25 +138,33 @@ static bool begin(struct daemon *d, struct mgmt_reload *r)
 	return true;
 }
 
-static int change_pools(struct daemon *d)
+#define CUT                                                                                  \
+	"a new range has a part of a network that somebody has, or networks where somebody " \
+	"has an address: nothing is changed"
+
+static const char *change_pools(struct daemon *d)
 {
 	int rc = dhcp_reload(d->dhcp, d->cfg, stderr);
 	if (rc)
 		log_error("reload: DHCP: %s", strerror(-rc));
-	return rc ? rc : pools_reload(d->pools, d->cfg);
+	else if ((rc = pools_reload(d->pools, d->cfg)) == -EINVAL)
+		return CUT;
+	if (rc == 0)
+		return NULL;
+	return rc == -ENOMEM ? "no memory, nothing is changed" : "refused, nothing is changed";
 }
 
 static const char *switch_over(struct daemon *d, struct cfg *other)
 {
 	cfg_swap_pools(d->cfg, other);
-	int rc = change_pools(d);
-	if (rc == 0)
+	const char *why = change_pools(d);
+	if (!why)
 		return NULL;
 	cfg_swap_pools(d->cfg, other);
 	// What it has, it can have.
 	if (dhcp_reload(d->dhcp, d->cfg, stderr))
 		log_error("reload: DHCP servers are not what they were");
-	return rc == -ENOMEM ? "no memory, nothing is changed" : "refused, nothing is changed";
+	return why;
 }
 
 // True: there is more to do.

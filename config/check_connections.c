@@ -255,11 +255,17 @@ static void check_sessions(
 			"max_sessions: not used, unique leaves a user one session");
 }
 
+// A connection's number, and that number plus 1, which stands for its policy, have 16 bits.
+#define CONNECTIONS_MAX 65535u
+
 void check_connections(struct loader *l, const config_setting_t *root)
 {
 	const config_setting_t *list = member(root, "connections");
 	if (!list)
 		diag_warning(&l->diags, NULL, "no connections: every peer is refused");
+	if (l->cfg->connection_count > CONNECTIONS_MAX)
+		diag_error(&l->diags, list, "connections: there are %zu, at most %u can be",
+			l->cfg->connection_count, CONNECTIONS_MAX);
 	check_unique(l, &(struct named){list, l->cfg->connections, l->cfg->connection_count,
 				connection_name, "name", "connection"});
 	for (size_t i = 0; i < l->cfg->connection_count; i++) {

@@ -145,13 +145,10 @@ bool ike_starter_tunnel_give(struct ike_session *s)
 		return false;
 	for (r = LIST_FIRST(&s->routes); r; r = next) {
 		next = LIST_NEXT(r, link);
-		s->route_count--;
-		if (r->pending || !wanted_route(s->conn, r)) {
-			if (!r->pending)
-				sink->route_del(sink->ctx, s->tunnel, &r->dst);
-			ike_route_free(e, r);
+		// Others end with the session: sessions of another connection may wait for them.
+		if (r->pending || !wanted_route(s->conn, r))
 			continue;
-		}
+		s->route_count--;
 		ike_route_pass(e, r, st, NULL);
 		r->kept = true;
 		r->users = 1;

@@ -5,15 +5,13 @@
 // from the inside. Every length is checked before what it covers is read.
 #include "dataplane/exception.h"
 #include "dataplane/frag.h"
-#include "dataplane/gcm.h"
+#include "dataplane/frame.h"
 #include "dataplane/ike_io.h"
 #include "dataplane/policy.h"
-#include "dataplane/replay.h"
 #include "dataplane/transport.h"
+#include "dataplane/unwrap.h"
 #include "dataplane/vlan.h"
 #include "dataplane/wrap.h"
-
-#include <rte_vect.h>
 
 #define IKE_RESPONDER   8 // offset of the responder's SPI; the initiator's is at 0
 #define IKE_VERSION     17
@@ -281,58 +279,14 @@ static __rte_noinline void take_other(
 
 // ---- As most frames are ----
 
-// head: what the first 16 bytes of a frame to this port's own MAC are that holds IPv4 without options.
-struct port_view {
-	const struct dp_port *port;
-	__m128i head;
-	__m128i seen; // in the same way of an mbuf from its data_off on: one segment, checksum is good
-	uint16_t index;
-};
-
-static struct port_view view_of(const struct dp_port *port)
-{
-	uint8_t head[16] = {[12] = 0x08, [13] = 0x00, [14] = 0x45};
-	struct port_view v = {.port = port, .index = port->index};
-	memcpy(head, port->mac.addr_bytes, RTE_ETHER_ADDR_LEN);
-	memcpy(&v.head, head, sizeof(head));
-	v.seen = _mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_GOOD, 1ull << 32);
-	return v;
-}
-
-static inline bool plain_head(const struct port_view *v, const uint8_t *p)
-{
-	const __m128i matters =
-		_mm_setr_epi8(-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, -1, -1, -1, 0);
-	__m128i head = _mm_loadu_si128((const __m128i *)(const void *)p);
-	return _mm_testz_si128(_mm_xor_si128(head, v->head), matters);
-}
-
-static_assert(
-	offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, data_off) + 4 &&
-		offsetof(struct rte_mbuf, ol_flags) == offsetof(struct rte_mbuf, data_off) + 8,
-	"16 bytes have both");
-
-static inline bool plain_mbuf(const struct port_view *v, const struct rte_mbuf *m)
-{
-	const __m128i matters =
-		_mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_MASK, (long long)0xffffull << 32);
-	__m128i is = _mm_loadu_si128((const __m128i *)(const void *)&m->data_off);
-	return _mm_testz_si128(_mm_xor_si128(is, v->seen), matters);
-}
-
-static inline bool checksum_seen(const struct rte_mbuf *m)
-{
-	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-}
-
 // To this port's own MAC, IPv4 without options, in one segment.
 static inline bool plain_frame(
-	const struct port_view *v, const struct rte_mbuf *m, const uint8_t *p)
+	const struct dp_port_view *v, const struct rte_mbuf *m, const uint8_t *p)
 {
 	return likely(m->nb_segs == 1 && m->data_len >= RTE_ETHER_HDR_LEN + IP4_HDR) &&
-	       likely(plain_head(v, p)) &&
+	       likely(dp_plain_head(v, p)) &&
 	       dp_plain_v4(
-		       p + RTE_ETHER_HDR_LEN, m->data_len - RTE_ETHER_HDR_LEN, checksum_seen(m));
+		       p + RTE_ETHER_HDR_LEN, m->data_len - RTE_ETHER_HDR_LEN, dp_checksum_seen(m));
 }
 
 // Is this address the gateway's? Of the last one that was, the next packets need not ask again.
@@ -349,7 +303,7 @@ static inline bool for_us(struct dp_worker *w, uint32_t dst, const uint8_t *at)
 // ESP for an SA of this worker's, plain or behind UDP's port 4500; all that is not quite so goes the
 // long way.
 static inline bool quick_esp(
-	struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m, struct dp_sa *sa)
+	struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf *m, struct dp_sa *sa)
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	if (unlikely(!plain_frame(v, m, p)))
@@ -369,7 +323,7 @@ static inline bool quick_esp(
 	}
 	uint32_t spi = get_be32(ip + upper);
 	// Zero is no SPI, but IKE's marker.
-	if (unlikely(spi >> (w->layout.nonce_bits + w->layout.slot_bits) != w->spi_top || spi == 0))
+	if (unlikely(!dp_spi_ours(w, spi) || spi == 0))
 		return spi != 0 && dp_handoff_esp(w, m, v->port->index, upper, left, spi);
 	struct esp_op *op = dp_ops_add(&w->esp_in);
 	op->m = m;
@@ -381,62 +335,17 @@ static inline bool quick_esp(
 	return true;
 }
 
-// Of the second eight bytes of an IPv4 header, as they are loaded: more fragments, or an offset; the protocol.
-#define NOT_WHOLE    0xff3f0000ull
-#define PROTO_BIT    40
-#define WHOLE_AND_IS (NOT_WHOLE | 0xffull << PROTO_BIT)
-
-static __rte_noinline bool not_seen(struct esp_op *op, uint64_t top, uint32_t lo)
-{
-	struct dp_sa *sa = op->sa;
-	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
-	return replay_check(sa->replay, sa->word_mask, sa->window, top, op->seq);
-}
-
 // The same where the packet's SA is plain, too: it is checked at once, as dp_esp_in() would. False:
 // nothing is decided.
-static inline bool quick_plain(const struct dp_worker *w, const struct port_view *v,
+static inline bool quick_plain(const struct dp_worker *w, const struct dp_port_view *v,
 	struct rte_mbuf *m, struct dp_sa *sa, struct esp_op *op)
 {
-	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
-	int total = get_be16(ip + 2), text = total - IP4_HDR - GCM_AROUND, upper = IP4_HDR;
-	if (unlikely(!sa) || unlikely(m->nb_segs != 1) || unlikely(!plain_head(v, p)) ||
-		unlikely(total + RTE_ETHER_HDR_LEN > m->data_len) ||
-		unlikely(!checksum_seen(m) && !dp_v4_sum_ok(ip)))
-		return false;
-	if (unlikely(dp_load32(ip + 16) != w->own_v4))
-		return false;
-	uint64_t is = dp_load64(ip + 4) & WHOLE_AND_IS;
-	if (is == (uint64_t)PROTO_UDP << PROTO_BIT) {
-		int len = get_be16(ip + IP4_HDR + 4);
-		if (unlikely(len > total - IP4_HDR) ||
-			unlikely(get_be16(ip + IP4_HDR + 2) != IKE_NATT_PORT))
-			return false;
-		text = len - UDP_HDR - GCM_AROUND;
-		upper += UDP_HDR;
-	} else if (unlikely(is != (uint64_t)PROTO_ESP << PROTO_BIT)) {
-		return false;
-	}
-	uint8_t *esp = ip + upper;
-	uint32_t spi = dp_load32(esp), lo = get_be32(esp + 4);
-	if (unlikely(text < GCM_TEXT) || unlikely(text & 3) || unlikely(spi == 0) ||
-		unlikely(spi != sa->spi) || unlikely(sa->special))
-		return false;
-	uint64_t top = dp_get(&sa->seq);
-	uint32_t ahead = lo - (uint32_t)top;
-	op->m = m;
-	op->sa = sa;
-	op->esp = esp;
-	op->seq = top + ahead;
-	op->text_len = (uint16_t)text;
-	op->upper = (uint16_t)upper;
-	return likely((int32_t)ahead > 0) && likely((sa->flags & DP_SA_ESN) || !(op->seq >> 32))
-		       ? true
-		       : not_seen(op, top, lo);
+	struct dp_sealed p;
+	return likely(sa) && likely(dp_sealed_v4(w, v, m, &p)) && dp_unwrap_plain(op, sa, &p);
 }
 
 // How many of them are such, from the first on.
-static __rte_noinline unsigned plain_run(struct dp_worker *w, const struct port_view *v,
+static __rte_noinline unsigned plain_run(struct dp_worker *w, const struct dp_port_view *v,
 	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
 {
 	struct dp_ops *b = &w->esp_in;
@@ -450,25 +359,27 @@ static __rte_noinline unsigned plain_run(struct dp_worker *w, const struct port_
 }
 
 // Plain ones as long as there is nothing before them that is not.
-static void outside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+static void outside_burst(struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf **m,
 	unsigned n, const struct dp_found *found)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (w->straight && w->esp_in.ready == w->esp_in.n)
 			i += plain_run(w, v, m + i, n - i, found + i);
+		if (i < n && !found[i].sa)
+			i += dp_give_sealed(w, v, m + i, n - i);
 		if (unlikely(i < n && !quick_esp(w, v, m[i], found[i].sa)))
 			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
 	}
 }
 
 // RFC 1122 3.2.1.3: addresses that begin so are nobody's: 0, 127, 224 and above.
-static const uint8_t nobodys[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
+const uint8_t dp_nobodys[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
 
 // The addresses of a packet from the inside are such that it can be routed, and it is not for the gateway.
 static inline bool quick_way(const struct dp_worker *w, const uint8_t *ip)
 {
 	bool link_local_dst = dp_load32(ip + 16) << 16 == 0xfea90000;
-	return likely((nobodys[ip[12]] | nobodys[ip[16]] | link_local_dst) == 0) &&
+	return likely((dp_nobodys[ip[12]] | dp_nobodys[ip[16]] | link_local_dst) == 0) &&
 	       likely(!dp_local_maybe_v4(&w->dp->routes, ip + 16));
 }
 
@@ -484,7 +395,7 @@ static inline struct dp_sa *quick_sa(
 }
 
 // To the worker that has the tunnel, where nothing else has to be decided. In their order, too.
-static __rte_noinline bool quick_owner(struct dp_worker *w, const struct port_view *v,
+static __rte_noinline bool quick_owner(struct dp_worker *w, const struct dp_port_view *v,
 	struct rte_mbuf *m, const _Atomic uint64_t *flat)
 {
 	uint64_t e_of = atomic_load_explicit(flat, memory_order_acquire);
@@ -501,8 +412,8 @@ static __rte_noinline bool quick_owner(struct dp_worker *w, const struct port_vi
 
 // A clear packet from the inside that is to be routed: into the tunnel at once where nothing has to be
 // decided about it. In their order: behind one that has to be looked up so have the others.
-static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
-	const _Atomic uint64_t *flat)
+static inline bool quick_inner(struct dp_worker *w, const struct dp_port_view *v,
+	struct rte_mbuf *m, const _Atomic uint64_t *flat)
 {
 	uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
 	if (unlikely(!plain_frame(v, m, p) || !quick_way(w, ip)))
@@ -547,7 +458,7 @@ static inline bool quick_inner(struct dp_worker *w, const struct port_view *v, s
 
 // A packet for a client whose tunnel's newest SA is found: all but its cipher is done at once where it
 // is plain. False: nothing has been done. What has a place in a flat array is no address of the gateway.
-static inline bool quick_wrap(struct dp_worker *w, const struct port_view *v, struct rte_mbuf *m,
+static inline bool quick_wrap(struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf *m,
 	struct dp_sa *sa, struct esp_op *op)
 {
 	uint32_t off = m->data_off;
@@ -557,34 +468,45 @@ static inline bool quick_wrap(struct dp_worker *w, const struct port_view *v, st
 		.at = off + RTE_ETHER_HDR_LEN,
 		.len = get_be16(ip + 2),
 		.hop = true};
-	return likely(sa) && likely(plain_head(v, p)) &&
+	return likely(sa) && likely(dp_plain_head(v, p)) &&
 	       likely(plain.len >= IP4_HDR && plain.len + RTE_ETHER_HDR_LEN <= m->data_len) &&
-	       likely(plain_mbuf(v, m) || (m->nb_segs == 1 && dp_v4_sum_ok(ip))) &&
-	       likely(ip[8] > 1) && likely(!(nobodys[ip[12]] | nobodys[ip[16]])) &&
+	       likely(dp_plain_mbuf(v, m) || (m->nb_segs == 1 && dp_v4_sum_ok(ip))) &&
+	       likely(ip[8] > 1) && likely(!(dp_nobodys[ip[12]] | dp_nobodys[ip[16]])) &&
 	       dp_wrap_plain(w, op, sa, &plain);
 }
 
-// How many of them are such, from the first on.
-static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct port_view *v,
+// How many of them are such, from the first on. Lines of the first WARM_AROUND are on their way.
+static __rte_noinline unsigned wrap_run(struct dp_worker *w, const struct dp_port_view *v,
 	struct rte_mbuf **m, unsigned n, const struct dp_found *found)
 {
 	struct dp_ops *b = &w->esp_out;
 	struct rte_mbuf **at = m, **end = m + n;
 	struct esp_op *op = &b->op[b->n];
-	for (; at < end && likely(quick_wrap(w, v, *at, found->sa, op)); at++, found++)
+	for (; at < end && likely(quick_wrap(w, v, *at, found->sa, op)); at++, found++) {
 		op++;
+		if (likely(at + WARM_AROUND < end))
+			dp_warm_around(at[WARM_AROUND]);
+	}
 	b->ready = b->n += (unsigned)(at - m);
 	return (unsigned)(at - m);
 }
 
 // In their order: behind one that has yet to be looked up, or to be wrapped, so have the others.
-static void inside_burst(struct dp_worker *w, const struct port_view *v, struct rte_mbuf **m,
+static void inside_burst(struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf **m,
 	unsigned n, const struct dp_found *found)
 {
+	if (n && found[0].sa)
+		dp_warm_first(m, n);
 	for (unsigned i = 0; i < n; i++) {
 		if (w->straight && w->route.n == 0 && w->esp_out.ready == w->esp_out.n)
 			i += wrap_run(w, v, m + i, n - i, found + i);
-		if (unlikely(i < n && !quick_inner(w, v, m[i], found[i].flat)))
+		if (i < n && !found[i].sa)
+			i += dp_give_clear(w, v, m + i, n - i, found + i);
+		if (likely(i >= n))
+			break;
+		if (i + WARM_AROUND < n)
+			dp_warm_around(m[i + WARM_AROUND]);
+		if (unlikely(!quick_inner(w, v, m[i], found[i].flat)))
 			take_other(w, v->port, m[i], DP_HANDOFF_MISPREDICTED);
 	}
 }
@@ -599,7 +521,7 @@ void dp_classify(struct dp_worker *w, const struct dp_port *port, struct rte_mbu
 void dp_classify_burst(struct dp_worker *w, const struct dp_port *port, struct rte_mbuf **m,
 	unsigned n, const struct dp_found *found)
 {
-	struct port_view v = view_of(port);
+	struct dp_port_view v = dp_port_view_of(port);
 	if (unlikely(port->vlans)) {
 		dp_classify(w, port, m, n, DP_HANDOFF_MISPREDICTED);
 	} else if (port->role == CFG_OUTSIDE) {

@@ -271,6 +271,13 @@ static inline void dp_control_drop(struct dp *d, struct rte_mbuf *m, enum dp_dro
 
 // ---- Offered by the core to ports, neigh, punt, local ----
 
+// Ids of outer IPv4 packets that may be cut on their way: whoever makes some has those that leave his own rest by
+// this power of two, worker i the rest i and the control thread the rest that is their number.
+static inline uint16_t dp_id_step(unsigned workers)
+{
+	return (uint16_t)(1u << (32 - __builtin_clz(workers | 1)));
+}
+
 // A buffer for a packet of up to len bytes, with 128 bytes of headroom, meta zeroed; NULL: none.
 struct rte_mbuf *dp_ctl_alloc(struct dp *d, size_t len);
 // Send a finished Ethernet frame by a port. Takes the mbuf in any case (full ring: counted drop).

@@ -162,6 +162,14 @@ static const struct dp_route *route_to(const struct dp *d, const struct ike_data
 	return r ? r : dp_route_lookup(&d->routes, side, to->family, to->bytes);
 }
 
+// RFC 6864 4.2: a tunnel's packets in UDP have the same ends and protocol, and numbers of their workers.
+uint32_t dp_ip_id(struct dp *d)
+{
+	uint32_t step = dp_id_step(d->worker_count);
+	d->local->ip_id += step;
+	return (d->local->ip_id & ~(step - 1)) | d->worker_count;
+}
+
 void dp_send(struct dp *d, const struct ike_datagram *dg)
 {
 	const struct dp_route *r = route_to(d, dg);
@@ -170,8 +178,8 @@ void dp_send(struct dp *d, const struct ike_datagram *dg)
 		return;
 	}
 	struct sending s = {d, r->port, r->via.family ? &r->via : &dg->remote.addr};
-	enum dp_drop why = ike_io_build(
-		dg, d->ports[r->port].mtu, d->local->ip_id++, d->local->scratch, emit, &s);
+	enum dp_drop why =
+		ike_io_build(dg, d->ports[r->port].mtu, dp_ip_id(d), d->local->scratch, emit, &s);
 	if (why != DP_DROP_NONE)
 		dp_count_drop(d, why);
 }

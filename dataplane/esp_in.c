@@ -3,11 +3,11 @@
 //
 // ESP inbound, RFC 4303 3.4: a burst in stages, so that the memory of one packet's SA and keys
 // arrives while the others are looked at.
-#include "dataplane/gcm.h"
 #include "dataplane/replay.h"
 #include "dataplane/trace.h"
 #include "dataplane/transport.h"
 #include "dataplane/treat.h"
+#include "dataplane/unwrap.h"
 
 static void count_cold(dp_counter_t *c)
 {
@@ -69,6 +69,13 @@ static inline enum dp_drop check(struct esp_op *op)
 	uint64_t top = dp_get(&sa->seq);
 	op->seq = newer_seq(sa, top, lo);
 	return likely(op->seq > top) ? DP_DROP_NONE : check_late(op, top, lo);
+}
+
+__rte_noinline bool dp_not_seen(struct esp_op *op, uint64_t top, uint32_t lo)
+{
+	struct dp_sa *sa = op->sa;
+	op->seq = sa->flags & DP_SA_ESN ? replay_esn(top, sa->window, lo) : lo;
+	return replay_check(sa->replay, sa->word_mask, sa->window, top, op->seq);
 }
 
 // Those that have not been checked yet. What stays moves up.
@@ -455,7 +462,7 @@ static unsigned finish_burst(struct dp_worker *w, struct esp_op *ops, unsigned n
 	return good;
 }
 
-// ---- Plain SAs (no bit of enum dp_sa_special), whose packets have been checked (classify.c) ----
+// ---- Plain SAs (no bit of enum dp_sa_special), whose packets have been checked (unwrap.h) ----
 
 // Behind a packet's text, by the bytes of padding, up to three: those, their number, and next header: IPv4.
 static const struct {

@@ -301,7 +301,7 @@ static inline bool prepare_plain(struct dp_worker *w, struct esp_op *op)
 	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
 	if (unlikely(!op->sa || p.ip[0] >> 4 != IP_V4 || !dp_wrap_plain(w, op, op->sa, &p)))
 		return false;
-	m->ol_flags = mark;
+	m->ol_flags |= mark;
 	return true;
 }
 

@@ -129,7 +129,7 @@ static inline void dp_take_esp(struct dp_worker *w, struct rte_mbuf *m, uint8_t 
 	op->len = (uint16_t)len;
 	op->upper = (uint16_t)upper;
 	op->port = port;
-	op->sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	op->sa = dp_sa_of_spi(w, get_be32(esp));
 	if (likely(op->sa))
 		dp_sa_prefetch(op->sa);
 }
@@ -165,6 +165,10 @@ static inline bool dp_sa_selects_fast(struct dp_sa *sa, const uint8_t *packet, u
 static_assert(offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, data_len) + 2,
 	"length and tag are one word");
 
+// Whose memory a packet lies in: some drivers receive into buffers that are not their mbufs' own (mlx5 with
+// mprq_en). Without these flags that memory is not given back, and the mbuf's next user gets it.
+#define DP_MBUF_KEEPS (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
+
 // An Ethernet header at eth, which is at bytes into the mbuf's buffer; the mbuf is the frame from there on,
 // len bytes behind it.
 static inline void dp_tx_frame_at(
@@ -176,7 +180,7 @@ static inline void dp_tx_frame_at(
 	m->data_off = (uint16_t)at;
 	m->pkt_len = frame;
 	dp_store32(&m->data_len, frame);
-	m->ol_flags = 0; // what the port is asked to do for us
+	m->ol_flags &= DP_MBUF_KEEPS; // what the port is asked to do for us: nothing
 }
 
 // The same in front of p.
@@ -193,7 +197,7 @@ static inline void dp_tx_frame_of(const struct dp_worker *w, const struct dp_nei
 {
 	uint64_t mark = likely(!w->trace) ? 0 : m->ol_flags & dp_trace_flag(w->trace);
 	dp_tx_frame_untraced(n, m, p, len);
-	m->ol_flags = mark;
+	m->ol_flags |= mark;
 }
 
 // A finished frame to the port, whose batch that is.

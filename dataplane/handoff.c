@@ -8,9 +8,12 @@
 // needs stands in the mbuf's first line, which moves anyway; its second line and its private area stay
 // where they are. And the taker asks for each line with the intent to write: one that it had asked for
 // to read would be fetched a second time when it is written.
+#include "dataplane/handoff.h"
+
 #include "dataplane/frag.h"
 #include "dataplane/trace.h"
-#include "dataplane/warm.h"
+#include "dataplane/unwrap.h"
+#include "dataplane/wrap.h"
 
 #include <sys/eventfd.h>
 
@@ -33,44 +36,9 @@ void dp_worker_wake(struct dp_worker *w)
 		(void)eventfd_write(w->wake_fd, 1);
 }
 
-// ---- What a packet carries ----
-
-// In fields of the mbuf's first line that nobody needs between receiving and sending.
-struct carried {
-	uint8_t carry;  // enum dp_carry
-	uint8_t cause;  // enum dp_handoff
-	uint8_t port;   // came in by, or FRAME leaves by, index
-	uint8_t l2_len; // ESP
-	uint16_t
-		upper; // ESP: bytes of the outer IP header and what follows it; INNER: of the IP header
-	uint32_t to, generation; // ESP: SPI, 0
-};
-static_assert(DP_PORTS_MAX <= UINT8_MAX && sizeof(((struct rte_mbuf *)0)->packet_type) == 4,
-	"packet_type holds carry, cause, port and l2_len");
-
-static inline void carry_put(struct rte_mbuf *m, const struct carried *c)
-{
-	m->packet_type = (uint32_t)c->carry | (uint32_t)c->cause << 8 | (uint32_t)c->port << 16 |
-			 (uint32_t)c->l2_len << 24;
-	m->vlan_tci = c->upper;
-	m->hash.fdir.lo = c->to;
-	m->hash.fdir.hi = c->generation;
-}
-
-static inline struct carried carry_get(const struct rte_mbuf *m)
-{
-	return (struct carried){.carry = (uint8_t)m->packet_type,
-		.cause = (uint8_t)(m->packet_type >> 8),
-		.port = (uint8_t)(m->packet_type >> 16),
-		.l2_len = (uint8_t)(m->packet_type >> 24),
-		.upper = m->vlan_tci,
-		.to = m->hash.fdir.lo,
-		.generation = m->hash.fdir.hi};
-}
-
 // ---- To another worker ----
 
-static __rte_noinline void flush_to(struct dp_worker *w, uint16_t to)
+__rte_noinline void dp_handoff_flush_to(struct dp_worker *w, uint16_t to)
 {
 	struct dp_given *g = &w->handoff[to];
 	struct dp_worker *o = w->dp->workers[to];
@@ -78,7 +46,7 @@ static __rte_noinline void flush_to(struct dp_worker *w, uint16_t to)
 	// What is enqueued is the taker's.
 	unsigned sent = rte_ring_sp_enqueue_burst(o->handoff_in[w->id], (void **)g->m, g->n, NULL);
 	for (unsigned i = sent; i < g->n; i++) {
-		g->by[carry_get(g->m[i]).cause]--;
+		g->by[dp_carry_get(g->m[i]).cause]--;
 		dp_drop(w, g->m[i], DP_DROP_handoff_full);
 	}
 	for (unsigned i = 0; i < DP_HANDOFF_CAUSES; i++) {
@@ -90,25 +58,21 @@ static __rte_noinline void flush_to(struct dp_worker *w, uint16_t to)
 }
 
 static inline void give(
-	struct dp_worker *w, uint16_t to, struct rte_mbuf *m, const struct carried *c)
+	struct dp_worker *w, uint16_t to, struct rte_mbuf *m, const struct dp_carried *c)
 {
-	struct dp_given *g = &w->handoff[to];
-	carry_put(m, c);
-	if (unlikely(w->trace))
+	if (unlikely(w->trace)) {
+		dp_carry_put(m, c);
 		dp_trace_handoff(w, m, c->cause);
-	if (g->n == 0)
-		dp_ring_warm_put(w->dp->workers[to]->handoff_in[w->id], sizeof(void *), DP_BURST);
-	g->by[c->cause]++;
-	g->m[g->n++] = m;
-	if (unlikely(g->n == RTE_DIM(g->m)))
-		flush_to(w, to);
+	}
+	dp_give(w, to, m, c);
+	w->given = to;
 }
 
 void dp_handoff(struct dp_worker *w, uint16_t to, struct rte_mbuf *m, enum dp_carry carry,
 	enum dp_handoff cause)
 {
 	const struct dp_meta *meta = dp_meta(m);
-	struct carried c = {.carry = (uint8_t)carry,
+	struct dp_carried c = {.carry = (uint8_t)carry,
 		.cause = (uint8_t)cause,
 		.port = (uint8_t)meta->port,
 		.l2_len = (uint8_t)m->l2_len,
@@ -132,7 +96,7 @@ bool dp_handoff_esp(struct dp_worker *w, struct rte_mbuf *m, uint16_t port, uint
 	m->data_len = (uint16_t)(RTE_ETHER_HDR_LEN + upper + len);
 	m->pkt_len = m->data_len;
 	give(w, (uint16_t)owner, m,
-		&(struct carried){.carry = DP_CARRY_ESP,
+		&(struct dp_carried){.carry = DP_CARRY_ESP,
 			.cause = atomic_load_explicit(cause, memory_order_relaxed),
 			.port = (uint8_t)port,
 			.l2_len = RTE_ETHER_HDR_LEN,
@@ -145,7 +109,7 @@ void dp_handoff_inner(
 	struct dp_worker *w, struct rte_mbuf *m, uint16_t port, const struct dp_dst_entry *e)
 {
 	give(w, (uint16_t)dp_tunnel_worker(e->index), m,
-		&(struct carried){.carry = DP_CARRY_INNER,
+		&(struct dp_carried){.carry = DP_CARRY_INNER,
 			.cause = e->cause,
 			.port = (uint8_t)port,
 			.upper = IP4_HDR,
@@ -153,17 +117,85 @@ void dp_handoff_inner(
 			.generation = e->generation});
 }
 
+// ---- The same, in runs ----
+
+unsigned dp_give_sealed(
+	struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf **m, unsigned n)
+{
+	const struct dp_worker *o = w->dp->workers[w->given];
+	struct dp_carried c = {
+		.carry = DP_CARRY_ESP, .port = (uint8_t)v->index, .l2_len = RTE_ETHER_HDR_LEN};
+	unsigned i = 0;
+	for (; o != w && w->straight && i < n; i++) {
+		struct dp_sealed p;
+		if (unlikely(!dp_sealed_v4(w, v, m[i], &p)) || unlikely(p.len < (int)ESP_HDR_LEN))
+			break;
+		uint32_t slot = (get_be32(p.esp) >> w->layout.nonce_bits) - o->spi_first;
+		// Zero is no SPI, but IKE's marker.
+		if (unlikely(slot >= w->in.slots) || unlikely(dp_load32(p.esp) == 0))
+			break;
+		c.upper = (uint16_t)p.upper;
+		c.to = get_be32(p.esp);
+		c.cause = atomic_load_explicit(&o->uplink_cause[slot], memory_order_relaxed);
+		// What stands behind it is none of it.
+		m[i]->data_len = (uint16_t)(RTE_ETHER_HDR_LEN + p.upper + p.len);
+		m[i]->pkt_len = m[i]->data_len;
+		dp_give(w, o->id, m[i], &c);
+	}
+	return i;
+}
+
+// The destination is a client's of worker o, and nothing has to be decided about the packet. What has a place
+// in a flat array is no address of the gateway.
+static inline bool clear_of(const struct dp_worker *w, const struct dp_worker *o,
+	const struct dp_port_view *v, struct rte_mbuf *m, const struct dp_dst_entry *e)
+{
+	const uint8_t *p = dp_data(m), *ip = p + RTE_ETHER_HDR_LEN;
+	uint32_t total = get_be16(ip + 2);
+	return likely(e->index != 0) && likely(dp_tunnel_worker(e->index) == o->id) &&
+	       likely(dp_plain_head(v, p)) &&
+	       likely(total >= IP4_HDR && total + RTE_ETHER_HDR_LEN <= m->data_len) &&
+	       likely(dp_plain_mbuf(v, m)) && likely(ip[8] > 1) &&
+	       likely(!(dp_nobodys[ip[12]] | dp_nobodys[ip[16]])) &&
+	       likely(!dp_tunnel_shared(&w->layout, e->index));
+}
+
+unsigned dp_give_clear(struct dp_worker *w, const struct dp_port_view *v, struct rte_mbuf **m,
+	unsigned n, const struct dp_found *found)
+{
+	const struct dp_worker *o = w->dp->workers[w->given];
+	struct dp_carried c = {
+		.carry = DP_CARRY_INNER, .port = (uint8_t)v->index, .upper = IP4_HDR};
+	unsigned i = 0;
+	for (; o != w && w->straight && w->route.n == 0 && i < n && found[i].flat; i++) {
+		struct dp_dst_entry e;
+		dp_dst_entry_of(atomic_load_explicit(found[i].flat, memory_order_acquire), &e);
+		if (unlikely(!clear_of(w, o, v, m[i], &e)))
+			break;
+		uint8_t *ip = dp_data(m[i]) + RTE_ETHER_HDR_LEN;
+		c.to = e.index;
+		c.generation = e.generation;
+		c.cause = e.cause;
+		m[i]->data_off += RTE_ETHER_HDR_LEN;
+		m[i]->data_len = get_be16(ip + 2);
+		m[i]->pkt_len = m[i]->data_len;
+		dp_hop_v4(ip);
+		dp_give(w, o->id, m[i], &c);
+	}
+	return i;
+}
+
 void dp_handoff_flush(struct dp_worker *w)
 {
 	for (uint16_t i = 0; i < w->dp->worker_count; i++)
 		if (w->handoff[i].n)
-			flush_to(w, i);
+			dp_handoff_flush_to(w, i);
 }
 
 // ---- From other workers ----
 
 // All that the taker will write, which is most of it. tail: bytes that it grows by.
-static inline void ask_for_data(const struct rte_mbuf *m, const struct carried *c)
+static inline void ask_for_data(const struct rte_mbuf *m, const struct dp_carried *c)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
 	dp_prefetch_write(p);
@@ -179,32 +211,38 @@ static inline void ask_for_data(const struct rte_mbuf *m, const struct carried *
 // The mbuf's first line is there: the packet, and what leads to its SA.
 static inline void ask_for_packet(struct dp_warm *x, unsigned i)
 {
-	struct carried c = carry_get(x->m[i]);
+	struct dp_carried c = dp_carry_get(x->m[i]);
+	struct dp_sa *sa = NULL;
 	x->at[i] = &x->none;
 	ask_for_data(x->m[i], &c);
 	if (c.carry == DP_CARRY_ESP) {
-		const struct dp_sa *sa = dp_slab_at(&x->w->in, dp_spi_slot(&x->w->layout, c.to));
-		if (sa)
+		sa = dp_sa_of_spi(x->w, c.to);
+		if (likely(sa))
 			dp_sa_prefetch(sa);
 	} else if (c.carry == DP_CARRY_INNER) {
 		x->at[i] = &x->w->ways[dp_tunnel_slot(c.to)];
 		rte_prefetch0(x->at[i]);
 	}
+	x->found[i].sa = sa;
 }
 
-static struct dp_sa *warm_sa(const struct dp_warm *x, unsigned i)
+// The tunnel's newest SA, of one to be encrypted.
+static inline void warm_sa(struct dp_warm *x, unsigned i)
 {
-	struct dp_sa *sa = dp_way_any(*(const struct dp_way *)x->at[i]);
+	const struct dp_way *way = x->at[i];
+	if (!way->v)
+		return;
+	struct dp_sa *sa = dp_way_sa(*way, dp_carry_get(x->m[i]).generation);
+	x->found[i].sa = sa;
 	if (likely(sa))
 		dp_sa_prefetch(sa);
-	return sa;
 }
 
 void dp_warm_taken(struct dp_warm *x, unsigned i)
 {
 	WARM_EACH(x, i, dp_prefetch_write(x->m[k]));
 	WARM_EACH(x, i - WARM_DATA, ask_for_packet(x, k));
-	WARM_EACH(x, i - WARM_WAY, x->found[k].sa = warm_sa(x, k));
+	WARM_EACH(x, i - WARM_WAY, warm_sa(x, k));
 }
 
 void dp_warm_taken_all(struct dp_warm *x)
@@ -214,10 +252,10 @@ void dp_warm_taken_all(struct dp_warm *x)
 	for (unsigned i = 0; i < x->n; i++)
 		ask_for_packet(x, i);
 	for (unsigned i = 0; i < x->n; i++)
-		x->found[i].sa = warm_sa(x, i);
+		warm_sa(x, i);
 }
 
-static void take_inner(struct dp_worker *w, struct rte_mbuf *m, const struct carried *c)
+static void take_inner(struct dp_worker *w, struct rte_mbuf *m, const struct dp_carried *c)
 {
 	struct esp_op *op = dp_ops_add(&w->esp_out);
 	op->m = m;
@@ -232,7 +270,7 @@ static void take_inner(struct dp_worker *w, struct rte_mbuf *m, const struct car
 
 static void take(struct dp_worker *w, struct rte_mbuf *m)
 {
-	struct carried c = carry_get(m);
+	struct dp_carried c = dp_carry_get(m);
 	uint32_t before = (uint32_t)c.l2_len + c.upper;
 	if (unlikely(w->trace))
 		dp_trace_taken(w, m);
@@ -254,26 +292,99 @@ static void take(struct dp_worker *w, struct rte_mbuf *m)
 	}
 }
 
-// The next packets, of as many rings as it takes to have a burst of them. So many come from a ring in a
-// poll at most.
+// ---- As most of them are ----
+
+// ESP of a plain SA, which came by this port. False: nothing is decided.
+static inline bool take_sealed(
+	struct rte_mbuf *m, struct dp_sa *sa, uint16_t port, struct esp_op *op)
+{
+	struct dp_carried c = dp_carry_get(m);
+	uint8_t *ip = dp_data(m) + c.l2_len;
+	int len = m->data_len - c.l2_len - c.upper;
+	return likely(sa) && likely(c.carry == DP_CARRY_ESP) && likely(c.port == port) &&
+	       likely(ip[0] == 0x45) &&
+	       dp_unwrap_plain(op, sa,
+		       &(struct dp_sealed){
+			       .m = m, .esp = ip + c.upper, .len = len, .upper = c.upper});
+}
+
+// How many of them are such, from the first on.
+static __rte_noinline unsigned sealed_run(
+	struct dp_worker *w, struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_in;
+	struct esp_op *op = &b->op[b->n];
+	uint16_t port = b->n ? b->port : dp_carry_get(m[0]).port;
+	unsigned i = 0;
+	while (i < n && likely(take_sealed(m[i], found[i].sa, port, op + i)))
+		i++;
+	b->port = port;
+	b->ready = b->n += i;
+	return i;
+}
+
+// An IPv4 packet for a plain SA, which is wrapped at once. False: nothing has been done.
+static inline bool take_clear(
+	struct dp_worker *w, struct rte_mbuf *m, struct dp_sa *sa, struct esp_op *op)
+{
+	struct dp_plain p = {.m = m, .ip = dp_data(m), .at = m->data_off, .len = m->data_len};
+	return likely(sa) && likely(dp_carry_get(m).carry == DP_CARRY_INNER) &&
+	       likely(p.ip[0] >> 4 == IP_V4) && dp_wrap_plain(w, op, sa, &p);
+}
+
+static __rte_noinline unsigned clear_run(
+	struct dp_worker *w, struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	struct dp_ops *b = &w->esp_out;
+	struct esp_op *op = &b->op[b->n];
+	unsigned i = 0;
+	while (i < n && likely(take_clear(w, m[i], found[i].sa, op + i)))
+		i++;
+	b->ready = b->n += i;
+	return i;
+}
+
+// Such ones as long as there is nothing before them that is not.
+static void take_burst(
+	struct dp_worker *w, struct rte_mbuf **m, unsigned n, const struct dp_found *found)
+{
+	for (unsigned i = 0; i < n; i++) {
+		bool in = dp_carry_get(m[i]).carry == DP_CARRY_ESP;
+		const struct dp_ops *b = in ? &w->esp_in : &w->esp_out;
+		if (likely(w->straight) && b->ready == b->n)
+			i += in ? sealed_run(w, m + i, n - i, found + i)
+				: clear_run(w, m + i, n - i, found + i);
+		if (unlikely(i < n))
+			take(w, m[i]);
+	}
+}
+
+// All that the next ring has which has something. Each is read once a poll.
+static bool fetch_ring(struct dp_worker *w)
+{
+	struct dp_taken *t = &w->taken;
+	for (t->have = t->at = 0; t->rings && !t->have; t->rings--) {
+		struct rte_ring *r = w->handoff_in[t->ring];
+		if (r)
+			t->have = (uint16_t)rte_ring_sc_dequeue_burst(
+				r, (void **)t->all, RTE_DIM(t->all), NULL);
+		t->busy |= (uint64_t)(t->have != 0) << t->ring;
+		t->ring = (uint16_t)(t->ring + 1 == w->dp->worker_count ? 0 : t->ring + 1);
+	}
+	return t->have != 0;
+}
+
+// The next packets, of as many rings as it takes to have a burst of them.
 static unsigned fetch(struct dp_worker *w)
 {
 	struct dp_taken *t = &w->taken;
 	struct rte_mbuf **m = t->m[t->turn ^ 1];
 	unsigned n = 0;
-	while (t->rings && n < DP_BURST) {
-		struct rte_ring *r = w->handoff_in[t->ring];
-		unsigned may = RTE_MIN(DP_BURST - n, (unsigned)t->left), got = 0;
-		if (r && may)
-			got = rte_ring_sc_dequeue_burst(r, (void **)m + n, may, NULL);
-		n += got;
-		t->busy |= (uint64_t)(got != 0) << t->ring;
-		t->left = (uint16_t)(t->left - got);
-		if (got && got == may && t->left)
-			continue;
-		t->left = DP_BURSTS * DP_BURST;
-		t->rings--;
-		t->ring = (uint16_t)(t->ring + 1 == w->dp->worker_count ? 0 : t->ring + 1);
+	while (n < DP_BURST && (t->at < t->have || fetch_ring(w))) {
+		unsigned k = RTE_MIN(DP_BURST - n, (unsigned)t->have - t->at);
+		memcpy(m + n, t->all + t->at, k * sizeof(*m));
+		t->at = (uint16_t)(t->at + k);
+		n += k;
 	}
 	return n;
 }
@@ -285,7 +396,6 @@ void dp_handoff_begin(struct dp_worker *w)
 	if (n == 1)
 		return;
 	t->rings = (uint16_t)n;
-	t->left = DP_BURSTS * DP_BURST;
 	for (uint64_t busy = t->busy; busy; busy &= busy - 1)
 		dp_ring_warm_get(w->handoff_in[__builtin_ctzll(busy)], sizeof(void *), DP_BURST);
 	t->busy = 0;
@@ -312,8 +422,7 @@ static unsigned take_from_workers(struct dp_worker *w)
 		next = fetch(w);
 		t->turn ^= 1;
 		taken_begin(w, next);
-		for (unsigned i = 0; i < n; i++)
-			take(w, m[i]);
+		take_burst(w, m, n, w->warm.found);
 		dp_run_stages(w);
 	}
 	dp_add(&w->stats.handoff_in, all);

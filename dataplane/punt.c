@@ -191,7 +191,7 @@ static enum dp_drop echo_in_parts(
 	if (w.overflow)
 		return DP_DROP_too_big;
 	struct view payload = {w.base + head_len, w.len - head_len};
-	return ike_io_cut(&h, payload, ECHO_WHOLE, d->local->ip_id++, emit_part, &parts);
+	return ike_io_cut(&h, payload, ECHO_WHOLE, dp_ip_id(d), emit_part, &parts);
 }
 
 // Only what comes in clear on an outside port can be about the outer packets. Unreachables of other

@@ -26,7 +26,7 @@ struct dp_local_state {
 	struct reasm *reasm;       // outer fragments
 	struct reasm *inner_reasm; // those of hosts: decrypted, or from an inside port
 	uint8_t key[16];
-	uint32_t ip_id;                 // of the next fragmented datagram
+	uint32_t ip_id;                 // of the last datagram (dp_ip_id())
 	struct local_rate resolve_rate; // ARP and ND answers
 	struct local_rate echo_rate;
 	struct local_rate announce_rate;
@@ -36,6 +36,9 @@ struct dp_local_state {
 	struct dp_announcing announcing[DP_PORTS_MAX];
 	uint8_t scratch[DATAGRAM_MAX];
 };
+
+// egress.c: the id of the next datagram, of which IPv4's header has the low half.
+uint32_t dp_ip_id(struct dp *d);
 
 // A port as local.h has it.
 struct local_port dp_local_port(struct dp *d, uint16_t port);

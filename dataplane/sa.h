@@ -4,13 +4,14 @@
 // One direction of a child SA as a worker uses it, the tunnel it belongs to, and the layout of the
 // ids that name them.
 //
-// Memory of one direction, with intel-ipsec-mb 1.3: 128 bytes hot, 384 cold, 1024 key schedule
-// (1280 with 2.0), so some 1.6 KiB; selectors beyond two a side and windows above 128 packets (up
+// Memory of one direction, with intel-ipsec-mb 1.3: 128 bytes hot, 1024 key schedule (1280 with 2.0),
+// 384 cold, so some 1.6 KiB; selectors beyond two a side and windows above 128 packets (up
 // to 1 KiB) are allocated beside it. Slabs grow by DP_CHUNK SAs as they are needed.
 #pragma once
 
 #include "dataplane/dp.h"
 
+#include <intel-ipsec-mb.h>
 #include <rte_meter.h>
 
 #include <sys/queue.h>
@@ -321,10 +322,11 @@ struct dp_way {
 
 // ---- Slabs ----
 
-// Bytes from one SA to the next, and where its cold part and key schedule lie.
-#define DP_SA_COLD 128
-#define DP_SA_KEYS 512
-static_assert(sizeof(struct dp_sa_cold) <= DP_SA_KEYS - DP_SA_COLD, "cold part");
+// Where an SA's key schedule and its cold part lie. What packets need lies together: in as few pages as
+// can be, of 4 KiB where a host has no larger ones for its guest.
+#define DP_SA_KEYS 128
+#define DP_SA_COLD (DP_SA_KEYS + RTE_CACHE_LINE_ROUNDUP(sizeof(struct gcm_key_data)))
+#define DP_SA_SIZE (DP_SA_COLD + sizeof(struct dp_sa_cold))
 
 static inline struct dp_sa_cold *dp_sa_cold(struct dp_sa *sa)
 {

@@ -419,8 +419,9 @@ static void prefetch_subject(const struct dp_worker *w, const struct dp_msg *msg
 {
 	if (msg->sa) {
 		const uint8_t *sa = (const uint8_t *)msg->sa;
-		for (unsigned i = 0; i < DP_SA_COLD + RTE_CACHE_LINE_SIZE; i += RTE_CACHE_LINE_SIZE)
-			dp_prefetch_write(sa + i);
+		dp_prefetch_write(sa);
+		dp_prefetch_write(sa + RTE_CACHE_LINE_SIZE);
+		dp_prefetch_write(dp_sa_cold(msg->sa));
 	} else if (msg->type != DP_MSG_NEIGH && dp_tunnel_slot(msg->tunnel) < w->tunnels.slots) {
 		rte_prefetch0(dp_slab_at(&w->tunnels, dp_tunnel_slot(msg->tunnel)));
 	}

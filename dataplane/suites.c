@@ -73,9 +73,11 @@ static const struct auth_row *auth_find(uint16_t id)
 	return NULL;
 }
 
+static_assert(sizeof(union keys) <= DP_SA_COLD - DP_SA_KEYS, "AES-GCM's are the longest");
+
 size_t dp_sa_stride(void)
 {
-	return RTE_ALIGN_CEIL(DP_SA_KEYS + sizeof(union keys), DP_LINES) | DP_LINES;
+	return RTE_ALIGN_CEIL(DP_SA_SIZE, DP_LINES) | DP_LINES;
 }
 
 // ---- Key expansion ----

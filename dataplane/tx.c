@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The sallyport authors
 //
 // The way out of a worker: to a port, or to the control thread.
-#include "dataplane/trace.h"
+#include "dataplane/fast.h"
 #include "dataplane/vlan.h"
 
 #include <rte_ethdev.h>
@@ -102,10 +102,7 @@ void dp_tx_ip(struct dp_worker *w, const struct dp_port *port, const struct ip_a
 	}
 	memcpy(p, n->eth, RTE_ETHER_HDR_LEN);
 	// What the port is asked to do for us: nothing. A mark of the trace stays.
-	if (likely(!w->trace))
-		m->ol_flags = 0;
-	else
-		m->ol_flags &= dp_trace_flag(w->trace);
+	m->ol_flags &= DP_MBUF_KEEPS | (likely(!w->trace) ? 0 : dp_trace_flag(w->trace));
 	dp_tx_frame(w, port, m);
 }
 

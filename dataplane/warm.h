@@ -21,25 +21,37 @@
 static_assert(
 	DP_BURST + WARM_SA + WARM_PAIR <= DP_BURST * WARM_PAIR, "a full burst covers the next one");
 
-#define WARM_TAIL 40 // bytes that a packet grows by at its end
+#define WARM_TAIL 24 // bytes that a packet grows by at its end, with AES-GCM
 #define WARM_HEAD 50 // and before its Ethernet header
 
-// Two lines and the packet's end: the processor goes on by itself, and more lines that are
-// asked for at once hinder it. Outbound the trailer may stand in two lines.
+// Two lines, inbound the packet's end, too: the processor goes on by itself, and each line more that is
+// asked for between two ciphers keeps the cipher from its own.
 static inline void dp_warm_data(struct dp_warm *x, unsigned i, bool outside)
 {
 	const struct rte_mbuf *m = x->m[i];
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 	rte_prefetch0(p);
 	rte_prefetch0(p + 64);
 	x->at[i] = p;
-	if (outside) {
-		rte_prefetch0(end - 1);
-	} else {
-		rte_prefetch0(end);
-		rte_prefetch0(end + WARM_TAIL - 1);
-		rte_prefetch0(p - WARM_HEAD);
-	}
+	if (outside)
+		rte_prefetch0(p + m->data_len - 1);
+}
+
+// Outbound, of a burst whose turn has come: what is written and not read before, headers and a trailer,
+// which may stand in two lines. So many packets ahead of the one that is wrapped.
+#define WARM_AROUND 4u
+static inline void dp_warm_around(const struct rte_mbuf *m)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *end = p + m->data_len;
+	rte_prefetch0(p - WARM_HEAD);
+	rte_prefetch0(end);
+	rte_prefetch0(end + WARM_TAIL - 1);
+}
+
+static inline void dp_warm_first(struct rte_mbuf **m, unsigned n)
+{
+	for (unsigned i = 0; i < RTE_MIN(n, WARM_AROUND); i++)
+		dp_warm_around(m[i]);
 }
 
 // IPv4 without options: there are at least so many bytes in any buffer of ours.
@@ -48,7 +60,7 @@ static inline void dp_warm_slot(struct dp_warm *x, unsigned i)
 	const struct dp_worker *w = x->w;
 	const uint8_t *ip = (const uint8_t *)x->at[i] + RTE_ETHER_HDR_LEN;
 	const uint8_t *esp = ip + (ip[9] == PROTO_UDP ? IP4_HDR + UDP_HDR : IP4_HDR);
-	struct dp_sa *sa = dp_slab_at(&w->in, dp_spi_slot(&w->layout, get_be32(esp)));
+	struct dp_sa *sa = dp_sa_of_spi(w, get_be32(esp));
 	x->found[i].sa = sa;
 	if (sa)
 		dp_sa_prefetch(sa);

@@ -30,11 +30,11 @@ int dp_worker_new(struct dp *d, uint16_t id, uint16_t lcore, const struct dp_lay
 	if (!w)
 		return -ENOMEM;
 	w->dp = d;
-	w->id = id;
+	w->id = w->given = id;
 	w->lcore = lcore;
 	w->layout = *l;
-	w->ids = (struct dp_ids){id, (uint16_t)(1u << l->worker_bits)};
-	w->spi_top = dp_spi_make(l, id, 0, 0) >> (l->nonce_bits + l->slot_bits);
+	w->ids = (struct dp_ids){id, dp_id_step(d->cfg->main.worker_count)};
+	w->spi_first = dp_spi_make(l, id, 0, 0) >> l->nonce_bits;
 	w->neigh_gen = 1;
 	w->warm.w = w;
 	w->own_v4 = UINT64_MAX;

@@ -107,12 +107,14 @@ struct dp_given {
 	uint32_t by[DP_HANDOFF_CAUSES];
 };
 
-// What other workers have given us, from the ring where the last poll ended.
+// What other workers have given us.
 struct dp_taken {
 	struct rte_mbuf *m[2][DP_BURST]; // in turn: those at hand, and the next ones
 	unsigned turn;
-	uint16_t ring, rings, left; // the one that is read, how many are left, packets of it
-	uint64_t busy;              // rings that the last poll found something in, a bit each
+	uint16_t ring, rings; // the one that is read next, how many are left
+	uint16_t at, have;    // all: those that have not been worked on yet
+	uint64_t busy;        // rings that the last poll found something in, a bit each
+	struct rte_mbuf *all[DP_BURSTS * DP_BURST]; // of one ring
 };
 
 struct dp_ops {
@@ -261,7 +263,7 @@ struct dp_warm {
 };
 
 // Of outer IPv4 packets that may be cut on their way: this worker's numbers are those that leave the same
-// rest by step, a power of two and no less than the workers.
+// rest by step (dp_id_step()).
 struct dp_ids {
 	uint16_t next, step;
 };
@@ -286,6 +288,7 @@ struct dp_worker {
 	struct dp_way *ways;    // by the tunnel's slot
 	struct dp_batch tx[DP_PORTS_MAX];
 	struct dp_given handoff[DP_WORKERS_MAX];
+	uint16_t given; // the last one that was given a packet; at first this one
 	struct dp_taken taken;
 	struct dp_neigh neighs[DP_NEIGH_SLOTS];
 	uint32_t neigh_count;
@@ -294,8 +297,8 @@ struct dp_worker {
 	bool straight; // packets need not be looked at one by one between two stages, in this poll
 	struct dp_exit exits[DP_EXIT_SLOTS];
 	struct dp_exit6 exits6[DP_EXIT_SLOTS];
-	uint64_t own_v4;  // the last one of the gateway's addresses that was sent to
-	uint32_t spi_top; // node and worker in our SPIs
+	uint64_t own_v4;    // the last one of the gateway's addresses that was sent to
+	uint32_t spi_first; // an SPI's bits above its nonce, of this worker's slot 0
 	struct dp_rss_watch watch[DP_PORTS_MAX];
 	struct dp_port_count port_count[DP_PORTS_MAX];
 	struct dp_exception_share exception[DP_PORTS_MAX];
@@ -348,6 +351,18 @@ static inline void dp_drop(struct dp_worker *w, struct rte_mbuf *m, enum dp_drop
 static inline void dp_batch_add(struct dp_batch *b, struct rte_mbuf *m)
 {
 	b->m[b->n++] = m;
+}
+
+// This worker's inbound SA, where the SPI may be one's; NULL: none.
+static inline struct dp_sa *dp_sa_of_spi(const struct dp_worker *w, uint32_t spi)
+{
+	uint32_t slot = (spi >> w->layout.nonce_bits) - w->spi_first;
+	return likely(slot < w->in.slots) ? dp_slab_at(&w->in, slot) : NULL;
+}
+
+static inline bool dp_spi_ours(const struct dp_worker *w, uint32_t spi)
+{
+	return (spi >> w->layout.nonce_bits) - w->spi_first < w->in.slots;
 }
 
 static inline uint8_t *dp_data(struct rte_mbuf *m)

@@ -217,7 +217,7 @@ static enum address_status allocate_late(
 	for (unsigned left = EXPIRE_PER_TICK; s == ADDRESS_EXHAUSTED && left;
 		left -= EXPIRE_AT_ONCE) {
 		if (pool_expire(all, q->pool, q->now_ns, EXPIRE_AT_ONCE) == 0 &&
-			!space_undecided(&q->pool->space))
+			!space_undecided(&q->pool->space) && !reload_brings_back(all, q->pool))
 			break;
 		if (!q->key->anonymous)
 			again.head = owner_find(all, q->pool->space.pool, q->hash, q->key);
@@ -245,7 +245,9 @@ static enum address_status allocate_exact(
 	const struct ip_addr *a = &q->rq->want;
 	struct space *s = &q->pool->space;
 	const struct reserved *r = seg ? space_reserved(s, a) : NULL;
-	if (seg ? !segment_begins(seg, a) : !map_clear(all, q->pool, a) || prefix_covers(all, a))
+	if (seg ? !segment_begins(seg, a)
+		: !map_clear(all, q->pool, a) || prefix_covers(all, a) ||
+				prefix_holds(all, q->pool, a))
 		return refused(q->pool);
 	if (r && (q->key->anonymous || !reserved_for(r, q->key)))
 		return refused(q->pool);

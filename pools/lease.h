@@ -138,6 +138,8 @@ static inline struct record *lease_find(const struct pools *all, const struct ip
 bool map_clear(const struct pools *all, const struct pool *p, const struct ip_addr *a);
 // Whether somebody's prefix outside all ranges holds a.
 bool prefix_covers(const struct pools *all, const struct ip_addr *a);
+// Whether a network of p outside all ranges that begins with a has somebody's address or network in it.
+bool prefix_holds(const struct pools *all, const struct pool *p, const struct ip_addr *a);
 // Of the pools' present spaces.
 void units_remember(struct pools *all);
 uint64_t lease_offer_ns(const struct cfg *c);
@@ -188,6 +190,8 @@ void lease_free_rest(struct pools *all, struct pool *p, struct record *r);
 // While a reload has still something to do: the lease is what the new configuration says. Its pool.
 struct pool *lease_settle(struct pools *all, struct record *r);
 void reload_fini(struct pools *all);
+// Whether some more free addresses of p, which a reload has brought back, are known now.
+bool reload_brings_back(struct pools *all, const struct pool *p);
 // Adds to what counts this lease, or takes away.
 void lease_count(struct pool *p, const struct record *r, int n);
 uint64_t *lease_counter(struct pool *p, const struct record *r);

@@ -123,6 +123,13 @@ bool prefix_covers(const struct pools *all, const struct ip_addr *a)
 	return false;
 }
 
+bool prefix_holds(const struct pools *all, const struct pool *p, const struct ip_addr *a)
+{
+	u128 lo = num_of(a);
+	return p->space.shift &&
+	       outside_within(&all->records, a->family, lo, lo | (((u128)1 << p->space.shift) - 1));
+}
+
 // ---- all pools
 
 static int pool_init(struct pools *all, struct pool *p, const struct cfg_pool *cfg)

@@ -237,6 +237,42 @@ struct record *outside_find(const struct records *t, const struct ip_addr *a)
 	return r || !t->gone_shifts ? r : gone_find(t, a);
 }
 
+static bool loose_within(const struct block *b, uint8_t family, u128 lo, u128 hi)
+{
+	for (uint32_t i = 0; i < BITS_SIZE; i++) {
+		u128 v = num_of(&b->addrs[i]);
+		if (b->slots[i].record.used && b->addrs[i].family == family && lo <= v && v <= hi)
+			return true;
+	}
+	return false;
+}
+
+static bool gone_within(const struct block *b, uint8_t family, u128 lo, u128 hi)
+{
+	u128 last = b->base + (((u128)BITS_SIZE << b->shift) - 1);
+	if (b->family != family || hi < b->base || last < lo)
+		return false;
+	for (uint32_t i = 0; i < BITS_SIZE; i++) {
+		u128 v = b->base + ((u128)i << b->shift);
+		if (b->slots[i].record.used && lo <= v && v <= hi)
+			return true;
+	}
+	return false;
+}
+
+bool outside_within(const struct records *t, uint8_t family, u128 lo, u128 hi)
+{
+	bool loose = loose_near(t, family, lo, hi), found = false;
+	for (uint32_t n = 1; !found && (loose || t->gone_shifts) && n < t->count; n++) {
+		const struct block *b = t->blocks[n];
+		if (b && b->addrs)
+			found = loose && loose_within(b, family, lo, hi);
+		else if (b && b->gone)
+			found = gone_within(b, family, lo, hi);
+	}
+	return found;
+}
+
 // ---- who holds it
 
 // In a far ident the pointer stands where the bytes were.

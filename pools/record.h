@@ -143,15 +143,17 @@ struct block {
 	uint32_t number;       // the index of record i is number << 12 | i
 	uint32_t ordinal;      // among its pool's
 	uint16_t pool;
-	bool used;          // there were leases
-	bool plain;         // single addresses of IPv4
-	bool stays;         // while a reload is planned: it is taken over
-	bool planned;       // it is of the new configuration
-	bool leaves;        // while a reload is planned: no range has it any longer
-	bool gone;          // no range has it: its leases stay where they are, and no other comes
-	bool unsettled;     // what its records say of themselves is what was before the reload
-	uint8_t prefix_len; // not of a loose block
+	bool used;        // there were leases
+	bool plain;       // single addresses of IPv4
+	bool gone;        // no range has it: its leases stay where they are, and no other comes
+	bool unsettled;   // what its records say of themselves is what was before the reload
+	bool returns : 1; // it was gone and is of a range again: what is free of it is not known yet
+	bool stays : 1;   // while a reload is planned: it is taken over
+	bool planned : 1;      // it is of the new configuration
+	bool leaves : 1;       // while a reload is planned: no range has it any longer
+	uint8_t prefix_len;    // not of a loose block
 	uint8_t family, shift; // record i is that of base + (i << shift)
+	uint16_t first, last;  // records that its range has, or had
 	struct bits *fresh;    // one a shard: never used. None in a loose block
 	u128 base;
 };
@@ -249,6 +251,9 @@ void gone_forget(struct records *t, struct block *b);
 struct record *outside_find(const struct records *t, const struct ip_addr *a);
 // Or NULL.
 struct record *loose_find(const struct records *t, const struct ip_addr *a);
+// Whether a lease outside all ranges begins with one of these addresses. Looks at each loose record if there was
+// one near.
+bool outside_within(const struct records *t, uint8_t family, u128 lo, u128 hi);
 
 // Whom a lease is for. His key is his user's length and one in two bytes (0: no user), user and identity,
 // so that no two pairs read alike. The parts are borrowed and stay where they are: what was put together

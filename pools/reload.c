@@ -4,30 +4,13 @@
 // Another configuration under leases that live. First all that needs memory or can be refused, beside
 // what is there; then the change, which cannot fail. Blocks whose addresses stay what they were are
 // taken over as they are, so that a pool costs what changes in it. So are those that no range has any longer:
-// their leases stay in their places, and are looked at later, some at a time (rest of the file), or when one
-// ends. The same goes for loose records, unless a range has grown.
-#include "pools/hot.h"
+// their leases stay in their places, and so they do when a range has them again. What they say of themselves is
+// looked at later, some at a time (reload_steps.c), or when one ends. The same goes for loose records, unless a range
+// has grown.
+#include "pools/reload_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-// A record, free or not, that will live in another place.
-struct move {
-	struct record *from, *to;
-};
-
-struct reload {
-	struct pools *all;
-	const struct cfg *cfg;
-	struct pool *pools;         // spaces alone
-	const struct segment **map; // the new one, and once that is in place the old one
-	size_t map_count;
-	struct move *moves;
-	size_t count, room;
-	bool grows;          // a loose lease's address may have come into a range
-	uint32_t leave;      // blocks that no range has any longer
-	uint32_t at, blocks; // that were settled, and all
-};
 
 static const struct segment *new_segment(const struct reload *rl, const struct ip_addr *a)
 {
@@ -73,6 +56,28 @@ static void adopt_block(struct reload *rl, const struct space *old, struct block
 		return;
 	new->blocks[to] = b;
 	b->stays = true;
+}
+
+// A block that no range had comes back as it is, if all that it had comes with it. Nothing moves, so that
+// nobody can get what somebody has; what else there is of its addresses is known when it is settled, and given to
+// nobody before but who asks for the very one. Loose leases would have to move into it.
+static void return_block(struct reload *rl, struct block *b)
+{
+	struct space *new = &rl->pools[b->pool].space;
+	u128 lo = b->base + ((u128)b->first << b->shift);
+	u128 last = b->base + (((u128)b->last + 1) << b->shift) - 1;
+	struct ip_addr first = addr_from(b->family, lo);
+	const struct segment *seg = new_segment(rl, &first);
+	if (!seg || seg->sparse || seg->pool != b->pool || seg->shift != b->shift ||
+		last > seg->last || !segment_begins(seg, &first))
+		return;
+	uint32_t to = seg->first_block + (uint32_t)((lo - seg->base) >> seg->shift >> 12);
+	u128 end = b->base + (((u128)BITS_SIZE << b->shift) - 1);
+	if (new->blocks[to] || loose_near(&rl->all->records, b->family, b->base, end))
+		return;
+	memset(b->fresh, 0, new->shard_count * sizeof(*b->fresh));
+	new->blocks[to] = b;
+	b->stays = b->returns = true;
 }
 
 // ---- what moves
@@ -176,11 +181,14 @@ static bool was_inside(const struct pools *all, const struct segment *seg)
 	return true;
 }
 
-// A prefix reaches further than its first address.
+// A prefix reaches further than its first address. A single one in a sparse range of such has its place already.
 static bool near_loose(const struct pools *all, const struct segment *seg)
 {
 	const uint64_t *units = all->units[seg->family == IP_V6];
-	return units[0] || units[1] || loose_near(&all->records, seg->family, seg->lo, seg->last);
+	if (units[0] || units[1])
+		return true;
+	return (!seg->sparse || seg->shift) &&
+	       loose_near(&all->records, seg->family, seg->lo, seg->last);
 }
 
 // Whether a loose lease may have come into another range.
@@ -212,6 +220,9 @@ static int plan(struct reload *rl)
 		if (b && !b->addrs && !b->gone)
 			adopt_block(rl, &rl->all->pools[b->pool].space, b);
 	}
+	for (uint32_t n = 1; n < count; n++)
+		if (t->blocks[n] && t->blocks[n]->gone)
+			return_block(rl, t->blocks[n]);
 	for (uint32_t n = 1; rc == 0 && n < count; n++)
 		if (t->blocks[n])
 			rc = plan_rest(rl, t->blocks[n]);
@@ -220,20 +231,13 @@ static int plan(struct reload *rl)
 
 // ---- the change
 
-static struct queue *queue_of(struct pools *all, const struct record *r)
-{
-	struct pool *p = &all->pools[r->pool];
-	return r->queue == QUEUE_RELEASED ? &p->space.shards[r->shard].released
-					  : &p->queues[r->queue];
-}
-
 // All that names it names its new place.
 static void relink(struct pools *all, const struct record *old, struct record *r)
 {
 	struct records *t = &all->records;
 	uint32_t from = record_index(t, old), to = record_index(t, r);
 	if (r->queue != QUEUE_NONE) {
-		struct queue *q = queue_of(all, r);
+		struct queue *q = reload_queue_of(all, r);
 		*(q->first == from ? &q->first : &record_at(t, r->prev)->next) = to;
 		*(q->last == from ? &q->last : &record_at(t, r->next)->prev) = to;
 	}
@@ -265,52 +269,11 @@ static void move_record(struct pools *all, struct record *old, struct record *ne
 		*old = (struct record){0};
 }
 
-// A queue is in the order of time: who joins another pool's begins anew.
-static void change_pool(struct pools *all, struct record *r, uint16_t pool)
-{
-	bool owned = !r->anonymous && !r->revoked;
-	struct ident_view v = ident_of(&all->records, r);
-	struct owner_key key;
-	if (owned)
-		leave_owner(all, r);
-	if (r->queue != QUEUE_NONE) {
-		queue_remove(&all->records, queue_of(all, r), r);
-		r->since_ns = pools_now(all);
-	}
-	r->pool = pool;
-	if (r->queue != QUEUE_NONE) {
-		queue_push(&all->records, queue_of(all, r), r);
-		all->pools[pool].due_ns = 0;
-	}
-	if (!owned)
-		return;
-	owner_key_read(v.key, v.name, &key);
-	r->hash = owner_hash(all, pool, &key);
-	join_owner(all, owner_find(all, pool, r->hash, &key), r);
-}
-
-// What the configuration says of a lease's address now. Its new space is in place already.
-static void rehome(const struct reload *rl, struct record *r)
-{
-	struct pools *all = rl->all;
-	struct ip_addr a = record_addr(&all->records, r);
-	const struct segment *seg = map_find(all, &a);
-	lease_count(&all->pools[r->pool], r, -1);
-	if (seg && seg->pool != r->pool)
-		change_pool(all, r, seg->pool);
-	const struct space *s = &all->pools[r->pool].space;
-	// Excluded ones were in a range as well.
-	r->left = !seg && (r->left || map_search(rl->map, rl->map_count, &a));
-	r->reserved = seg && space_reserved(s, &a);
-	r->outside = !seg || space_excluded(s, &a);
-	lease_count(&all->pools[r->pool], r, 1);
-}
-
 static void drop_released(struct pools *all, const struct block *b)
 {
 	for (uint32_t i = 0; i < BITS_SIZE; i++)
 		if (b->slots[i].record.queue == QUEUE_RELEASED)
-			queue_remove(&all->records, queue_of(all, &b->slots[i].record),
+			queue_remove(&all->records, reload_queue_of(all, &b->slots[i].record),
 				&b->slots[i].record);
 }
 
@@ -361,8 +324,10 @@ static void free_old_blocks(const struct reload *rl, size_t i)
 
 static void leave_block(struct records *t, struct block *b)
 {
-	b->unsettled = b->leaves || b->addrs;
-	if (b->leaves && !b->gone) {
+	b->unsettled = b->leaves || b->returns || b->addrs;
+	if (b->returns) {
+		gone_forget(t, b);
+	} else if (b->leaves && !b->gone) {
 		gone_add(t, b);
 	} else if (b->gone && !b->leaves) {
 		gone_forget(t, b); // all that it had has moved
@@ -411,7 +376,7 @@ static void commit(struct reload *rl)
 		move_record(all, rl->moves[i].from, rl->moves[i].to);
 	for (size_t i = 0; i < rl->count; i++)
 		if (rl->moves[i].to->used && !rl->moves[i].to->loose)
-			rehome(rl, rl->moves[i].to);
+			reload_rehome(rl, rl->moves[i].to);
 	rl->blocks = all->records.count;
 	for (uint32_t n = 1; n < rl->blocks; n++)
 		if (all->records.blocks[n])
@@ -436,7 +401,7 @@ static void abandon(struct reload *rl)
 		for (uint32_t k = 0; s->blocks && k < s->block_count; k++) {
 			struct block *b = s->blocks[k];
 			if (b && b->stays)
-				b->stays = false;
+				b->stays = b->returns = false;
 			else if (b)
 				block_free(t, b);
 		}
@@ -473,95 +438,6 @@ static int prepare(struct reload *rl)
 		rc = itab_reserve_all(&all->records.by_base, rl->leave);
 	// An owner whose leases part needs one more head for each of them.
 	return rc ? rc : itab_reserve_all(&all->owners, rl->count);
-}
-
-// ---- afterwards
-
-#define SETTLE_AT_ONCE 1u // blocks
-
-// False: no memory for its owner's ring in another pool.
-static bool settle(struct pools *all, struct record *r)
-{
-	bool may_change = !block_of(&all->records, r)->gone;
-	if (may_change && itab_reserve(&all->owners))
-		return false;
-	rehome(all->reload, r);
-	return true;
-}
-
-// To settle one twice changes nothing.
-struct pool *lease_settle(struct pools *all, struct record *r)
-{
-	if (block_of(&all->records, r)->unsettled)
-		(void)settle(all, r);
-	return pool_of_record(all, r);
-}
-
-static void drop_gone(struct pools *all, struct record *r)
-{
-	queue_remove(&all->records, queue_of(all, r), r);
-	*r = (struct record){0};
-}
-
-// False: once more, later.
-static bool settle_block(struct pools *all, struct block *b)
-{
-	uint32_t leases = 0;
-	for (uint32_t i = 0; i < BITS_SIZE; i++) {
-		struct record *r = &b->slots[i].record;
-		if (b->gone && r->queue == QUEUE_RELEASED)
-			drop_gone(all, r);
-		if (!r->used)
-			continue;
-		if (!settle(all, r))
-			return false;
-		leases++;
-	}
-	b->unsettled = false;
-	if (leases || !b->gone)
-		return true;
-	owner_forget_all(all);
-	gone_forget(&all->records, b);
-	block_free(&all->records, b);
-	return true;
-}
-
-static void reload_free(struct reload *rl)
-{
-	for (size_t i = 0; rl->pools && i < rl->all->count; i++)
-		space_fini(&rl->pools[i].space);
-	free(rl->moves);
-	free(rl->pools);
-	free(rl->map);
-	free(rl);
-}
-
-void reload_fini(struct pools *all)
-{
-	if (all->reload)
-		reload_free(all->reload);
-	all->reload = NULL;
-	all->records.settling = false;
-}
-
-bool pools_reload_goes_on(struct pools *all)
-{
-	struct reload *rl = all->reload;
-	unsigned n = 0;
-	if (!rl)
-		return false;
-	for (; rl->at < rl->blocks && n < SETTLE_AT_ONCE; rl->at++) {
-		struct block *b = all->records.blocks[rl->at];
-		if (!b || !b->unsettled)
-			continue;
-		if (!settle_block(all, b))
-			return true;
-		n++;
-	}
-	if (rl->at < rl->blocks)
-		return true;
-	reload_fini(all);
-	return false;
 }
 
 // False: no memory.

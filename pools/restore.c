@@ -126,5 +126,6 @@ int pools_import(struct pools *all, const struct lease_row *row, bool check)
 	int rc = restore(all, p, row, &r);
 	if (rc == 0)
 		journal_rewrite(all, r, row->extra);
+	p->stats.memory_only += rc == 0 && all->seams.journal && !r->row;
 	return rc;
 }

@@ -110,6 +110,8 @@ void space_plan(const struct space *s, uint32_t ordinal, struct block_plan *out)
 	uint32_t from, to;
 	find_units(seg, base, &r, &from, &to);
 	bits_fill(&out->usable, from, to);
+	out->first = (uint16_t)from;
+	out->last = (uint16_t)to;
 	for (size_t k = first_exclude(s, &r.lo);
 		k < s->exclude_count && ip_range_overlaps(&s->excludes[k], &r); k++) {
 		find_units(seg, base, &s->excludes[k], &from, &to);
@@ -124,7 +126,7 @@ void space_plan(const struct space *s, uint32_t ordinal, struct block_plan *out)
 	}
 }
 
-static void hash_unit(struct space *s, struct block *b, unsigned i)
+void space_hash_unit(struct space *s, struct block *b, unsigned i)
 {
 	struct ip_addr a;
 	addr_put(&a, b->family, b->base + ((u128)i << b->shift));
@@ -153,9 +155,11 @@ int space_hash_block(struct space *s, uint32_t ordinal)
 	b->prefix_len = (uint8_t)(ip_bits(seg->family) - seg->shift);
 	b->plain = seg->family == IP_V4 && seg->shift == 0;
 	b->planned = s->planned;
+	b->first = plan.first;
+	b->last = plan.last;
 	for (unsigned w = 0; w < 64; w++)
 		for (uint64_t left = plan.usable.words[w]; left; left &= left - 1)
-			hash_unit(s, b, w * 64 + (unsigned)__builtin_ctzll(left));
+			space_hash_unit(s, b, w * 64 + (unsigned)__builtin_ctzll(left));
 	s->blocks[ordinal] = b;
 	return 0;
 }

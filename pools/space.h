@@ -170,8 +170,11 @@ static inline void space_give_back(struct space *s, struct record *r)
 struct block_plan {
 	u128 base; // the first
 	struct bits usable, reserved;
+	uint16_t first, last; // that the range has
 };
 void space_plan(const struct space *s, uint32_t ordinal, struct block_plan *out);
+// Never used, of a block that is hashed.
+void space_hash_unit(struct space *s, struct block *b, unsigned i);
 // 0 or -ENOMEM.
 MUST_USE int space_hash_block(struct space *s, uint32_t ordinal);
 const struct segment *space_segment_of(const struct space *s, uint32_t ordinal);

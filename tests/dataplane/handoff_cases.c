@@ -57,7 +57,7 @@ void hc_child_add(struct hc_client *c, const char *ts)
 	struct ip_prefix all = {.addr.family = IP_V4};
 	struct ip_range range = ip_prefix_range(&all);
 	c->in.ts_local[0] = c->out.ts_local[0] = selector_of_range(&range);
-	c->in.replay_window = 4096;
+	c->in.replay_window = c->window ? c->window : 4096;
 	c->in.child = c->in.spi = c->out.child = spi;
 	c->out.spi = FX_PEER_SPI;
 	assert_int_equal(s->sa_add(s->ctx, &c->in), 0);

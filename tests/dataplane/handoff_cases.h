@@ -17,6 +17,7 @@ struct hc_client {
 	bool marked; // on port 500, behind a marker
 	char inner[IP_TEXT_MAX];
 	unsigned owner;
+	uint32_t window; // of replay; 0: 4096
 	uint32_t tunnel;
 	struct sa_spec in, out;
 	uint64_t seq; // last used

@@ -444,6 +444,113 @@ static void full_ring(void **state)
 	only(DP_HANDOFF_MISPREDICTED, arrived + too_many);
 }
 
+// ---- Many at once, most of them plain ----
+
+#define MANY 50
+
+// The n-th of a burst: wrong[0] has been tampered with, wrong[1] is the one before once more, wrong[2] is for no
+// SA, and wrong[3] is from another client, whose window is too wide to be plain.
+static const unsigned wrong[4] = {10, 20, 31, 33};
+
+static void send_nth(struct hc_client *c, struct hc_client *wide, unsigned n)
+{
+	static uint8_t p[1024];
+	static size_t len;
+	struct hc_client *from = n == wrong[3] ? wide : c;
+	if (n != wrong[1])
+		len = hc_packet(from, from->inner, HOST, p);
+	if (n == wrong[0])
+		p[len - 1] ^= 1;
+	if (n == wrong[2])
+		p[IP4_HDR + UDP_HDR + 3] ^= 1;
+	fx_input(FX_OUTSIDE, p, len);
+}
+
+static void many_in(unsigned queue)
+{
+	struct hc_client c = make("198.51.100.7", 0, 0, 0), wide = make("198.51.100.8", 0, 0, 0);
+	uint8_t p[2048];
+	c.window = 64;
+	hc_client_add(&c, NULL);
+	hc_client_add(&wide, NULL);
+	fx_run();
+	hc_send(&c, c.inner, HOST); // the first of an SA is told to the control thread
+	fx_run();
+	host_gets(&c);
+	nic_force_queue(fx.nic[FX_OUTSIDE], queue);
+	for (unsigned i = 0; i < MANY; i++)
+		send_nth(&c, &wide, i);
+	fx_run();
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i == wrong[0] || i == wrong[1] || i == wrong[2])
+			continue;
+		struct ip_addr src = fx_ip(i == wrong[3] ? wide.inner : c.inner);
+		assert_int_equal(fx_output(FX_INSIDE, p, sizeof(p)), IP4_HDR + HC_PAYLOAD);
+		assert_memory_equal(p + 12, src.bytes, 4);
+	}
+	assert_int_equal(fx_output(FX_INSIDE, p, sizeof(p)), 0);
+	assert_int_equal(fx_drops(DP_DROP_esp_auth), 1);
+	assert_int_equal(fx_drops(DP_DROP_esp_replay), 1);
+	assert_int_equal(fx_drops(DP_DROP_esp_no_sa), 1);
+	only(DP_HANDOFF_MISPREDICTED, queue ? MANY : 0);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.esp_in_packets), 1 + MANY - 3);
+	assert_int_equal(dp_get(&fx.dp->workers[0]->stats.handoff_in), queue ? MANY : 0);
+}
+
+static void many_in_own(void **state)
+{
+	many_in(0);
+}
+
+static void many_in_handed_over(void **state)
+{
+	many_in(1);
+}
+
+// Packets that come back to the client, with one in between whose hops are over, and one for nobody.
+static void many_out(unsigned queue)
+{
+	struct hc_client c = make("198.51.100.7", 0, 0, 0);
+	uint8_t p[2048], plain[2048];
+	const size_t head = IP4_HDR + UDP_HDR;
+	hc_client_add(&c, NULL);
+	fx_run();
+	nic_force_queue(fx.nic[FX_INSIDE], queue);
+	for (unsigned i = 0; i < MANY; i++) {
+		size_t len = fx_ipv4(p, HOST, i == 20 ? "10.1.255.250" : c.inner, PROTO_UDP, i + 8);
+		if (i == 10) {
+			p[8] = 1;
+			set_be16(p + 10, 0);
+			set_be16(p + 10, (uint16_t)~ip_fold(ip_sum(p, IP4_HDR)));
+		}
+		fx_input(FX_INSIDE, p, len);
+	}
+	fx_run();
+	unsigned seq = 0;
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i == 10 || i == 20)
+			continue;
+		size_t len = fx_output(FX_OUTSIDE, p, sizeof(p));
+		assert_true(len > head);
+		assert_int_equal(get_be32(p + head + 4), ++seq);
+		assert_true(oracle_open(&c.out, 0, p + head, len - head, plain) >= IP4_HDR + i + 8);
+		assert_int_equal(get_be16(plain + 2), IP4_HDR + i + 8);
+		assert_int_equal(plain[8], 63);
+	}
+	assert_int_equal(fx_output(FX_OUTSIDE, p, sizeof(p)), 0);
+	only(DP_HANDOFF_MISPREDICTED, queue ? MANY - 2 : 0);
+}
+
+static void many_out_own(void **state)
+{
+	many_out(0);
+}
+
+static void many_out_handed_over(void **state)
+{
+	many_out(1);
+}
+
 // The tunnel goes while a packet for it is on its way between the workers.
 static void stale(void **state)
 {
@@ -482,6 +589,10 @@ int main(void)
 		cmocka_unit_test(rings_for_all_workers),
 		cmocka_unit_test_setup_teardown(full_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(stale, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_in_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_in_handed_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_out_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_out_handed_over, setup, teardown),
 	};
 	fx_eal();
 	return cmocka_run_group_tests(tests, NULL, NULL);

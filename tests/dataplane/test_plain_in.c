@@ -215,6 +215,64 @@ static void selectors_of_a_range(void **state)
 	assert_int_equal(fx_drops(DP_DROP_selector), 2);
 }
 
+// ---- Buffers that are not the mbufs' own ----
+
+static unsigned given_back;
+
+static void on_free(void *addr, void *ctx)
+{
+	(void)addr;
+	(void)ctx;
+	given_back++;
+}
+
+// The same frame in memory that has been attached to another mbuf, as some drivers receive it.
+static struct rte_mbuf *attached(struct rte_mbuf *m, uint8_t *buf, uint16_t len)
+{
+	struct rte_mbuf *x = rte_pktmbuf_alloc(m->pool);
+	assert_non_null(x);
+	struct rte_mbuf_ext_shared_info *info =
+		rte_pktmbuf_ext_shinfo_init_helper(buf, &len, on_free, NULL);
+	rte_pktmbuf_attach_extbuf(x, buf, RTE_BAD_IOVA, len, info);
+	rte_pktmbuf_reset_headroom(x);
+	memcpy(rte_pktmbuf_append(x, m->data_len), dp_data(m), m->data_len);
+	rte_pktmbuf_free(m);
+	return x;
+}
+
+// Quick and long way, in and out: each buffer is given back once its packet has been sent.
+static void foreign_buffers_are_given_back(void **state)
+{
+	static uint8_t buf[2][2048] __attribute__((aligned(64)));
+	struct dp_worker *w = fx.dp->workers[0];
+	uint8_t p[128];
+	(void)state;
+	ec_ping_in(1);
+	(void)ec_inside_packets();
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned port = i & 1;
+		const struct dp_port *in = &fx.dp->ports[port];
+		struct rte_mbuf *m[2];
+		given_back = 0;
+		fx.dp->bypass = i & 2; // then there is no quick way
+		fx_step(0);
+		if (port == FX_INSIDE)
+			fx_input(port, p, fx_ipv4(p, EC_HOST, EC_INNER, PROTO_UDP, 40));
+		else
+			seal_and_send(&good, &ec.in, 2 + i);
+		assert_int_equal(rte_eth_rx_burst(in->port_id, 0, m, 1), 1);
+		m[0] = attached(m[0], buf[port], sizeof(buf[port]));
+		dp_warm_begin(&w->warm, m, 1, port == FX_OUTSIDE);
+		dp_warm_end(&w->warm);
+		dp_classify_burst(w, in, m, 1, w->warm.found);
+		dp_run_stages(w);
+		dp_tx_flush(w);
+		assert_true(
+			fx_output(port == FX_INSIDE ? FX_OUTSIDE : FX_INSIDE, p, sizeof(p)) > 0);
+		assert_int_equal(given_back, 1);
+	}
+}
+
 #define WITH(f) cmocka_unit_test_setup_teardown(f, ec_start, ec_stop)
 
 int main(void)
@@ -226,6 +284,7 @@ int main(void)
 		WITH(limit_in_a_burst),
 		WITH(plain_from_the_second_packet_on),
 		WITH(selectors_of_a_range),
+		WITH(foreign_buffers_are_given_back),
 	};
 	fx_eal();
 	return cmocka_run_group_tests(tests, NULL, NULL);

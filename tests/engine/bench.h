@@ -30,6 +30,7 @@ struct bench;
 
 struct bench_sa {
 	LIST_ENTRY(bench_sa) link;
+	struct htab_node node;
 	struct sa_spec spec;
 	bool installed; // SA_EVENT_INSTALLED was delivered
 	bool switched;  // SA_OUT
@@ -40,6 +41,7 @@ struct bench_sa {
 
 struct bench_tunnel {
 	LIST_ENTRY(bench_tunnel) link;
+	struct htab_node node;
 	uint32_t id;
 	struct tunnel_spec spec;
 	uint64_t family;
@@ -54,10 +56,16 @@ struct bench_event {
 };
 
 struct bench_spi {
-	LIST_ENTRY(bench_spi) link;
+	struct htab_node node;
 	uint32_t spi;
 	uint16_t worker;
 	bool added;
+};
+
+struct bench_route {
+	struct htab_node node;
+	struct ip_prefix dst;
+	uint32_t tunnel;
 };
 
 struct bench_ike_spi {
@@ -70,8 +78,8 @@ struct bench_sink {
 	struct bench_node *node;
 	LIST_HEAD(, bench_sa) sas;
 	LIST_HEAD(, bench_tunnel) tunnels;
-	LIST_HEAD(, bench_spi) spis;
 	STAILQ_HEAD(, bench_event) events;
+	struct htab sa_table, tunnel_table, spis, routes;
 	struct htab ike_spis; // known ones
 	uint32_t next_tunnel, next_spi;
 	uint64_t next_order;

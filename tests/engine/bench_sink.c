@@ -9,32 +9,42 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static uint64_t sa_hash(uint32_t child, enum sa_dir dir)
+{
+	return (uint64_t)child << 1 | (dir == SA_IN);
+}
+
 struct bench_sa *bench_sink_find(struct bench_sink *s, uint32_t child, enum sa_dir dir)
 {
-	struct bench_sa *sa;
-	LIST_FOREACH (sa, &s->sas, link) {
-		if (sa->spec.child == child && sa->spec.dir == dir)
-			return sa;
-	}
-	return NULL;
+	struct htab_node *n = htab_first(&s->sa_table, sa_hash(child, dir));
+	return n ? container_of(n, struct bench_sa, node) : NULL;
 }
 
 static struct bench_tunnel *tunnel_find(struct bench_sink *s, uint32_t id)
 {
-	struct bench_tunnel *t;
-	LIST_FOREACH (t, &s->tunnels, link) {
-		if (t->id == id)
-			return t;
-	}
-	return NULL;
+	struct htab_node *n = htab_first(&s->tunnel_table, id);
+	return n ? container_of(n, struct bench_tunnel, node) : NULL;
 }
 
 static struct bench_spi *spi_find(struct bench_sink *s, uint32_t spi)
 {
-	struct bench_spi *p;
-	LIST_FOREACH (p, &s->spis, link) {
-		if (p->spi == spi)
-			return p;
+	struct htab_node *n = htab_first(&s->spis, spi);
+	return n ? container_of(n, struct bench_spi, node) : NULL;
+}
+
+static uint64_t route_hash(const struct ip_prefix *dst)
+{
+	static const uint8_t key[16];
+	return siphash13(key, dst->addr.bytes, sizeof(dst->addr.bytes)) ^ dst->bits;
+}
+
+static struct bench_route *route_find(struct bench_sink *s, const struct ip_prefix *dst)
+{
+	struct htab_node *n = htab_first(&s->routes, route_hash(dst));
+	for (; n; n = htab_next(n)) {
+		struct bench_route *r = container_of(n, struct bench_route, node);
+		if (ip_prefix_eq(&r->dst, dst))
+			return r;
 	}
 	return NULL;
 }
@@ -69,14 +79,14 @@ static int spi_reserve(void *ctx, uint16_t worker, const struct tunnel_path *pat
 		p->spi = spi_make(s, worker);
 	while (spi_find(s, p->spi));
 	p->worker = worker;
-	LIST_INSERT_HEAD(&s->spis, p, link);
+	htab_insert(&s->spis, &p->node, p->spi);
 	*spi = p->spi;
 	return 0;
 }
 
-static void spi_drop(struct bench_spi *p)
+static void spi_drop(struct bench_sink *s, struct bench_spi *p)
 {
-	LIST_REMOVE(p, link);
+	htab_remove(&s->spis, &p->node);
 	free(p);
 }
 
@@ -85,7 +95,7 @@ static void spi_release(void *ctx, uint32_t spi)
 	struct bench_spi *p = spi_find(ctx, spi);
 	assert_non_null(p);
 	assert_false(p->added); // an installed one is freed with its SAs
-	spi_drop(p);
+	spi_drop(ctx, p);
 }
 
 static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *tunnel)
@@ -97,6 +107,7 @@ static int tunnel_add(void *ctx, const struct tunnel_spec *spec, uint32_t *tunne
 	t->id = ++s->next_tunnel;
 	t->spec = *spec;
 	LIST_INSERT_HEAD(&s->tunnels, t, link);
+	htab_insert(&s->tunnel_table, &t->node, t->id);
 	s->tunnel_count++;
 	*tunnel = t->id;
 	return 0;
@@ -124,6 +135,7 @@ static void sa_return(struct bench_sink *s, struct bench_sa *sa)
 		.counters = sa->counters};
 	bench_sink_event(s, &ev);
 	LIST_REMOVE(sa, link);
+	htab_remove(&s->sa_table, &sa->node);
 	secret_wipe(&sa->spec, sizeof(sa->spec));
 	free(sa);
 	s->dels++;
@@ -137,7 +149,14 @@ static void sa_del(void *ctx, uint32_t child, enum sa_dir dir)
 	sa_return(s, sa);
 	struct bench_spi *p = spi_find(s, child);
 	if (p && !bench_sink_find(s, child, SA_IN) && !bench_sink_find(s, child, SA_OUT))
-		spi_drop(p);
+		spi_drop(s, p);
+}
+
+static void route_drop(struct bench_sink *s, const struct ip_prefix *dst)
+{
+	struct bench_route *r = route_find(s, dst);
+	htab_remove(&s->routes, &r->node);
+	free(r);
 }
 
 static void tunnel_del(void *ctx, uint32_t tunnel)
@@ -151,32 +170,38 @@ static void tunnel_del(void *ctx, uint32_t tunnel)
 		if (sa->spec.tunnel == tunnel)
 			sa_del(s, sa->spec.child, sa->spec.dir);
 	}
+	for (unsigned i = 0; i < t->route_count; i++)
+		route_drop(s, &t->routes[i]);
 	LIST_REMOVE(t, link);
+	htab_remove(&s->tunnel_table, &t->node);
 	free(t);
 	s->tunnel_count--;
 }
 
-static bool prefix_eq(const struct ip_prefix *a, const struct ip_prefix *b)
+static void route_put(struct bench_sink *s, struct bench_tunnel *t, const struct ip_prefix *dst)
 {
-	return a->bits == b->bits && ip_eq(&a->addr, &b->addr);
+	struct bench_route *r = calloc(1, sizeof(*r));
+	assert_non_null(r);
+	assert_true(t->route_count < sizeof(t->routes) / sizeof(t->routes[0]));
+	t->routes[t->route_count++] = *dst;
+	r->dst = *dst;
+	r->tunnel = t->id;
+	htab_insert(&s->routes, &r->node, route_hash(dst));
 }
 
 static int route_add(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
 {
 	struct bench_sink *s = ctx;
-	struct bench_tunnel *t, *mine = tunnel_find(s, tunnel);
+	struct bench_tunnel *mine = tunnel_find(s, tunnel);
 	assert_non_null(mine);
 	if (s->fail_route > 0 && s->fail_route--)
 		return -ENOSPC;
-	LIST_FOREACH (t, &s->tunnels, link) {
-		for (unsigned i = 0; i < t->route_count; i++)
-			if (prefix_eq(&t->routes[i], dst)) {
-				assert_ptr_not_equal(t, mine); // the same one twice
-				return -EEXIST;
-			}
+	const struct bench_route *there = route_find(s, dst);
+	if (there) {
+		assert_int_not_equal(there->tunnel, tunnel); // the same one twice
+		return -EEXIST;
 	}
-	assert_true(mine->route_count < sizeof(mine->routes) / sizeof(mine->routes[0]));
-	mine->routes[mine->route_count++] = *dst;
+	route_put(s, mine, dst);
 	return 0;
 }
 
@@ -185,8 +210,9 @@ static void route_del(void *ctx, uint32_t tunnel, const struct ip_prefix *dst)
 	struct bench_tunnel *t = tunnel_find(ctx, tunnel);
 	assert_non_null(t);
 	for (unsigned i = 0; i < t->route_count; i++)
-		if (prefix_eq(&t->routes[i], dst)) {
+		if (ip_prefix_eq(&t->routes[i], dst)) {
 			t->routes[i] = t->routes[--t->route_count];
+			route_drop(ctx, dst);
 			return;
 		}
 	fail_msg("route_del of a route that is not there");
@@ -201,8 +227,7 @@ static int route_move(void *ctx, uint32_t from, uint32_t to, const struct ip_pre
 	if (s->fail_route > 0 && s->fail_route--)
 		return -ENOENT;
 	route_del(s, from, dst);
-	assert_true(t->route_count < sizeof(t->routes) / sizeof(t->routes[0]));
-	t->routes[t->route_count++] = *dst;
+	route_put(s, t, dst);
 	return 0;
 }
 
@@ -251,6 +276,7 @@ static int sa_add(void *ctx, const struct sa_spec *spec)
 	assert_non_null(sa);
 	sa->spec = *spec;
 	LIST_INSERT_HEAD(&s->sas, sa, link);
+	htab_insert(&s->sa_table, &sa->node, sa_hash(spec->child, spec->dir));
 	p->added = true;
 	s->adds++;
 	if (spec->dir == SA_IN) {
@@ -332,6 +358,12 @@ static bool congested(void *ctx)
 	return s->congested;
 }
 
+#define TABLES(s)                                                                            \
+	{                                                                                    \
+		&(s)->sa_table, &(s)->tunnel_table, &(s)->spis, &(s)->routes, &(s)->ike_spis \
+	}
+#define TABLE_COUNT 5
+
 void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 {
 	*s = (struct bench_sink){.node = n};
@@ -357,44 +389,44 @@ void bench_sink_init(struct bench_sink *s, struct bench_node *n)
 		.congested = congested};
 	LIST_INIT(&s->sas);
 	LIST_INIT(&s->tunnels);
-	LIST_INIT(&s->spis);
 	STAILQ_INIT(&s->events);
-	assert_int_equal(htab_init(&s->ike_spis, 64), 0);
+	struct htab *tables[] = TABLES(s);
+	for (unsigned i = 0; i < TABLE_COUNT; i++)
+		assert_int_equal(htab_init(tables[i], 64), 0);
+}
+
+static void drop_all(struct htab *t, size_t node_at)
+{
+	size_t cursor = 0;
+	struct htab_node *n = htab_walk(t, &cursor, NULL), *next;
+	for (; n; n = next) {
+		next = htab_walk(t, &cursor, n);
+		htab_remove(t, n);
+		free((char *)n - node_at);
+	}
 }
 
 void bench_sink_fini(struct bench_sink *s, bool check)
 {
+	struct htab *tables[] = TABLES(s);
 	struct bench_event *e;
-	struct bench_sa *sa;
-	struct bench_tunnel *t;
-	struct bench_spi *p;
 	if (check) {
 		assert_true(LIST_EMPTY(&s->sas));
 		assert_true(LIST_EMPTY(&s->tunnels));
-		assert_true(LIST_EMPTY(&s->spis));
+		assert_int_equal(s->spis.count, 0);
 		assert_int_equal(s->ike_spis.count, 0);
 	}
 	while ((e = STAILQ_FIRST(&s->events))) {
 		STAILQ_REMOVE_HEAD(&s->events, link);
 		free(e);
 	}
-	while ((sa = LIST_FIRST(&s->sas))) {
-		LIST_REMOVE(sa, link);
-		free(sa);
-	}
-	while ((t = LIST_FIRST(&s->tunnels))) {
-		LIST_REMOVE(t, link);
-		free(t);
-	}
-	while ((p = LIST_FIRST(&s->spis)))
-		spi_drop(p);
-	size_t cursor = 0;
-	struct htab_node *n = htab_walk(&s->ike_spis, &cursor, NULL), *next;
-	for (; n; n = next) {
-		next = htab_walk(&s->ike_spis, &cursor, n);
-		ike_spi_drop(s, container_of(n, struct bench_ike_spi, node));
-	}
-	htab_fini(&s->ike_spis);
+	drop_all(&s->sa_table, offsetof(struct bench_sa, node));
+	drop_all(&s->tunnel_table, offsetof(struct bench_tunnel, node));
+	drop_all(&s->spis, offsetof(struct bench_spi, node));
+	drop_all(&s->routes, offsetof(struct bench_route, node));
+	drop_all(&s->ike_spis, offsetof(struct bench_ike_spi, node));
+	for (unsigned i = 0; i < TABLE_COUNT; i++)
+		htab_fini(tables[i]);
 }
 
 uint64_t bench_sink_next(const struct bench_sink *s)

@@ -327,15 +327,6 @@ static bool only_session(struct scene *s, int i, struct ike_session **out)
 	return true;
 }
 
-static unsigned list_len(struct bench_sink *s)
-{
-	struct bench_spi *p;
-	unsigned n = 0;
-	LIST_FOREACH (p, &s->spis, link)
-		n++;
-	return n;
-}
-
 // All that the node holds belongs to its sessions: live of them, with so many child SAs.
 static bool nothing_leaked(struct scene *s, int i, unsigned live, unsigned children)
 {
@@ -352,11 +343,11 @@ static bool nothing_leaked(struct scene *s, int i, unsigned live, unsigned child
 			n->name, live, children, (unsigned long long)e->sa_count,
 			(unsigned long long)e->child_count,
 			(unsigned long long)(e->half_open + e->half_open_ikev1));
-	if (sas != 2 * children || n->sink.tunnel_count != live || list_len(&n->sink) != children ||
+	if (sas != 2 * children || n->sink.tunnel_count != live || n->sink.spis.count != children ||
 		n->sink.ike_spis.count != live)
 		return wrong(s,
-			"%s: %u sessions, %u children, but %u SAs, %u tunnels, %u SPIs, %zu IKE SPIs",
-			n->name, live, children, sas, n->sink.tunnel_count, list_len(&n->sink),
+			"%s: %u sessions, %u children, but %u SAs, %u tunnels, %zu SPIs, %zu IKE SPIs",
+			n->name, live, children, sas, n->sink.tunnel_count, n->sink.spis.count,
 			n->sink.ike_spis.count);
 	if (e->jobs_pending || e->waiting.count || e->installing.count || !bench_quiet(n))
 		return wrong(s, "%s is still at work", n->name);

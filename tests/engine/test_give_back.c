@@ -200,6 +200,33 @@ static void half_way(void **state)
 	}
 }
 
+// The operator clears what an exchange has and no session yet: it is used no more, though all else goes well.
+static void cleared_half_way(void **state)
+{
+	for (int way = WAY_V2; way < WAYS; way++) {
+		struct way_setup s = {.way = (enum way)way,
+			.pools = POOL_OF_ONE ", " POOL6,
+			.names = "\"p4\", \"p6\""};
+		struct path p = {.w = ways_new(&s)};
+		struct lease_clearing c = {.pool = "p4"};
+		p.w.client->cfg->connections[0].request_v6 = way < WAY_PUSH;
+		slow_init(&p.slow, p.w.gw);
+		ways_connect(&p.w, p.w.client);
+		slow_answer(&p.slow, ADDRESS_OK);
+		assert_int_equal(p.slow.asked, 2);
+		assert_int_equal(ways_pool(&p.w, 0).in_use, 1);
+		assert_int_equal(pools_clear(p.w.gw->pools, &c), 1);
+		slow_answer(&p.slow, ADDRESS_OK);
+		bench_run(p.w.b, 5000);
+		bench_expect(p.w.gw, "ike_lease_lost", 1);
+		assert_true(bench_empty(p.w.gw));
+		assert_true(bench_empty(p.w.client)); // it was told
+		assert_int_equal(ways_in_use(&p.w), 0);
+		source_is_fast(&p);
+		ways_free(&p.w);
+	}
+}
+
 // The client runs phase 1 again while its request waits: that is over, the one on the new ISAKMP SA counts.
 static void replaced_meanwhile(void **state)
 {
@@ -295,6 +322,15 @@ static void no_selector(struct path *p)
 	p->w.client->cfg->connections[0].children[0].remote_ts[0] = selector_of_range(&r);
 }
 
+static void no_proposal(struct path *p)
+{
+	struct cfg_child *c = &p->w.client->cfg->connections[0].children[0];
+	char why[128];
+	c->esp_proposal_count = 1;
+	assert_int_equal(
+		proposal_parse("aes256-sha512", true, &c->esp_proposals[0], why, sizeof(why)), 0);
+}
+
 static enum bench_fate no_quick(struct bench *b, struct bench_packet *p, void *arg)
 {
 	uint8_t exchange = bench_header(p).exchange;
@@ -339,6 +375,7 @@ static const struct {
 	{"no route", no_route, 15},
 	{"no installation", no_install, 15},
 	{"no selector in common", no_selector, 15},
+	{"no proposal in common", no_proposal, 15},
 	{"no quick mode", no_child, 14},
 	{"declined", declined, 1 << WAY_PUSH | 1 << WAY_BEFORE},
 	{"unanswered", unanswered, 1 << WAY_PUSH},
@@ -494,6 +531,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(while_it_waits),
 		cmocka_unit_test(half_way),
+		cmocka_unit_test(cleared_half_way),
 		cmocka_unit_test(replaced_meanwhile),
 		cmocka_unit_test(repeated_while_it_waits),
 		cmocka_unit_test(behind_the_engine),

@@ -422,6 +422,64 @@ static void connect_by_hand(void **state)
 	sites_free(&t);
 }
 
+// ---- beside another connection ------------------------------------------------------------------
+
+#define CONNECTION(name, addr, more)                                                             \
+	"{ name = \"" name "\"; ike_versions = [ 2 ]; ike_proposals = [ "                        \
+	"\"aes128gcm16-prfsha256-x25519\" ]; local = { id = \"gw.example\"; auth = \"psk\"; }; " \
+	"remote = { id = \"client@example\"; auth = \"psk\"; addresses = [ \"" addr              \
+	"\" ]; }; " more " children = ( " SITE_A " ); }"
+
+#define PART_OF_B                                                                              \
+	"{ name = \"lan\"; local_ts = [ \"10.7.1.0/24\" ]; remote_ts = [ \"10.99.0.0/24\" ]; " \
+	"esp_proposals = [ \"aes128gcm16\" ]; }"
+
+// By the tunnel of this peer, in a's data plane.
+static bool leads_to(struct bench_node *n, const char *dst, const char *peer)
+{
+	struct bench_tunnel *t;
+	struct ip_prefix p;
+	struct ip_addr a;
+	assert_int_equal(ip_prefix_parse(dst, true, &p), 0);
+	assert_int_equal(ip_parse(peer, &a), 0);
+	LIST_FOREACH (t, &n->sink.tunnels, link)
+		for (unsigned i = 0; i < t->route_count; i++)
+			if (ip_prefix_eq(&t->routes[i], &p) && ip_eq(&t->spec.path.remote.addr, &a))
+				return true;
+	return false;
+}
+
+// Two connections lead to one peer, at two addresses; both sessions want the network that it has, and one
+// gets it. That one's tunnel begins to wait with what the file says, which is another network.
+static void what_waits_keeps_nothing_from_another_connection(void **state)
+{
+	struct sites t = {.b = bench_new()};
+	struct side z = {.pools = "", .more = "", .children = PART_OF_B};
+	t.a = bench_add(t.b, "a", GW_ADDR,
+		"credentials: { " PSK_BOUND " };\nconnections = ( " CONNECTION("c", PEER_ADDR,
+			"initiate = \"on_demand\"; dpd = { delay_s = 5; timeout_s = 20; };") ", " CONNECTION("d",
+			OTHER_ADDR, "") " );\n");
+	t.z = side_add(t.b, "z", PEER_ADDR, &z, false);
+	struct bench_node *other = side_add(t.b, "other", OTHER_ADDR, &z, false);
+	ike_start(t.a->engine);
+	assert_true(bench_connect(t.a, other, "d") > 0);
+	assert_true(bench_run_until(t.b, bench_established, other, 2000));
+	bench_run(t.b, 100);
+	assert_true(leads_to(t.a, "10.7.1.0/24", OTHER_ADDR));
+	assert_true(bench_connect(t.a, t.z, "c") > 0);
+	assert_true(bench_run_until(t.b, bench_established, t.z, 2000));
+	bench_run(t.b, 100);
+	assert_int_equal(bench_session_count(t.a), 2);
+	assert_true(leads_to(t.a, "10.7.1.0/24", PEER_ADDR));
+	t.z->deaf = true;
+	bench_run(t.b, 40 * 1000);
+	bench_expect(t.a, "ike_peer_dead", 1);
+	assert_int_equal(bench_session_count(t.a), 1);
+	assert_true(leads_to(t.a, "10.7.1.0/24", OTHER_ADDR));
+	assert_true(leads_to(t.a, "10.7.0.0/16", PEER_ADDR)); // waits
+	sites_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +500,7 @@ int main(void)
 		cmocka_unit_test(sizes_of_the_tunnel_that_waits),
 		cmocka_unit_test(never_where_it_only_responds),
 		cmocka_unit_test(connect_by_hand),
+		cmocka_unit_test(what_waits_keeps_nothing_from_another_connection),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,16 @@ check "a file with an address of somebody else's is refused" refused leases impo
 check "as a whole" leases '.leases == []' --owner c9
 check "what is good of it is taken on request" refused leases import "$LAB_DIR/other.csv" --keep-going
 check "and kept for its owner" leases ".leases[0].address == \"$POOL4.77\"" --owner c9
+complains() { # REGEX FILE
+	local rc=0
+	cli leases import "$2" 2>"$LAB_DIR/cli.out" || rc=$?
+	[ $rc -eq 1 ] && grep -Eq "$1" "$LAB_DIR/cli.out" || { cat "$LAB_DIR/cli.out" && return 1; }
+}
+printf 'pool,address,owner\nire\xff,%s,c7\n' "$POOL4.78" >"$LAB_DIR/other.csv"
+check "a line whose pool is no text is named" complains ":2: not the name of a pool" "$LAB_DIR/other.csv"
+printf '%s,c7\0not he\n' "$POOL4.78" >"$LAB_DIR/other.csv"
+check "so is one with a zero byte" complains ":1: a zero byte" "$LAB_DIR/other.csv"
+check "and neither is taken" leases '.leases == []' --owner c7
 
 check "clearing a lease in use ends its session" equals "$(cli clear lease --owner c2.example --json)" '{"cleared":1}'
 check "which is gone" within 5 shows sessions '.sessions == []'
@@ -92,3 +102,13 @@ mkdir "$LAB_DIR/broken" && mv "$LAB_DIR"/state/leases.* "$LAB_DIR/broken/"
 need "an empty store is begun" gw_start
 check "the export is imported" cli leases import "$LAB_DIR/saved.csv"
 check "and c1's address is c1's" leases ".leases[0].address == \"$one\"" --owner c1.example
+
+# A range that is written wrongly: what no pool has is not kept, and that is said.
+printf '%s\n' "$POOL4.55,c5" >"$LAB_DIR/other.csv"
+need "one more is imported" cli leases import "$LAB_DIR/other.csv"
+wrong=$(cli show pools ire leases --json | jq '[.leases[] | select((.address | split(".")[3] | tonumber) < 101)] | length')
+gw_stop
+sed -i "s/$POOL4.1-$POOL4.254/$POOL4.101-$POOL4.254/" "$LAB_DIR/gw.conf"
+need "sallyportd starts with another range" gw_start
+check "and says how many leases are forgotten" grep -q " $wrong leases of the last life are forgotten" "$LAB_DIR/sallyportd.log"
+check "the others are there" leases '[.leases[].address | split(".")[3] | tonumber] | all(. > 100)'

@@ -5,6 +5,7 @@
 #include "tests/cmocka_all.h"
 
 #include "app/cli_leases.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -98,11 +99,55 @@ static void an_export_is_read(void **state)
 	free(text);
 }
 
+// Whatever stands there: each line is taken as a lease, left out or complained of, and what is taken is one.
+static void any_bytes(void **state)
+{
+	static const char good[] =
+		HEADING "ire,10.0.0.1,32,active,\"u,\"\"1\",000661,pool,\n"
+			"ire6,2001:db8::1,128,lingering,\"two\nlines\",000702ff00ffff,pool,\n"
+			"net,10.128.0.0,28,active,J\xc3\xbcrgen,00074a,aaa,2026-01-01T00:00:00Z\n";
+	static const char letters[] = "\",\n\r0:f.x";
+	uint64_t x;
+	(void)state;
+	random_fill(&random_system, &x, sizeof(x));
+	printf("# SEED=%#llx\n", (unsigned long long)(x |= 1));
+	for (unsigned n = 0; n < 20000; n++) {
+		char text[sizeof(good)], *errors = NULL;
+		size_t len = sizeof(good) - 1, errors_len, lines = 1;
+		struct cli_leases l;
+		memcpy(text, good, sizeof(good));
+		for (unsigned i = 0; i < 1 + n % 8; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			size_t at = (x >> 40) % len;
+			text[at] =
+				x & 1 ? letters[(x >> 8) % (sizeof(letters) - 1)] : (char)(x >> 16);
+			len = x % 32 == 7 ? at + 1 : len;
+		}
+		for (size_t i = 0; i < len; i++)
+			lines += text[i] == '\n';
+		FILE *in = fmemopen(text, len, "r"), *said = open_memstream(&errors, &errors_len);
+		assert_true(cli_leases_read(in, "f", n & 1, &l, said));
+		assert_true(l.count + l.bad + l.ownerless <= lines);
+		for (size_t i = 0; i < l.count; i++) {
+			assert_true(
+				l.rows[i].addr.family == IP_V4 || l.rows[i].addr.family == IP_V6);
+			assert_true(l.rows[i].prefix_len <= ip_bits(l.rows[i].addr.family));
+			assert_true(*l.rows[i].key && strlen(l.rows[i].key) % 2 == 0);
+		}
+		fclose(in);
+		fclose(said);
+		assert_int_equal(l.bad > 0, errors_len > 0);
+		cli_leases_free(&l);
+		free(errors);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files),
 		cmocka_unit_test(an_export_is_read),
+		cmocka_unit_test(any_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "tests/cmocka_all.h"
 
 #include "config/config.h"
+#include "config/loader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -343,9 +344,37 @@ static void warnings_do_not_refuse(void **state)
 	}
 }
 
+static bool too_many(size_t connections)
+{
+	static struct cfg_connection all[65536];
+	static char names[65536][8];
+	struct cfg c = {.connections = all, .connection_count = connections};
+	struct loader l = {.cfg = &c};
+	config_t none;
+	config_init(&none);
+	assert_true(config_read_string(&none, "connections = ( );"));
+	for (size_t i = 0; i < connections; i++) {
+		all[i].name = names[i];
+		snprintf(names[i], sizeof(names[i]), "%zu", i);
+	}
+	check_connections(&l, config_root_setting(&none));
+	bool found = l.diags.errors > 0;
+	diag_fini(&l.diags);
+	config_destroy(&none);
+	return found;
+}
+
+static void as_many_connections_as_have_numbers(void **state)
+{
+	(void)state;
+	assert_false(too_many(65535));
+	assert_true(too_many(65536));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(as_many_connections_as_have_numbers),
 		cmocka_unit_test(each_mistake_is_named_with_its_line),
 		cmocka_unit_test(all_are_reported_at_once),
 		cmocka_unit_test(warnings_do_not_refuse),

@@ -58,6 +58,28 @@ static void records(void **state)
 	}
 }
 
+// Not cut there, as if the rest were not there; and what a spreadsheet writes before UTF-8 is no text.
+static void zero_bytes_and_marks(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+		const char *want;
+	} rows[] = {
+		{"al\0ce,b\nc\n", 10, "1!\n2:c\n"},
+		{"\"al\0ce\",b\nc\n", 12, "1!\n2:c\n"},
+		{"\0", 1, "1!\n"},
+		{"\xef\xbb\xbfpool,b\n\xef\xbb\xbfx\n", 15, "1:pool|b\n2:\xef\xbb\xbfx\n"},
+		{"\xef\xbb", 2, "1:\xef\xbb\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *got = read_all(rows[i].text, rows[i].len);
+		assert_string_equal(got, rows[i].want);
+		free(got);
+	}
+}
+
 static void a_long_line_is_refused(void **state)
 {
 	size_t len = 2 * CSV_RECORD_MAX;
@@ -101,6 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records),
+		cmocka_unit_test(zero_bytes_and_marks),
 		cmocka_unit_test(a_long_line_is_refused),
 		cmocka_unit_test(what_is_written_is_read),
 	};

@@ -111,6 +111,14 @@ static void a_grant_waits_for_its_row(void **state)
 	assert_int_equal(k.drops, 1);
 	pools_settled(k.f.pools, k.ticket, true);
 	assert_int_equal(k.failed, 1);
+	// What is cleared while it waits is granted to nobody, and nobody's at once.
+	assert_int_equal(ask(&k, "dora", NULL, &l), ADDRESS_PENDING);
+	assert_int_equal(pools_clear(k.f.pools, &(struct lease_clearing){.owner = "dora"}), 1);
+	assert_int_equal(stats(&k, 0).in_use, 1);
+	pools_settled(k.f.pools, k.ticket, true);
+	assert_int_equal(k.failed, 2);
+	assert_int_equal(k.drops, 2);
+	assert_int_equal(stats(&k, 0).in_use, 0);
 	fixture_fini(&k.f);
 }
 
@@ -259,6 +267,150 @@ static void an_exact_address_is_in_nobodys_network(void **state)
 	cfg_free(k.f.cfg);
 }
 
+#define NETWORKS                                                                             \
+	"{ name = \"a\"; ranges = [ \"10.0.0.0/22\" ]; prefix_length = 24; linger_s = 0; }," \
+	"{ name = \"b\"; ranges = [ \"10.1.0.0/24\" ]; prefix_length = 28; linger_s = 0; }," \
+	"{ name = \"c\"; ranges = [ \"2001:db8:100::/54\" ]; prefix_length = 56; linger_s = 0; },"
+
+enum { A, B, C, ONE, RANGE };
+
+static enum address_status exactly(
+	struct kept *k, const char *user, unsigned pool, const char *want, struct lease *l)
+{
+	struct address_request rq = request_of(&k->f, user);
+	rq.pool = &k->f.cfg->pools[pool];
+	rq.exact = true;
+	rq.want = ip_of(want);
+	return k->f.source.acquire(k->f.source.ctx, &rq, l);
+}
+
+// Outside all ranges, where AAA alone gives: of two that overlap, whichever is the larger, the second is
+// refused until the first is nobody's. So it is where a reload has taken the first one's range away.
+static void networks_outside_hold_nobodys_address(void **state)
+{
+	static const struct {
+		unsigned first_of;
+		const char *first;
+		unsigned second_of;
+		const char *second;
+		bool overlaps;
+	} cases[] = {
+		{ONE, "192.0.2.77", B, "192.0.2.64", true},
+		{ONE, "192.0.2.64", B, "192.0.2.64", true},
+		{ONE, "192.0.2.79", B, "192.0.2.64", true},
+		{ONE, "192.0.2.80", B, "192.0.2.64", false},
+		{ONE, "192.0.2.63", B, "192.0.2.64", false},
+		{ONE, "192.0.2.255", A, "192.0.2.0", true},
+		{B, "192.0.2.64", ONE, "192.0.2.77", true},
+		{B, "192.0.2.64", ONE, "192.0.2.80", false},
+		{B, "192.0.2.64", A, "192.0.2.0", true},
+		{B, "192.0.2.64", A, "192.0.3.0", false},
+		{A, "192.0.2.0", B, "192.0.2.240", true},
+		{A, "192.0.2.0", B, "192.0.3.0", false},
+		{ONE, "2001:db8:300:5::7", C, "2001:db8:300::", true},
+		{ONE, "2001:db8:300:100::", C, "2001:db8:300::", false},
+		{C, "2001:db8:300::", ONE, "2001:db8:300:5::7", true},
+		{ONE, "192.0.2.77", C, "2001:db8:300::", false},
+		{RANGE, "198.51.100.2", B, "198.51.100.0", true},
+		{RANGE, "198.51.100.2", A, "198.51.100.0", true},
+		{RANGE, "198.51.100.2", B, "198.51.100.16", false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct kept k;
+		struct cfg *c;
+		struct lease first = {0}, second = {0};
+		kept_init(&k, NETWORKS "{ name = \"d\"; ranges = [ \"10.2.0.0/24\", "
+				       "\"198.51.100.0/30\" ]; linger_s = 0; }");
+		k.full = true;
+		unsigned of = cases[i].first_of == RANGE ? ONE : cases[i].first_of;
+		assert_int_equal(exactly(&k, "anna", of, cases[i].first, &first), ADDRESS_OK);
+		assert_true(k.f.source.renew(k.f.source.ctx, &first, 1));
+		assert_int_equal(
+			cfg_load_text("other",
+				"pools = ( " NETWORKS
+				"{ name = \"d\"; ranges = [ \"10.2.0.0/24\" ]; linger_s = 0; } );",
+				NULL, &c),
+			0);
+		if (cases[i].first_of == RANGE)
+			assert_int_equal(pools_reload(k.f.pools, c), 0);
+		enum address_status s =
+			exactly(&k, "bert", cases[i].second_of, cases[i].second, &second);
+		assert_int_equal(s, cases[i].overlaps ? ADDRESS_EXHAUSTED : ADDRESS_OK);
+		assert_int_equal(stats(&k, cases[i].second_of).refused, cases[i].overlaps);
+		k.f.source.release(k.f.source.ctx, &first);
+		if (s != ADDRESS_OK)
+			assert_int_equal(
+				exactly(&k, "bert", cases[i].second_of, cases[i].second, &second),
+				ADDRESS_OK);
+		pools_free(k.f.pools);
+		cfg_free(c);
+		cfg_free(k.f.cfg);
+	}
+}
+
+// Leases in sparse ranges have their places wherever the ranges go: out of all, into another pool's, and back.
+static void sparse_ranges_come_and_go(void **state)
+{
+	enum { LEASES = 5000 };
+	static struct lease leases[LEASES];
+	static const char *const configs[] = {
+		"{ name = \"p\"; ranges = [ \"2001:db8:1::/64\" ]; }, { name = \"q\"; ranges = [ \"2001:db8:2::/64\" ]; }",
+		"{ name = \"p\"; ranges = [ \"2001:db8:7::/64\" ]; }, { name = \"q\"; ranges = [ \"2001:db8:2::/64\" ]; }",
+		"{ name = \"p\"; ranges = [ \"2001:db8:7::/64\" ]; }, { name = \"q\"; ranges = [ \"2001:db8::/46\" ]; }",
+		"{ name = \"p\"; ranges = [ \"2001:db8::/47\" ]; }, { name = \"q\"; ranges = [ \"2001:db8:2::/64\" ]; }",
+	};
+	static const struct {
+		unsigned to, in_use[2], outside;
+	} steps[] = {{1, {0, 0}, LEASES}, {2, {0, LEASES}, 0}, {3, {LEASES, 0}, 0},
+		{1, {0, 0}, LEASES}, {0, {LEASES, 0}, 0}};
+	struct kept k;
+	struct cfg *cfgs[5];
+	struct lease l;
+	kept_init(&k, configs[0]);
+	k.full = true;
+	for (unsigned i = 0; i < LEASES; i++) {
+		char user[16];
+		snprintf(user, sizeof(user), "user%u", i);
+		assert_int_equal(ask(&k, user, NULL, &leases[i]), ADDRESS_OK);
+		assert_true(k.f.source.renew(k.f.source.ctx, &leases[i], 1));
+	}
+	for (size_t s = 0; s < 5; s++) {
+		char text[512];
+		snprintf(text, sizeof(text), "pools = ( %s );", configs[steps[s].to]);
+		assert_int_equal(cfg_load_text("other", text, NULL, &cfgs[s]), 0);
+		assert_int_equal(pools_reload(k.f.pools, cfgs[s]), 0);
+		for (unsigned i = 0; i < LEASES; i += 3) {
+			struct address_request rq = request_of(&k.f, "thief");
+			rq.pool = &cfgs[s]->pools[0];
+			rq.exact = true;
+			rq.want = leases[i].addr;
+			assert_int_equal(
+				k.f.source.acquire(k.f.source.ctx, &rq, &l), ADDRESS_EXHAUSTED);
+			assert_true(k.f.source.renew(k.f.source.ctx, &leases[i], 2));
+			if (i == LEASES / 2)
+				(void)pools_reload_goes_on(k.f.pools);
+		}
+		while (pools_reload_goes_on(k.f.pools))
+			;
+		struct pool_stats p[2];
+		for (size_t i = 0; i < 2; i++) {
+			assert_true(pools_stats(k.f.pools, i, &p[i]));
+			assert_int_equal(p[i].in_use, steps[s].in_use[i]);
+		}
+		assert_int_equal(p[0].outside + p[1].outside, steps[s].outside);
+	}
+	for (unsigned i = 0; i < LEASES; i++)
+		k.f.source.release(k.f.source.ctx, &leases[i]);
+	struct address_request rq = request_of(&k.f, "user7");
+	rq.pool = &cfgs[4]->pools[0];
+	assert_int_equal(k.f.source.acquire(k.f.source.ctx, &rq, &l), ADDRESS_OK);
+	assert_true(l.adopted && ip_eq(&l.addr, &leases[7].addr));
+	pools_free(k.f.pools);
+	for (size_t s = 0; s < 5; s++)
+		cfg_free(cfgs[s]);
+	cfg_free(k.f.cfg);
+}
+
 static void what_is_cleared_does_not_linger(void **state)
 {
 	struct kept k;
@@ -313,8 +465,14 @@ static void an_import_is_a_lingering_lease(void **state)
 		assert_int_equal(pools_import(k.f.pools, &row, false), cases[i].rc);
 	}
 	assert_int_equal(k.puts, 1);
+	assert_int_equal(stats(&k, 0).memory_only, 0);
 	assert_int_equal(ask(&k, "bert", NULL, &l), ADDRESS_OK);
 	assert_true(l.adopted);
+	// What the disk does not take is said.
+	struct lease_row row = {.addr = ip_of("192.0.2.5"), .prefix_len = 32, .owner = {carl, 6}};
+	k.full = true;
+	assert_int_equal(pools_import(k.f.pools, &row, false), 0);
+	assert_int_equal(stats(&k, 0).memory_only, 1);
 	fixture_fini(&k.f);
 }
 
@@ -378,6 +536,8 @@ int main(void)
 		cmocka_unit_test(an_exact_address_is_had_or_refused),
 		cmocka_unit_test(what_a_reload_leaves_is_told_from_what_was_outside),
 		cmocka_unit_test(an_exact_address_is_in_nobodys_network),
+		cmocka_unit_test(networks_outside_hold_nobodys_address),
+		cmocka_unit_test(sparse_ranges_come_and_go),
 		cmocka_unit_test(what_is_cleared_does_not_linger),
 		cmocka_unit_test(an_import_is_a_lingering_lease),
 		cmocka_unit_test(a_tick_ends_so_many_at_once),

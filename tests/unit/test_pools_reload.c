@@ -19,6 +19,7 @@ struct moved {
 	struct cfg *cfgs[8];
 	unsigned count;
 	struct lease leases[N];
+	const struct cfg_pool *pool; // who asks names it; NULL: the first one
 };
 
 static struct moved moved;
@@ -45,6 +46,7 @@ static enum address_status ask(struct moved *m, unsigned user, struct lease *l)
 	snprintf(name, sizeof(name), "user%u", user);
 	struct address_request rq = request_of(&m->f, name);
 	rq.worker = (uint16_t)(user % m->f.workers);
+	rq.pool = m->pool ? m->pool : rq.pool;
 	return m->f.source.acquire(m->f.source.ctx, &rq, l);
 }
 
@@ -209,6 +211,186 @@ static void reloads_follow_each_other_at_once(void **state)
 		assert_int_equal(held[i], 1);
 	assert_int_equal(given, 65536 + 256 - N / 5 * 4);
 	moved_fini(m);
+}
+
+// Its leases stay in their places, and what counts them is looked at by portions.
+static void what_comes_back_is_not_moved(void **state)
+{
+	struct moved *m = &moved;
+	moved_init(m);
+	reload(m, THERE);
+	count_out(m);
+	uint64_t hashes = m->f.hashes;
+	reload(m, HERE);
+	assert_int_equal(m->f.hashes, hashes);
+	assert_int_equal(stats(m).outside, N / 5 * 4);
+	uint64_t before = N / 5 * 4;
+	unsigned steps = 0;
+	for (; pools_reload_goes_on(m->f.pools); steps++) {
+		assert_true(before - stats(m).outside <= BLOCK);
+		before = stats(m).outside;
+	}
+	assert_true(steps >= N / BLOCK);
+	assert_int_equal(stats(m).outside, 0);
+	assert_int_equal(stats(m).in_use, N / 5 * 3);
+	assert_int_equal(stats(m).lingering, N / 5);
+	moved_fini(m);
+}
+
+static const struct back {
+	const char *pools, *lo, *hi;
+	const char *not_lo, *not_hi; // excluded, or reserved for zoe
+} back[] = {
+	{HERE, "10.0.0.0", "10.0.255.255", "10.0.3.0", "10.0.3.255"},
+	{"{ name = \"p\"; ranges = [ \"10.0.0.0/16\" ]; exclude = [ \"10.0.16.0/22\" ]; }",
+		"10.0.0.0", "10.0.255.255", "10.0.16.0", "10.0.19.255"},
+	{"{ name = \"p\"; ranges = [ \"10.0.0.0/15\" ]; reserve = ( { owner = \"zoe\"; "
+	 "address = \"10.0.5.5\"; } ); }",
+		"10.0.0.0", "10.1.255.255", "10.0.5.5", "10.0.5.5"},
+	// A part of a block moves.
+	{"{ name = \"p\"; ranges = [ \"10.0.1.0-10.0.42.7\" ]; }", "10.0.1.0", "10.0.42.7",
+		"0.0.0.0", "0.0.0.0"},
+};
+
+static bool given_by(const struct back *b, const struct ip_addr *a)
+{
+	struct ip_range range = {ip_of(b->lo), ip_of(b->hi)};
+	struct ip_range not = {ip_of(b->not_lo), ip_of(b->not_hi)};
+	return ip_range_contains(&range, a) && !ip_range_contains(&not, a);
+}
+
+static enum address_status ask_for(
+	struct moved *m, const char *user, const struct ip_addr *a, bool exact, struct lease *l)
+{
+	struct address_request rq = request_of(&m->f, user);
+	rq.want = *a;
+	rq.exact = exact;
+	return m->f.source.acquire(m->f.source.ctx, &rq, l);
+}
+
+// Nobody gets what somebody has or may come back to, asked for or drawn, and all the rest is given once.
+static void expect_one_owner_each(struct moved *m, const struct back *b)
+{
+	static uint8_t held[2 * 65536];
+	struct lease l;
+	size_t rest = 0;
+	memset(held, 0, sizeof(held));
+	for (unsigned i = 0; i < N; i++)
+		if (i % 5)
+			held[ip_to_v4(&m->leases[i].addr) & 0x1ffff]++;
+	for (unsigned i = 0; i < N; i += 7) {
+		if (i % 5 == 0)
+			continue;
+		assert_int_equal(
+			ask_for(m, "thief", &m->leases[i].addr, true, &l), ADDRESS_EXHAUSTED);
+		if (i % 35 == 1) {
+			assert_int_equal(ask(m, i, &l), ADDRESS_OK);
+			assert_true(l.adopted && ip_eq(&l.addr, &m->leases[i].addr));
+		}
+	}
+	for (uint32_t i = 0; i < sizeof(held); i++) {
+		struct ip_addr a = ip_from_v4(0x0a000000 | i);
+		rest += !held[i] && given_by(b, &a);
+	}
+	for (; ask_for(m, NULL, &m->leases[rest % N].addr, false, &l) == ADDRESS_OK; rest--) {
+		assert_true(given_by(b, &l.addr) && rest > 0);
+		assert_int_equal(held[ip_to_v4(&l.addr) & 0x1ffff]++, 0);
+	}
+	assert_int_equal(rest, 0);
+}
+
+static void what_comes_back_is_whose_it_was(void **state)
+{
+	for (size_t i = 0; i < sizeof(back) / sizeof(back[0]); i++)
+		for (unsigned steps = 0; steps < 9; steps += 4) {
+			struct moved *m = &moved;
+			moved_init(m);
+			reload(m, THERE);
+			for (unsigned k = 0; k < steps; k++)
+				(void)pools_reload_goes_on(m->f.pools);
+			reload(m, back[i].pools);
+			for (unsigned k = 0; k < steps; k++)
+				(void)pools_reload_goes_on(m->f.pools);
+			// Some leave meanwhile, and linger.
+			for (unsigned k = 3; k < N; k += 5 * 11)
+				release(m, &m->leases[k]);
+			expect_one_owner_each(m, &back[i]);
+			count_out(m);
+			struct pool_stats s = stats(m);
+			assert_int_equal(s.free, 0);
+			unsigned in = 0;
+			for (unsigned k = 0; k < N; k++)
+				in += k % 5 && given_by(&back[i], &m->leases[k].addr);
+			assert_int_equal(s.in_use + s.lingering + s.reserved, s.size);
+			assert_true(s.outside <= N / 5 * 4 - in);
+			moved_fini(m);
+		}
+}
+
+// 10.0.0.0/15 and THERE.
+static uint32_t place_of(const struct ip_addr *a)
+{
+	uint32_t v = ip_to_v4(a);
+	return v >> 8 == 0x0a0700 ? 2 * 65536 + (v & 255) : v & 0x1ffff;
+}
+
+// Who has a lease has the same one whenever he comes, in a range or outside, until it is cleared; and nobody
+// else has it.
+static void ranges_come_and_go_at_random(void **state)
+{
+	enum { USERS = 9000, OPS = 300000, CONFIGS = 5 };
+	static uint32_t holder[2 * 65536 + 256]; // by address; user + 1
+	static bool live[USERS];
+	struct moved *m = &moved;
+	struct cfg *cfgs[CONFIGS];
+	uint64_t seed, x;
+	random_fill(&random_system, &seed, sizeof(seed));
+	x = seed |= 1;
+	printf("# SEED=%#llx\n", (unsigned long long)seed);
+	memset(m, 0, sizeof(*m));
+	memset(holder, 0, sizeof(holder));
+	memset(live, 0, sizeof(live));
+	fixture_init(&m->f, HERE, 3);
+	for (unsigned i = 0; i < CONFIGS; i++) {
+		char text[512];
+		snprintf(text, sizeof(text), "pools = ( %s );\n", i ? back[i - 1].pools : THERE);
+		assert_int_equal(cfg_load_text("other", text, NULL, &cfgs[i]), 0);
+	}
+	for (unsigned op = 0; op < OPS; op++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		unsigned user = (unsigned)(x >> 32) % USERS;
+		struct lease *l = &m->leases[user];
+		if (x % 8192 == 0) {
+			struct cfg *c = cfgs[(x >> 20) % CONFIGS];
+			assert_int_equal(pools_reload(m->f.pools, c), 0);
+			m->pool = c->pools;
+		} else if (x % 1024 == 1) {
+			(void)pools_reload_goes_on(m->f.pools);
+		} else if (live[user]) {
+			release(m, l);
+			live[user] = false;
+		} else if (l->addr.family && x % 8 == 2) {
+			struct lease_clearing c = {.addr = l->addr};
+			assert_int_equal(pools_clear(m->f.pools, &c), 1);
+			holder[place_of(&l->addr)] = 0;
+			*l = (struct lease){0};
+		} else {
+			struct ip_addr had = l->addr;
+			enum address_status s = ask(m, user, l);
+			if (s == ADDRESS_EXHAUSTED && !had.family)
+				continue; // THERE is small
+			assert_int_equal(s, ADDRESS_OK);
+			assert_true(use(m, l));
+			assert_true(!had.family || ip_eq(&l->addr, &had));
+			uint32_t *h = &holder[place_of(&l->addr)];
+			assert_true(!*h || *h == user + 1);
+			*h = user + 1;
+			live[user] = true;
+		}
+	}
+	moved_fini(m);
+	for (unsigned i = 0; i < CONFIGS; i++)
+		cfg_free(cfgs[i]);
 }
 
 // Of somebody's network that has no place in a block nothing becomes single addresses.
@@ -392,6 +574,9 @@ int main(void)
 		cmocka_unit_test(leases_live_on_wherever_it_is),
 		cmocka_unit_test(new_ones_are_of_the_new_ranges),
 		cmocka_unit_test(reloads_follow_each_other_at_once),
+		cmocka_unit_test(what_comes_back_is_not_moved),
+		cmocka_unit_test(what_comes_back_is_whose_it_was),
+		cmocka_unit_test(ranges_come_and_go_at_random),
 		cmocka_unit_test(a_network_is_not_cut_by_another_pools_range),
 		cmocka_unit_test(a_look_passes_so_many_places),
 		cmocka_unit_test(a_grant_that_waits_is_answered_after_a_reload),
