@@ -254,7 +254,7 @@ const struct option opt_table[] = {
 		.help = "PEM files with the CA certificates that peers are checked against."},
 
 	{"connections", LIST(cfg, cfg_connection, connections, connection_count),
-		.help = "Who may connect, and how. The most specific match is taken."},
+		.help = "Who may connect, and how, at most 65,535. The most specific match is taken."},
 	{"connections[].name", NAME, .required = true, AT(cfg_connection, name),
 		.help = "Unique name."},
 	{"connections[].ike_versions", OPT_FLAGS, .array = true, .number = true, .min_items = 1,

@@ -141,6 +141,8 @@ def tables(systems):
     lines += stages(systems)
     lines += plain(systems, "order", "Zipf's order", ["gateway_cycles", "crypto_cycles", "ratio", "mpps"])
     lines += plain(systems, "workers", "Two workers, in aggregate", ["gateway_cycles", "mpps", "gbps"])
+    lines += plain(systems, "scale", "Two workers, how many times as much as one",
+                   ["mpps", "times_one", "crypto_times_one"])
     lines += plain(systems, "handoff", "Hand-off, giver and taker",
                    ["own_cycles", "crossed_cycles", "handoff_cycles"])
     lines += plain(systems, "updates", "SA updates under traffic",

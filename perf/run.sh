@@ -100,6 +100,7 @@ measure() {
 	bench order alone --order zipf --size 64,1420 --tunnels 10000
 	if [ "$(nproc)" -gt 1 ]; then
 		bench workers --workers 2 --size 64,1420 --tunnels 10000
+		bench scale --scale --size 64,1420 --tunnels 10000
 		bench handoff --handoff --size 64,1420 --tunnels 10000
 		bench updates --updates 105000 --size 64,1420 --tunnels 10000
 		bench latency --latency --size 64,512,1420 --tunnels 10000
