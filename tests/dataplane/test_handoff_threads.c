@@ -473,6 +473,12 @@ static void coming_and_going(void **state)
 	assert_int_equal(fx_event_count(SA_EVENT_RETURNED), 120);
 }
 
+static int pools_free(void **state)
+{
+	nic_pools_free();
+	return 0;
+}
+
 int main(void)
 {
 	static int sleeping = 1;
@@ -490,5 +496,5 @@ int main(void)
 	if (rte_mempool_register_ops(&locked_ops) < 0 ||
 		rte_mbuf_set_user_mempool_ops("locked") != 0)
 		return 99;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, pools_free);
 }

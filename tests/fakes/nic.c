@@ -104,6 +104,14 @@ static void pool_put(struct rte_mempool *p)
 	rte_mempool_free(p);
 }
 
+void nic_pools_free(void)
+{
+	for (unsigned i = 0; i < RTE_DIM(spare); i++) {
+		rte_mempool_free(spare[i]);
+		spare[i] = NULL;
+	}
+}
+
 struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint16_t priv)
 {
 	struct nic *n = calloc(1, sizeof(*n));

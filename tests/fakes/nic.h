@@ -29,6 +29,8 @@ struct nic;
 struct nic *nic_new(const char *name, unsigned queues, enum nic_hash mode, uint16_t priv);
 // After its port was closed, and all its mbufs came back.
 void nic_free(struct nic *n);
+// Pools of NICs that are gone are kept for those to come. For who has operations of his own for them, at the end.
+void nic_pools_free(void);
 const char *nic_device(const struct nic *n);
 // What the NIC really hashes: rss, key and table of p.
 void nic_describe(const struct nic *n, struct dp_port *p);
